@@ -1,0 +1,53 @@
+//! Bytes of files or of a pipe → [`Frame`]s in time order, and the secrets found in pcapng blocks.
+//!
+//! Knows nothing of IP.
+
+use crate::position::{FileId, FramePos};
+
+/// Link-layer header type of a frame, as in the IANA/tcpdump registry of LINKTYPE_ values.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LinkType(pub u32);
+
+/// One captured packet.
+#[derive(Copy, Clone, Debug)]
+pub struct Frame<'a> {
+    /// Number, file and time.
+    pub pos: FramePos,
+    /// Interface as its section counts it (pcapng); none in pcap.
+    pub interface: Option<u32>,
+    /// What `data` begins with.
+    pub link_type: LinkType,
+    /// The captured bytes.
+    pub data: &'a [u8],
+    /// Bytes that were on the wire; never less than `data.len()`.
+    pub original_len: u32,
+}
+
+/// What a capture yields.
+#[derive(Debug)]
+pub enum Item<'a> {
+    /// A packet.
+    Frame(Frame<'a>),
+    /// The text of an NSS key log from a decryption secrets block. Valid for packets before and after it.
+    Secrets {
+        /// The file that holds it.
+        file: FileId,
+        /// Key-log lines.
+        keylog: &'a [u8],
+    },
+    /// Something wrong with an input; reading goes on with what is left.
+    Problem(Problem),
+}
+
+/// Something wrong with an input, short of failing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: FileId,
+    /// Offset in the (decompressed) file, bytes.
+    pub offset: u64,
+    /// What is wrong and what was done about it, without the file's name.
+    pub text: String,
+    /// Whether packets may be missing because of it (exit code 3).
+    pub loses_packets: bool,
+}

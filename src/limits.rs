@@ -1,0 +1,94 @@
+//! Every bound in one place: its default and its reason.
+
+/// Bounds on memory and work. Each is in entries or bytes; what happens at a bound is an event, never silence.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest record of a capture file, bytes. Wireshark's own bound is 256 KiB for packets; DSBs may be larger.
+    pub record_bytes: usize,
+    /// IP datagrams being put together at once. A sender that never finishes one must not hold the others up.
+    pub fragment_datagrams: usize,
+    /// Fragments of one datagram: 65,535 bytes in 8-byte pieces are 8,192; nobody sends these.
+    pub fragments_per_datagram: usize,
+    /// Bytes in unfinished datagrams over all.
+    pub fragment_bytes: usize,
+    /// Nesting of tunnels and VLANs in one frame.
+    pub encapsulation_depth: usize,
+    /// Connections known at once; the longest idle goes first.
+    pub connections: usize,
+    /// Nanoseconds of capture time after which an idle connection is over. RFC 5321 servers wait 5 minutes, IMAP IDLE
+    /// 29 minutes, NAT boxes up to 2 hours 4 minutes (RFC 5382).
+    pub idle_timeout: i64,
+    /// Nanoseconds for a connection that never got beyond SYN.
+    pub syn_timeout: i64,
+    /// Bytes held out of order in one direction: the largest window in common use is 16 MiB, few fill it.
+    pub reassembly_bytes: usize,
+    /// Segments held out of order in one direction.
+    pub reassembly_segments: usize,
+    /// Bytes held out of order over all connections.
+    pub reassembly_total_bytes: usize,
+    /// Frames that an acknowledged hole is still waited for: the reordering of a capture with several queues.
+    pub reorder_frames: u64,
+    /// Nanoseconds of capture time that an acknowledged hole is still waited for.
+    pub reorder_time: i64,
+    /// Bytes kept from both directions while a connection's protocol is not known.
+    pub detect_bytes: usize,
+    /// Longest protocol line, bytes. RFC 5321 has 512 and 1000; AUTH lines reach 12 KiB, IMAP FETCH lines megabytes.
+    pub line_bytes: usize,
+    /// Commands awaiting their reply.
+    pub pending_commands: usize,
+    /// Recipients kept of one transaction.
+    pub recipients: usize,
+    /// Lines kept of one reply.
+    pub reply_lines: usize,
+    /// Header bytes of a message that are parsed.
+    pub header_bytes: usize,
+    /// Attachments listed of one message.
+    pub attachments: usize,
+    /// Depth of MIME multiparts and of IMAP parentheses that is followed.
+    pub nesting: usize,
+    /// Largest handshake message, bytes: certificate chains of 100 KB exist.
+    pub handshake_bytes: usize,
+    /// TLS sessions remembered for resumption.
+    pub tls_sessions: usize,
+    /// Records tried for a match after a loss.
+    pub tls_search_records: u64,
+    /// Expansion bound of compressed data: bytes out for each byte in (deflate's own maximum is 1032).
+    pub expansion_ratio: u64,
+    /// Diagnostics of one code that are told of one session; the rest is counted.
+    pub diagnostics_per_code: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: usize = 1 << 20;
+        const SECOND: i64 = 1_000_000_000;
+        Limits {
+            record_bytes: 64 * MIB,
+            fragment_datagrams: 1024,
+            fragments_per_datagram: 2048,
+            fragment_bytes: 8 * MIB,
+            encapsulation_depth: 16,
+            connections: 100_000,
+            idle_timeout: 7440 * SECOND,
+            syn_timeout: 75 * SECOND,
+            reassembly_bytes: 4 * MIB,
+            reassembly_segments: 8192,
+            reassembly_total_bytes: 16 * MIB,
+            reorder_frames: 2000,
+            reorder_time: 3 * SECOND,
+            detect_bytes: 4096,
+            line_bytes: 64 << 10,
+            pending_commands: 4096,
+            recipients: 10_000,
+            reply_lines: 1000,
+            header_bytes: 256 << 10,
+            attachments: 1000,
+            nesting: 64,
+            handshake_bytes: 256 << 10,
+            tls_sessions: 65_536,
+            tls_search_records: 4096,
+            expansion_ratio: 1100,
+            diagnostics_per_code: 20,
+        }
+    }
+}

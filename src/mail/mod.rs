@@ -1,0 +1,182 @@
+//! Plaintext → commands, replies, authentications, messages.
+//!
+//! Knows nothing of TLS or of output. A dissector gets one session's bytes in causal order and writes events; it
+//! follows the dialogue and never polices it.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::event::{Event, EventBody, Outcome, Protocol, Text};
+use crate::limits::Limits;
+use crate::position::{Direction, Span};
+
+/// What the user wants decoded; the rest is not computed.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Put passwords, tokens and challenge answers into events instead of masking them.
+    pub show_secrets: bool,
+    /// SHA-256 of messages and attachments.
+    pub digests: bool,
+    /// Emit [`EventBody::MessageData`].
+    pub bodies: bool,
+    /// Known passwords, user → password, to verify challenge answers with.
+    pub passwords: Vec<(Text, Text)>,
+}
+
+/// A piece of a direction's stream, with the frames of its first and last byte (a decrypted record spans several).
+#[derive(Copy, Clone, Debug)]
+pub struct Chunk<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// Their frames.
+    pub span: Span,
+}
+
+/// What follows the bytes that a dissector consumed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// More of the same.
+    Continue,
+    /// The server accepted STARTTLS or STLS: what follows in both directions is (probably) TLS.
+    StartTls,
+    /// The server accepted COMPRESS DEFLATE: what follows in both directions is raw deflate (RFC 4978).
+    Deflate,
+}
+
+/// How far a dissector got.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// Bytes of the chunk that are done with. Less than all only with a `next` other than `Continue`.
+    pub consumed: usize,
+    /// What the rest is.
+    pub next: Next,
+}
+
+/// Bytes that a dissector held back and gives up, see [`Dissector::take_held`].
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// The bytes, in order.
+    pub bytes: Vec<u8>,
+    /// Their frames.
+    pub span: Span,
+}
+
+/// What a dissector knows of the whole session.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// The protocol, which content may have changed (SMTP → LMTP).
+    pub protocol: Option<Protocol>,
+    /// Text of the greeting.
+    pub banner: Option<Text>,
+    /// HELO, EHLO, LHLO name.
+    pub helo: Option<Text>,
+    /// Who authenticated, or last tried to.
+    pub user: Option<Text>,
+    /// Commands, without injected ones.
+    pub commands: u64,
+    /// Messages of part `full`.
+    pub messages: u64,
+    /// The last negative reply.
+    pub last_error: Option<Text>,
+    /// Slowest reply, nanoseconds.
+    pub slowest_reply: Option<i64>,
+    /// The dissector's word, if it has one: `completed`, `refused`, `auth-failed`, `aborted`, `no-banner`.
+    pub outcome: Option<Outcome>,
+    /// Bytes passed over while looking for a line to trust.
+    pub skipped_bytes: u64,
+    /// The client's address by a PROXY header.
+    pub proxy_client: Option<(std::net::IpAddr, Option<u16>)>,
+}
+
+/// Collects one session's events and numbers them.
+#[derive(Debug)]
+pub struct Emitter {
+    session: u64,
+    next_seq: u64,
+    events: Vec<Event>,
+}
+
+impl Emitter {
+    /// An emitter for the session with that id.
+    pub fn new(session: u64) -> Self {
+        Emitter { session, next_seq: 1, events: Vec::new() }
+    }
+
+    /// Takes the next place in the story for an event that will be known later.
+    pub fn reserve(&mut self) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        seq
+    }
+
+    /// Adds an event at the next place; returns its `seq`.
+    pub fn push(&mut self, span: Span, body: EventBody) -> u64 {
+        let seq = self.reserve();
+        self.push_at(seq, span, body);
+        seq
+    }
+
+    /// Adds an event at a reserved place.
+    pub fn push_at(&mut self, seq: u64, span: Span, body: EventBody) {
+        self.events.push(Event { session: self.session, seq, span, body });
+    }
+
+    /// Adds a diagnostic.
+    pub fn diagnose(&mut self, span: Span, code: Code, detail: impl Into<String>) {
+        self.push(span, EventBody::Diagnostic(Diagnostic { code, detail: detail.into() }));
+    }
+
+    /// The session's id.
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// Takes what has been collected.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Event> {
+        self.events.drain(..)
+    }
+}
+
+/// What a dissector works with besides the bytes.
+pub struct Context<'a> {
+    /// Where events go.
+    pub out: &'a mut Emitter,
+    /// Whether the bytes came inside TLS.
+    pub tls: bool,
+    /// Whether the bytes are client commands that were sent behind STARTTLS in the clear: tell them as `injected`,
+    /// outside the count, and expect no reply to them.
+    pub injected: bool,
+    /// Only this direction of the connection has been seen so far: success is assumed where the other is needed.
+    pub one_sided: bool,
+    /// What to compute.
+    pub options: &'a Options,
+    /// Bounds.
+    pub limits: &'a Limits,
+}
+
+/// A mail protocol's dissector. One a session, from the first byte to the last, across STARTTLS and gaps.
+pub trait Dissector {
+    /// The next bytes of a direction.
+    fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance;
+
+    /// Bytes are missing here: `len` of them, exactly or (inside TLS or deflate) at most. The `gap` event is the
+    /// caller's; the dissector marks what it touches and looks for the next line it can trust.
+    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>);
+
+    /// That direction is over.
+    fn end(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>);
+
+    /// The connection is over: finish what is open.
+    fn finish(&mut self, span: Span, cx: &mut Context<'_>);
+
+    /// After [`Next::StartTls`] or [`Next::Deflate`]: bytes of `dir` that were held and not interpreted (the client's
+    /// behind STARTTLS). The caller gives them to the new layer, or back as injected.
+    fn take_held(&mut self, dir: Direction) -> Option<Held>;
+
+    /// TLS is up: forget what the protocol says to forget (RFC 3207 §4.2), expect no new greeting.
+    fn tls_started(&mut self);
+
+    /// Whether `dir` stands at the beginning of a line, outside literals and message data: where TLS could begin.
+    fn at_line_start(&self, dir: Direction) -> bool;
+
+    /// What is known of the session.
+    fn summary(&self) -> Summary;
+}

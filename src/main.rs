@@ -1,0 +1,5 @@
+//! The `mailcap` command.
+
+mod cli;
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Wires the parts: frames in, events out in a fixed order.

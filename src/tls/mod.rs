@@ -1,0 +1,94 @@
+//! TLS records → plaintext, and why not where it can't be had.
+//!
+//! Knows nothing of mail. A [`Connection`] takes both directions' bytes in causal order and hands plaintext to an
+//! [`Upper`]; secrets come from a [`KeyRing`] (keys and key logs) and a [`SessionCache`] (earlier handshakes).
+
+use crate::diagnostic::Code;
+use crate::event::GapCause;
+use crate::position::{Direction, Span};
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
+        /// Why (part of) a TLS session stayed closed. Each has its entry in `docs/diagnostics.md`.
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// All of them, for the documentation's test.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name,)+];
+
+            /// The word in JSON.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Reason::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// RSA key exchange, but no private key was given.
+    NoKey = "no-key";
+    /// RSA key exchange; none of the given keys belongs to the server's certificate.
+    KeyMismatch = "key-mismatch";
+    /// (EC)DHE: a private key can't help, only a key log.
+    ForwardSecrecy = "forward-secrecy";
+    /// An export suite with a temporary RSA key in ServerKeyExchange.
+    ExportEphemeral = "export-ephemeral";
+    /// Resumed from a session whose handshake is not in the capture, or came later.
+    ResumedUnseen = "resumed-unseen";
+    /// The capture begins or ends within the handshake, so that a random or key exchange is missing.
+    HandshakeIncomplete = "handshake-incomplete";
+    /// The peers did not agree: nothing to decrypt.
+    HandshakeFailed = "handshake-failed";
+    /// Bytes of the handshake are missing.
+    HandshakeGap = "handshake-gap";
+    /// Only one direction was captured.
+    OneSided = "one-sided";
+    /// The capture begins behind the handshake.
+    MidSession = "mid-session";
+    /// A suite or version that mailcap does not decrypt.
+    UnsupportedSuite = "unsupported-suite";
+    /// MAC, tag or padding did not match although the keys seemed right.
+    BadMac = "bad-mac";
+    /// The state of a TLS compression was lost in a gap.
+    CompressionStateLost = "compression-state-lost";
+    /// A key log was given; it has no entry for this client random.
+    KeylogNoEntry = "keylog-no-entry";
+    /// The secret came later in the capture than the records it opens.
+    SecretLate = "secret-late";
+    /// A PSK suite, and no fitting pre-shared key was given.
+    NoPsk = "no-psk";
+    /// The private key did not yield a premaster secret that fits.
+    BadPremaster = "bad-premaster";
+    /// Records after a gap could not be matched within the search bound.
+    GapNotBridged = "gap-not-bridged";
+    /// Bytes that are no TLS records.
+    NotTls = "not-tls";
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What lies above TLS and takes what comes out of it, in order.
+pub trait Upper {
+    /// Decrypted application data; `span` covers the record's frames.
+    fn plaintext(&mut self, dir: Direction, bytes: &[u8], span: Span);
+
+    /// Application data is missing from here: at most `len` bytes. `cause` is none when the bytes were captured but
+    /// could not be decrypted.
+    fn lost(&mut self, dir: Direction, len: u64, cause: Option<GapCause>, span: Span);
+
+    /// A handshake is complete and application data can follow. `handshake` counts from 0.
+    fn established(&mut self, handshake: u32, span: Span);
+
+    /// Something odd.
+    fn odd(&mut self, code: Code, detail: &str, span: Span);
+
+    /// TLS is over in that direction (close_notify, or a fatal alert).
+    fn closed(&mut self, dir: Direction, span: Span);
+}
