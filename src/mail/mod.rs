@@ -3,6 +3,14 @@
 //! Knows nothing of TLS or of output. A dissector gets one session's bytes in causal order and writes events; it
 //! follows the dialogue and never polices it.
 
+pub mod imap;
+pub mod line;
+pub mod message;
+pub mod pop3;
+pub mod sasl;
+pub mod sieve;
+pub mod smtp;
+
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, EventBody, Outcome, Protocol, Text};
 use crate::limits::Limits;
