@@ -1,1 +1,198 @@
-//! Wires the parts: frames in, events out in a fixed order.
+//! Wires the parts: frames in, events out in a fixed order, and a report of what was read.
+//!
+//! ```text
+//! Capture ─Frame─▶ Decoder ─Segment─▶ FlowTable ─StreamChunk─▶ Session ─Event─▶ Sink
+//! ```
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::capture::{Capture, CaptureError, Input, Item};
+use crate::event::{Account, EndReason, Event};
+use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, StreamChunk};
+use crate::limits::Limits;
+use crate::mail::Options;
+use crate::output::Sink;
+use crate::position::{FileId, FramePos};
+use crate::session::{self, Closed, Session, World};
+use crate::tls::{KeyRing, SessionCache};
+use crate::wire::{Decoded, Decoder};
+
+pub use crate::session::DecodeAs;
+
+/// What to read and how.
+pub struct Config {
+    /// The captures; see [`crate::capture::expand`].
+    pub inputs: Vec<Input>,
+    /// Private keys, key logs, pre-shared keys.
+    pub keys: KeyRing,
+    /// Bounds.
+    pub limits: Limits,
+    /// What to compute of mail.
+    pub mail: Options,
+    /// The user's word on ports.
+    pub decode_as: Vec<DecodeAs>,
+    /// Report TLS handshakes that carry no mail, too.
+    pub all_tls: bool,
+}
+
+/// Something wrong with an input that did not end the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputProblem {
+    /// The file, as the user named it.
+    pub file: String,
+    /// Offset in it, bytes.
+    pub offset: u64,
+    /// What is wrong and what was done about it.
+    pub text: String,
+    /// Packets may be missing because of it.
+    pub loses_packets: bool,
+}
+
+/// What a run read and found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Frames read.
+    pub frames: u64,
+    /// Frames that carried TCP.
+    pub segments: u64,
+    /// Frames passed over, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Mail sessions.
+    pub mail_sessions: u64,
+    /// Those of which something is missing.
+    pub incomplete: u64,
+    /// TLS handshakes told.
+    pub handshakes: u64,
+    /// Where the bytes of mail sessions went.
+    pub account: Account,
+    /// What was wrong with the inputs.
+    pub problems: Vec<InputProblem>,
+    /// Names of the files, by [`FileId`].
+    pub files: Vec<String>,
+}
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An input that can't be used at all.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The sink failed: the output can't be written, or nobody reads it any more.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+/// Reads all inputs and hands the events to `sink`, in an order that depends on the inputs alone. The sink learns the
+/// files' names first, by [`Sink::begin`].
+pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
+    let mut capture = Capture::open(&config.inputs, &config.limits)?;
+    let files: Vec<String> = (0u32..).take(capture.files()).map(|n| capture.file_name(FileId(n)).to_owned()).collect();
+    sink.begin(&files)?;
+    let mut decoder = Decoder::new(&config.limits);
+    let mut table = FlowTable::new(&config.limits);
+    let mut sessions = Sessions {
+        sessions: SessionCache::new(config.limits.tls_sessions),
+        keys: config.keys,
+        options: config.mail,
+        limits: config.limits.clone(),
+        decode_as: config.decode_as,
+        all_tls: config.all_tls,
+        out: Vec::new(),
+        report: Report { files, ..Report::default() },
+    };
+    while let Some(item) = capture.next() {
+        match item {
+            Item::Frame(frame) => match decoder.decode(&frame) {
+                Decoded::Segment(segment) => table.segment(&segment, frame.pos, frame.interface, &mut sessions),
+                _ => table.tick(frame.pos, &mut sessions),
+            },
+            Item::Secrets { file, keylog } => sessions.add_secrets(file, keylog),
+            Item::Problem(problem) => {
+                let file = sessions.file_name(problem.file);
+                let (offset, text, loses_packets) = (problem.offset, problem.text, problem.loses_packets);
+                sessions.report.problems.push(InputProblem { file, offset, text, loses_packets });
+            }
+        }
+        for event in sessions.out.drain(..) {
+            sink.event(event)?;
+        }
+    }
+    table.finish(&mut sessions);
+    for event in sessions.out.drain(..) {
+        sink.event(event)?;
+    }
+    let counters = decoder.counters();
+    let mut report = sessions.report;
+    report.frames = counters.frames();
+    report.segments = counters.segments();
+    report.skipped = counters.skipped().map(|(reason, count)| (reason.to_string(), count)).collect();
+    sink.finish(&report)?;
+    Ok(report)
+}
+
+/// Every open session, as the connection table's consumer.
+struct Sessions {
+    keys: KeyRing,
+    sessions: SessionCache,
+    options: Options,
+    limits: Limits,
+    decode_as: Vec<DecodeAs>,
+    all_tls: bool,
+    out: Vec<Event>,
+    report: Report,
+}
+
+impl Sessions {
+    fn world(&mut self) -> World<'_> {
+        World {
+            keys: &self.keys,
+            sessions: &mut self.sessions,
+            options: &self.options,
+            limits: &self.limits,
+            decode_as: &self.decode_as,
+            all_tls: self.all_tls,
+            out: &mut self.out,
+        }
+    }
+
+    fn file_name(&self, file: FileId) -> String {
+        self.report.files.get(file.0 as usize).cloned().unwrap_or_default()
+    }
+
+    fn add_secrets(&mut self, file: FileId, keylog: &[u8]) {
+        let name = self.file_name(file);
+        self.keys.add_keylog_bytes(&name, keylog, crate::event::SecretSource::Dsb);
+    }
+
+    fn count(&mut self, closed: Closed) {
+        let report = &mut self.report;
+        report.handshakes += closed.handshakes;
+        report.mail_sessions += u64::from(closed.mail);
+        report.incomplete += u64::from(closed.incomplete);
+        let (sum, part) = (&mut report.account, closed.account);
+        sum.decoded += part.decoded;
+        sum.overhead += part.overhead;
+        sum.undecrypted += part.undecrypted;
+        sum.skipped += part.skipped;
+        sum.duplicate += part.duplicate;
+        sum.gaps += part.gaps;
+    }
+}
+
+impl Consumer for Sessions {
+    type Session = Session;
+
+    fn open(&mut self, _info: &ConnectionInfo) -> Session {
+        Session::new()
+    }
+
+    fn chunk(&mut self, session: &mut Session, info: &ConnectionInfo, chunk: StreamChunk<'_>) -> Interest {
+        session.chunk(info, chunk, &mut self.world())
+    }
+
+    fn close(&mut self, session: session::Session, info: &ConnectionInfo, reason: EndReason, at: FramePos) {
+        let closed = session.close(info, reason, at, &mut self.world());
+        self.count(closed);
+    }
+}

@@ -1,3 +1,327 @@
 //! One connection's layer stack: detection, TLS, STARTTLS hand-over, compression, the mail dissector; makes events.
 //!
 //! Knows nothing of files, threads or formats.
+//!
+//! ```text
+//! TCP ─ Stack ─────────────────────────────▶ Layers ─ inflate? ─ Detector ⇒ Dissector
+//!         └─ tls::Connection (implicit, or after STARTTLS) ─▶┘
+//! ```
+
+mod detect;
+mod inflate;
+mod layers;
+mod outcome;
+mod ports;
+mod stack;
+
+pub use ports::{DecodeAs, is_mail_port, port_protocol};
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::event::{Account, EndReason, Event, EventBody, Gap, Security, Session as SessionEvent, TlsHandshake};
+use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
+use crate::limits::Limits;
+use crate::mail::{Options, Summary};
+use crate::position::{Direction, FramePos, Span};
+use crate::tls::{KeyRing, SessionCache};
+
+use layers::Env;
+use stack::{Secrets, Stack};
+
+/// What a session works with besides its own bytes.
+pub struct World<'a> {
+    /// Keys and key logs.
+    pub keys: &'a KeyRing,
+    /// Earlier TLS sessions, for resumption.
+    pub sessions: &'a mut SessionCache,
+    /// What the user wants.
+    pub options: &'a Options,
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// The user's word on ports.
+    pub decode_as: &'a [DecodeAs],
+    /// Report TLS that carries no mail, too.
+    pub all_tls: bool,
+    /// Where finished events go.
+    pub out: &'a mut Vec<Event>,
+}
+
+/// One TCP connection on its way to becoming a story. Small until there is data.
+#[derive(Default)]
+pub struct Session(Option<Box<Live>>);
+
+struct Live {
+    stack: Stack,
+    /// The side that TCP calls the responder is the mail client.
+    swapped: bool,
+    gaps: (u64, u64),
+    /// Application bytes by client and server.
+    bytes: [u64; 2],
+    diagnostics: BTreeMap<Code, (usize, String)>,
+    /// Nothing of mail, and nobody wants to hear of it.
+    dropped: bool,
+}
+
+impl Session {
+    /// A connection of which nothing is known.
+    pub fn new() -> Self {
+        Session(None)
+    }
+
+    /// The next piece of the connection.
+    pub fn chunk(&mut self, info: &ConnectionInfo, chunk: StreamChunk<'_>, world: &mut World<'_>) -> Interest {
+        let live = self.0.get_or_insert_with(|| Box::new(Live::new(info, world)));
+        if live.dropped {
+            return Interest::Drop;
+        }
+        live.chunk(info, chunk, world);
+        live.flush(info, world);
+        if live.nobody_cares(info, world) {
+            live.dropped = true;
+            return Interest::Drop;
+        }
+        Interest::Keep
+    }
+
+    /// The connection is over. True when it was a mail session.
+    pub fn close(self, info: &ConnectionInfo, reason: EndReason, at: FramePos, world: &mut World<'_>) -> Closed {
+        match self.0 {
+            Some(live) => live.close(info, reason, at, world),
+            // On a mail port even silence is a session, once the connection stood.
+            None if info.syn == [true, true] && on_mail_port(info, world) => {
+                Box::new(Live::new(info, world)).close(info, reason, at, world)
+            }
+            None => Closed::default(),
+        }
+    }
+}
+
+/// What a closed connection adds to the run's report.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Closed {
+    /// It was a mail session.
+    pub mail: bool,
+    /// And something of it is missing.
+    pub incomplete: bool,
+    /// TLS handshakes told.
+    pub handshakes: u64,
+    /// Where its bytes went.
+    pub account: Account,
+}
+
+fn forced(info: &ConnectionInfo, world: &World<'_>) -> Option<DecodeAs> {
+    let ports = [info.responder.port(), info.initiator.port()];
+    ports.iter().find_map(|port| world.decode_as.iter().find(|d| d.port == *port)).copied()
+}
+
+fn on_mail_port(info: &ConnectionInfo, world: &World<'_>) -> bool {
+    is_mail_port(info.responder.port()) || forced(info, world).is_some()
+}
+
+impl Live {
+    fn new(info: &ConnectionInfo, world: &World<'_>) -> Self {
+        Live {
+            stack: Stack::new(info.id, port_protocol(info.responder.port()), forced(info, world)),
+            swapped: false,
+            gaps: (0, 0),
+            bytes: [0; 2],
+            diagnostics: BTreeMap::new(),
+            dropped: false,
+        }
+    }
+
+    fn direction(&self, side: Side) -> Direction {
+        match (side, self.swapped) {
+            (Side::Initiator, false) | (Side::Responder, true) => Direction::Client,
+            _ => Direction::Server,
+        }
+    }
+
+    fn chunk(&mut self, info: &ConnectionInfo, chunk: StreamChunk<'_>, world: &mut World<'_>) {
+        let env = Env { options: world.options, limits: world.limits };
+        let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
+        match chunk {
+            StreamChunk::Data { side, bytes, at, .. } => {
+                let dir = self.direction(side);
+                self.bytes[dir.index()] += bytes.len() as u64;
+                let sure = info.roles == Roles::Handshake;
+                if self.stack.data(dir, bytes, Span::at(at), sure, env, &mut secrets) {
+                    self.swap();
+                }
+            }
+            StreamChunk::Gap { side, offset, len, cause, at } => {
+                let (dir, span) = (self.direction(side), Span::at(at));
+                self.gaps = (self.gaps.0 + 1, self.gaps.1 + len);
+                self.stack.layers.emitter.push(span, EventBody::Gap(Gap { dir, offset, bytes: len, cause }));
+                self.stack.gap(dir, len, cause, span, env, &mut secrets);
+            }
+            StreamChunk::Odd { code, detail, at, .. } => {
+                self.stack.layers.emitter.diagnose(Span::at(at), code, detail);
+            }
+            StreamChunk::End { side, at } => {
+                let dir = self.direction(side);
+                self.stack.end(dir, Span::at(at), env, &mut secrets);
+            }
+        }
+    }
+
+    fn swap(&mut self) {
+        self.swapped = !self.swapped;
+        self.bytes.swap(0, 1);
+    }
+
+    /// Whether this is a mail session, by the contract's definition.
+    fn is_mail(&self, info: &ConnectionInfo, world: &World<'_>) -> bool {
+        self.stack.layers.is_mail() || self.stack.mail_alpn() || on_mail_port(info, world)
+    }
+
+    fn nobody_cares(&self, info: &ConnectionInfo, world: &World<'_>) -> bool {
+        self.stack.layers.is_other() && !(self.stack.has_tls() && world.all_tls) && !self.is_mail(info, world)
+    }
+
+    /// Passes on what is ready, once it is known to be mail.
+    fn flush(&mut self, info: &ConnectionInfo, world: &mut World<'_>) {
+        if !self.is_mail(info, world) {
+            return;
+        }
+        let limit = world.limits.diagnostics_per_code;
+        for event in self.stack.layers.emitter.drain() {
+            if let EventBody::Diagnostic(Diagnostic { code, detail }) = &event.body {
+                let (count, _) = self.diagnostics.entry(*code).or_insert_with(|| (0, detail.clone()));
+                *count += 1;
+                if *count > limit {
+                    continue;
+                }
+            }
+            world.out.push(event);
+        }
+    }
+
+    fn close(
+        mut self: Box<Self>,
+        info: &ConnectionInfo,
+        reason: EndReason,
+        at: FramePos,
+        world: &mut World<'_>,
+    ) -> Closed {
+        if self.dropped {
+            return Closed::default();
+        }
+        let env = Env { options: world.options, limits: world.limits };
+        let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
+        let span = Span::at(at);
+        if self.stack.detect(info.roles == Roles::Handshake, true, env, &mut secrets) {
+            self.swap();
+        }
+        let handshakes = self.stack.finish(span, env, &mut secrets);
+        let mail = self.is_mail(info, world);
+        let told = if mail || world.all_tls { handshakes.len() as u64 } else { 0 };
+        if !mail {
+            if world.all_tls {
+                // Only the handshakes are told of what is no mail.
+                self.stack.layers.emitter.drain();
+                self.tell_handshakes(&handshakes);
+                world.out.extend(self.stack.layers.emitter.drain());
+            }
+            return Closed { handshakes: told, ..Closed::default() };
+        }
+        if !self.stack.layers.is_mail() && !self.stack.has_tls() && self.stack.layers.is_other() {
+            self.stack.layers.emitter.diagnose(span, Code::NotMail, "another protocol was spoken on a mail port");
+        }
+        self.tell_handshakes(&handshakes);
+        self.flush(info, world);
+        let session = self.session_event(info, reason, handshakes);
+        let closed = Closed { mail, incomplete: !session.complete, handshakes: told, account: session.account };
+        let whole = Span { first: info.first, last: info.last };
+        self.stack.layers.emitter.push(whole, EventBody::Session(Box::new(session)));
+        world.out.extend(self.stack.layers.emitter.drain());
+        closed
+    }
+
+    fn tell_handshakes(&mut self, handshakes: &[TlsHandshake]) {
+        for handshake in handshakes {
+            let layers = &mut self.stack.layers;
+            let reserved = layers.handshakes.get(handshake.handshake as usize).copied();
+            let seq = reserved.unwrap_or_else(|| layers.emitter.reserve());
+            layers.emitter.push_at(seq, handshake.span, EventBody::Tls(Box::new(handshake.clone())));
+        }
+    }
+
+    fn session_event(&self, info: &ConnectionInfo, reason: EndReason, tls: Vec<TlsHandshake>) -> SessionEvent {
+        let summary = self.stack.layers.summary().unwrap_or_default();
+        let (client, server) = match self.swapped {
+            false => (info.initiator, info.responder),
+            true => (info.responder, info.initiator),
+        };
+        let undecrypted = self.stack.undecrypted_bytes();
+        let facts = outcome::Facts {
+            info,
+            summary: &summary,
+            tls: &tls,
+            heard: self.bytes,
+            gaps: self.gaps.0,
+            undecrypted,
+            reason,
+        };
+        let (outcome, complete) = (facts.outcome(), facts.complete());
+        SessionEvent {
+            id: info.id,
+            client,
+            server,
+            proxy_client: summary.proxy_client,
+            protocol: summary.protocol,
+            security: self.stack.security,
+            banner: summary.banner.clone(),
+            helo: summary.helo.clone(),
+            user: summary.user.clone(),
+            commands: summary.commands,
+            messages: summary.messages,
+            bytes: self.bytes,
+            gap_count: self.gaps.0,
+            gap_bytes: self.gaps.1,
+            undecrypted_bytes: undecrypted,
+            complete,
+            outcome,
+            last_error: summary.last_error.clone(),
+            slowest_reply: summary.slowest_reply,
+            end_reason: reason,
+            ended_by: info.closed_by.map(|side| self.direction(side)),
+            frames: info.frames,
+            span: Span { first: info.first, last: info.last },
+            files: info.files.clone(),
+            vlan: info.vlan,
+            tunnel: info.tunnel.map(|t| t.to_string()),
+            interface: info.interface,
+            diagnostics: self
+                .diagnostics
+                .iter()
+                .map(|(&code, (count, detail))| Diagnostic {
+                    code,
+                    detail: if *count > 1 { format!("{detail} ({count} times in all)") } else { detail.clone() },
+                })
+                .collect(),
+            account: self.account(info, &summary, undecrypted),
+            tls,
+        }
+    }
+
+    /// Where the bytes went; decoded is what is left after the others.
+    fn account(&self, info: &ConnectionInfo, summary: &Summary, undecrypted: u64) -> Account {
+        let received: u64 = self.bytes.iter().sum();
+        let overhead = match self.stack.security {
+            Security::None => 0,
+            _ => self.stack.tls_bytes.saturating_sub(undecrypted).saturating_sub(self.stack.layers.plaintext),
+        };
+        let skipped =
+            if self.stack.layers.is_mail() || self.stack.has_tls() { summary.skipped_bytes } else { received };
+        Account {
+            decoded: received.saturating_sub(overhead + undecrypted + skipped),
+            overhead,
+            undecrypted,
+            skipped,
+            duplicate: info.duplicate_bytes,
+            gaps: self.gaps.1,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What is spoken here: judged by content of both directions, on any port.
+//!
+//! Everything is kept, in order, until the verdict; then it is replayed into the layer that was chosen. The bound is
+//! [`crate::limits::Limits::detect_bytes`], after which the likeliest protocol is taken, or none.
+
+use crate::event::Protocol;
+use crate::mail::detect::Likely;
+use crate::mail::{imap, pop3, sieve, smtp};
+use crate::position::{Direction, Span};
+use crate::tls::{Looks, looks_like_tls};
+
+/// What a connection turned out to be.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Mail(Protocol),
+    Tls,
+    /// Nothing of mail.
+    Other,
+}
+
+/// One thing that came while nothing was decided.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Data { dir: Direction, bytes: Vec<u8>, span: Span },
+    Gap { dir: Direction, len: u64, span: Span },
+    End { dir: Direction, span: Span },
+}
+
+/// Collects the beginning of a connection until it is plain what it is.
+#[derive(Debug, Default)]
+pub(super) struct Detector {
+    waiting: Vec<Waiting>,
+    /// The first bytes of each direction, up to its first gap.
+    heads: [Vec<u8>; 2],
+    closed: [bool; 2],
+    bytes: usize,
+    /// Bytes at the last look, so that a dialogue typed a byte at a time is not judged at every byte.
+    judged: usize,
+    /// Whether TLS may begin here (not inside TLS).
+    tls_possible: bool,
+}
+
+impl Detector {
+    pub(super) fn new(tls_possible: bool) -> Self {
+        Detector { tls_possible, ..Detector::default() }
+    }
+
+    pub(super) fn data(&mut self, dir: Direction, bytes: &[u8], span: Span, limit: usize) {
+        self.bytes += bytes.len();
+        let i = dir.index();
+        if !self.closed[i] {
+            let room = limit.saturating_sub(self.heads[i].len());
+            self.heads[i].extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        self.waiting.push(Waiting::Data { dir, bytes: bytes.to_vec(), span });
+    }
+
+    pub(super) fn gap(&mut self, dir: Direction, len: u64, span: Span) {
+        // A gap before the first byte leaves a beginning that is still worth judging.
+        self.closed[dir.index()] |= !self.heads[dir.index()].is_empty();
+        self.waiting.push(Waiting::Gap { dir, len, span });
+    }
+
+    pub(super) fn end(&mut self, dir: Direction, span: Span) {
+        self.waiting.push(Waiting::End { dir, span });
+    }
+
+    /// Whether anything but gaps and ends has come.
+    pub(super) fn has_data(&self) -> bool {
+        self.bytes > 0
+    }
+
+    /// Gives up what was kept, in order.
+    pub(super) fn take(&mut self) -> Vec<Waiting> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// The verdict, if there is one yet. `hint` is what the port suggests, `last` says that no more will come or that
+    /// the bound is reached. With `either_role` the second value says that the "server" is really the client.
+    pub(super) fn judge(
+        &mut self,
+        hint: Option<Protocol>,
+        either_role: bool,
+        last: bool,
+        limit: usize,
+    ) -> Option<(Verdict, bool)> {
+        let last = last || self.bytes >= limit || self.waiting.len() >= limit;
+        let grown = self.bytes - self.judged;
+        let newline = matches!(self.waiting.last(), Some(Waiting::Data { bytes, .. }) if bytes.contains(&b'\n'));
+        if !last && !newline && self.judged > 8 && grown < self.judged / 2 {
+            return None;
+        }
+        self.judged = self.bytes;
+        let [client, server] = [&self.heads[0][..], &self.heads[1][..]];
+        if self.tls_possible {
+            match tls_verdict(client, server) {
+                Looks::Yes => return Some((Verdict::Tls, either_role && is_client_hello(server))),
+                Looks::More if !last => return None,
+                _ => {}
+            }
+        }
+        let (protocol, likely) = best(client, server, hint);
+        let (other, swapped) = if either_role { best(server, client, hint) } else { (Protocol::Smtp, Likely::No) };
+        if likely == Likely::Yes || swapped == Likely::Yes {
+            let swap = swapped > likely;
+            return Some((Verdict::Mail(if swap { other } else { protocol }), swap));
+        }
+        if !last {
+            return (likely == Likely::No && swapped == Likely::No).then_some((Verdict::Other, false));
+        }
+        match (likely, swapped) {
+            (_, Likely::Maybe) if likely < Likely::Maybe => Some((Verdict::Mail(other), true)),
+            (Likely::Maybe, _) => Some((Verdict::Mail(protocol), false)),
+            _ => Some((Verdict::Other, false)),
+        }
+    }
+}
+
+fn tls_verdict(client: &[u8], server: &[u8]) -> Looks {
+    let look = |bytes: &[u8]| if bytes.is_empty() { Looks::No } else { looks_like_tls(bytes) };
+    match (look(client), look(server)) {
+        (Looks::Yes, _) | (_, Looks::Yes) => Looks::Yes,
+        (Looks::More, _) | (_, Looks::More) => Looks::More,
+        _ => Looks::No,
+    }
+}
+
+/// A handshake record whose first message is a ClientHello (RFC 5246 §7.4), or SSLv2's.
+fn is_client_hello(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x16, 3, _, _, _, 1, ..]) || matches!(bytes, [0x80..=0xff, _, 1, ..])
+}
+
+/// The likeliest protocol; a tie goes to the port's.
+fn best(client: &[u8], server: &[u8], hint: Option<Protocol>) -> (Protocol, Likely) {
+    let hint = hint.map(|p| if p == Protocol::Lmtp { Protocol::Smtp } else { p });
+    [
+        (Protocol::Smtp, smtp::likely(client, server)),
+        (Protocol::Imap, imap::likely(client, server)),
+        (Protocol::Pop3, pop3::likely(client, server)),
+        (Protocol::Sieve, sieve::likely(client, server)),
+    ]
+    .into_iter()
+    .max_by_key(|&(protocol, likely)| (likely, Some(protocol) == hint, std::cmp::Reverse(protocol)))
+    .unwrap_or((Protocol::Smtp, Likely::No))
+}

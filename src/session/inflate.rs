@@ -1,0 +1,98 @@
+//! One direction of a deflated stream (IMAP COMPRESS=DEFLATE, RFC 4978), bounded in what it may become.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// Why a compressed direction ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum InflateError {
+    /// More came out than the bound allows.
+    Expansion,
+    /// The data is no deflate stream.
+    Corrupt,
+}
+
+/// Below this many bytes out the ratio is not judged: a short greeting may compress well.
+const FREE_BYTES: u64 = 1 << 20;
+
+pub(super) struct Inflate {
+    state: Decompress,
+    buffer: Box<[u8; 16 << 10]>,
+    ended: bool,
+}
+
+impl Inflate {
+    pub(super) fn new() -> Self {
+        Inflate { state: Decompress::new(false), buffer: Box::new([0; 16 << 10]), ended: false }
+    }
+
+    /// Inflates `input`, giving each piece to `each`. `ratio` bounds bytes out for each byte in.
+    pub(super) fn push(
+        &mut self,
+        mut input: &[u8],
+        ratio: u64,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), InflateError> {
+        // Bytes behind the stream's end belong to nobody.
+        while !self.ended {
+            let (before_in, before_out) = (self.state.total_in(), self.state.total_out());
+            let status = self
+                .state
+                .decompress(input, &mut self.buffer[..], FlushDecompress::Sync)
+                .map_err(|_| InflateError::Corrupt)?;
+            let used = usize::try_from(self.state.total_in() - before_in).unwrap_or(input.len());
+            let made = usize::try_from(self.state.total_out() - before_out).unwrap_or(0);
+            input = input.get(used..).unwrap_or_default();
+            if self.state.total_out() > FREE_BYTES.saturating_add(self.state.total_in().saturating_mul(ratio)) {
+                return Err(InflateError::Expansion);
+            }
+            if made > 0 {
+                each(&self.buffer[..made]);
+            }
+            self.ended = status == Status::StreamEnd;
+            if made < self.buffer.len() && (input.is_empty() || used == 0) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compress, Compression, FlushCompress};
+
+    fn deflate(data: &[u8]) -> Vec<u8> {
+        let mut state = Compress::new(Compression::best(), false);
+        let mut out = Vec::with_capacity(data.len() + 1024);
+        state.compress_vec(data, &mut out, FlushCompress::Sync).unwrap();
+        out
+    }
+
+    #[test]
+    fn any_split_inflates_to_the_same() {
+        let text: Vec<u8> = (0..40_000u32).flat_map(|n| format!("{n} ").into_bytes()).collect();
+        let packed = deflate(&text);
+        for size in [1, 7, 1000, packed.len()] {
+            let (mut inflate, mut got) = (Inflate::new(), Vec::new());
+            for piece in packed.chunks(size) {
+                inflate.push(piece, 1100, |b| got.extend_from_slice(b)).unwrap();
+            }
+            assert_eq!(got, text);
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_the_ratio() {
+        let packed = deflate(&vec![0; 8 << 20]);
+        let (mut inflate, mut got) = (Inflate::new(), 0u64);
+        assert_eq!(inflate.push(&packed, 100, |b| got += b.len() as u64), Err(InflateError::Expansion));
+        assert!(got <= FREE_BYTES + 100 * packed.len() as u64 + (16 << 10));
+    }
+
+    #[test]
+    fn garbage_is_told() {
+        let mut inflate = Inflate::new();
+        assert_eq!(inflate.push(&[0xff; 64], 1100, |_| ()), Err(InflateError::Corrupt));
+    }
+}

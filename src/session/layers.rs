@@ -1,0 +1,317 @@
+//! What lies above the transport, be that TCP or TLS: inflation, detection, the mail dissector.
+
+use super::detect::{Detector, Verdict, Waiting};
+use super::inflate::{Inflate, InflateError};
+use crate::diagnostic::Code;
+use crate::event::{GapCause, Protocol};
+use crate::limits::Limits;
+use crate::mail::imap::Imap;
+use crate::mail::pop3::Pop3;
+use crate::mail::sieve::Sieve;
+use crate::mail::smtp::Smtp;
+use crate::mail::{Chunk, Context, Dissector, Emitter, Held, Next, Options, Summary};
+use crate::position::{Direction, Span};
+use crate::tls;
+
+/// The dissector for a protocol.
+fn dissector(protocol: Protocol) -> Box<dyn Dissector + Send> {
+    match protocol {
+        Protocol::Smtp | Protocol::Lmtp => Box::new(Smtp::new(protocol)),
+        Protocol::Imap => Box::new(Imap::new()),
+        Protocol::Pop3 => Box::new(Pop3::new()),
+        Protocol::Sieve => Box::new(Sieve::new()),
+    }
+}
+
+/// The uppermost layer.
+enum Top {
+    /// Not known yet.
+    Detecting(Detector),
+    /// A mail protocol.
+    Mail(Box<dyn Dissector + Send>),
+    /// Something else.
+    Other,
+}
+
+/// What the session told the layers about its circumstances.
+#[derive(Copy, Clone)]
+pub(super) struct Env<'a> {
+    pub(super) options: &'a Options,
+    pub(super) limits: &'a Limits,
+}
+
+pub(super) struct Layers {
+    top: Top,
+    inflate: Option<Box<[Option<Inflate>; 2]>>,
+    pub(super) emitter: Emitter,
+    /// Bytes above come out of TLS.
+    pub(super) in_tls: bool,
+    /// Directions from which bytes came.
+    pub(super) heard: [bool; 2],
+    /// What the port suggests.
+    hint: Option<Protocol>,
+    /// `seq` reserved for each handshake when it was established.
+    pub(super) handshakes: Vec<u64>,
+    /// Bytes that TLS handed up.
+    pub(super) plaintext: u64,
+}
+
+/// What the layers ask the stack to do with the rest of a chunk.
+pub(super) enum Ask {
+    Nothing,
+    /// The server took STARTTLS; that many bytes of the chunk are left.
+    StartTls {
+        rest: usize,
+    },
+}
+
+impl Layers {
+    pub(super) fn new(session: u64, hint: Option<Protocol>, tls_possible: bool) -> Self {
+        Layers {
+            top: Top::Detecting(Detector::new(tls_possible)),
+            inflate: None,
+            emitter: Emitter::new(session),
+            in_tls: false,
+            heard: [false; 2],
+            hint,
+            handshakes: Vec::new(),
+            plaintext: 0,
+        }
+    }
+
+    pub(super) fn is_mail(&self) -> bool {
+        matches!(self.top, Top::Mail(_))
+    }
+
+    pub(super) fn is_other(&self) -> bool {
+        matches!(self.top, Top::Other)
+    }
+
+    pub(super) fn detector(&mut self) -> Option<&mut Detector> {
+        match &mut self.top {
+            Top::Detecting(detector) => Some(detector),
+            _ => None,
+        }
+    }
+
+    pub(super) fn choose(&mut self, verdict: Verdict) {
+        self.top = match verdict {
+            Verdict::Mail(protocol) => Top::Mail(dissector(protocol)),
+            Verdict::Tls => Top::Detecting(Detector::new(false)),
+            Verdict::Other => Top::Other,
+        };
+    }
+
+    pub(super) fn summary(&self) -> Option<Summary> {
+        match &self.top {
+            Top::Mail(mail) => Some(mail.summary()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn at_line_start(&self, dir: Direction) -> bool {
+        matches!(&self.top, Top::Mail(mail) if mail.at_line_start(dir))
+    }
+
+    pub(super) fn take_held(&mut self, dir: Direction) -> Option<Held> {
+        match &mut self.top {
+            Top::Mail(mail) => mail.take_held(dir),
+            _ => None,
+        }
+    }
+
+    /// From here on bytes come out of TLS.
+    pub(super) fn start_tls(&mut self) {
+        self.in_tls = true;
+        if let Top::Mail(mail) = &mut self.top {
+            mail.tls_started();
+        }
+    }
+
+    /// Client bytes that were sent behind STARTTLS in the clear.
+    pub(super) fn injected(&mut self, held: &Held, env: Env<'_>) {
+        self.emitter.diagnose(
+            held.span,
+            Code::InjectedCommands,
+            format!("{} bytes sent behind STARTTLS before TLS began", held.bytes.len()),
+        );
+        if let Top::Mail(mail) = &mut self.top {
+            let mut cx = context(&mut self.emitter, self.in_tls, true, self.heard, env);
+            mail.input(Direction::Client, Chunk { bytes: &held.bytes, span: held.span }, &mut cx);
+        }
+    }
+
+    /// The next bytes of a direction, as TCP or TLS gave them.
+    pub(super) fn data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
+        self.heard[dir.index()] = true;
+        if self.inflate.is_some() {
+            self.deflated(dir, bytes, span, env);
+            return Ask::Nothing;
+        }
+        match &mut self.top {
+            Top::Other => Ask::Nothing,
+            Top::Mail(_) => self.mail(dir, bytes, span, env),
+            Top::Detecting(detector) => {
+                detector.data(dir, bytes, span, env.limits.detect_bytes);
+                if self.in_tls {
+                    self.detect(false, env)
+                }
+                Ask::Nothing
+            }
+        }
+    }
+
+    fn mail(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
+        let Top::Mail(mail) = &mut self.top else { return Ask::Nothing };
+        let mut chunk = Chunk { bytes, span };
+        loop {
+            let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+            let advance = mail.input(dir, chunk, &mut cx);
+            chunk.bytes = chunk.bytes.get(advance.consumed..).unwrap_or_default();
+            match advance.next {
+                Next::Continue => return Ask::Nothing,
+                Next::StartTls if !self.in_tls => return Ask::StartTls { rest: chunk.bytes.len() },
+                // STARTTLS inside TLS means nothing; the dialogue goes on.
+                Next::StartTls if chunk.bytes.is_empty() => return Ask::Nothing,
+                Next::StartTls => {}
+                Next::Deflate => {
+                    self.inflate = Some(Box::new([Some(Inflate::new()), Some(Inflate::new())]));
+                    let rest = chunk.bytes;
+                    if let Some(held) = self.take_held(dir.opposite()) {
+                        self.deflated(dir.opposite(), &held.bytes, held.span, env);
+                    }
+                    self.deflated(dir, rest, span, env);
+                    return Ask::Nothing;
+                }
+            }
+        }
+    }
+
+    fn deflated(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) {
+        let Some(states) = &mut self.inflate else { return };
+        let (Some(state), Top::Mail(mail)) = (&mut states[dir.index()], &mut self.top) else { return };
+        let (emitter, in_tls, heard) = (&mut self.emitter, self.in_tls, self.heard);
+        let result = state.push(bytes, env.limits.expansion_ratio, |plain| {
+            let mut chunk = Chunk { bytes: plain, span };
+            while !chunk.bytes.is_empty() {
+                let mut cx = context(emitter, in_tls, false, heard, env);
+                let advance = mail.input(dir, chunk, &mut cx);
+                // Neither TLS nor a second compression can begin inside a compressed stream.
+                chunk.bytes = match advance.next {
+                    Next::Continue => &[],
+                    _ => chunk.bytes.get(advance.consumed..).unwrap_or_default(),
+                };
+            }
+        });
+        if let Err(error) = result {
+            states[dir.index()] = None;
+            let detail = match error {
+                InflateError::Expansion => "the compressed stream expands beyond its bound; it is not followed further",
+                InflateError::Corrupt => "the compressed stream is broken; it is not followed further",
+            };
+            self.emitter.diagnose(span, Code::CompressionFailed, detail);
+            self.mail_gap(dir, 0, span, env);
+        }
+    }
+
+    /// Bytes are missing.
+    pub(super) fn gap(&mut self, dir: Direction, len: u64, span: Span, env: Env<'_>) {
+        if let Some(states) = &mut self.inflate {
+            if states[dir.index()].take().is_some() {
+                self.emitter.diagnose(
+                    span,
+                    Code::CompressionFailed,
+                    "bytes are missing, so the compression's dictionary is lost; that direction ends here",
+                );
+                self.mail_gap(dir, len, span, env);
+            }
+            return;
+        }
+        match &mut self.top {
+            Top::Detecting(detector) => detector.gap(dir, len, span),
+            _ => self.mail_gap(dir, len, span, env),
+        }
+    }
+
+    fn mail_gap(&mut self, dir: Direction, len: u64, span: Span, env: Env<'_>) {
+        if let Top::Mail(mail) = &mut self.top {
+            let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+            mail.gap(dir, len, span, &mut cx);
+        }
+    }
+
+    /// A direction is over.
+    pub(super) fn end(&mut self, dir: Direction, span: Span, env: Env<'_>) {
+        match &mut self.top {
+            Top::Detecting(detector) => detector.end(dir, span),
+            Top::Mail(mail) => {
+                let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+                mail.end(dir, span, &mut cx);
+            }
+            Top::Other => {}
+        }
+    }
+
+    /// Looks at what has come out of TLS so far; `last` when no more will come.
+    pub(super) fn detect(&mut self, last: bool, env: Env<'_>) {
+        let (hint, limit) = (self.hint, env.limits.detect_bytes);
+        let Top::Detecting(detector) = &mut self.top else { return };
+        if let Some((verdict, _)) = detector.judge(hint, false, last, limit) {
+            let waiting = detector.take();
+            self.choose(verdict);
+            for item in waiting {
+                match item {
+                    Waiting::Data { dir, bytes, span } => {
+                        self.data(dir, &bytes, span, env);
+                    }
+                    Waiting::Gap { dir, len, span } => self.gap(dir, len, span, env),
+                    Waiting::End { dir, span } => self.end(dir, span, env),
+                }
+            }
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn finish(&mut self, span: Span, env: Env<'_>) {
+        if let Top::Mail(mail) = &mut self.top {
+            let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+            mail.finish(span, &mut cx);
+        }
+    }
+}
+
+fn context<'a>(emitter: &'a mut Emitter, tls: bool, injected: bool, heard: [bool; 2], env: Env<'a>) -> Context<'a> {
+    Context { out: emitter, tls, injected, one_sided: heard[0] != heard[1], options: env.options, limits: env.limits }
+}
+
+/// The layers as TLS sees them.
+pub(super) struct AboveTls<'a> {
+    pub(super) layers: &'a mut Layers,
+    pub(super) env: Env<'a>,
+}
+
+impl tls::Upper for AboveTls<'_> {
+    fn plaintext(&mut self, dir: Direction, bytes: &[u8], span: Span) {
+        self.layers.plaintext += bytes.len() as u64;
+        self.layers.data(dir, bytes, span, self.env);
+    }
+
+    fn lost(&mut self, dir: Direction, len: u64, _cause: Option<GapCause>, span: Span) {
+        self.layers.gap(dir, len, span, self.env);
+    }
+
+    fn established(&mut self, handshake: u32, _span: Span) {
+        while self.layers.handshakes.len() <= handshake as usize {
+            let seq = self.layers.emitter.reserve();
+            self.layers.handshakes.push(seq);
+        }
+    }
+
+    fn odd(&mut self, code: Code, detail: &str, span: Span) {
+        self.layers.emitter.diagnose(span, code, detail);
+    }
+
+    fn closed(&mut self, dir: Direction, span: Span) {
+        self.layers.end(dir, span, self.env);
+    }
+}

@@ -1,0 +1,58 @@
+//! The word for how a session went, and whether all of it was seen.
+
+use crate::event::{EndReason, Outcome, TlsHandshake};
+use crate::flow::ConnectionInfo;
+use crate::mail::Summary;
+use crate::tls::Reason;
+
+/// What the judgement rests on.
+pub(super) struct Facts<'a> {
+    pub(super) info: &'a ConnectionInfo,
+    pub(super) summary: &'a Summary,
+    pub(super) tls: &'a [TlsHandshake],
+    /// Bytes by client and server.
+    pub(super) heard: [u64; 2],
+    pub(super) gaps: u64,
+    pub(super) undecrypted: u64,
+    pub(super) reason: EndReason,
+}
+
+impl Facts<'_> {
+    /// Whether one side was never captured at all.
+    fn one_sided(&self) -> bool {
+        self.info.frames_by.contains(&0)
+    }
+
+    fn closed_in_sight(&self) -> bool {
+        matches!(self.reason, EndReason::Fin | EndReason::Rst)
+    }
+
+    fn completed(&self) -> bool {
+        self.summary.outcome == Some(Outcome::Completed)
+    }
+
+    /// Nothing missing, nothing undecrypted, its beginning and its end in sight.
+    pub(super) fn complete(&self) -> bool {
+        let begun = self.info.syn.contains(&true) || self.summary.banner.is_some();
+        let ended = self.closed_in_sight() || self.completed();
+        self.gaps == 0 && self.undecrypted == 0 && !self.one_sided() && begun && ended
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        if let Some(last) = self.tls.last()
+            && last.reason == Some(Reason::HandshakeFailed)
+        {
+            return Outcome::TlsFailed;
+        }
+        // Nothing of TLS could be read: how TCP ended is all there is to judge by.
+        let closed = self.tls.iter().any(|t| t.completed) && self.undecrypted > 0;
+        match self.summary.outcome {
+            Some(outcome @ (Outcome::Completed | Outcome::Refused | Outcome::AuthFailed)) => outcome,
+            _ if closed && self.reason == EndReason::Fin => Outcome::Completed,
+            _ if self.heard[1] == 0 && !self.one_sided() && self.tls.is_empty() => Outcome::NoBanner,
+            Some(outcome) if self.closed_in_sight() => outcome,
+            _ if self.closed_in_sight() => Outcome::Aborted,
+            _ => Outcome::Cut,
+        }
+    }
+}

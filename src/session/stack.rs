@@ -1,0 +1,236 @@
+//! The layers of one connection and the hand-over between them: plaintext, then TLS after STARTTLS, or TLS at once.
+
+use super::detect::{Verdict, Waiting};
+use super::layers::{AboveTls, Ask, Env, Layers};
+use super::ports::DecodeAs;
+use crate::diagnostic::Code;
+use crate::event::{GapCause, Protocol, Security, TlsHandshake};
+use crate::position::{Direction, Span};
+use crate::tls::{self, Looks};
+
+/// STARTTLS was accepted; the next bytes show whether TLS really follows.
+#[derive(Debug, Default)]
+struct Gate {
+    /// The server sent something in the clear behind its answer.
+    server_spoke: Option<(usize, Span)>,
+}
+
+pub(super) struct Stack {
+    pub(super) layers: Layers,
+    tls: Option<Box<tls::Connection>>,
+    gate: Option<Gate>,
+    pub(super) security: Security,
+    /// Bytes that TCP gave to TLS.
+    pub(super) tls_bytes: u64,
+    /// What the user said of this port.
+    forced: Option<DecodeAs>,
+    hint: Option<Protocol>,
+}
+
+/// What decryption needs besides [`Env`].
+pub(super) struct Secrets<'a> {
+    pub(super) keys: &'a tls::KeyRing,
+    pub(super) sessions: &'a mut tls::SessionCache,
+}
+
+impl Stack {
+    pub(super) fn new(session: u64, hint: Option<Protocol>, forced: Option<DecodeAs>) -> Self {
+        let hint = forced.and_then(|f| f.protocol).or(hint);
+        let mut stack = Stack {
+            layers: Layers::new(session, hint, true),
+            tls: None,
+            gate: None,
+            security: Security::None,
+            tls_bytes: 0,
+            forced,
+            hint,
+        };
+        match forced {
+            Some(DecodeAs { tls: true, .. }) => stack.begin_tls(Security::Implicit),
+            Some(DecodeAs { protocol: Some(protocol), .. }) => stack.layers.choose(Verdict::Mail(protocol)),
+            _ => {}
+        }
+        stack
+    }
+
+    pub(super) fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether the handshake chose a mail protocol by ALPN (RFC 8314 §7: `imap`, `pop3`, `managesieve`; `smtp` is in use).
+    pub(super) fn mail_alpn(&self) -> bool {
+        let alpn = self.tls.as_ref().and_then(|t| t.alpn());
+        matches!(alpn, Some(b"smtp" | b"imap" | b"pop3" | b"managesieve"))
+    }
+
+    /// The next bytes that TCP delivered. True when both roles turned out to be the other way round.
+    pub(super) fn data(
+        &mut self,
+        dir: Direction,
+        bytes: &[u8],
+        span: Span,
+        roles_sure: bool,
+        env: Env<'_>,
+        secrets: &mut Secrets<'_>,
+    ) -> bool {
+        if self.tls.is_some() {
+            self.tls_data(dir, bytes, span, env, secrets);
+        } else if self.layers.detector().is_some() {
+            self.layers.data(dir, bytes, span, env);
+            return self.detect(roles_sure, false, env, secrets);
+        } else {
+            self.plain(dir, bytes, span, env, secrets);
+        }
+        false
+    }
+
+    fn plain(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        if self.tls_begins(dir, bytes) {
+            if let Some(Gate { server_spoke: Some((len, span)) }) = self.gate {
+                let detail = format!("{len} bytes sent behind the answer to STARTTLS before TLS began");
+                self.layers.emitter.diagnose(span, Code::InjectedReplies, detail);
+            }
+            if self.gate.take().is_none() {
+                let detail = "TLS begins here without an accepted STARTTLS in the capture";
+                self.layers.emitter.diagnose(span, Code::UnannouncedTls, detail);
+            }
+            self.begin_tls(Security::StartTls);
+            self.tls_data(dir, bytes, span, env, secrets);
+            return;
+        }
+        match (&mut self.gate, dir) {
+            (Some(gate), Direction::Server) => {
+                gate.server_spoke = Some((bytes.len(), span));
+            }
+            (Some(_), Direction::Client) => {
+                self.gate = None;
+                let detail = "STARTTLS was accepted, but the client went on in the clear";
+                self.layers.emitter.diagnose(span, Code::PlaintextAfterStartTls, detail);
+            }
+            (None, _) => {}
+        }
+        if let Ask::StartTls { rest } = self.layers.data(dir, bytes, span, env) {
+            self.open_gate(env);
+            let tail = bytes.get(bytes.len() - rest..).unwrap_or_default();
+            if !tail.is_empty() {
+                self.plain(dir, tail, span, env, secrets);
+            }
+        }
+    }
+
+    /// STARTTLS was accepted: what the client had sent behind it was injected, unless it is TLS already.
+    fn open_gate(&mut self, env: Env<'_>) {
+        self.gate = Some(Gate::default());
+        if let Some(held) = self.layers.take_held(Direction::Client) {
+            self.layers.injected(&held, env);
+        }
+    }
+
+    /// Whether TLS begins with these bytes: no line of a mail protocol starts so.
+    fn tls_begins(&self, dir: Direction, bytes: &[u8]) -> bool {
+        match bytes.first() {
+            Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
+            Some(0x16 | 0x80..=0xff) if self.layers.at_line_start(dir) => tls::looks_like_tls(bytes) == Looks::Yes,
+            _ => false,
+        }
+    }
+
+    fn begin_tls(&mut self, security: Security) {
+        self.security = security;
+        self.tls = Some(Box::new(tls::Connection::new()));
+        if security == Security::Implicit {
+            self.layers.choose(Verdict::Tls);
+            if let Some(DecodeAs { protocol: Some(protocol), .. }) = self.forced {
+                self.layers.choose(Verdict::Mail(protocol));
+            }
+        }
+        self.layers.start_tls();
+    }
+
+    fn tls_data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        self.tls_bytes += bytes.len() as u64;
+        self.with_tls(env, secrets, |tls, tls_env, above| tls.data(dir, bytes, span, tls_env, above));
+    }
+
+    /// Runs `f` with the TLS connection and what lies below and above it; none where there is no TLS.
+    fn with_tls<R>(
+        &mut self,
+        env: Env<'_>,
+        secrets: &mut Secrets<'_>,
+        f: impl FnOnce(&mut tls::Connection, &mut tls::Env<'_>, &mut AboveTls<'_>) -> R,
+    ) -> Option<R> {
+        let tls = self.tls.as_mut()?;
+        let mut above = AboveTls { layers: &mut self.layers, env };
+        let mut tls_env = tls::Env { keys: secrets.keys, sessions: secrets.sessions, limits: env.limits };
+        Some(f(tls, &mut tls_env, &mut above))
+    }
+
+    /// Bytes are missing from the TCP stream.
+    pub(super) fn gap(
+        &mut self,
+        dir: Direction,
+        len: u64,
+        cause: GapCause,
+        span: Span,
+        env: Env<'_>,
+        secrets: &mut Secrets<'_>,
+    ) {
+        let through_tls =
+            self.with_tls(env, secrets, |tls, tls_env, above| tls.gap(dir, len, cause, span, tls_env, above));
+        if through_tls.is_none() {
+            self.layers.gap(dir, len, span, env);
+        }
+    }
+
+    /// A direction of the TCP stream is over.
+    pub(super) fn end(&mut self, dir: Direction, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        let through_tls = self.with_tls(env, secrets, |tls, tls_env, above| tls.end(dir, span, tls_env, above));
+        if through_tls.is_none() {
+            self.layers.end(dir, span, env);
+        }
+    }
+
+    /// Looks at what TCP has given so far. True when the roles were the other way round.
+    pub(super) fn detect(&mut self, roles_sure: bool, last: bool, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
+        let hint = self.hint;
+        let Some(detector) = self.layers.detector() else { return false };
+        let Some((verdict, swap)) = detector.judge(hint, !roles_sure, last, env.limits.detect_bytes) else {
+            return false;
+        };
+        let waiting = detector.take();
+        if swap {
+            self.layers.heard.swap(0, 1);
+        }
+        match verdict {
+            Verdict::Tls => self.begin_tls(Security::Implicit),
+            other => self.layers.choose(other),
+        }
+        for item in waiting {
+            let turned = |dir: Direction| if swap { dir.opposite() } else { dir };
+            match item {
+                Waiting::Data { dir, bytes, span } => {
+                    self.data(turned(dir), &bytes, span, true, env, secrets);
+                }
+                Waiting::Gap { dir, len, span } => self.gap(turned(dir), len, GapCause::Lost, span, env, secrets),
+                Waiting::End { dir, span } => self.end(turned(dir), span, env, secrets),
+            }
+        }
+        swap
+    }
+
+    /// The connection is over; what became of its handshakes.
+    pub(super) fn finish(&mut self, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) -> Vec<TlsHandshake> {
+        let handshakes = self.with_tls(env, secrets, |tls, tls_env, above| tls.finish(span, tls_env, above));
+        let handshakes = handshakes.unwrap_or_default();
+        if self.has_tls() {
+            self.layers.detect(true, env);
+        }
+        self.layers.finish(span, env);
+        handshakes
+    }
+
+    /// Bytes of TLS records that stayed closed.
+    pub(super) fn undecrypted_bytes(&self) -> u64 {
+        self.tls.as_ref().map_or(0, |t| t.undecrypted_bytes())
+    }
+}
