@@ -24,6 +24,11 @@ pub fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
 }
 
+/// The folders of that name: in `testdata`, and in the corpus where there is one.
+pub fn folders(name: &str) -> Vec<PathBuf> {
+    [Some(testdata()), corpus()].into_iter().flatten().map(|home| home.join(name)).collect()
+}
+
 /// Keeps every event.
 #[derive(Default)]
 pub struct Collect(pub Vec<Event>);
