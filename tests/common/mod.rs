@@ -1,6 +1,8 @@
 //! What the scenario tests share: running a capture, and its story a connection.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+pub mod packets;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;

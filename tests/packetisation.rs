@@ -1,0 +1,178 @@
+//! What a capture tells does not depend on how its bytes were cut into packets, nor on their order or repetition; and
+//! what a loss costs is told, never invented.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+
+use common::packets::{Dialogue, Packet, Random, Shape, dialogues, packets, pcap, shuffle};
+use common::{How, Told, hex, tell, testdata};
+use mailcap::event::{Event, EventBody, MessagePart};
+use proptest::prelude::*;
+
+/// Captures, and the keys that open them.
+const SAMPLES: &[(&str, Option<&str>)] = &[
+    ("servers/smtp-telnet-typed.pcap", None),
+    ("servers/smtp-bdat.pcap", None),
+    ("servers/pop3-full.pcap", None),
+    ("servers/imap-full-plain.pcap", None),
+    ("servers/imap-compress.pcap", None),
+    ("servers/smtp-auth-all.pcap", None),
+    ("servers/rsa12-smtp-starttls.pcap", Some("servers/keys/server.key")),
+    ("servers/imap-full-starttls-rsa.pcap", Some("servers/keys/server.key")),
+    ("servers/pop3-stls-rsa.pcap", Some("servers/keys/server.key")),
+    ("servers/sieve-starttls-rsa.pcap", Some("servers/keys/server.key")),
+    ("tls/f-v2hello-tls10-imap-starttls.pcap", Some("tls/keys/rsa2048.pem")),
+    ("tls/f-reneg-client-smtp.pcap", Some("tls/keys/rsa2048.pem")),
+    ("tls/tls12-aes128-gcm-sha256-imap-starttls.pcapng", Some("tls/keys/rsa2048e3.pem")),
+];
+
+/// What an event tells, without frame, time and latency; `seq` shows as the order.
+fn essence(event: &Event) -> Option<String> {
+    Some(match &event.body {
+        EventBody::Reply(reply) => {
+            let mut reply = reply.clone();
+            reply.latency = None;
+            format!("{} {reply:?}", event.seq)
+        }
+        EventBody::Tls(tls) => {
+            format!(
+                "{} tls {:?} {:?} {:?} {:?} {}",
+                event.seq, tls.suite, tls.decrypted, tls.secret, tls.reason, tls.records_decrypted
+            )
+        }
+        EventBody::Session(s) => {
+            format!(
+                "session {:?} {:?} {:?} {:?} {} {} {:?} {:?} complete={} gaps={}",
+                s.protocol,
+                s.security,
+                s.banner,
+                s.user,
+                s.commands,
+                s.messages,
+                s.bytes,
+                s.outcome,
+                s.complete,
+                s.gap_count
+            )
+        }
+        EventBody::MessageData(_) => return None,
+        body => format!("{} {body:?}", event.seq),
+    })
+}
+
+fn story(told: &Told) -> Vec<String> {
+    told.stories.values().flat_map(|s| &s.events).filter_map(essence).collect()
+}
+
+/// Decodes the packets; the file is named so that a failure can be looked at.
+fn decode(dialogue: &Dialogue, list: &[Packet], keys: &[PathBuf]) -> Told {
+    let mut file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    file.write_all(&pcap(dialogue, list)).unwrap();
+    tell(&[file.path().to_owned()], &How { keys, ..How::default() })
+}
+
+struct Sample {
+    name: &'static str,
+    keys: Vec<PathBuf>,
+    dialogues: Vec<Dialogue>,
+}
+
+fn samples() -> Vec<Sample> {
+    let sample = |&(name, key): &(&'static str, Option<&str>)| Sample {
+        name,
+        keys: key.into_iter().map(|k| testdata().join(k)).collect(),
+        dialogues: dialogues(testdata().join(name)),
+    };
+    SAMPLES.iter().map(sample).collect()
+}
+
+fn plain_shape() -> Shape {
+    Shape { segment: 1400, isn: [1000, 5000] }
+}
+
+/// Splits, reorders and repeats in one seeded way.
+fn disturbed(dialogue: &Dialogue, seed: u64) -> Vec<Packet> {
+    let mut random = Random::new(seed);
+    let segment = [1, 7, 100, 536, 1400][random.below(5)];
+    let isn = [random.next() as u32, u32::MAX - random.below(2000) as u32];
+    let mut list = packets(dialogue, &Shape { segment, isn }, &mut random);
+    let window = random.below(12);
+    let repeat = [0, 3, 10][random.below(3)];
+    shuffle(&mut list, window, repeat, &mut random);
+    list
+}
+
+fn complete_messages(told: &Told) -> BTreeSet<String> {
+    let messages = told.stories.values().flat_map(|s| &s.messages);
+    messages.filter(|m| m.complete && m.part == MessagePart::Full).map(|m| hex(&m.sha256.unwrap())).collect()
+}
+
+fn commands(told: &Told) -> Vec<String> {
+    let commands = told.stories.values().flat_map(|s| &s.commands);
+    commands.map(|c| format!("{:?} {:?} {:?}", c.tag, c.verb, c.args)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_split_order_and_repetition_tells_the_same(seed in any::<u64>()) {
+        for sample in samples() {
+            for (n, dialogue) in sample.dialogues.iter().enumerate() {
+                let whole = decode(dialogue, &packets(dialogue, &plain_shape(), &mut Random::new(1)), &sample.keys);
+                let other = decode(dialogue, &disturbed(dialogue, seed), &sample.keys);
+                let (want, got) = (story(&whole), story(&other));
+                let at = want.iter().zip(&got).position(|(a, b)| a != b).unwrap_or(want.len().min(got.len()));
+                prop_assert!(
+                    want == got,
+                    "{} connection {n}, seed {seed}, event {at}:\n got {:?}\nwant {:?}",
+                    sample.name, got.get(at), want.get(at)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_loss_is_told_and_nothing_is_invented(seed in any::<u64>()) {
+        for sample in samples() {
+            for (n, dialogue) in sample.dialogues.iter().enumerate() {
+                let mut random = Random::new(seed);
+                let all = packets(dialogue, &plain_shape(), &mut random);
+                let whole = decode(dialogue, &all, &sample.keys);
+                let loaded: Vec<usize> = (0..all.len()).filter(|&i| !all[i].payload.is_empty()).collect();
+                let lost = loaded[random.below(loaded.len())];
+                let mut rest = all.clone();
+                let bytes = rest.remove(lost).payload.len() as u64;
+                let told = decode(dialogue, &rest, &sample.keys);
+                let place = format!("{} connection {n}, seed {seed}, packet {lost} lost", sample.name);
+                for story in told.stories.values() {
+                    let session = story.session();
+                    prop_assert!(!session.complete, "{place}: called complete");
+                    prop_assert_eq!(session.gap_bytes, bytes, "{}", place);
+                }
+                let invented: Vec<_> = complete_messages(&told).difference(&complete_messages(&whole)).cloned().collect();
+                prop_assert!(invented.is_empty(), "{place}: messages called complete: {invented:?}");
+                let known = commands(&whole);
+                for command in commands(&told) {
+                    prop_assert!(known.contains(&command), "{place}: a command that was never sent: {command}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_undamaged_samples_are_complete() {
+    for sample in samples() {
+        for (n, dialogue) in sample.dialogues.iter().enumerate() {
+            let told = decode(dialogue, &packets(dialogue, &plain_shape(), &mut Random::new(1)), &sample.keys);
+            for story in told.stories.values() {
+                let session = story.session();
+                assert!(session.complete && session.gap_count == 0, "{} connection {n}: {session:?}", sample.name);
+            }
+        }
+    }
+}
