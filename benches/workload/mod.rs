@@ -1,0 +1,238 @@
+//! Makes captures of mail traffic, the same for the same seed: what the benchmarks run over.
+
+use std::io::{self, Write};
+
+/// What to make.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Stop after about this many bytes of capture file.
+    pub bytes: u64,
+    /// Connections open at once, their packets interleaved.
+    pub concurrent: usize,
+    /// Longest TCP payload, bytes.
+    pub segment: usize,
+    /// Mean message size, bytes (sizes are spread from a fifth to five times of it).
+    pub message: usize,
+    /// Mails a connection.
+    pub mails: usize,
+    /// One packet in this many is dropped, swapped with its successor or repeated; 0 for none.
+    pub disturb_one_in: usize,
+    /// Of 100 connections, how many are no mail (HTTP).
+    pub noise_percent: usize,
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        Workload {
+            seed: 1,
+            bytes: 100 << 20,
+            concurrent: 64,
+            segment: 1448,
+            message: 75_000,
+            mails: 2,
+            disturb_one_in: 0,
+            noise_percent: 0,
+        }
+    }
+}
+
+/// A small deterministic generator (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() >> 16) as usize % bound.max(1)
+    }
+}
+
+/// One connection on its way: what is still to be said, and the sequence numbers.
+struct Connection {
+    ports: [u16; 2],
+    addresses: [[u8; 4]; 2],
+    next: [u32; 2],
+    turns: std::vec::IntoIter<(usize, Vec<u8>)>,
+    current: Option<(usize, Vec<u8>, usize)>,
+    state: u8,
+}
+
+struct Packet {
+    side: usize,
+    flags: u8,
+    seq: u32,
+    ack: u32,
+    payload: Vec<u8>,
+}
+
+const SYN: u8 = 2;
+const ACK: u8 = 16;
+const FIN: u8 = 1;
+
+impl Connection {
+    fn new(number: u64, turns: Vec<(usize, Vec<u8>)>, port: u16, random: &mut Random) -> Self {
+        let client = [10, (number >> 16) as u8, (number >> 8) as u8, number as u8];
+        Connection {
+            ports: [1024 + (number % 60_000) as u16, port],
+            addresses: [client, [192, 0, 2, 25]],
+            next: [random.next() as u32, random.next() as u32],
+            turns: turns.into_iter(),
+            current: None,
+            state: 0,
+        }
+    }
+
+    fn packet(&mut self, side: usize, flags: u8, payload: Vec<u8>) -> Packet {
+        let packet = Packet { side, flags, seq: self.next[side], ack: self.next[1 - side], payload };
+        let length = packet.payload.len() as u32 + u32::from(flags & (SYN | FIN) != 0);
+        self.next[side] = self.next[side].wrapping_add(length);
+        packet
+    }
+
+    fn step(&mut self, segment: usize) -> Option<Packet> {
+        self.state = self.state.saturating_add(1);
+        match self.state {
+            1 => return Some(self.packet(0, SYN, Vec::new())),
+            2 => return Some(self.packet(1, SYN | ACK, Vec::new())),
+            3 => return Some(self.packet(0, ACK, Vec::new())),
+            _ => {}
+        }
+        if self.current.as_ref().is_none_or(|(_, bytes, at)| *at >= bytes.len()) {
+            self.current = self.turns.next().map(|(side, bytes)| (side, bytes, 0));
+        }
+        if let Some((side, bytes, at)) = &mut self.current {
+            let end = (*at + segment).min(bytes.len());
+            let (side, payload) = (*side, bytes[*at..end].to_vec());
+            *at = end;
+            self.state = 3;
+            return Some(self.packet(side, ACK, payload));
+        }
+        match self.state {
+            4 => Some(self.packet(0, FIN | ACK, Vec::new())),
+            5 => Some(self.packet(1, FIN | ACK, Vec::new())),
+            6 => Some(self.packet(0, ACK, Vec::new())),
+            _ => None,
+        }
+    }
+}
+
+fn smtp(workload: &Workload, number: u64, random: &mut Random) -> Vec<(usize, Vec<u8>)> {
+    let mut turns: Vec<(usize, Vec<u8>)> = Vec::new();
+    let mut say = |side: usize, text: String| turns.push((side, text.into_bytes()));
+    say(1, "220 mail.example.test ESMTP\r\n".into());
+    say(0, format!("EHLO client{number}.example\r\n"));
+    say(1, "250-mail.example.test\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250 8BITMIME\r\n".into());
+    for mail in 0..workload.mails {
+        say(0, format!("MAIL FROM:<user{number}@example.test>\r\nRCPT TO:<other{mail}@example.net>\r\nDATA\r\n"));
+        say(1, "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n".into());
+        let size = workload.message / 5 + random.below(workload.message * 8 / 5);
+        say(0, message(number, mail, size, random) + ".\r\n");
+        say(1, format!("250 2.0.0 Ok: queued as {number:08X}{mail:02X}\r\n"));
+    }
+    say(0, "QUIT\r\n".into());
+    say(1, "221 2.0.0 Bye\r\n".into());
+    turns
+}
+
+fn message(number: u64, mail: usize, size: usize, random: &mut Random) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = format!(
+        "From: user{number}@example.test\r\nTo: other{mail}@example.net\r\nSubject: mail {mail} of {number}\r\n\
+         Message-ID: <{number}.{mail}@example.test>\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n\r\n"
+    );
+    while text.len() < size {
+        let mut bits = random.next();
+        for _ in 0..76 {
+            text.push(char::from(LETTERS[(bits & 63) as usize]));
+            bits = bits.rotate_right(7) ^ 0x5bd1;
+        }
+        text.push_str("\r\n");
+    }
+    text
+}
+
+fn http(random: &mut Random) -> Vec<(usize, Vec<u8>)> {
+    let body = vec![b'x'; 20_000 + random.below(200_000)];
+    let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    answer.extend_from_slice(&body);
+    vec![(0, b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n".to_vec()), (1, answer)]
+}
+
+/// Writes the capture (pcap, Ethernet, microseconds); gives the number of connections.
+pub fn write(workload: &Workload, out: &mut dyn Write) -> io::Result<u64> {
+    let mut random = Random(workload.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 262_144, 1] {
+        out.write_all(&word.to_le_bytes())?;
+    }
+    let (mut written, mut micros, mut number) = (24u64, 1_764_000_000_000_000u64, 0u64);
+    let mut open: Vec<Connection> = Vec::new();
+    let mut held: Option<Vec<u8>> = None;
+    loop {
+        while open.len() < workload.concurrent && written < workload.bytes {
+            number += 1;
+            let noise = random.below(100) < workload.noise_percent;
+            let (turns, port) = if noise { (http(&mut random), 80) } else { (smtp(workload, number, &mut random), 25) };
+            open.push(Connection::new(number, turns, port, &mut random));
+        }
+        if open.is_empty() {
+            break;
+        }
+        let chosen = random.below(open.len());
+        let Some(packet) = open[chosen].step(workload.segment) else {
+            open.swap_remove(chosen);
+            continue;
+        };
+        let frame = frame(&open[chosen], &packet);
+        let disturb = workload.disturb_one_in > 0 && random.below(workload.disturb_one_in) == 0;
+        let fate = if disturb { random.below(3) } else { 3 };
+        let mut emit = |frame: &[u8]| -> io::Result<()> {
+            micros += 7;
+            let seconds = (micros / 1_000_000) as u32;
+            for word in [seconds, (micros % 1_000_000) as u32, frame.len() as u32, frame.len() as u32] {
+                out.write_all(&word.to_le_bytes())?;
+            }
+            written += 16 + frame.len() as u64;
+            out.write_all(frame)
+        };
+        match fate {
+            0 => {}
+            1 if held.is_none() => held = Some(frame),
+            2 => {
+                emit(&frame)?;
+                emit(&frame)?;
+            }
+            _ => emit(&frame)?,
+        }
+        if fate != 1
+            && let Some(late) = held.take()
+        {
+            emit(&late)?;
+        }
+    }
+    Ok(number)
+}
+
+fn frame(connection: &Connection, packet: &Packet) -> Vec<u8> {
+    let (me, peer) = (packet.side, 1 - packet.side);
+    let mut frame = Vec::with_capacity(54 + packet.payload.len());
+    frame.extend_from_slice(&[2, 0, 0, 0, 0, peer as u8, 2, 0, 0, 0, 0, me as u8, 8, 0, 0x45, 0]);
+    frame.extend_from_slice(&(40 + packet.payload.len() as u16).to_be_bytes());
+    frame.extend_from_slice(&[0, 0, 0x40, 0, 64, 6, 0, 0]);
+    frame.extend_from_slice(&connection.addresses[me]);
+    frame.extend_from_slice(&connection.addresses[peer]);
+    frame.extend_from_slice(&connection.ports[me].to_be_bytes());
+    frame.extend_from_slice(&connection.ports[peer].to_be_bytes());
+    frame.extend_from_slice(&packet.seq.to_be_bytes());
+    let ack = if packet.flags & ACK != 0 { packet.ack } else { 0 };
+    frame.extend_from_slice(&ack.to_be_bytes());
+    frame.extend_from_slice(&[0x50, packet.flags, 0xff, 0xff, 0, 0, 0, 0]);
+    frame.extend_from_slice(&packet.payload);
+    frame
+}
