@@ -1,0 +1,313 @@
+//! The dialogues that a beginner types by hand, on usual and unusual ports; and what must not be taken for mail.
+
+mod common;
+
+use std::io::Write;
+
+use common::packets::{Dialogue, Random, Shape, Turn, packets, pcap};
+use common::{How, Told, hex, tell};
+use mailcap::event::{AuthOutcome, MessageOutcome, MessagePart, Outcome, Protocol, Security};
+use mailcap::flow::Side;
+use sha2::{Digest, Sha256};
+
+/// Runs a dialogue given as lines, `C:` and `S:`; `\r\n` is put behind each.
+fn told(port: u16, script: &str) -> Told {
+    let mut turns: Vec<Turn> = Vec::new();
+    for line in script.lines().map(str::trim_start).filter(|l| !l.is_empty()) {
+        let (side, text) = match line.split_at(2) {
+            ("C:", text) => (Side::Initiator, text),
+            ("S:", text) => (Side::Responder, text),
+            _ => panic!("{line}"),
+        };
+        let bytes = [text.strip_prefix(' ').unwrap_or(text).as_bytes(), b"\r\n"].concat();
+        match turns.last_mut() {
+            Some(last) if last.side == side => last.bytes.extend(bytes),
+            _ => turns.push(Turn { side, bytes }),
+        }
+    }
+    let client = "10.0.0.1:40000".parse().unwrap();
+    let dialogue = Dialogue { client, server: ([10, 0, 0, 2], port).into(), turns };
+    let list = packets(&dialogue, &Shape { segment: 1400, isn: [7, 99] }, &mut Random::new(3));
+    let mut file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    file.write_all(&pcap(&dialogue, &list)).unwrap();
+    tell(&[file.path().to_owned()], &How::default())
+}
+
+fn verbs(told: &Told) -> Vec<String> {
+    told.stories.values().flat_map(|s| &s.commands).map(|c| c.verb.to_str_lossy().into_owned()).collect()
+}
+
+fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+const SMTP: &str = "
+    S: 220 mail.example.test ESMTP
+    C: HELO admin
+    S: 250 mail.example.test
+    C: MAIL FROM:<>
+    S: 250 2.1.0 Ok
+    C: RCPT TO:<test@example.test>
+    S: 250 2.1.5 Ok
+    C: DATA
+    S: 354 End data with <CR><LF>.<CR><LF>
+    C: Subject: by hand
+    C:
+    C: ..a line with a dot
+    C: the end
+    C: .
+    S: 250 2.0.0 Ok: queued as 1B2C3D
+    C: QUIT
+    S: 221 2.0.0 Bye";
+
+#[test]
+fn smtp_typed_by_hand() {
+    let told = told(25, SMTP);
+    assert_eq!(verbs(&told), ["HELO", "MAIL", "RCPT", "DATA", "QUIT"]);
+    let story = told.stories.values().next().unwrap();
+    let message = &story.messages[0];
+    assert_eq!(hex(&message.sha256.unwrap()), digest("Subject: by hand\r\n\r\n.a line with a dot\r\nthe end\r\n"));
+    assert_eq!(message.mail_from.as_ref().unwrap().0, b"");
+    assert_eq!(message.rcpt_to[0].address.0, b"test@example.test");
+    assert_eq!(message.rcpt_to[0].accepted, Some(true));
+    assert_eq!(message.queue_id.as_ref().unwrap().0, b"1B2C3D");
+    assert_eq!(message.outcome, MessageOutcome::Accepted);
+    assert!(message.complete);
+    let session = story.session();
+    assert_eq!((session.outcome, session.complete, session.security), (Outcome::Completed, true, Security::None));
+    assert_eq!(session.banner.as_ref().unwrap().0, b"mail.example.test ESMTP");
+    assert_eq!((session.commands, session.messages), (5, 1));
+}
+
+#[test]
+fn mail_is_found_by_content_on_odd_ports() {
+    for port in [2025, 1026, 80, 443, 6379] {
+        let told = told(port, SMTP);
+        assert_eq!(told.report.mail_sessions, 1, "port {port}");
+        assert_eq!(told.stories.values().next().unwrap().session().protocol, Some(Protocol::Smtp), "port {port}");
+    }
+}
+
+#[test]
+fn imap_typed_by_hand() {
+    let header = "Subject: x\r\n\r\n";
+    let script = format!(
+        "
+    S: * OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] ready
+    C: 1 LOGIN test testpass
+    S: 1 OK [CAPABILITY IMAP4rev1 IDLE] Logged in
+    C: 2 CAPABILITY
+    S: * CAPABILITY IMAP4rev1 IDLE
+    S: 2 OK done
+    C: 3 SELECT INBOX
+    S: * 1 EXISTS
+    S: * OK [UIDVALIDITY 1414] ok
+    S: 3 OK [READ-WRITE] done
+    C: 4 FETCH 1 body[header]
+    S: * 1 FETCH (BODY[HEADER] {{{}}}
+    S: Subject: x
+    S:
+    S: )
+    S: 4 OK done
+    C: 5 FETCH 1 body[]
+    S: * 1 FETCH (BODY[] {{20}}
+    S: Subject: x
+    S:
+    S: mail
+    S: )
+    S: 5 OK done
+    C: 6 LOGOUT
+    S: * BYE
+    S: 6 OK bye",
+        header.len()
+    );
+    let told = told(143, &script);
+    assert_eq!(verbs(&told), ["LOGIN", "CAPABILITY", "SELECT", "FETCH", "FETCH", "LOGOUT"]);
+    let story = told.stories.values().next().unwrap();
+    let parts: Vec<_> = story.messages.iter().map(|m| (m.part, m.size, m.complete, hex(&m.sha256.unwrap()))).collect();
+    assert_eq!(
+        parts,
+        [
+            (MessagePart::Headers, 14, true, digest(header)),
+            (MessagePart::Full, 20, true, digest("Subject: x\r\n\r\nmail\r\n")),
+        ]
+    );
+    assert_eq!(story.messages[1].uidvalidity, Some(1414));
+    assert_eq!(story.messages[1].mailbox.as_ref().unwrap().0, b"INBOX");
+    let auth = &story.auth[0];
+    assert_eq!(auth.mechanism.0, b"LOGIN-COMMAND");
+    assert_eq!((auth.user.as_ref().unwrap().0.as_slice(), auth.outcome), (&b"test"[..], AuthOutcome::Success));
+    assert_eq!(story.session().messages, 1);
+    let all = format!("{:?}", story.events);
+    assert!(!all.contains("testpass"), "the password is in an event");
+}
+
+const POP3: &str = "
+    S: +OK ready <1896.697170952@mail.example.test>
+    C: USER test
+    S: +OK
+    C: PASS testpass
+    S: +OK Logged in.
+    C: NOOP
+    S: +OK
+    C: TOP 1 0
+    S: +OK
+    S: Subject: y
+    S:
+    S: .
+    C: RETR 1
+    S: +OK 20 octets
+    S: Subject: y
+    S:
+    S: ..dot
+    S: .
+    C: DELE 1
+    S: +OK
+    C: QUIT
+    S: +OK Logging out.";
+
+#[test]
+fn pop3_typed_by_hand() {
+    let told = told(110, POP3);
+    assert_eq!(verbs(&told), ["USER", "PASS", "NOOP", "TOP", "RETR", "DELE", "QUIT"]);
+    let story = told.stories.values().next().unwrap();
+    let parts: Vec<_> = story.messages.iter().map(|m| (m.part, m.complete, hex(&m.sha256.unwrap()))).collect();
+    assert_eq!(
+        parts,
+        [
+            (MessagePart::Headers, true, digest("Subject: y\r\n\r\n")),
+            (MessagePart::Full, true, digest("Subject: y\r\n\r\n.dot\r\n")),
+        ]
+    );
+    assert_eq!(story.auth[0].mechanism.0, b"USER");
+    assert_eq!(story.session().outcome, Outcome::Completed);
+    let all = format!("{:?}", story.events);
+    assert!(!all.contains("testpass"), "the password is in an event");
+}
+
+#[test]
+fn pop3_on_an_odd_port() {
+    let told = told(11_000, POP3);
+    assert_eq!(told.stories.values().next().unwrap().session().protocol, Some(Protocol::Pop3));
+}
+
+#[test]
+fn managesieve_on_its_old_port() {
+    let script = r#"
+    S: "IMPLEMENTATION" "Example"
+    S: "SIEVE" "fileinto"
+    S: OK "ready"
+    C: LOGOUT
+    S: OK "bye""#;
+    let told = told(2000, script);
+    assert_eq!(told.stories.values().next().unwrap().session().protocol, Some(Protocol::Sieve));
+    assert_eq!(verbs(&told), ["LOGOUT"]);
+}
+
+#[test]
+fn lmtp_is_told_from_smtp() {
+    let script = "
+    S: 220 mail LMTP ready
+    C: LHLO me
+    S: 250 mail
+    C: MAIL FROM:<a@b>
+    S: 250 ok
+    C: RCPT TO:<c@d>
+    C: RCPT TO:<e@d>
+    S: 250 ok
+    S: 250 ok
+    C: DATA
+    S: 354 go
+    C: Subject: z
+    C:
+    C: .
+    S: 250 2.0.0 <c@d> saved
+    S: 452 4.2.2 <e@d> quota
+    C: QUIT
+    S: 221 bye";
+    let told = told(5024, script);
+    let story = told.stories.values().next().unwrap();
+    assert_eq!(story.session().protocol, Some(Protocol::Lmtp));
+    let fates: Vec<_> = story.messages[0].rcpt_to.iter().map(|r| (r.accepted, r.code)).collect();
+    assert_eq!(fates, [(Some(true), Some(250)), (Some(false), Some(452))]);
+}
+
+#[test]
+fn cram_md5_of_the_article() {
+    let script = "
+    S: 220 mail.server.net ESMTP
+    C: EHLO me
+    S: 250-mail.server.net
+    S: 250 AUTH CRAM-MD5
+    C: AUTH CRAM-MD5
+    S: 334 PDMzMjE2NDkzMTA1OTExNDQuMTQxNDc5NTExOUBtYWlsLnNlcnZlci5uZXQ+
+    C: dGVzdCAxNTU0YTQwNzA1NTgxZjUwZmI1MmNjZDhlZDhjM2EyYg==
+    S: 235 2.7.0 Authentication successful
+    C: QUIT
+    S: 221 bye";
+    let told = told(587, script);
+    let story = told.stories.values().next().unwrap();
+    let auth = &story.auth[0];
+    assert_eq!(auth.mechanism.0, b"CRAM-MD5");
+    assert_eq!(auth.user.as_ref().unwrap().0, b"test");
+    assert_eq!((auth.outcome, auth.verified), (AuthOutcome::Success, None));
+    assert_eq!(story.session().user.as_ref().unwrap().0, b"test");
+}
+
+/// They share 220, USER and PASS, or +OK with the mail protocols.
+#[test]
+fn other_protocols_are_not_taken_for_mail() {
+    let ftp = "
+    S: 220 ProFTPD Server ready.
+    C: USER anonymous
+    S: 331 Password please
+    C: PASS guest
+    S: 230 Logged in
+    C: QUIT
+    S: 221 Goodbye.";
+    let nntp = "
+    S: 200 news.example.test ready
+    C: MODE READER
+    S: 200 ok
+    C: QUIT
+    S: 205 bye";
+    let http = "
+    C: GET / HTTP/1.1
+    C: Host: mail.example.test
+    C:
+    S: HTTP/1.1 200 OK
+    S: Content-Length: 0
+    S:";
+    let redis = "
+    C: *1
+    C: $4
+    C: PING
+    S: +PONG
+    C: *3
+    C: $3
+    C: SET
+    S: +OK
+    C: QUIT
+    S: +OK";
+    for (name, port, script) in [("ftp", 21, ftp), ("nntp", 119, nntp), ("http", 8080, http), ("redis", 6379, redis)] {
+        let told = told(port, script);
+        assert_eq!(told.report.mail_sessions, 0, "{name}");
+        assert!(told.stories.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn another_protocol_on_a_mail_port_is_a_session_that_says_so() {
+    let told = told(
+        25,
+        "
+    C: GET / HTTP/1.1
+    C: Host: mail.example.test
+    C:
+    S: HTTP/1.1 400 Bad Request
+    S:",
+    );
+    let session = told.stories.values().next().unwrap().session();
+    assert_eq!(session.protocol, None);
+    assert!(session.diagnostics.iter().any(|d| d.code.as_str() == "not-mail"), "{:?}", session.diagnostics);
+}
