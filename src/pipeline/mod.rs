@@ -83,10 +83,14 @@ pub enum Error {
     Output(#[from] io::Error),
 }
 
-/// Reads all inputs and hands the events to `sink`, in an order that depends on the inputs alone. The sink learns the
-/// files' names first, by [`Sink::begin`].
+/// Reads all inputs of `config` and hands the events to `sink`, in an order that depends on the inputs alone.
 pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
-    let mut capture = Capture::open(&config.inputs, &config.limits)?;
+    let capture = Capture::open(&config.inputs, &config.limits)?;
+    run_capture(capture, config, sink)
+}
+
+/// As [`run`], over a capture that is open already ([`Capture::from_reader`]); the inputs of `config` are not looked at.
+pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
     let files: Vec<String> = (0u32..).take(capture.files()).map(|n| capture.file_name(FileId(n)).to_owned()).collect();
     sink.begin(&files)?;
     let mut decoder = Decoder::new(&config.limits);
