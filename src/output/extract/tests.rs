@@ -1,0 +1,111 @@
+//! Extraction on made-up sessions.
+
+use super::*;
+use crate::event::{EventBody, MessageData, MessageDirection, Protocol};
+use crate::position::{FramePos, Span, Timestamp};
+
+fn span(seconds: i64) -> Span {
+    Span::at(FramePos { ts: Timestamp(seconds * 1_000_000_000 + 5000), ..FramePos::default() })
+}
+
+fn feed(sink: &mut Extract, session: u64, ordinal: u64, bytes: &[u8], complete: bool) {
+    let event = |body| Event { session, seq: 1, span: span(1_764_000_000), body };
+    for bytes in bytes.chunks(10) {
+        sink.event(event(EventBody::MessageData(MessageData { ordinal, offset: 0, bytes: bytes.to_vec() }))).unwrap();
+    }
+    let mut message = Message::new(Protocol::Smtp, MessageDirection::Submitted, MessagePart::Full);
+    (message.ordinal, message.complete, message.size) = (ordinal, complete, bytes.len() as u64);
+    message.attachments = vec![crate::event::Attachment::default()];
+    sink.event(event(EventBody::Message(Box::new(message)))).unwrap();
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+const MAIL: &[u8] = b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+--b\r\nContent-Disposition: attachment; filename=\"../x\"\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b--\r\n";
+
+#[test]
+fn each_message_is_a_file_and_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { attachments: true, ..Options::default() };
+    let mut sink = Extract::new(dir.path(), options, &Limits::default()).unwrap();
+    feed(&mut sink, 4, 1, MAIL, true);
+    feed(&mut sink, 4, 2, b"", true);
+    feed(&mut sink, 9, 1, b"cut", false);
+    // A message whose end never came leaves nothing behind.
+    let data = MessageData { ordinal: 3, offset: 0, bytes: b"lost".to_vec() };
+    sink.event(Event { session: 4, seq: 9, span: span(0), body: EventBody::MessageData(data) }).unwrap();
+    sink.finish(&Report::default()).unwrap();
+    drop(sink);
+    let stem = "20251124T160000.000005Z";
+    let mut want = [
+        MANIFEST.to_owned(),
+        format!("{stem}-s4-m1.attachments"),
+        format!("{stem}-s4-m1.eml"),
+        format!("{stem}-s4-m2.attachments"),
+        format!("{stem}-s4-m2.eml"),
+        format!("{stem}-s9-m1-incomplete.attachments"),
+        format!("{stem}-s9-m1-incomplete.eml"),
+    ];
+    want.sort();
+    assert_eq!(names(dir.path()), want);
+    assert_eq!(fs::read(dir.path().join(format!("{stem}-s4-m1.eml"))).unwrap(), MAIL);
+    assert_eq!(fs::read(dir.path().join(format!("{stem}-s4-m2.eml"))).unwrap(), b"");
+    let attachments = dir.path().join(format!("{stem}-s4-m1.attachments"));
+    assert_eq!(names(&attachments), ["01-_x"]);
+    assert_eq!(fs::read(attachments.join("01-_x")).unwrap(), b"hello");
+    let manifest = fs::read_to_string(dir.path().join(MANIFEST)).unwrap();
+    let paths: Vec<String> = manifest
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["path"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(paths, ["s4-m1", "s4-m2", "s9-m1-incomplete"].map(|name| format!("{stem}-{name}.eml")));
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = Extract::new(dir.path(), Options::default(), &Limits::default()).unwrap();
+    feed(&mut sink, 1, 1, MAIL, true);
+    sink.finish(&Report::default()).unwrap();
+    for name in names(dir.path()) {
+        let mode = dir.path().join(&name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_overwritten_without_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |force| {
+        let mut sink = Extract::new(dir.path(), Options { force, ..Options::default() }, &Limits::default())?;
+        feed(&mut sink, 1, 1, MAIL, true);
+        sink.finish(&Report::default())
+    };
+    run(false).unwrap();
+    assert_eq!(run(false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    run(true).unwrap();
+}
+
+#[test]
+fn a_maildir_and_an_mbox_hold_the_same_mails() {
+    let dir = tempfile::tempdir().unwrap();
+    for (format, name) in [(Format::Maildir, "maildir"), (Format::Mbox, "mbox")] {
+        let home = dir.path().join(name);
+        let mut sink = Extract::new(&home, Options { format, ..Options::default() }, &Limits::default()).unwrap();
+        feed(&mut sink, 1, 1, b"From x\r\n\r\nbody\r\n", true);
+        feed(&mut sink, 1, 2, b"Subject: y\r\n\r\n", true);
+        sink.finish(&Report::default()).unwrap();
+    }
+    assert_eq!(names(&dir.path().join("maildir/new")).len(), 2);
+    let mbox = fs::read_to_string(dir.path().join("mbox/messages.mbox")).unwrap();
+    let from = "From MAILER-DAEMON Mon Nov 24 16:00:00 2025\n";
+    assert_eq!(mbox, format!("{from}>From x\n\nbody\n\n{from}Subject: y\n\n\n"));
+}
