@@ -3,6 +3,18 @@
 //! Knows nothing of mail. A [`Connection`] takes both directions' bytes in causal order and hands plaintext to an
 //! [`Upper`]; secrets come from a [`KeyRing`] (keys and key logs) and a [`SessionCache`] (earlier handshakes).
 
+pub mod keylog;
+pub mod keys;
+pub mod premaster;
+pub mod prf;
+pub mod protection;
+pub mod schedule;
+pub mod secret;
+pub mod suites;
+
+pub use keys::{KeyError, KeyRing, PrivateKey};
+pub use secret::Secret;
+
 use crate::diagnostic::Code;
 use crate::event::GapCause;
 use crate::position::{Direction, Span};
