@@ -15,6 +15,8 @@ pub mod suites;
 pub use keys::{KeyError, KeyRing, PrivateKey};
 pub use secret::Secret;
 
+use serde::{Deserialize, Serialize};
+
 use crate::diagnostic::Code;
 use crate::event::GapCause;
 use crate::position::{Direction, Span};
@@ -22,7 +24,7 @@ use crate::position::{Direction, Span};
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
         /// Why (part of) a TLS session stayed closed. Each has its entry in `docs/diagnostics.md`.
-        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Reason {
             $($(#[doc = $doc])+ $name,)+
         }
