@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::diagnostic::Diagnostic;
 use crate::position::{Direction, Span, Timestamp};
 
@@ -55,7 +57,7 @@ impl From<Vec<u8>> for Text {
 }
 
 /// One thing that happened in one session.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The session's id: the input-wide number of its first frame.
     pub session: u64,
@@ -69,7 +71,7 @@ pub struct Event {
 }
 
 /// The kinds of events.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum EventBody {
     /// A client's command.
     Command(Command),
@@ -92,7 +94,7 @@ pub enum EventBody {
 }
 
 /// A client's command (SMTP, LMTP, IMAP, POP3, ManageSieve).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Command {
     /// Whether it came inside TLS.
     pub tls: bool,
@@ -109,7 +111,7 @@ pub struct Command {
 }
 
 /// A server's reply.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
     /// Whether it came inside TLS.
     pub tls: bool,
@@ -134,7 +136,7 @@ pub struct Reply {
 }
 
 /// How an authentication ended.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuthOutcome {
     /// The server accepted.
     Success,
@@ -147,7 +149,7 @@ pub enum AuthOutcome {
 }
 
 /// An authentication exchange.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Auth {
     /// Who sent the identity; always the client.
     pub dir: Direction,
@@ -168,7 +170,7 @@ pub struct Auth {
 }
 
 /// What decrypted a handshake.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecretSource {
     /// The server's RSA private key.
     RsaKey,
@@ -185,7 +187,7 @@ pub enum SecretSource {
 }
 
 /// How much of a handshake's records could be decrypted.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decrypted {
     /// Every record.
     All,
@@ -196,7 +198,7 @@ pub enum Decrypted {
 }
 
 /// How a handshake took up an earlier session.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resumed {
     /// A full handshake.
     No,
@@ -209,7 +211,7 @@ pub enum Resumed {
 }
 
 /// A certificate, as far as it could be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// Subject, RFC 4514 order as OpenSSL's one line.
     pub subject: String,
@@ -226,7 +228,7 @@ pub struct Certificate {
 }
 
 /// An alert record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// Who sent it.
     pub dir: Direction,
@@ -238,13 +240,17 @@ pub struct Alert {
     pub span: Span,
 }
 
+/// One of a few fixed names. (An alias, so that serde does not try to borrow it from what it reads.)
+pub type Name = &'static str;
+
 /// One TLS handshake and the records it protected.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TlsHandshake {
     /// 0, or 1… for renegotiations.
     pub handshake: u32,
     /// `SSLv3` `TLSv1.0` `TLSv1.1` `TLSv1.2` `TLSv1.3`.
-    pub version: Option<&'static str>,
+    #[serde(deserialize_with = "crate::output::spill::version")]
+    pub version: Option<Name>,
     /// IANA's name of the suite, or `0xXXXX` for one that IANA does not list.
     pub suite: Option<String>,
     /// Server name the client asked for.
@@ -292,13 +298,14 @@ pub struct TlsHandshake {
 }
 
 /// A piece of a message's bytes, after dot-unstuffing, chunk joining, unquoting.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageData {
     /// Number of the message within its session; equals [`Message::ordinal`] of the event that ends it.
     pub ordinal: u64,
     /// Offset of `bytes` in the message, not counting what gaps swallowed.
     pub offset: u64,
     /// The bytes.
+    #[serde(with = "crate::output::spill::bytes")]
     pub bytes: Vec<u8>,
 }
 
@@ -309,7 +316,7 @@ impl std::fmt::Debug for MessageData {
 }
 
 /// Mail given to the server, or taken from it.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageDirection {
     /// SMTP, LMTP, APPEND.
     Submitted,
@@ -318,7 +325,7 @@ pub enum MessageDirection {
 }
 
 /// What became of a message.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageOutcome {
     /// Positive final reply, or retrieved whole.
     Accepted,
@@ -331,7 +338,7 @@ pub enum MessageOutcome {
 }
 
 /// Which part of a message was transferred.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessagePart {
     /// DATA, BDAT, APPEND, RETR, `BODY[]`, `RFC822`, `BINARY[]`.
     Full,
@@ -344,7 +351,7 @@ pub enum MessagePart {
 }
 
 /// One envelope recipient and its fate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipient {
     /// The path without its angle brackets.
     pub address: Text,
@@ -357,7 +364,7 @@ pub struct Recipient {
 }
 
 /// A MIME part with a disposition or a name of its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// Decoded file name.
     pub filename: Option<String>,
@@ -370,7 +377,7 @@ pub struct Attachment {
 }
 
 /// A message, or a part of one, that crossed the wire.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Number within the session over all messages, from 1, in order of their first bytes.
     pub ordinal: u64,
@@ -441,7 +448,7 @@ pub struct Message {
 }
 
 /// Why bytes are missing.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GapCause {
     /// Not in the capture.
     Lost,
@@ -454,7 +461,7 @@ pub enum GapCause {
 }
 
 /// Bytes that the capture does not have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Who sent them.
     pub dir: Direction,
@@ -467,7 +474,7 @@ pub struct Gap {
 }
 
 /// Application protocols.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Protocol {
     /// RFC 5321.
     Smtp,
@@ -495,7 +502,7 @@ impl Protocol {
 }
 
 /// How a session was protected.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Security {
     /// Not at all.
     None,
@@ -506,7 +513,7 @@ pub enum Security {
 }
 
 /// The word for how a session went.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Ended as its protocol says.
     Completed,
@@ -525,7 +532,7 @@ pub enum Outcome {
 }
 
 /// What ended a connection.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndReason {
     /// Both sides closed.
     Fin,
@@ -542,7 +549,7 @@ pub enum EndReason {
 }
 
 /// The whole session, at its end.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// Input-wide number of its first frame.
     pub id: u64,
@@ -607,7 +614,7 @@ pub struct Session {
 }
 
 /// Where the captured bytes of a session went; the parts add up to what was captured.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Decoded as mail.
     pub decoded: u64,

@@ -1,7 +1,9 @@
 //! Where in the capture something was seen: the frame and its time.
 
+use serde::{Deserialize, Serialize};
+
 /// Nanoseconds since the Unix epoch, UTC. The only clock there is: it comes from the frames.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
@@ -12,11 +14,11 @@ impl Timestamp {
 }
 
 /// Index of an input file in the order in which the run opened them.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileId(pub u32);
 
 /// The frame that carried a byte.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FramePos {
     /// Number of the frame over all inputs, from 1, in the order in which they were read.
     pub index: u64,
@@ -29,7 +31,7 @@ pub struct FramePos {
 }
 
 /// The stretch of frames that an object spans: those of its first and its last byte.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Frame of the first byte.
     pub first: FramePos,
@@ -50,7 +52,7 @@ impl Span {
 }
 
 /// Who sent something: the side that connected, or the mail server.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Direction {
     /// Sent by the client.
     Client,

@@ -2,7 +2,40 @@
 //!
 //! Knows nothing of IP.
 
+mod buffer;
+mod compress;
+mod error;
+mod expand;
+mod input;
+mod merge;
+mod pcap;
+mod pcapng;
+mod record;
+mod source;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
 use crate::position::{FileId, FramePos};
+
+use buffer::Buffer;
+pub use error::CaptureError;
+pub use expand::expand;
+pub use merge::Capture;
+
+/// Where a capture comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Standard input, read as it comes.
+    Stdin,
+    /// A file that was named.
+    File(PathBuf),
+    /// A file that was found in a folder: if it can't be used that is a [`Problem`], not an error.
+    Found(PathBuf),
+}
 
 /// Link-layer header type of a frame, as in the IANA/tcpdump registry of LINKTYPE_ values.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]

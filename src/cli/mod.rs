@@ -1,1 +1,90 @@
 //! Arguments → options, and the exit code. Only the binary knows clap and colour.
+
+mod args;
+mod compute;
+mod help;
+mod keys;
+mod open;
+mod parse;
+mod run;
+mod watch;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use self::args::{Cli, Command};
+use self::run::Outcome;
+
+/// Writes a line to stderr, prefixed by the program's name and made safe for the terminal. Nothing can be done when
+/// stderr is gone.
+fn complain(text: &str) {
+    let shown = mailcap::output::escape::escape(text.as_bytes());
+    let _ = writeln!(io::stderr().lock(), "mailcap: {shown}");
+}
+
+/// Runs the command line.
+pub(crate) fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some(file) = words.get(1).filter(|_| words.len() > 1).and_then(|w| help::file_without_command(w)) {
+        let file = file.display();
+        complain(&format!("{file}: this is a file, not a command; try: mailcap decode {file}"));
+        return ExitCode::from(Outcome::Unusable.code());
+    }
+    let cli = match Cli::command().try_get_matches_from(words).and_then(|mut m| Cli::from_arg_matches_mut(&mut m)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout with 0, usage errors to stderr with 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = match cli.command {
+        None => help::print(),
+        Some(Command::Decode(options)) => run::decode(&options),
+        Some(Command::Sessions(options)) => run::sessions(&options),
+        Some(Command::Tls(options)) => run::tls(&options),
+        Some(Command::Auth(options)) => run::auth(&options),
+        Some(Command::Ciphers(options)) => run::ciphers(&options),
+    };
+    match result {
+        Ok(outcome) => ExitCode::from(outcome.code()),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&describe(&error));
+            ExitCode::from(Outcome::Unusable.code())
+        }
+    }
+}
+
+/// The error and what caused it, each said once.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// Whether the reader of our output went away: that is no fault of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+            || matches!(
+                cause.downcast_ref::<mailcap::pipeline::Error>(),
+                Some(mailcap::pipeline::Error::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe
+            )
+    })
+}
+
+/// Whether a person sees what is written to stdout.
+fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}

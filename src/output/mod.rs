@@ -1,22 +1,86 @@
 //! Events → what a person or a program reads. One file a format, behind the [`Sink`] trait.
 
+pub mod auth;
+pub mod ciphers;
+pub mod escape;
+pub mod extract;
+pub mod filter;
+pub mod json;
+pub mod sessions;
+pub mod spill;
+pub mod style;
+mod table;
+pub mod time;
+pub mod tls;
+pub mod transcript;
+pub mod words;
+
+#[cfg(test)]
+pub(crate) mod samples;
+
 use std::io;
 
 use crate::event::Event;
 use crate::pipeline::Report;
+use crate::position::{FileId, Timestamp};
 
 /// Takes events in the order in which the pipeline releases them.
+///
+/// [`Sink::begin`] comes once and first, [`Sink::finish`] once and last.
 pub trait Sink {
-    /// The run begins; `files` are the inputs' names by [`crate::position::FileId`].
-    fn begin(&mut self, _files: &[String]) -> io::Result<()> {
+    /// The run begins; `files` are the inputs' names by [`FileId`].
+    fn begin(&mut self, files: &[String]) -> io::Result<()> {
+        let _ = files;
+        Ok(())
+    }
+
+    /// Time of the first frame, once it is known and before the first event: what relative times count from. Without
+    /// it they count from the first event.
+    fn start(&mut self, first: Timestamp) -> io::Result<()> {
+        let _ = first;
         Ok(())
     }
 
     /// The next event. An error ends the run; a broken pipe is for the caller to recognise.
     fn event(&mut self, event: Event) -> io::Result<()>;
 
-    /// The run is over.
-    fn finish(&mut self, _report: &Report) -> io::Result<()> {
+    /// The run is over, and this came of it.
+    fn finish(&mut self, report: &Report) -> io::Result<()> {
+        let _ = report;
         Ok(())
+    }
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn begin(&mut self, files: &[String]) -> io::Result<()> {
+        (**self).begin(files)
+    }
+
+    fn start(&mut self, first: Timestamp) -> io::Result<()> {
+        (**self).start(first)
+    }
+
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        (**self).event(event)
+    }
+
+    fn finish(&mut self, report: &Report) -> io::Result<()> {
+        (**self).finish(report)
+    }
+}
+
+/// Names of the inputs by their id.
+#[derive(Clone, Debug, Default)]
+pub struct Files(Vec<String>);
+
+impl Files {
+    /// From the names in the order of their ids.
+    pub fn new(names: &[String]) -> Self {
+        Files(names.to_vec())
+    }
+
+    /// The name, empty where none is known.
+    pub fn get(&self, id: FileId) -> &str {
+        self.0.get(id.0 as usize).map_or("", String::as_str)
     }
 }

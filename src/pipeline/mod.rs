@@ -107,10 +107,15 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
     };
     while let Some(item) = capture.next() {
         match item {
-            Item::Frame(frame) => match decoder.decode(&frame) {
-                Decoded::Segment(segment) => table.segment(&segment, frame.pos, frame.interface, &mut sessions),
-                _ => table.tick(frame.pos, &mut sessions),
-            },
+            Item::Frame(frame) => {
+                if frame.pos.index == 1 {
+                    sink.start(frame.pos.ts)?;
+                }
+                match decoder.decode(&frame) {
+                    Decoded::Segment(segment) => table.segment(&segment, frame.pos, frame.interface, &mut sessions),
+                    _ => table.tick(frame.pos, &mut sessions),
+                }
+            }
             Item::Secrets { file, keylog } => sessions.add_secrets(file, keylog),
             Item::Problem(problem) => {
                 let file = sessions.file_name(problem.file);

@@ -3,6 +3,20 @@
 //! Knows nothing of mail. A [`Connection`] takes both directions' bytes in causal order and hands plaintext to an
 //! [`Upper`]; secrets come from a [`KeyRing`] (keys and key logs) and a [`SessionCache`] (earlier handshakes).
 
+pub mod keylog;
+pub mod keys;
+pub mod premaster;
+pub mod prf;
+pub mod protection;
+pub mod schedule;
+pub mod secret;
+pub mod suites;
+
+pub use keys::{KeyError, KeyRing, PrivateKey};
+pub use secret::Secret;
+
+use serde::{Deserialize, Serialize};
+
 use crate::diagnostic::Code;
 use crate::event::GapCause;
 use crate::position::{Direction, Span};
@@ -10,7 +24,7 @@ use crate::position::{Direction, Span};
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
         /// Why (part of) a TLS session stayed closed. Each has its entry in `docs/diagnostics.md`.
-        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Reason {
             $($(#[doc = $doc])+ $name,)+
         }

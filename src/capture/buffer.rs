@@ -1,0 +1,95 @@
+//! A window onto a byte stream: grows on need, never beyond what really arrived.
+
+use std::io::{self, Read};
+
+/// Large enough that a read is cheap beside its copy, small enough to stay in the second-level cache.
+const INITIAL: usize = 256 << 10;
+
+/// The unread part of a stream, contiguous in memory.
+pub(super) struct Buffer {
+    reader: Box<dyn Read + Send>,
+    data: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Offset of `start` in the stream.
+    offset: u64,
+    eof: bool,
+    error: Option<io::Error>,
+}
+
+impl Buffer {
+    pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
+        Buffer { reader, data: Vec::new(), start: 0, end: 0, offset: 0, eof: false, error: None }
+    }
+
+    /// Offset in the stream of the first unread byte.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// What is unread and in memory.
+    pub(super) fn data(&self) -> &[u8] {
+        self.data.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Makes `n` unread bytes available if the stream has them. Reads no further than it must, so that what a live
+    /// pipe has delivered is used at once.
+    #[inline]
+    pub(super) fn ensure(&mut self, n: usize) -> bool {
+        self.end - self.start >= n || self.fill(n)
+    }
+
+    #[cold]
+    fn fill(&mut self, n: usize) -> bool {
+        while self.end - self.start < n {
+            if self.eof {
+                return false;
+            }
+            if self.start > 0 {
+                self.data.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            if self.end == self.data.len() {
+                // Doubling only once full: a length that lies costs no more than twice what the file holds.
+                let len = self.data.len().saturating_mul(2).max(INITIAL);
+                self.data.resize(len, 0);
+            }
+            let Some(space) = self.data.get_mut(self.end..) else { return false };
+            match self.reader.read(space) {
+                Ok(0) => self.eof = true,
+                Ok(got) => self.end = self.end.saturating_add(got).min(self.data.len()),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    self.eof = true;
+                    self.error = Some(e);
+                }
+            }
+        }
+        true
+    }
+
+    /// Steps over `n` bytes that are in memory.
+    #[inline]
+    pub(super) fn consume(&mut self, n: usize) {
+        let n = n.min(self.end - self.start);
+        self.start += n;
+        self.offset = self.offset.saturating_add(n as u64);
+    }
+
+    /// Steps over `n` bytes, read as needed and not kept; how many there really were.
+    pub(super) fn skip(&mut self, n: u64) -> u64 {
+        let mut left = n;
+        while left > 0 && self.ensure(1) {
+            let step = usize::try_from(left).unwrap_or(usize::MAX).min(self.end - self.start);
+            self.consume(step);
+            left -= step as u64;
+        }
+        n - left
+    }
+
+    /// The error that ended the stream early, once.
+    pub(super) fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take()
+    }
+}

@@ -1,0 +1,225 @@
+//! Files, folders and globs as inputs.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::CaptureError;
+use super::{Input, input};
+
+/// Folders inside folders that are followed.
+const DEPTH: usize = 64;
+
+/// Expands files, folders (recursively, sorted), globs (`*` and `?`, where the shell did not) and `-` into inputs.
+/// A file that comes up twice is read once.
+///
+/// # Errors
+/// Names a file that is missing, a glob without matches, or a folder without captures.
+pub fn expand(paths: &[PathBuf]) -> Result<Vec<Input>, CaptureError> {
+    let mut inputs = Vec::new();
+    let mut seen = HashSet::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            if seen.insert(PathBuf::from("-")) {
+                inputs.push(Input::Stdin);
+            }
+        } else if path.exists() {
+            add(path, &mut seen, &mut inputs)?;
+        } else {
+            let name = path.display().to_string();
+            if !is_pattern(path) {
+                return Err(CaptureError::new(&name, "no such file or folder", ""));
+            }
+            let matches = glob(path);
+            if matches.is_empty() {
+                return Err(CaptureError::new(&name, "no file matches", ""));
+            }
+            for path in &matches {
+                add(path, &mut seen, &mut inputs)?;
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+/// Adds a file, or what a folder holds.
+fn add(path: &Path, seen: &mut HashSet<PathBuf>, inputs: &mut Vec<Input>) -> Result<(), CaptureError> {
+    let known = |path: &Path, seen: &mut HashSet<PathBuf>| {
+        !seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
+    };
+    if !path.is_dir() {
+        if !known(path, seen) {
+            inputs.push(Input::File(path.to_owned()));
+        }
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    walk(path, DEPTH, &mut HashSet::new(), &mut found)
+        .map_err(|e| CaptureError::new(&path.display().to_string(), format!("can't be listed: {e}"), ""))?;
+    if found.is_empty() {
+        return Err(CaptureError::new(
+            &path.display().to_string(),
+            "no capture in this folder",
+            "pcap and pcapng files are looked for by content, plain or compressed",
+        ));
+    }
+    inputs.extend(found.into_iter().filter(|p| !known(p, seen)).map(Input::Found));
+    Ok(())
+}
+
+/// Collects the captures below a folder, sorted by name. A folder that can't be listed below the first is left out.
+fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    // Links may lead in a circle.
+    if depth == 0 || !visited.insert(folder.canonicalize()?) {
+        return Ok(());
+    }
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)?.filter_map(|e| e.ok().map(|e| e.path())).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            let _ = walk(&path, depth - 1, visited, found);
+        } else if path.is_file() && (input::is_capture(&path) || is_named_so(&path)) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// A file that should be a capture by its name: if it is none, its reader says so. An empty one is only a start.
+fn is_named_so(path: &Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    matches!(extension.as_str(), "pcap" | "pcapng" | "cap") && path.metadata().is_ok_and(|m| m.len() > 0)
+}
+
+fn is_pattern(path: &Path) -> bool {
+    path.to_str().is_some_and(|p| p.contains(['*', '?']))
+}
+
+/// Files that match a pattern, sorted; `*` and `?` may stand in any component.
+fn glob(pattern: &Path) -> Vec<PathBuf> {
+    let mut matches: Vec<PathBuf> = vec![PathBuf::new()];
+    for component in pattern.components() {
+        let component = component.as_os_str();
+        if !is_pattern(Path::new(component)) {
+            matches.iter_mut().for_each(|m| m.push(component));
+            matches.retain(|m| m.as_os_str().is_empty() || m.exists());
+            continue;
+        }
+        let wanted = component.to_string_lossy();
+        let mut next = Vec::new();
+        for base in &matches {
+            let folder = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+            let Ok(entries) = fs::read_dir(folder) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                // As in the shell, a leading dot must be asked for.
+                if (!name.starts_with('.') || wanted.starts_with('.')) && matches_glob(&wanted, &name) {
+                    next.push(base.join(entry.file_name()));
+                }
+            }
+        }
+        next.sort();
+        matches = next;
+    }
+    matches
+}
+
+/// Whether `name` matches `pattern`, in time linear in the name for each `*`.
+fn matches_glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(c) if *c == '?' || name.get(n) == Some(c) => {
+                p += 1;
+                n += 1;
+            }
+            _ => match star {
+                // The last star takes one more character.
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    p = at + 1;
+                    n = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(p..).is_some_and(|rest| rest.iter().all(|c| *c == '*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, name, expected) in [
+            ("*.pcap", "a.pcap", true),
+            ("*.pcap", "a.pcapng", false),
+            ("a?c*", "abcdef", true),
+            ("a?c", "ac", false),
+            ("*a*b", "xaxbxb", true),
+            ("*", "", true),
+            ("", "a", false),
+            ("**", "a", true),
+        ] {
+            assert_eq!(matches_glob(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    fn pcap() -> Vec<u8> {
+        let mut file = 0xa1b2_c3d4u32.to_le_bytes().to_vec();
+        file.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0]);
+        file
+    }
+
+    #[test]
+    fn folders_globs_and_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("sub")).unwrap();
+        for name in ["b.pcap", "a", "sub/c.cap"] {
+            fs::write(at(name), pcap()).unwrap();
+        }
+        fs::write(at("README"), "not a capture").unwrap();
+        fs::write(at("empty.pcap"), "").unwrap();
+        fs::write(at("bad.pcap"), "<html>").unwrap();
+        let found = |names: &[&str]| names.iter().map(|n| Input::Found(at(n))).collect::<Vec<_>>();
+        let expanded = expand(&[dir.path().to_owned()]).unwrap();
+        assert_eq!(expanded, found(&["a", "b.pcap", "bad.pcap", "sub/c.cap"]));
+        // A file named beside its folder is one input.
+        let both = expand(&[at("b.pcap"), dir.path().to_owned()]).unwrap();
+        assert_eq!(both.len(), 4);
+        assert_eq!(both[0], Input::File(at("b.pcap")));
+        assert_eq!(
+            expand(&[at("b*")]).unwrap(),
+            vec![Input::File(at("b.pcap")), Input::File(at("bad.pcap"))][..1]
+                .iter()
+                .cloned()
+                .chain([Input::File(at("bad.pcap"))])
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(expand(&[at("*/c.?ap")]).unwrap(), [Input::File(at("sub/c.cap"))]);
+        assert_eq!(expand(&["-".into(), "-".into()]).unwrap(), [Input::Stdin]);
+        assert!(expand(&[at("missing")]).unwrap_err().to_string().contains("missing: no such file"));
+        assert!(expand(&[at("*.zip")]).unwrap_err().what.contains("no file matches"));
+        fs::create_dir(at("none")).unwrap();
+        assert!(expand(&[at("none")]).unwrap_err().what.contains("no capture"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn circular_links_end() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.pcap"), pcap()).unwrap();
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
+        assert_eq!(expand(&[dir.path().to_owned()]).unwrap().len(), 1);
+    }
+}

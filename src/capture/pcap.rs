@@ -1,0 +1,295 @@
+//! The pcap format and its variants (draft-ietf-opsawg-pcap).
+
+use pcap_parser::nom;
+use pcap_parser::pcap as parser;
+
+use crate::limits::Limits;
+use crate::position::Timestamp;
+
+use super::LinkType;
+use super::buffer::Buffer;
+use super::record::{Packet, Record, Step};
+
+/// Size of the file header.
+pub(super) const HEADER: usize = 24;
+
+/// Magic numbers as read little-endian from a little-endian file.
+const MICROSECONDS: u32 = 0xa1b2_c3d4;
+const NANOSECONDS: u32 = 0xa1b2_3c4d;
+/// Alexey Kuznetsov's patched libpcap: longer record headers.
+const MODIFIED: u32 = 0xa1b2_cd34;
+/// IXIA's lcap, hardware and software: nanoseconds, and 4 more bytes of file header.
+const IXIA_HW: u32 = 0x1c00_01ac;
+const IXIA_SW: u32 = 0x1c00_01ab;
+
+/// Largest packet that libpcap and Wireshark write; only a hint, files with larger ones exist.
+const USUAL_SNAPLEN: u32 = 262_144;
+
+/// A pcap file's state.
+#[derive(Debug)]
+pub(super) struct Pcap {
+    big_endian: bool,
+    magic: u32,
+    /// Nanoseconds in a unit of the second timestamp field.
+    unit: i64,
+    link_type: LinkType,
+    /// Bytes of frame check sequence at the end of each frame.
+    fcs: u32,
+    snaplen: u32,
+    /// caplen and len may be swapped: written before version 2.4.
+    old: bool,
+    /// Bytes of a record header: 16, 24 or 28.
+    record_header: usize,
+    last_seconds: Option<u32>,
+    ended: bool,
+}
+
+/// Whether `head` begins with a pcap magic, and if so, whether big-endian, and the magic itself.
+pub(super) fn detect(head: &[u8]) -> Option<(bool, u32)> {
+    let magic = *head.first_chunk::<4>()?;
+    let known = |m| matches!(m, MICROSECONDS | NANOSECONDS | MODIFIED | IXIA_HW | IXIA_SW);
+    let (le, be) = (u32::from_le_bytes(magic), u32::from_be_bytes(magic));
+    if known(le) {
+        Some((false, le))
+    } else if known(be) {
+        Some((true, be))
+    } else {
+        None
+    }
+}
+
+impl Pcap {
+    /// Reads the file header, which [`detect`] recognised; what is wrong with it otherwise.
+    pub(super) fn open(buffer: &mut Buffer) -> Result<Self, &'static str> {
+        if !buffer.ensure(HEADER) {
+            return Err("the pcap header is cut short");
+        }
+        let (big_endian, magic) = detect(buffer.data()).ok_or("not a pcap file")?;
+        let header = Header::parse(buffer.data(), big_endian, magic).ok_or("not a pcap file")?;
+        let mut pcap = Pcap {
+            big_endian,
+            magic,
+            unit: if magic == MICROSECONDS || magic == MODIFIED { 1000 } else { 1 },
+            // Bits 0 to 25 are the type, the upper four the FCS length in 16-bit words if bit 26 is set.
+            link_type: LinkType(header.network & 0x03ff_ffff),
+            fcs: if header.network & 0x0400_0000 != 0 { (header.network >> 28) * 2 } else { 0 },
+            snaplen: header.snaplen,
+            old: header.version < (2, 4),
+            record_header: 16,
+            last_seconds: None,
+            ended: false,
+        };
+        buffer.consume(HEADER);
+        if magic == IXIA_HW || magic == IXIA_SW {
+            buffer.ensure(4);
+            buffer.consume(4);
+        }
+        if magic == MODIFIED {
+            pcap.record_header = pcap.guess_record_header(buffer);
+        }
+        Ok(pcap)
+    }
+
+    /// Patched libpcaps wrote 24 or 28 bytes of record header under one magic: the first two records tell.
+    fn guess_record_header(&self, buffer: &mut Buffer) -> usize {
+        // No more than one read's worth: a live pipe must not be waited for.
+        buffer.ensure(1);
+        let data = buffer.data();
+        let chain = |header: usize| -> u32 {
+            let mut at = 0usize;
+            let mut good = 0;
+            while good < 3 {
+                let Some(head) = data.get(at..).and_then(|d| d.first_chunk::<16>()) else { break };
+                let Some(fields) = self.plausible(head, None) else { return 0 };
+                good += 1;
+                at = at.saturating_add(header).saturating_add(fields as usize);
+                if at == data.len() {
+                    return 3;
+                }
+            }
+            good
+        };
+        [24usize, 28, 16].into_iter().rev().max_by_key(|&header| (chain(header), header == 24)).unwrap_or(24)
+    }
+
+    fn u32(&self, bytes: [u8; 4]) -> u32 {
+        if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+
+    /// The four fields of a record header.
+    fn fields(&self, head: &[u8; 16]) -> [u32; 4] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *head;
+        [self.u32([a, b, c, d]), self.u32([e, f, g, h]), self.u32([i, j, k, l]), self.u32([m, n, o, p])]
+    }
+
+    /// Captured length, if this looks much like a record header.
+    fn plausible(&self, head: &[u8; 16], near: Option<u32>) -> Option<u32> {
+        const DAY: u32 = 86_400;
+        let [seconds, fraction, captured, original] = self.fields(head);
+        let limit = if self.unit == 1 { 1_000_000_000 } else { 1_000_000 };
+        let largest = if self.snaplen == 0 { USUAL_SNAPLEN } else { self.snaplen.min(USUAL_SNAPLEN) };
+        let good = fraction < limit
+            && captured > 0
+            && captured <= original
+            && captured <= largest
+            && original <= 4 * USUAL_SNAPLEN
+            && near.is_none_or(|t| seconds.abs_diff(t) <= DAY);
+        good.then_some(captured)
+    }
+
+    /// The next record. Its bytes start at the buffer's first unread one.
+    #[inline]
+    pub(super) fn next(&mut self, buffer: &mut Buffer, limits: &Limits) -> Step {
+        if self.record_header == 16 {
+            let parsed = if self.big_endian {
+                parser::parse_pcap_frame_be(buffer.data())
+            } else {
+                parser::parse_pcap_frame(buffer.data())
+            };
+            if let Ok((_, b)) = parsed {
+                // Anything odd takes the slow path, which looks closer.
+                let seconds = b.ts_sec;
+                if b.caplen <= b.origlen && b.caplen <= USUAL_SNAPLEN && seconds != self.magic {
+                    return self.packet(seconds, b.ts_usec, b.caplen, b.origlen);
+                }
+            }
+        }
+        self.next_slow(buffer, limits)
+    }
+
+    fn packet(&mut self, seconds: u32, fraction: u32, captured: u32, original: u32) -> Step {
+        self.last_seconds = Some(seconds);
+        let ts = i64::from(seconds)
+            .saturating_mul(1_000_000_000)
+            .saturating_add(i64::from(fraction).saturating_mul(self.unit));
+        let original = original.max(captured);
+        // The FCS is no part of what the link layer carried.
+        let without_fcs = original.saturating_sub(self.fcs);
+        let len = captured.min(without_fcs) as usize;
+        let packet = Packet {
+            ts: Timestamp(ts),
+            interface: None,
+            link_type: self.link_type,
+            at: self.record_header,
+            len,
+            original_len: without_fcs,
+        };
+        Step { record: Record::Packet(packet), size: self.record_header.saturating_add(captured as usize) }
+    }
+
+    #[cold]
+    fn next_slow(&mut self, buffer: &mut Buffer, limits: &Limits) -> Step {
+        if self.ended {
+            return Step::end();
+        }
+        let offset = buffer.offset();
+        if !buffer.ensure(self.record_header) {
+            self.ended = true;
+            return self.cut(buffer, offset, "a packet's header");
+        }
+        let Some(head) = buffer.data().first_chunk::<16>().copied() else { return Step::end() };
+        let [seconds, fraction, mut captured, mut original] = self.fields(&head);
+        if seconds == self.magic
+            && buffer.ensure(HEADER)
+            && Header::parse(buffer.data(), self.big_endian, self.magic).is_some_and(|h| h.version == (2, 4))
+        {
+            // Files joined by `cat`: a file header stands where a record should.
+            return match Pcap::open(buffer) {
+                Ok(next) => {
+                    *self = next;
+                    Step::problem(offset, "another pcap file is appended here; read on", false)
+                }
+                Err(what) => {
+                    self.ended = true;
+                    Step::problem(offset, what, true)
+                }
+            };
+        }
+        if captured > original && self.old {
+            std::mem::swap(&mut captured, &mut original);
+        }
+        if captured as usize > limits.record_bytes {
+            let text = format!("a packet claims {captured} captured bytes");
+            return self.resynchronise(buffer, offset, text);
+        }
+        if !buffer.ensure(self.record_header.saturating_add(captured as usize)) {
+            // A length far beyond any real packet is damage, not a cut; there may be more behind it.
+            if captured > self.snaplen.max(USUAL_SNAPLEN) {
+                return self.resynchronise(buffer, offset, format!("a packet claims {captured} captured bytes"));
+            }
+            self.ended = true;
+            return self.cut(buffer, offset, "the last packet");
+        }
+        self.packet(seconds, fraction, captured, original)
+    }
+
+    /// The stream ended where more was due.
+    fn cut(&mut self, buffer: &mut Buffer, offset: u64, what: &str) -> Step {
+        let left = buffer.data().len();
+        match buffer.take_error() {
+            Some(e) => Step::problem(offset, format!("reading stopped: {e}"), true),
+            None if left == 0 => Step::end(),
+            None => Step::problem(offset, format!("the file ends inside {what}"), true),
+        }
+    }
+
+    /// Looks for the next place from which two records follow one another.
+    fn resynchronise(&mut self, buffer: &mut Buffer, offset: u64, text: String) -> Step {
+        /// How far: beyond the largest packets in use.
+        const REACH: usize = 1 << 20;
+        buffer.ensure(REACH);
+        let data = buffer.data();
+        let found = (1..data.len().min(REACH)).find(|&at| {
+            let head = |at: usize| data.get(at..).and_then(|d| d.first_chunk::<16>());
+            let next =
+                |at: usize, captured: u32| at.saturating_add(self.record_header).saturating_add(captured as usize);
+            let Some(first) = head(at).and_then(|h| self.plausible(h, self.last_seconds)) else { return false };
+            let second = next(at, first);
+            second == data.len() || head(second).is_some_and(|h| self.plausible(h, self.last_seconds).is_some())
+        });
+        match found {
+            Some(at) => {
+                buffer.consume(at);
+                Step::problem(offset, format!("{text}; {at} bytes passed over to the next packet found"), true)
+            }
+            None => {
+                self.ended = true;
+                Step::problem(offset, format!("{text}; the rest of the file is not read"), true)
+            }
+        }
+    }
+}
+
+/// The file header's fields that matter.
+struct Header {
+    version: (u16, u16),
+    snaplen: u32,
+    network: u32,
+}
+
+impl Header {
+    fn parse(data: &[u8], big_endian: bool, magic: u32) -> Option<Header> {
+        if let Ok((_, h)) = parser::parse_pcap_header(data) {
+            return Some(Header {
+                version: (h.version_major, h.version_minor),
+                snaplen: h.snaplen,
+                network: h.network.0.cast_unsigned(),
+            });
+        }
+        // The magics that the parser does not know: parse as if it were the common one of that byte order.
+        if magic == MICROSECONDS || magic == NANOSECONDS {
+            return None;
+        }
+        let mut copy = *data.first_chunk::<HEADER>()?;
+        let common = if big_endian { MICROSECONDS.to_be_bytes() } else { MICROSECONDS.to_le_bytes() };
+        copy.iter_mut().zip(common).for_each(|(to, from)| *to = from);
+        match parser::parse_pcap_header(&copy) {
+            Ok((_, h)) => Some(Header {
+                version: (h.version_major, h.version_minor),
+                snaplen: h.snaplen,
+                network: h.network.0.cast_unsigned(),
+            }),
+            Err(nom::Err::Incomplete(_) | nom::Err::Error(_) | nom::Err::Failure(_)) => None,
+        }
+    }
+}

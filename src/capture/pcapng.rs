@@ -1,0 +1,387 @@
+//! The pcapng format (draft-ietf-opsawg-pcapng): sections, interfaces, packets, secrets.
+
+use pcap_parser::pcapng as parser;
+use pcap_parser::{BOM_MAGIC, DSB_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, NRB_MAGIC, OptionCode, PcapNGOption};
+use pcap_parser::{SHB_MAGIC, SJE_MAGIC, SPB_MAGIC};
+
+use crate::limits::Limits;
+use crate::position::Timestamp;
+
+use super::LinkType;
+use super::buffer::Buffer;
+use super::record::{Packet, Record, Step};
+use super::time::Resolution;
+
+/// The obsolete Packet Block (appendix A).
+const OPB_MAGIC: u32 = 2;
+/// Custom blocks, copied and not copied on edit.
+const CUSTOM: [u32; 2] = [0x0bad, 0x4000_0bad];
+/// `secrets_type` of an NSS key log.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
+/// Type, length, length again.
+const FRAME: usize = 12;
+/// Interfaces of a section that are kept: 16 bytes each.
+const INTERFACES: usize = 1 << 20;
+/// How far a place to go on is looked for.
+const REACH: usize = 1 << 20;
+
+/// What a packet needs to know of its interface.
+#[derive(Copy, Clone, Debug)]
+struct Interface {
+    /// Seconds added to every time.
+    offset: i64,
+    snaplen: u32,
+    link_type: u16,
+    resolution: Resolution,
+}
+
+/// A pcapng file's state.
+#[derive(Debug)]
+pub(super) struct PcapNg {
+    big_endian: bool,
+    interfaces: Vec<Interface>,
+    /// Told once a section each.
+    told_interfaces: bool,
+    told_unknown: bool,
+    /// For blocks without a time.
+    last: Timestamp,
+    /// Records that Wireshark numbers but that are no packets; taken by the reader of the file.
+    pub(super) uncounted: u64,
+    /// A block whose trailer did not match has been delivered; look before going on.
+    suspect: Option<(u64, String)>,
+    ended: bool,
+}
+
+/// Whether `head` begins with a section header.
+pub(super) fn detect(head: &[u8]) -> bool {
+    head.first_chunk::<4>().is_some_and(|m| u32::from_le_bytes(*m) == SHB_MAGIC)
+        && head.get(8..12).is_none_or(|bom| byte_order(bom).is_some())
+}
+
+/// Whether the byte-order magic says big-endian.
+fn byte_order(bom: &[u8]) -> Option<bool> {
+    let bom = *bom.first_chunk::<4>()?;
+    if u32::from_le_bytes(bom) == BOM_MAGIC {
+        Some(false)
+    } else if u32::from_be_bytes(bom) == BOM_MAGIC {
+        Some(true)
+    } else {
+        None
+    }
+}
+
+impl PcapNg {
+    /// Checks the section header, which stays unread; what is wrong with it otherwise.
+    pub(super) fn open(buffer: &mut Buffer) -> Result<Self, &'static str> {
+        if !buffer.ensure(28) {
+            return Err("the pcapng section header is cut short");
+        }
+        let big_endian = byte_order(buffer.data().get(8..).unwrap_or_default()).ok_or("not a pcapng file")?;
+        Ok(PcapNg {
+            big_endian,
+            interfaces: Vec::new(),
+            told_interfaces: false,
+            told_unknown: false,
+            last: Timestamp(0),
+            uncounted: 0,
+            suspect: None,
+            ended: false,
+        })
+    }
+
+    fn u16(&self, data: &[u8], at: usize) -> Option<u16> {
+        let b = *data.get(at..)?.first_chunk::<2>()?;
+        Some(if self.big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) })
+    }
+
+    #[inline]
+    fn u32(&self, data: &[u8], at: usize) -> Option<u32> {
+        let b = *data.get(at..)?.first_chunk::<4>()?;
+        Some(if self.big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) })
+    }
+
+    /// The next record. Its bytes start at the buffer's first unread one.
+    pub(super) fn next(&mut self, buffer: &mut Buffer, limits: &Limits) -> Step {
+        if self.ended {
+            return Step::end();
+        }
+        if let Some((offset, text)) = self.suspect.take() {
+            buffer.ensure(FRAME);
+            if !buffer.data().is_empty() && self.plausible(buffer.data()).is_none() {
+                return self.resynchronise(buffer, offset, text);
+            }
+            return Step::problem(offset, text, false);
+        }
+        loop {
+            let offset = buffer.offset();
+            if !buffer.ensure(FRAME) {
+                self.ended = true;
+                return cut(buffer, offset);
+            }
+            let Some(kind) = self.u32(buffer.data(), 0) else { return Step::end() };
+            if kind == SHB_MAGIC {
+                // A new section may have the other byte order.
+                match byte_order(buffer.data().get(8..).unwrap_or_default()) {
+                    Some(big_endian) => self.big_endian = big_endian,
+                    None => return self.resynchronise(buffer, offset, "a section without byte order".to_owned()),
+                }
+            }
+            let Some(len) = self.u32(buffer.data(), 4) else { return Step::end() };
+            // Lengths should be multiples of four; odd ones are taken as they are if their trailer agrees.
+            if (len as usize) < FRAME {
+                return self.resynchronise(buffer, offset, format!("a block of type {kind:#x} claims length {len}"));
+            }
+            if len as usize > limits.record_bytes {
+                if matches!(kind, EPB_MAGIC | SPB_MAGIC | OPB_MAGIC | IDB_MAGIC | SHB_MAGIC) || !known(kind) {
+                    let text = format!("a block of type {kind:#x} claims length {len}");
+                    return self.resynchronise(buffer, offset, text);
+                }
+                let there = buffer.skip(u64::from(len));
+                self.ended = there < u64::from(len);
+                let text = format!("a block of type {kind:#x} and length {len} was passed over");
+                return Step::problem(offset, text, self.ended || kind == DSB_MAGIC);
+            }
+            let size = len as usize;
+            if !buffer.ensure(size) {
+                if size > REACH {
+                    // More likely a damaged length than a packet cut short.
+                    let text = format!("a block of type {kind:#x} claims length {len}");
+                    return self.resynchronise(buffer, offset, text);
+                }
+                self.ended = true;
+                return cut(buffer, offset);
+            }
+            let Some(block) = buffer.data().get(..size) else { return Step::end() };
+            if self.u32(block, size - 4) != Some(len) {
+                let text = format!("a block of type {kind:#x} ends with another length than its {len}");
+                if self.u32(block, size - 4).is_some_and(|end| end != len) && !self.followed(buffer, size) {
+                    return self.resynchronise(buffer, offset, text);
+                }
+                self.suspect = Some((offset, text));
+            }
+            let Some(block) = buffer.data().get(..size) else { return Step::end() };
+            if let Some(record) = self.block(kind, block, offset) {
+                return Step { record, size };
+            }
+            buffer.consume(size);
+            if self.suspect.is_some() {
+                return self.next(buffer, limits);
+            }
+        }
+    }
+
+    /// Whether a sane block, or nothing, stands `size` bytes on.
+    fn followed(&self, buffer: &mut Buffer, size: usize) -> bool {
+        buffer.ensure(size.saturating_add(FRAME));
+        let rest = buffer.data().get(size..).unwrap_or_default();
+        rest.is_empty() || self.plausible(rest).is_some()
+    }
+
+    /// What a whole block holds, if it is for the reader.
+    fn block(&mut self, kind: u32, block: &[u8], offset: u64) -> Option<Record> {
+        match kind {
+            EPB_MAGIC => self.enhanced(block, offset),
+            SPB_MAGIC => self.simple(block, offset),
+            OPB_MAGIC => self.obsolete(block, offset),
+            SHB_MAGIC => {
+                self.interfaces.clear();
+                self.told_interfaces = false;
+                self.told_unknown = false;
+                let major = match parser::parse_sectionheaderblock(block) {
+                    Ok((_, section)) => section.major_version,
+                    Err(_) => self.u16(block, 12)?,
+                };
+                (major != 1).then(|| Record::Problem {
+                    offset,
+                    text: format!("a section of pcapng version {major}; it is read as version 1"),
+                    loses_packets: false,
+                })
+            }
+            IDB_MAGIC => self.interface(block, offset),
+            DSB_MAGIC => self.secrets(block, offset),
+            SJE_MAGIC => {
+                // Wireshark counts journal entries as frames.
+                self.uncounted += 1;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn interface(&mut self, block: &[u8], offset: u64) -> Option<Record> {
+        if self.interfaces.len() >= INTERFACES {
+            let first = !std::mem::replace(&mut self.told_interfaces, true);
+            return first.then(|| Record::Problem {
+                offset,
+                text: format!("more than {INTERFACES} interfaces; the further ones' packets are not read"),
+                loses_packets: true,
+            });
+        }
+        let parsed = if self.big_endian {
+            parser::parse_interfacedescriptionblock_be(block)
+        } else {
+            parser::parse_interfacedescriptionblock_le(block)
+        };
+        let interface = match &parsed {
+            Ok((_, idb)) => Interface {
+                offset: self.time_offset(&idb.options),
+                snaplen: idb.snaplen,
+                link_type: u16::try_from(idb.linktype.0).unwrap_or(0),
+                resolution: Resolution::from_option(idb.if_tsresol),
+            },
+            // Damaged options: the fixed part is enough.
+            Err(_) => Interface {
+                offset: 0,
+                snaplen: self.u32(block, 12).unwrap_or(0),
+                link_type: self.u16(block, 8)?,
+                resolution: Resolution::MICROSECONDS,
+            },
+        };
+        self.interfaces.push(interface);
+        None
+    }
+
+    /// `if_tsoffset`, in the section's byte order.
+    fn time_offset(&self, options: &[PcapNGOption<'_>]) -> i64 {
+        let option = options.iter().find(|o| o.code == OptionCode::IfTsoffset);
+        let bytes = option.and_then(|o| o.as_bytes().ok()).and_then(|b| b.first_chunk::<8>()).copied();
+        bytes.map_or(0, |b| if self.big_endian { i64::from_be_bytes(b) } else { i64::from_le_bytes(b) })
+    }
+
+    #[inline]
+    fn enhanced(&mut self, block: &[u8], offset: u64) -> Option<Record> {
+        let (interface, high, low) = (self.u32(block, 8)?, self.u32(block, 12)?, self.u32(block, 16)?);
+        let time = u64::from(high) << 32 | u64::from(low);
+        self.packet(block, offset, interface, Some(time), (self.u32(block, 20)?, self.u32(block, 24)?), 28)
+    }
+
+    fn obsolete(&mut self, block: &[u8], offset: u64) -> Option<Record> {
+        let interface = u32::from(self.u16(block, 8)?);
+        let (high, low) = (self.u32(block, 12)?, self.u32(block, 16)?);
+        let time = u64::from(high) << 32 | u64::from(low);
+        self.packet(block, offset, interface, Some(time), (self.u32(block, 20)?, self.u32(block, 24)?), 28)
+    }
+
+    fn simple(&mut self, block: &[u8], offset: u64) -> Option<Record> {
+        let original = self.u32(block, 8)?;
+        let snaplen = self.interfaces.first().map_or(0, |i| i.snaplen);
+        let room = u32::try_from(block.len().saturating_sub(16)).unwrap_or(u32::MAX);
+        let limit = if snaplen == 0 { room } else { snaplen.min(room) };
+        self.packet(block, offset, 0, None, (original.min(limit), original), 12)
+    }
+
+    #[inline]
+    fn packet(
+        &mut self,
+        block: &[u8],
+        offset: u64,
+        id: u32,
+        time: Option<u64>,
+        (captured, original): (u32, u32),
+        at: usize,
+    ) -> Option<Record> {
+        let Some(interface) = self.interfaces.get(id as usize) else {
+            self.uncounted += 1;
+            let first = !std::mem::replace(&mut self.told_unknown, true);
+            return first.then(|| Record::Problem {
+                offset,
+                text: format!("a packet of interface {id}, which is not described; such packets are not read"),
+                loses_packets: true,
+            });
+        };
+        // The block's end bounds a captured length that lies; its data is what there is.
+        let room = block.len().saturating_sub(at).saturating_sub(4);
+        let len = (captured as usize).min(room);
+        if let Some(time) = time {
+            self.last = interface.resolution.timestamp(time, interface.offset);
+        }
+        if captured as usize > room && self.suspect.is_none() {
+            self.suspect = Some((offset, format!("a packet claims {captured} captured bytes, its block has {room}")));
+        }
+        let original_len = original.max(u32::try_from(len).unwrap_or(u32::MAX));
+        Some(Record::Packet(Packet {
+            ts: self.last,
+            interface: Some(id),
+            link_type: LinkType(u32::from(interface.link_type)),
+            at,
+            len,
+            original_len,
+        }))
+    }
+
+    fn secrets(&self, block: &[u8], offset: u64) -> Option<Record> {
+        let parsed = if self.big_endian {
+            parser::parse_decryptionsecretsblock_be(block)
+        } else {
+            parser::parse_decryptionsecretsblock_le(block)
+        };
+        // A length beyond the block is cut to what is there: whole lines of it are still good.
+        let (kind, len) = match parsed {
+            Ok((_, dsb)) => (dsb.secrets_type.0, dsb.secrets_len),
+            Err(_) => (self.u32(block, 8)?, self.u32(block, 12)?),
+        };
+        let room = block.len().saturating_sub(20);
+        match kind {
+            TLS_KEY_LOG => Some(Record::Secrets { at: 16, len: (len as usize).min(room) }),
+            _ => Some(Record::Problem {
+                offset,
+                text: format!("secrets of type {kind:#x} are not TLS keys and were passed over"),
+                loses_packets: false,
+            }),
+        }
+    }
+
+    /// The length of a block that `data` seems to begin with.
+    fn plausible(&self, data: &[u8]) -> Option<usize> {
+        let kind = self.u32(data, 0)?;
+        if kind == SHB_MAGIC {
+            byte_order(data.get(8..)?)?;
+            return Some(28);
+        }
+        let len = self.u32(data, 4)? as usize;
+        (known(kind) && len >= FRAME && len.is_multiple_of(4) && len <= REACH).then_some(len)
+    }
+
+    /// Looks for the next place where a block stands whose two lengths agree.
+    fn resynchronise(&mut self, buffer: &mut Buffer, offset: u64, text: String) -> Step {
+        buffer.ensure(REACH);
+        let data = buffer.data();
+        let found = (1..data.len().min(REACH)).find(|&at| {
+            let Some(rest) = data.get(at..) else { return false };
+            match self.plausible(rest) {
+                Some(_) if self.u32(rest, 0) == Some(SHB_MAGIC) => true,
+                Some(len) => self.u32(rest, len - 4) == u32::try_from(len).ok(),
+                None => false,
+            }
+        });
+        match found {
+            Some(at) => {
+                buffer.consume(at);
+                Step::problem(offset, format!("{text}; {at} bytes passed over to the next block found"), true)
+            }
+            None => {
+                self.ended = true;
+                Step::problem(offset, format!("{text}; the rest of the file is not read"), true)
+            }
+        }
+    }
+}
+
+/// Block types that are in use; others are passed over by their length.
+fn known(kind: u32) -> bool {
+    const PROCESS_INFORMATION: u32 = 0x8000_0001;
+    matches!(kind, SHB_MAGIC | IDB_MAGIC | OPB_MAGIC | SPB_MAGIC | NRB_MAGIC | ISB_MAGIC | EPB_MAGIC | SJE_MAGIC)
+        || kind == DSB_MAGIC
+        || kind == PROCESS_INFORMATION
+        || CUSTOM.contains(&kind)
+}
+
+/// The stream ended where a block should go on.
+fn cut(buffer: &mut Buffer, offset: u64) -> Step {
+    let left = buffer.data().len();
+    match buffer.take_error() {
+        Some(e) => Step::problem(offset, format!("reading stopped: {e}"), true),
+        None if left == 0 => Step::end(),
+        None => Step::problem(offset, "the file ends inside a block", true),
+    }
+}

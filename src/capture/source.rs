@@ -1,0 +1,134 @@
+//! One input being read: its buffer, its format's state, and the record that is next.
+
+use crate::limits::Limits;
+use crate::position::{FileId, FramePos, Timestamp};
+
+use super::buffer::Buffer;
+use super::input::Format;
+use super::record::{Record, Step};
+use super::{Frame, Item, Problem};
+
+/// A jump of the clock beyond this is believed only when the next frame agrees.
+const JUMP: i64 = 30 * 86_400 * 1_000_000_000;
+
+/// An open input.
+pub(super) struct Source {
+    pub(super) id: FileId,
+    buffer: Buffer,
+    format: Format,
+    step: Step,
+    /// Packet records read, as Wireshark counts.
+    number: u64,
+    clock: Clock,
+}
+
+impl Source {
+    pub(super) fn new(id: FileId, buffer: Buffer, format: Format) -> Self {
+        let step = Step { record: Record::End, size: 0 };
+        Source { id, buffer, format, step, number: 0, clock: Clock::default() }
+    }
+
+    /// Steps to the next record; false at the end.
+    #[inline]
+    pub(super) fn advance(&mut self, limits: &Limits) -> bool {
+        self.buffer.consume(self.step.size);
+        self.step = match &mut self.format {
+            Format::Pcap(pcap) => pcap.next(&mut self.buffer, limits),
+            Format::PcapNg(ng) => {
+                let step = ng.next(&mut self.buffer, limits);
+                self.number += std::mem::take(&mut ng.uncounted);
+                step
+            }
+        };
+        match &self.step.record {
+            Record::Packet(packet) => {
+                self.number += 1;
+                self.clock.tick(packet.ts);
+                true
+            }
+            Record::End => false,
+            Record::Secrets { .. } | Record::Problem { .. } => true,
+        }
+    }
+
+    /// The time at which the current record takes its turn among the files.
+    pub(super) fn turn(&self) -> i64 {
+        self.clock.now.map_or(i64::MIN, |t| t.0)
+    }
+
+    /// Time of the current record, if it is a packet.
+    pub(super) fn packet_time(&self) -> Option<Timestamp> {
+        match &self.step.record {
+            Record::Packet(packet) => Some(packet.ts),
+            _ => None,
+        }
+    }
+
+    /// Whether the current record is a packet.
+    #[inline]
+    pub(super) fn at_packet(&self) -> bool {
+        matches!(self.step.record, Record::Packet(_))
+    }
+
+    /// The current record, numbered `index` over all inputs.
+    #[inline]
+    pub(super) fn item(&self, index: u64) -> Option<Item<'_>> {
+        let data = self.buffer.data();
+        match &self.step.record {
+            Record::Packet(p) => {
+                let pos = FramePos { index, number: self.number, file: self.id, ts: p.ts };
+                let bytes = data.get(p.at..p.at.saturating_add(p.len)).unwrap_or_default();
+                Some(Item::Frame(Frame {
+                    pos,
+                    interface: p.interface,
+                    link_type: p.link_type,
+                    data: bytes,
+                    original_len: p.original_len,
+                }))
+            }
+            Record::Secrets { at, len } => {
+                let keylog = data.get(*at..at.saturating_add(*len)).unwrap_or_default();
+                Some(Item::Secrets { file: self.id, keylog })
+            }
+            Record::Problem { offset, text, loses_packets } => Some(Item::Problem(Problem {
+                file: self.id,
+                offset: *offset,
+                text: text.clone(),
+                loses_packets: *loses_packets,
+            })),
+            Record::End => None,
+        }
+    }
+
+    /// Bytes read so far, after decompression.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.buffer.offset()
+    }
+}
+
+/// A file's time for the merge. One wild timestamp must not put the rest of its file behind all others.
+#[derive(Debug, Default)]
+struct Clock {
+    now: Option<Timestamp>,
+    /// A far-off time, not yet confirmed.
+    doubted: Option<Timestamp>,
+}
+
+impl Clock {
+    #[inline]
+    fn tick(&mut self, ts: Timestamp) {
+        match self.now {
+            Some(now) if ts.nanos_since(now).saturating_abs() > JUMP => {
+                let agreed = self.doubted.is_some_and(|d| ts.nanos_since(d).saturating_abs() <= JUMP);
+                self.doubted = Some(ts);
+                if agreed {
+                    self.now = Some(ts);
+                }
+            }
+            _ => {
+                self.now = Some(ts);
+                self.doubted = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mailcap::event::Protocol;
+use mailcap::output::filter::Network;
+use mailcap::output::time::Zone;
+use mailcap::pipeline::DecodeAs;
+
+use super::help;
+use super::parse::{self, TsharkKey};
+
+/// Tell what mail servers and clients said to each other, from packet captures, TLS decrypted.
+#[derive(Debug, Parser)]
+#[command(name = "mailcap", version, about, long_about = help::ABOUT, after_help = help::TOP)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show every command and reply, one transcript a session
+    #[command(after_help = help::DECODE, long_about = help::DECODE_ABOUT)]
+    Decode(Box<Decode>),
+    /// List the mail sessions, one a line
+    #[command(after_help = help::SESSIONS)]
+    Sessions(Box<Sessions>),
+    /// List the TLS handshakes: decrypted with what, or why not
+    #[command(after_help = help::TLS)]
+    Tls(Box<Tls>),
+    /// List the authentications: mechanism, user, outcome
+    #[command(after_help = help::AUTH)]
+    Auth(Box<Auth>),
+    /// List the cipher suites and what decrypts each
+    #[command(after_help = help::CIPHERS)]
+    Ciphers(Ciphers),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decode {
+    #[command(flatten)]
+    pub(crate) input: Inputs,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Show lines as they happen, each prefixed by its session
+    #[arg(long, conflicts_with_all = ["one_line", "json"])]
+    pub(crate) live: bool,
+    /// One line an event, in tshark's shape
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) one_line: bool,
+    /// Show the time of day instead of latencies
+    #[arg(long)]
+    pub(crate) abs: bool,
+    /// Show the text of messages, too
+    #[arg(long)]
+    pub(crate) bodies: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    #[command(flatten)]
+    pub(crate) input: Inputs,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tls {
+    #[command(flatten)]
+    pub(crate) input: Inputs,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Explain each handshake in prose: what was agreed, what was tried, what to do
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Auth {
+    /// Captures: files, folders, globs, or - for standard input
+    #[arg(value_name = "FILE", required_unless_present = "compute")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Verify challenge answers with the passwords of this file, `user:password` a line (- for standard input)
+    #[arg(long, value_name = "USERS", conflicts_with = "compute")]
+    pub(crate) check: Option<PathBuf>,
+    /// Compute an answer instead of reading a capture
+    #[arg(long, value_name = "MECHANISM", requires_all = ["user", "challenge"], conflicts_with = "files")]
+    pub(crate) compute: Option<Mechanism>,
+    /// With --compute: the challenge, base64 as the server sent it; for APOP the banner or its <timestamp>
+    #[arg(long, value_name = "TEXT", requires = "compute")]
+    pub(crate) challenge: Option<String>,
+    /// With --compute: read the password from this file instead of asking for it
+    #[arg(long, value_name = "FILE", requires = "compute")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// Mechanisms whose answers can be computed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mechanism {
+    /// RFC 2195
+    CramMd5,
+    /// RFC 1939
+    Apop,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ciphers {
+    /// Write a JSON object a suite
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// When to use colour
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inputs {
+    /// Captures: files, folders, globs, or - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// When to use colour.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Options of every command that reads.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Private key, or a folder of them; the certificate in the capture finds the right one
+    #[arg(short, long, value_name = "FILE|DIR", help_heading = "Decryption")]
+    pub(crate) key: Vec<PathBuf>,
+    /// File whose first line is the password of encrypted keys
+    #[arg(long, value_name = "FILE", help_heading = "Decryption")]
+    pub(crate) key_password_file: Option<PathBuf>,
+    /// Key log of a client or server (SSLKEYLOGFILE)
+    #[arg(long, value_name = "FILE", help_heading = "Decryption")]
+    pub(crate) keylog: Vec<PathBuf>,
+    /// Pre-shared key
+    #[arg(long, value_name = "HEX", value_parser = parse::hex, help_heading = "Decryption")]
+    pub(crate) psk: Vec<Psk>,
+    /// Key in tshark's syntax, as in 94.127.66.53,25,smtp,server.key
+    #[arg(long, value_name = "IP,PORT,PROTOCOL,FILE", value_parser = parse::tshark_key, help_heading = "Decryption")]
+    pub(crate) tshark_key: Vec<TsharkKey>,
+    /// Decode a port as a protocol, as in tcp.port==2587,smtp
+    #[arg(short, long, value_name = "tcp.port==N,PROTOCOL", value_parser = parse::decode_as, help_heading = "Decryption")]
+    pub(crate) decode_as: Vec<DecodeAs>,
+
+    /// Only the session with this id
+    #[arg(long, value_name = "ID", help_heading = "Selection")]
+    pub(crate) session: Vec<u64>,
+    /// Only this protocol: smtp, lmtp, imap, pop3, sieve
+    #[arg(long, value_name = "NAME", value_parser = parse::protocol, help_heading = "Selection")]
+    pub(crate) proto: Vec<Protocol>,
+    /// Only sessions from or to this address or network
+    #[arg(long, value_name = "IP[/BITS]", value_parser = parse::network, help_heading = "Selection")]
+    pub(crate) host: Vec<Network>,
+    /// Only sessions from or to this port
+    #[arg(long, value_name = "N", help_heading = "Selection")]
+    pub(crate) port: Vec<u16>,
+    /// Only sessions of a user (part of the name); with --compute, the user's whole name
+    #[arg(long, value_name = "TEXT", help_heading = "Selection")]
+    pub(crate) user: Vec<String>,
+    /// Only sessions with a message from (part of an address)
+    #[arg(long, value_name = "TEXT", help_heading = "Selection")]
+    pub(crate) from: Vec<String>,
+    /// Only sessions with a message to (part of an address)
+    #[arg(long, value_name = "TEXT", help_heading = "Selection")]
+    pub(crate) to: Vec<String>,
+    /// Only sessions that went on at this time or later
+    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    pub(crate) since: Option<String>,
+    /// Only sessions that had begun by this time
+    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    pub(crate) until: Option<String>,
+    /// Only sessions in which something went wrong
+    #[arg(long, help_heading = "Selection")]
+    pub(crate) errors: bool,
+
+    /// Write JSON, one object a line
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrite that file
+    #[arg(long, help_heading = "Output")]
+    pub(crate) force: bool,
+    /// When to use colour
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    pub(crate) color: ColorChoice,
+    /// Show passwords and tokens instead of masking them
+    #[arg(long, help_heading = "Output")]
+    pub(crate) show_secrets: bool,
+    /// Time zone of what is shown: UTC, local, Europe/Berlin, +02:00 (JSON is always UTC)
+    #[arg(long, value_name = "ZONE", value_parser = parse::zone, default_value = "UTC", help_heading = "Output")]
+    pub(crate) tz: Zone,
+    /// Account for every frame and byte at the end
+    #[arg(long, help_heading = "Output")]
+    pub(crate) stats: bool,
+
+    /// Threads to use
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Resources")]
+    pub(crate) jobs: Option<u16>,
+    /// About how much memory to use, as in 512M
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, help_heading = "Resources")]
+    pub(crate) max_memory: Option<usize>,
+}
+
+/// A pre-shared key; never shown.
+#[derive(Clone)]
+pub(crate) struct Psk(pub(crate) Vec<u8>);
+
+impl std::fmt::Debug for Psk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Psk")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn only_what_exists_is_offered() {
+        let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+        assert_eq!(names, ["decode", "sessions", "tls", "auth", "ciphers"]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Passwords to check answers with, and answers computed from them.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use mailcap::event::Text;
+use mailcap::mail::sasl;
+
+use super::args::{Auth, Mechanism};
+use super::keys;
+use super::run::Outcome;
+
+/// Known passwords, `user:password` a line. Empty lines and those that begin with `#` are passed over; a user may
+/// have several lines. A password may hold colons.
+pub(super) fn passwords(path: &Path) -> anyhow::Result<Vec<(Text, Text)>> {
+    let name = path.display();
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => io::stdin().lock().read_to_end(&mut bytes).map(|_| ()),
+        false => std::fs::read(path).map(|read| bytes = read),
+    };
+    read.with_context(|| format!("{name}: the passwords can't be read"))?;
+    let mut users = Vec::new();
+    for (number, line) in (1..).zip(bytes.split(|b| *b == b'\n')) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        let Some(colon) = line.iter().position(|b| *b == b':') else {
+            // The line is not repeated: it may be a password.
+            bail!("{name}: line {number} has no colon; expected user:password");
+        };
+        let (user, password) = line.split_at(colon);
+        users.push((Text::from(user), Text::from(password.get(1..).unwrap_or_default())));
+    }
+    if users.is_empty() {
+        bail!("{name}: no user:password line in it");
+    }
+    Ok(users)
+}
+
+/// `auth --compute`: what the client must answer.
+pub(super) fn compute(options: &Auth, mechanism: Mechanism) -> anyhow::Result<Outcome> {
+    let [user] = options.common.user.as_slice() else { bail!("--compute: give one --user") };
+    let Some(challenge) = options.challenge.as_deref() else { bail!("--compute: give the --challenge") };
+    let password = match &options.password_file {
+        Some(path) => keys::first_line(path)?,
+        None => match keys::ask(&format!("Password of {user}: ")) {
+            Some(password) => password,
+            None => bail!("--compute: no terminal to ask for the password; use --password-file"),
+        },
+    };
+    let answer = match mechanism {
+        Mechanism::CramMd5 => match sasl::compute_cram_md5(user, &password, challenge) {
+            Some(answer) => answer,
+            None => bail!("--challenge: no base64; give it as the server sent it, behind `334 ` or `+ `"),
+        },
+        Mechanism::Apop => {
+            // The whole banner will do: the timestamp is what stands in angle brackets.
+            let timestamp = challenge.find('<').and_then(|from| {
+                let rest = challenge.get(from..)?;
+                rest.get(..=rest.find('>')?)
+            });
+            let Some(timestamp) = timestamp else { bail!("--challenge: no <timestamp> in it") };
+            format!("APOP {user} {}", sasl::compute_apop(timestamp, &password))
+        }
+    };
+    writeln!(io::stdout().lock(), "{answer}")?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,90 @@
+//! What `--help` teaches.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use super::args::Cli;
+use super::run::Outcome;
+
+pub(super) const ABOUT: &str = "\
+Tell what mail servers and clients said to each other (SMTP, LMTP, IMAP, POP3, ManageSieve), from packet captures: one \
+story a session, from the banner through STARTTLS to QUIT, TLS decrypted with the server's RSA key or a key log.
+
+Captures are pcap or pcapng files, compressed or not. Several files are one capture in time order.";
+
+pub(super) const TOP: &str = "\
+Examples:
+  mailcap decode mail.pcap                      what was said, session by session
+  mailcap decode mail.pcap -k server.key        the same, inside TLS too
+  mailcap sessions /var/captures/*.pcapng.gz    a line a session
+  mailcap tls mail.pcap --explain               why was it not decrypted?
+  tcpdump -U -w - port 25 | mailcap decode --live -
+
+Exit status: 0 all decoded; 1 no mail found; 2 usage, or a file that can't be used;
+3 part of a mail session is missing or stayed encrypted (stderr says which).
+`mailcap COMMAND --help` tells more.";
+
+pub(super) const DECODE_ABOUT: &str = "\
+Show every command and reply, one transcript a session.
+
+Each line has the frame (as Wireshark counts), the latency of a reply in seconds, an arrow and the text: -> and <- are \
+plain, ~> and <~ are inside TLS. Passwords are masked. What is missing from the capture has its own line.";
+
+pub(super) const DECODE: &str = "\
+Examples:
+  mailcap decode mail.pcap
+  mailcap decode mail.pcap -k server.key --keylog keys.txt
+  mailcap decode rot-*.pcap.gz --user alice --since '2026-11-24 09:00' --tz Europe/Berlin
+  mailcap decode mail.pcap --json | jq 'select(.type == \"reply\" and .code >= 500)'
+  mailcap decode mail.pcap -d tcp.port==2587,smtp
+  mailcap decode mail.pcap --tshark-key 94.127.66.53,25,smtp,server.key --one-line
+  tcpdump -U -i eth0 -w - port 587 | mailcap decode --live -";
+
+pub(super) const SESSIONS: &str = "\
+Examples:
+  mailcap sessions mail.pcap
+  mailcap sessions captures/ --errors           only those in which something went wrong
+  mailcap sessions mail.pcap --host 10.0.0.0/8 --proto imap
+  mailcap sessions mail.pcap --json | jq -r '[.id, .user, .outcome] | @tsv'";
+
+pub(super) const TLS: &str = "\
+Examples:
+  mailcap tls mail.pcap -k keys/                which key opens which handshake
+  mailcap tls mail.pcap -k server.key --explain --session 17
+  mailcap tls mail.pcap --json | jq -r .reason | sort | uniq -c
+
+The RSA key opens handshakes with RSA key exchange only; `mailcap ciphers` lists them. Everything else
+needs a key log, as written by clients and servers that honour SSLKEYLOGFILE.
+Exit status 1 means that there is no handshake.";
+
+pub(super) const AUTH: &str = "\
+Examples:
+  mailcap auth mail.pcap -k server.key
+  mailcap auth mail.pcap --check users.txt      do the challenge answers fit these passwords?
+  mailcap auth --compute cram-md5 --user tim --challenge PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+
+  mailcap auth --compute apop --user mrose --challenge '<1896.697170952@dbc.mtview.ca.us>'
+
+Passwords and tokens are shown with --show-secrets only.";
+
+pub(super) const CIPHERS: &str = "\
+Examples:
+  mailcap ciphers | grep 'RSA key'
+  mailcap ciphers --json | jq -r 'select(.decrypted_with == \"neither\") | .name'";
+
+/// The help of `mailcap` alone.
+pub(super) fn print() -> anyhow::Result<Outcome> {
+    Cli::command().print_help()?;
+    Ok(Outcome::Done)
+}
+
+/// The first word when it names a file instead of a command.
+pub(super) fn file_without_command(word: &OsStr) -> Option<&Path> {
+    let path = Path::new(word);
+    let text = word.to_string_lossy();
+    let command = Cli::command().get_subcommands().any(|c| *c.get_name() == *text);
+    let capture = [".pcap", ".pcapng", ".cap"].iter().any(|end| text.contains(end));
+    let file = !text.starts_with('-') && (path.exists() || capture);
+    (file && !command).then_some(path)
+}

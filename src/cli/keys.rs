@@ -1,0 +1,68 @@
+//! Private keys, key logs and pre-shared keys of the command line.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use mailcap::tls::KeyRing;
+use zeroize::Zeroizing;
+
+use super::args::Common;
+use super::complain;
+
+const VARIABLE: &str = "MAILCAP_KEY_PASSWORD";
+
+/// A file's first line, without its line end.
+pub(super) fn first_line(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = fs::read(path).map(Zeroizing::new);
+    let text = text.with_context(|| format!("{}: the password can't be read", path.display()))?;
+    let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match std::str::from_utf8(line) {
+        Ok(line) => Ok(Zeroizing::new(line.to_owned())),
+        Err(_) => bail!("{}: the password is no UTF-8 text", path.display()),
+    }
+}
+
+/// Asks on the terminal; none where there is nobody to ask.
+pub(super) fn ask(prompt: &str) -> Option<Zeroizing<String>> {
+    if !io::stderr().is_terminal() {
+        return None;
+    }
+    rpassword::prompt_password(prompt).ok().map(Zeroizing::new)
+}
+
+/// Everything that could decrypt. A key that can't be used ends the run; what is only odd is told on stderr.
+pub(super) fn ring(options: &Common) -> anyhow::Result<KeyRing> {
+    let known = match &options.key_password_file {
+        Some(path) => Some(first_line(path)?),
+        None => std::env::var(VARIABLE).ok().map(Zeroizing::new),
+    };
+    let mut asked: Option<Zeroizing<String>> = None;
+    let mut password = |path: &Path| -> Option<Zeroizing<String>> {
+        if known.is_some() {
+            return known.clone();
+        }
+        // Keys of one folder often share a password: it is asked for once.
+        if asked.is_none() {
+            asked = ask(&format!("Password of {}: ", path.display()));
+        }
+        asked.clone()
+    };
+    let mut ring = KeyRing::new();
+    for path in options.key.iter().chain(options.tshark_key.iter().map(|k| &k.file)) {
+        for note in ring.add_key_path(path, &mut password)? {
+            complain(&note);
+        }
+    }
+    for path in &options.keylog {
+        for note in ring.add_keylog(path)? {
+            complain(&note);
+        }
+    }
+    for psk in &options.psk {
+        ring.add_psk(&psk.0);
+    }
+    Ok(ring)
+}

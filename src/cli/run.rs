@@ -1,0 +1,314 @@
+//! Each command: from its options to a run, and from the run to an exit code.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use mailcap::capture::{self, Input};
+use mailcap::limits::Limits;
+use mailcap::mail;
+use mailcap::output::Sink;
+use mailcap::output::auth::Auths;
+use mailcap::output::ciphers as table;
+use mailcap::output::filter::{Criteria, Filter};
+use mailcap::output::json::{Json, Select};
+use mailcap::output::sessions::{Look, Sessions};
+use mailcap::output::spill::DEFAULT_BUDGET;
+use mailcap::output::tls::Tls;
+use mailcap::output::transcript::{Layout, Options, Transcript};
+use mailcap::pipeline::{self, Config, Report};
+use mailcap::position::Timestamp;
+
+use super::args::{self, Common};
+use super::open::{self, Output};
+use super::watch::{Seen, Watch};
+use super::{complain, compute, keys, stdout_is_terminal};
+
+/// How a run went: the exit code.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// All decoded.
+    Done,
+    /// Nothing of mail found, or no handshake.
+    Nothing,
+    /// Usage, or something that can't be used at all.
+    Unusable,
+    /// Part of a mail session is missing.
+    Incomplete,
+}
+
+impl Outcome {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Outcome::Done => 0,
+            Outcome::Nothing => 1,
+            Outcome::Unusable => 2,
+            Outcome::Incomplete => 3,
+        }
+    }
+}
+
+/// What a command wants from the pipeline.
+struct Wanted {
+    digests: bool,
+    bodies: bool,
+    all_tls: bool,
+    passwords: Vec<(mailcap::event::Text, mailcap::event::Text)>,
+}
+
+const PLAIN: Wanted = Wanted { digests: false, bodies: false, all_tls: false, passwords: Vec::new() };
+
+/// Everything that is the same for each command that reads.
+struct Job<'a> {
+    options: &'a Common,
+    inputs: Vec<Input>,
+    live: bool,
+    memory: usize,
+}
+
+impl<'a> Job<'a> {
+    fn new(options: &'a Common, files: &[PathBuf]) -> anyhow::Result<Self> {
+        let inputs = capture::expand(files)?;
+        let live = inputs.contains(&Input::Stdin);
+        // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
+        let memory = options.max_memory.map_or(DEFAULT_BUDGET, |m| m / 8);
+        Ok(Job { options, inputs, live, memory })
+    }
+
+    fn look(&self) -> Look {
+        let color = open::color(self.options.color, self.options.output.is_some());
+        Look { zone: self.options.tz.clone(), color, live: self.live }
+    }
+
+    /// Whether somebody may be waiting at the other end of a pipe.
+    fn flush(&self) -> bool {
+        self.live || (self.options.output.is_none() && !stdout_is_terminal())
+    }
+
+    fn json(&self, out: Output, select: Select) -> Box<dyn Sink + Send> {
+        Box::new(Json::new(out, select, self.flush()).with_stats(self.options.stats))
+    }
+
+    fn criteria(&self) -> anyhow::Result<Criteria> {
+        let o = self.options;
+        let time = |name: &str, text: &Option<String>| -> anyhow::Result<Option<Timestamp>> {
+            let Some(text) = text else { return Ok(None) };
+            match o.tz.parse_time(text) {
+                Some(ts) => Ok(Some(ts)),
+                None => bail!("{name} {text}: no time; expected 2026-11-24, '2026-11-24 10:00' or RFC 3339"),
+            }
+        };
+        Ok(Criteria {
+            sessions: o.session.clone(),
+            protocols: o.proto.clone(),
+            hosts: o.host.clone(),
+            ports: o.port.clone(),
+            users: o.user.clone(),
+            from: o.from.clone(),
+            to: o.to.clone(),
+            since: time("--since", &o.since)?,
+            until: time("--until", &o.until)?,
+            errors: o.errors,
+        })
+    }
+
+    fn config(&mut self, wanted: Wanted) -> anyhow::Result<Config> {
+        let o = self.options;
+        let mut decode_as = o.decode_as.clone();
+        decode_as.extend(o.tshark_key.iter().filter_map(|k| k.decode_as));
+        Ok(Config {
+            inputs: std::mem::take(&mut self.inputs),
+            keys: keys::ring(o)?,
+            limits: limits(o.max_memory),
+            mail: mail::Options {
+                show_secrets: o.show_secrets,
+                digests: wanted.digests,
+                bodies: wanted.bodies,
+                passwords: wanted.passwords,
+            },
+            decode_as,
+            all_tls: wanted.all_tls,
+        })
+    }
+
+    /// Runs, says on stderr what is wrong, and gives what passed by.
+    fn run(mut self, sink: Box<dyn Sink + Send>, wanted: Wanted) -> anyhow::Result<(Seen, Report)> {
+        let criteria = self.criteria()?;
+        let filtered = !criteria.is_empty();
+        let config = self.config(wanted)?;
+        let mut seen = Seen::default();
+        let watch = Watch::new(sink, &mut seen);
+        let report = match filtered {
+            true => pipeline::run(config, &mut Filter::new(watch, criteria, self.memory))?,
+            false => pipeline::run(config, &mut { watch })?,
+        };
+        for problem in &report.problems {
+            complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));
+        }
+        if !filtered {
+            // The pipeline knows better, and also of sessions that this command does not list.
+            seen.sessions = report.mail_sessions;
+            seen.incomplete = report.incomplete;
+            seen.handshakes = report.handshakes;
+        }
+        if seen.incomplete > 0 {
+            for line in &seen.lines {
+                complain(line);
+            }
+            let rest = seen.incomplete.saturating_sub(seen.lines.len() as u64);
+            if rest > 0 && !seen.lines.is_empty() {
+                complain(&format!("and {rest} more sessions with something missing; `mailcap sessions` lists them"));
+            } else if rest > 0 {
+                complain(&format!("{rest} mail sessions have something missing"));
+            }
+        }
+        if self.options.stats && !self.options.json {
+            stats(&report)?;
+        }
+        Ok((seen, report))
+    }
+}
+
+/// 2 is an error by now; 3 wins over 1.
+fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
+    if seen.incomplete > 0 || report.problems.iter().any(|p| p.loses_packets) {
+        Outcome::Incomplete
+    } else if found {
+        Outcome::Done
+    } else {
+        Outcome::Nothing
+    }
+}
+
+fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
+    let outcome = outcome(seen.sessions > 0, seen, report);
+    if outcome == Outcome::Nothing {
+        complain("no mail session found; `-d tcp.port==N,smtp` names a port, `mailcap COMMAND --help` tells more");
+    }
+    outcome
+}
+
+/// Bounds that add up to about what the user grants.
+fn limits(max_memory: Option<usize>) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(memory) = max_memory {
+        limits.reassembly_total_bytes = memory / 4;
+        limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
+        limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
+        // A connection costs some KiB in its first moments, a remembered TLS session some hundred bytes.
+        limits.connections = limits.connections.min(memory / 4 / 2048);
+        limits.tls_sessions = limits.tls_sessions.min(memory / 32 / 256);
+    }
+    limits
+}
+
+pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Outcome> {
+    let job = Job::new(&options.common, &options.input.files)?;
+    let out = open::output(&options.common, &job.inputs)?;
+    let sink: Box<dyn Sink + Send> = if options.common.json {
+        job.json(out, Select::All)
+    } else {
+        let layout = match (options.live, options.one_line) {
+            (true, _) => Layout::Live,
+            (_, true) => Layout::OneLine,
+            _ => Layout::Story,
+        };
+        let Look { zone, color, .. } = job.look();
+        let shown = Options {
+            layout,
+            absolute: options.abs,
+            zone,
+            color,
+            flush: job.flush() || options.live,
+            memory: job.memory,
+        };
+        Box::new(Transcript::new(out, shown))
+    };
+    let wanted = Wanted { digests: true, bodies: options.bodies, ..PLAIN };
+    let (seen, report) = job.run(sink, wanted)?;
+    Ok(outcome_of_mail(&seen, &report))
+}
+
+pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
+    let job = Job::new(&options.common, &options.input.files)?;
+    let out = open::output(&options.common, &job.inputs)?;
+    let sink: Box<dyn Sink + Send> = match options.common.json {
+        true => job.json(out, Select::Sessions),
+        false => Box::new(Sessions::new(out, job.look())),
+    };
+    let (seen, report) = job.run(sink, PLAIN)?;
+    Ok(outcome_of_mail(&seen, &report))
+}
+
+pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {
+    let job = Job::new(&options.common, &options.input.files)?;
+    let out = open::output(&options.common, &job.inputs)?;
+    let sink: Box<dyn Sink + Send> = match options.common.json {
+        true => job.json(out, Select::Tls),
+        false => Box::new(Tls::new(out, job.look(), options.explain)),
+    };
+    let (seen, report) = job.run(sink, Wanted { all_tls: true, ..PLAIN })?;
+    let outcome = outcome(seen.handshakes > 0, &seen, &report);
+    if outcome == Outcome::Nothing {
+        complain("no TLS handshake found");
+    }
+    Ok(outcome)
+}
+
+pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
+    if let Some(mechanism) = options.compute {
+        return compute::compute(options, mechanism);
+    }
+    let passwords = match &options.check {
+        Some(path) if path.as_os_str() == "-" && options.files.iter().any(|f| f.as_os_str() == "-") => {
+            bail!("standard input can't be both the capture and the passwords")
+        }
+        Some(path) => compute::passwords(path)?,
+        None => Vec::new(),
+    };
+    let job = Job::new(&options.common, &options.files)?;
+    let out = open::output(&options.common, &job.inputs)?;
+    let sink: Box<dyn Sink + Send> = match options.common.json {
+        true => job.json(out, Select::Auth),
+        false => Box::new(Auths::new(out, job.look(), options.common.show_secrets)),
+    };
+    let (seen, report) = job.run(sink, Wanted { passwords, ..PLAIN })?;
+    Ok(outcome_of_mail(&seen, &report))
+}
+
+pub(super) fn ciphers(options: &args::Ciphers) -> anyhow::Result<Outcome> {
+    let color = open::color(options.color, false);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    table::write(&mut out, options.json, color)?;
+    Ok(Outcome::Done)
+}
+
+/// The account, for a person, on stderr: stdout may be data.
+fn stats(report: &Report) -> anyhow::Result<()> {
+    let mut err = io::stderr().lock();
+    let account = &report.account;
+    let skipped: u64 = report.skipped.values().sum();
+    let lines = [
+        ("frames read", report.frames),
+        ("  of TCP", report.segments),
+        ("  skipped", skipped),
+        ("mail sessions", report.mail_sessions),
+        ("  with something missing", report.incomplete),
+        ("TLS handshakes", report.handshakes),
+        ("mail bytes decoded", account.decoded),
+        ("  TLS overhead", account.overhead),
+        ("  not decrypted", account.undecrypted),
+        ("  skipped", account.skipped),
+        ("  duplicate", account.duplicate),
+        ("  missing in gaps", account.gaps),
+    ];
+    for (name, value) in lines {
+        writeln!(err, "{name:<26} {value:>14}").context("stderr")?;
+        if name == "  skipped" && value == skipped && value > 0 {
+            for (reason, count) in &report.skipped {
+                writeln!(err, "    {reason:<22} {count:>14}").context("stderr")?;
+            }
+        }
+    }
+    Ok(())
+}

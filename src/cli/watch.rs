@@ -1,0 +1,69 @@
+//! Keeps count of what passes by, for the exit code and for what stderr says.
+
+use std::io;
+
+use mailcap::event::{Event, EventBody};
+use mailcap::output::Sink;
+use mailcap::output::transcript::incomplete;
+use mailcap::pipeline::Report;
+use mailcap::position::Timestamp;
+
+/// Incomplete sessions that are named one by one; the rest is counted.
+const NAMED: usize = 20;
+
+/// What passed by.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Sessions.
+    pub(super) sessions: u64,
+    /// TLS handshakes.
+    pub(super) handshakes: u64,
+    /// Sessions with something missing.
+    pub(super) incomplete: u64,
+    /// A line for each of the first of these.
+    pub(super) lines: Vec<String>,
+}
+
+/// Counts, and hands everything on.
+pub(super) struct Watch<'a, S: Sink> {
+    inner: S,
+    seen: &'a mut Seen,
+}
+
+impl<'a, S: Sink> Watch<'a, S> {
+    pub(super) fn new(inner: S, seen: &'a mut Seen) -> Self {
+        Watch { inner, seen }
+    }
+}
+
+impl<S: Sink> Sink for Watch<'_, S> {
+    fn begin(&mut self, files: &[String]) -> io::Result<()> {
+        self.inner.begin(files)
+    }
+
+    fn start(&mut self, first: Timestamp) -> io::Result<()> {
+        self.inner.start(first)
+    }
+
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        match &event.body {
+            EventBody::Tls(_) => self.seen.handshakes += 1,
+            EventBody::Session(session) => {
+                self.seen.sessions += 1;
+                if let Some(missing) = incomplete(session) {
+                    self.seen.incomplete += 1;
+                    if self.seen.lines.len() < NAMED {
+                        let (id, client, server) = (session.id, session.client, session.server);
+                        self.seen.lines.push(format!("session {id} ({client} → {server}): {missing}"));
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.inner.event(event)
+    }
+
+    fn finish(&mut self, report: &Report) -> io::Result<()> {
+        self.inner.finish(report)
+    }
+}

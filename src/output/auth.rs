@@ -1,0 +1,144 @@
+//! A line an authentication.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use super::Sink;
+use super::escape::escape;
+use super::sessions::Look;
+use super::style::Role;
+use super::table::{Cell, Column, Table};
+use super::words::{Word, protocol_name};
+use crate::event::{Auth, AuthOutcome, Event, EventBody, Session};
+use crate::pipeline::Report;
+use crate::position::Span;
+
+const COLUMNS: &[Column] = &[
+    Column::right("ID", 5, 10),
+    Column::right("FRAME", 5, 8),
+    Column::left("TIME", 19, 19),
+    Column::left("CLIENT", 17, 27),
+    Column::left("SERVER", 17, 27),
+    Column::left("PROTOCOL", 8, 11),
+    Column::left("TLS", 3, 3),
+    Column::left("MECHANISM", 9, 18),
+    Column::left("USER", 8, 30),
+    Column::left("OUTCOME", 7, 7),
+    Column::left("VERIFIED", 8, 8),
+];
+
+const WITH_SECRET: &[Column] = &[
+    COLUMNS[0],
+    COLUMNS[1],
+    COLUMNS[2],
+    COLUMNS[3],
+    COLUMNS[4],
+    COLUMNS[5],
+    COLUMNS[6],
+    COLUMNS[7],
+    COLUMNS[8],
+    COLUMNS[9],
+    COLUMNS[10],
+    Column::left("SECRET", 6, 40),
+];
+
+/// Authentications of all sessions that are held until their session ends. Beyond it they are shown without their
+/// peers' addresses, which only the session's end tells.
+const HELD: usize = 100_000;
+
+/// Writes a table of authentications.
+pub struct Auths<W: Write> {
+    out: W,
+    table: Table,
+    look: Look,
+    secrets: bool,
+    held: HashMap<u64, Vec<(u64, Span, Auth)>>,
+    count: usize,
+}
+
+impl<W: Write> Auths<W> {
+    /// Writes to `out`; `secrets` adds a column for what was shown of them.
+    pub fn new(out: W, look: Look, secrets: bool) -> Self {
+        let columns = if secrets { WITH_SECRET } else { COLUMNS };
+        let table = Table::new(columns, look.color, look.live);
+        Auths { out, table, look, secrets, held: HashMap::new(), count: 0 }
+    }
+
+    /// What was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn release(&mut self, id: u64, session: Option<&Session>) -> io::Result<()> {
+        let mut auths = self.held.remove(&id).unwrap_or_default();
+        self.count = self.count.saturating_sub(auths.len());
+        auths.sort_by_key(|(seq, ..)| *seq);
+        for (_, span, auth) in &auths {
+            let row = self.row(id, *span, auth, session);
+            self.table.row(&mut self.out, row)?;
+        }
+        Ok(())
+    }
+
+    fn row(&self, id: u64, span: Span, auth: &Auth, session: Option<&Session>) -> Vec<Cell> {
+        let outcome = match auth.outcome {
+            AuthOutcome::Success => Role::Good,
+            AuthOutcome::Failure => Role::Bad,
+            AuthOutcome::Aborted | AuthOutcome::Unknown => Role::Warn,
+        };
+        let user = match (&auth.user, &auth.authzid) {
+            (Some(user), Some(authzid)) if !authzid.is_empty() && authzid != user => {
+                format!("{} for {}", escape(&user.0), escape(&authzid.0))
+            }
+            (Some(user), _) => escape(&user.0).into_owned(),
+            (None, _) => "-".to_owned(),
+        };
+        let mut row: Vec<Cell> = vec![
+            id.to_string().into(),
+            span.last.number.to_string().into(),
+            Cell(self.look.zone.seconds(span.last.ts), Some(Role::Dim)),
+            session.map_or("-".to_owned(), |s| s.client.to_string()).into(),
+            session.map_or("-".to_owned(), |s| s.server.to_string()).into(),
+            session.and_then(|s| s.protocol).map_or("-", |p| protocol_name(Some(p))).into(),
+            if auth.tls { "yes".into() } else { Cell("no".to_owned(), Some(Role::Warn)) },
+            escape(&auth.mechanism.0).into_owned().into(),
+            user.into(),
+            Cell(auth.outcome.word().to_owned(), Some(outcome)),
+            match auth.verified {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "-",
+            }
+            .into(),
+        ];
+        if self.secrets {
+            row.push(auth.secret.as_ref().map_or("-".to_owned(), |s| escape(&s.0).into_owned()).into());
+        }
+        row
+    }
+}
+
+impl<W: Write> Sink for Auths<W> {
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        match event.body {
+            EventBody::Auth(auth) => {
+                self.held.entry(event.session).or_default().push((event.seq, event.span, auth));
+                self.count += 1;
+                if self.count > HELD { self.release(event.session, None) } else { Ok(()) }
+            }
+            EventBody::Session(session) => {
+                self.release(event.session, Some(&session))?;
+                if self.look.live { self.out.flush() } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, _report: &Report) -> io::Result<()> {
+        let mut open: Vec<u64> = self.held.keys().copied().collect();
+        open.sort_unstable();
+        open.into_iter().try_for_each(|id| self.release(id, None))?;
+        self.table.release(&mut self.out)?;
+        self.out.flush()
+    }
+}

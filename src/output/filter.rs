@@ -1,0 +1,278 @@
+//! Passes on only the sessions that were asked for.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+
+use super::Sink;
+use super::spill::Gather;
+use crate::diagnostic::Severity;
+use crate::event::{Event, EventBody, Message, Outcome, Protocol, Session};
+use crate::pipeline::Report;
+use crate::position::Timestamp;
+
+/// An address, or a network of them.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// `10.0.0.5`, `10.0.0.0/8`, `2001:db8::/32`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(most);
+        (bits <= most).then_some(Network { address, bits })
+    }
+
+    /// Whether an address lies in it.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let wide = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => u128::from(ip.to_bits()) << 96,
+            IpAddr::V6(ip) => ip.to_bits(),
+        };
+        self.address.is_ipv4() == ip.is_ipv4()
+            && (wide(self.address) ^ wide(ip)).checked_shr(128 - u32::from(self.bits)).unwrap_or(0) == 0
+    }
+}
+
+/// What a session must be like. Criteria of different kinds must all hold; of several values of one kind, any.
+#[derive(Clone, Debug, Default)]
+pub struct Criteria {
+    /// Session ids.
+    pub sessions: Vec<u64>,
+    /// Protocols.
+    pub protocols: Vec<Protocol>,
+    /// Client's or server's address.
+    pub hosts: Vec<Network>,
+    /// Client's or server's port.
+    pub ports: Vec<u16>,
+    /// Part of the user's name, any case.
+    pub users: Vec<String>,
+    /// Part of the envelope sender or From of a message, any case.
+    pub from: Vec<String>,
+    /// Part of an envelope recipient or To of a message, any case.
+    pub to: Vec<String>,
+    /// Sessions that were still going on at this time or later.
+    pub since: Option<Timestamp>,
+    /// Sessions that had begun by this time.
+    pub until: Option<Timestamp>,
+    /// Sessions in which something went wrong.
+    pub errors: bool,
+}
+
+impl Criteria {
+    /// Whether every session passes.
+    pub fn is_empty(&self) -> bool {
+        let Criteria { sessions, protocols, hosts, ports, users, from, to, since, until, errors } = self;
+        sessions.is_empty()
+            && protocols.is_empty()
+            && hosts.is_empty()
+            && ports.is_empty()
+            && users.is_empty()
+            && from.is_empty()
+            && to.is_empty()
+            && since.is_none()
+            && until.is_none()
+            && !errors
+    }
+
+    fn matches(&self, session: &Session, seen: &Seen) -> bool {
+        let any = |list: &[String], text: Option<&[u8]>| text.is_some_and(|text| contains_any(list, text));
+        let errors = || {
+            !matches!(session.outcome, Outcome::Completed)
+                || session.last_error.is_some()
+                || !session.complete
+                || session.diagnostics.iter().any(|d| d.code.severity() == Severity::Error)
+        };
+        (self.sessions.is_empty() || self.sessions.contains(&session.id))
+            && (self.protocols.is_empty() || session.protocol.is_some_and(|p| self.protocols.contains(&p)))
+            && (self.hosts.is_empty()
+                || self.hosts.iter().any(|h| h.contains(session.client.ip()) || h.contains(session.server.ip())))
+            && (self.ports.is_empty()
+                || self.ports.contains(&session.client.port())
+                || self.ports.contains(&session.server.port()))
+            && (self.users.is_empty() || seen.user || any(&self.users, session.user.as_ref().map(|u| &u.0[..])))
+            && (self.from.is_empty() || seen.from)
+            && (self.to.is_empty() || seen.to)
+            && self.since.is_none_or(|since| session.span.last.ts >= since)
+            && self.until.is_none_or(|until| session.span.first.ts <= until)
+            && (!self.errors || errors())
+    }
+}
+
+/// Whether `text` holds one of the `parts`, whatever their case.
+fn contains_any(parts: &[String], text: &[u8]) -> bool {
+    if parts.is_empty() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(text).to_lowercase();
+    parts.iter().any(|part| text.contains(&part.to_lowercase()))
+}
+
+/// What was met so far in a session.
+#[derive(Copy, Clone, Debug, Default)]
+struct Seen {
+    user: bool,
+    from: bool,
+    to: bool,
+}
+
+/// Holds a session's events until it ends; then passes them on by rising `seq`, or drops them.
+pub struct Filter<S: Sink> {
+    inner: S,
+    criteria: Criteria,
+    gather: Gather,
+    seen: HashMap<u64, Seen>,
+}
+
+impl<S: Sink> Filter<S> {
+    /// Passes to `inner` what meets the criteria; holds at most about `memory` bytes, the rest in a temporary file.
+    pub fn new(inner: S, criteria: Criteria, memory: usize) -> Self {
+        Filter { inner, criteria, gather: Gather::new(memory), seen: HashMap::new() }
+    }
+
+    /// The sink behind it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    fn note(&mut self, event: &Event) {
+        let criteria = &self.criteria;
+        let (user, from, to) = match &event.body {
+            EventBody::Auth(auth) => {
+                let names = auth.user.iter().chain(&auth.authzid);
+                (names.into_iter().any(|n| contains_any(&criteria.users, &n.0)), false, false)
+            }
+            EventBody::Message(message) => (false, sender(message, criteria), recipient(message, criteria)),
+            _ => return,
+        };
+        if user || from || to {
+            let seen = self.seen.entry(event.session).or_default();
+            seen.user |= user;
+            seen.from |= from;
+            seen.to |= to;
+        }
+    }
+}
+
+fn sender(message: &Message, criteria: &Criteria) -> bool {
+    message.mail_from.as_ref().is_some_and(|f| contains_any(&criteria.from, &f.0))
+        || message.from.as_ref().is_some_and(|f| contains_any(&criteria.from, f.as_bytes()))
+}
+
+fn recipient(message: &Message, criteria: &Criteria) -> bool {
+    message.rcpt_to.iter().any(|r| contains_any(&criteria.to, &r.address.0))
+        || message.to.iter().any(|t| contains_any(&criteria.to, t.as_bytes()))
+}
+
+impl<S: Sink> Sink for Filter<S> {
+    fn start(&mut self, first: Timestamp) -> io::Result<()> {
+        self.inner.start(first)
+    }
+
+    fn begin(&mut self, files: &[String]) -> io::Result<()> {
+        self.inner.begin(files)
+    }
+
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        if !self.criteria.sessions.is_empty() && !self.criteria.sessions.contains(&event.session) {
+            return Ok(());
+        }
+        self.note(&event);
+        let EventBody::Session(session) = &event.body else { return self.gather.push(event) };
+        let seen = self.seen.remove(&event.session).unwrap_or_default();
+        if !self.criteria.matches(session, &seen) {
+            self.gather.forget(event.session);
+            return Ok(());
+        }
+        let inner = &mut self.inner;
+        self.gather.play(event.session, &mut |event| inner.event(event))?;
+        self.inner.event(event)
+    }
+
+    fn finish(&mut self, report: &Report) -> io::Result<()> {
+        self.inner.finish(report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    struct List(Vec<Event>);
+
+    impl Sink for List {
+        fn event(&mut self, event: Event) -> io::Result<()> {
+            self.0.push(event);
+            Ok(())
+        }
+    }
+
+    fn passes(criteria: Criteria) -> bool {
+        let mut filter = Filter::new(List(Vec::new()), criteria, 0);
+        let story = samples::story();
+        for event in &story {
+            filter.event(event.clone()).unwrap();
+        }
+        filter.finish(&Report::default()).unwrap();
+        let passed = filter.into_inner().0;
+        assert!(passed.is_empty() || passed.len() == story.len(), "all of a session or nothing");
+        assert!(passed.is_sorted_by_key(|e| e.seq));
+        !passed.is_empty()
+    }
+
+    fn list(text: &str) -> Vec<String> {
+        vec![text.to_owned()]
+    }
+
+    #[test]
+    fn each_criterion() {
+        let none = Criteria::default;
+        assert!(none().is_empty() && passes(none()));
+        assert!(passes(Criteria { sessions: vec![samples::SESSION], ..none() }));
+        assert!(!passes(Criteria { sessions: vec![99], ..none() }));
+        assert!(passes(Criteria { protocols: vec![Protocol::Imap, Protocol::Smtp], ..none() }));
+        assert!(!passes(Criteria { protocols: vec![Protocol::Imap], ..none() }));
+        assert!(passes(Criteria { hosts: vec![Network::parse("10.0.0.9").unwrap()], ..none() }));
+        assert!(!passes(Criteria { hosts: vec![Network::parse("10.0.1.0/24").unwrap()], ..none() }));
+        assert!(passes(Criteria { ports: vec![587], ..none() }));
+        assert!(!passes(Criteria { ports: vec![25], ..none() }));
+        assert!(passes(Criteria { users: list("ALICE"), ..none() }));
+        assert!(!passes(Criteria { users: list("mallory"), ..none() }));
+        assert!(passes(Criteria { from: list("@example.test"), ..none() }));
+        assert!(!passes(Criteria { from: list("bob@"), ..none() }));
+        assert!(passes(Criteria { to: list("bob@EXAMPLE.net"), ..none() }));
+        assert!(!passes(Criteria { to: list("alice@"), ..none() }));
+        let start = samples::START;
+        assert!(passes(Criteria { since: Some(start), until: Some(start), ..none() }));
+        assert!(!passes(Criteria { until: Some(Timestamp(start.0 - 1)), ..none() }));
+        assert!(!passes(Criteria { since: Some(Timestamp(start.0 + 3_600_000_000_000)), ..none() }));
+    }
+
+    #[test]
+    fn kinds_must_all_hold() {
+        let both = Criteria { ports: vec![587], users: list("mallory"), ..Criteria::default() };
+        assert!(!passes(both));
+    }
+
+    #[test]
+    fn networks() {
+        let net = |t: &str| Network::parse(t).unwrap();
+        let ip = |t: &str| t.parse::<IpAddr>().unwrap();
+        assert!(net("10.0.0.0/8").contains(ip("10.255.0.1")) && !net("10.0.0.0/8").contains(ip("11.0.0.0")));
+        assert!(net("0.0.0.0/0").contains(ip("1.2.3.4")) && !net("0.0.0.0/0").contains(ip("::1")));
+        assert!(net("2001:db8::/32").contains(ip("2001:db8:1::")) && !net("2001:db8::/32").contains(ip("2001:db9::")));
+        assert!(net("::1").contains(ip("::1")) && !net("::1").contains(ip("::2")));
+        for bad in ["10.0.0.0/33", "x", "10.0.0.0/", "::/129", ""] {
+            assert_eq!(Network::parse(bad), None, "{bad}");
+        }
+    }
+}

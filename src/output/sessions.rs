@@ -1,0 +1,114 @@
+//! A line a session.
+
+use std::io::{self, Write};
+
+use super::Sink;
+use super::escape::escape;
+use super::style::{Color, Role};
+use super::table::{Cell, Column, Table};
+use super::time::Zone;
+use super::transcript::incomplete;
+use super::words::{Word, protocol_name};
+use crate::event::{Decrypted, Event, EventBody, Outcome, Security, Session};
+use crate::pipeline::Report;
+
+const COLUMNS: &[Column] = &[
+    Column::right("ID", 5, 10),
+    Column::left("START", 19, 19),
+    Column::left("CLIENT", 21, 27),
+    Column::left("SERVER", 17, 27),
+    Column::left("PROTOCOL", 8, 11),
+    Column::left("TLS", 7, 16),
+    Column::left("USER", 8, 24),
+    Column::right("MAILS", 5, 6),
+    Column::left("OUTCOME", 11, 11),
+    Column::left("MISSING", 7, 40),
+];
+
+/// What the lines of a table look like.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Zone of the times.
+    pub zone: Zone,
+    /// Colour.
+    pub color: Color,
+    /// Show each row at once instead of waiting for some to set the columns' widths.
+    pub live: bool,
+}
+
+/// Writes a table of sessions.
+pub struct Sessions<W: Write> {
+    out: W,
+    table: Table,
+    look: Look,
+}
+
+impl<W: Write> Sessions<W> {
+    /// Writes to `out`.
+    pub fn new(out: W, look: Look) -> Self {
+        Sessions { out, table: Table::new(COLUMNS, look.color, look.live), look }
+    }
+
+    /// What was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+impl<W: Write> Sink for Sessions<W> {
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        let EventBody::Session(session) = event.body else { return Ok(()) };
+        self.table.row(&mut self.out, row(&session, &self.look))?;
+        if self.look.live { self.out.flush() } else { Ok(()) }
+    }
+
+    fn finish(&mut self, _report: &Report) -> io::Result<()> {
+        self.table.release(&mut self.out)?;
+        self.out.flush()
+    }
+}
+
+fn row(session: &Session, look: &Look) -> Vec<Cell> {
+    let outcome = match session.outcome {
+        Outcome::Completed => Some(Role::Good),
+        Outcome::Cut => Some(Role::Warn),
+        _ => Some(Role::Bad),
+    };
+    let protocol = match session.protocol {
+        Some(_) => protocol_name(session.protocol).to_owned(),
+        None => "?".to_owned(),
+    };
+    vec![
+        session.id.to_string().into(),
+        Cell(look.zone.seconds(session.span.first.ts), Some(Role::Dim)),
+        session.client.to_string().into(),
+        session.server.to_string().into(),
+        protocol.into(),
+        tls(session),
+        session.user.as_ref().map_or("-".to_owned(), |u| escape(&u.0).into_owned()).into(),
+        session.messages.to_string().into(),
+        Cell(session.outcome.word().to_owned(), outcome),
+        match incomplete(session) {
+            Some(missing) => Cell(missing, Some(Role::Warn)),
+            None => "-".into(),
+        },
+    ]
+}
+
+/// `-`, `TLSv1.2`, and whether it stayed closed.
+fn tls(session: &Session) -> Cell {
+    let Some(first) = session.tls.first() else {
+        return match session.security {
+            Security::None => "-".into(),
+            _ => Cell("failed".to_owned(), Some(Role::Bad)),
+        };
+    };
+    let version = first.version.unwrap_or("TLS");
+    let closed = session.tls.iter().filter(|t| t.reason.is_some());
+    match closed.map(|t| (t.completed || t.records_undecrypted > 0, t.decrypted)).next() {
+        None => Cell(version.to_owned(), None),
+        Some((false, _)) => Cell(format!("{version} failed"), Some(Role::Bad)),
+        Some((true, Decrypted::None)) => Cell(format!("{version} closed"), Some(Role::Warn)),
+        Some((true, _)) => Cell(format!("{version} partly"), Some(Role::Warn)),
+    }
+}

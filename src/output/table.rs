@@ -1,0 +1,170 @@
+//! Aligned columns for lines that come one by one.
+
+use std::io::{self, Write};
+
+use super::style::{Color, Role};
+
+/// Rows that are held back to learn how wide the columns are.
+const HELD: usize = 200;
+
+/// Terminals show some characters in two columns.
+fn width(text: &str) -> usize {
+    text.chars()
+        .map(|c| match c as u32 {
+            0x300..=0x36f | 0x200c..=0x200d | 0xfe00..=0xfe0f => 0,
+            0x1100..=0x115f
+            | 0x2e80..=0xa4cf
+            | 0xac00..=0xd7a3
+            | 0xf900..=0xfaff
+            | 0xfe30..=0xfe6f
+            | 0xff00..=0xff60
+            | 0xffe0..=0xffe6
+            | 0x1f300..=0x1faff
+            | 0x20000..=0x3fffd => 2,
+            _ => 1,
+        })
+        .sum()
+}
+
+/// A column.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Column {
+    /// Its heading.
+    pub(super) name: &'static str,
+    /// Least width.
+    pub(super) min: usize,
+    /// Greatest width that alignment is kept for; longer values stand out.
+    pub(super) max: usize,
+    /// Aligned to the right.
+    pub(super) right: bool,
+}
+
+impl Column {
+    pub(super) const fn left(name: &'static str, min: usize, max: usize) -> Self {
+        Column { name, min, max, right: false }
+    }
+
+    pub(super) const fn right(name: &'static str, min: usize, max: usize) -> Self {
+        Column { name, min, max, right: true }
+    }
+}
+
+/// A cell: its text, already escaped, and its look.
+#[derive(Clone, Debug)]
+pub(super) struct Cell(pub(super) String, pub(super) Option<Role>);
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Cell(text.into(), None)
+    }
+}
+
+/// Writes rows under a heading; the first ones set the widths, which then stay.
+pub(super) struct Table {
+    columns: &'static [Column],
+    widths: Option<Vec<usize>>,
+    held: Vec<Vec<Cell>>,
+    hold: usize,
+    color: Color,
+}
+
+impl Table {
+    /// `live` shows each row at once, in columns of their least width.
+    pub(super) fn new(columns: &'static [Column], color: Color, live: bool) -> Self {
+        Table { columns, widths: None, held: Vec::new(), hold: if live { 0 } else { HELD }, color }
+    }
+
+    pub(super) fn row(&mut self, out: &mut impl Write, row: Vec<Cell>) -> io::Result<()> {
+        if self.widths.is_none() {
+            self.held.push(row);
+            if self.held.len() <= self.hold {
+                return Ok(());
+            }
+            return self.release(out);
+        }
+        self.write(out, &row)
+    }
+
+    /// Writes what is held back.
+    pub(super) fn release(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let rows = std::mem::take(&mut self.held);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if self.widths.is_none() {
+            let widths = self.columns.iter().enumerate().map(|(i, column)| {
+                let widest = rows.iter().filter_map(|r| r.get(i)).map(|c| width(&c.0)).max().unwrap_or(0);
+                widest.clamp(column.min.max(column.name.len()), column.max.max(column.name.len()))
+            });
+            self.widths = Some(widths.collect());
+            let heading: Vec<Cell> =
+                self.columns.iter().map(|c| Cell(c.name.to_owned(), Some(Role::Heading))).collect();
+            self.write(out, &heading)?;
+        }
+        rows.iter().try_for_each(|row| self.write(out, row))
+    }
+
+    fn write(&self, out: &mut impl Write, row: &[Cell]) -> io::Result<()> {
+        let mut line = String::new();
+        let mut behind = 0;
+        for (i, (column, cell)) in self.columns.iter().zip(row).enumerate() {
+            let wanted = self.widths.as_ref().and_then(|w| w.get(i)).copied().unwrap_or(column.min);
+            let padding = wanted.saturating_sub(width(&cell.0));
+            if i > 0 {
+                behind += 2;
+            }
+            if column.right {
+                behind += padding;
+            }
+            if !cell.0.is_empty() {
+                // Blanks are written only before something, so that no line ends in them.
+                line.extend(std::iter::repeat_n(' ', std::mem::take(&mut behind)));
+                match cell.1 {
+                    Some(role) => self.color.push(&mut line, role, &cell.0),
+                    None => line.push_str(&cell.0),
+                }
+            }
+            if !column.right {
+                behind += padding;
+            }
+        }
+        line.push('\n');
+        out.write_all(line.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: &[Column] = &[Column::right("ID", 2, 9), Column::left("NAME", 4, 8), Column::left("NOTE", 4, 4)];
+
+    fn table(rows: &[[&str; 3]], live: bool) -> String {
+        let mut out = Vec::new();
+        let mut table = Table::new(COLUMNS, Color::Off, live);
+        for row in rows {
+            table.row(&mut out, row.iter().map(|c| Cell::from(*c)).collect()).unwrap();
+        }
+        table.release(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn columns_align_and_no_line_ends_in_blanks() {
+        let rows = [["1", "alice", "ok"], ["200", "bob", ""], ["3", "日本", "x"]];
+        assert_eq!(table(&rows, false), " ID  NAME   NOTE\n  1  alice  ok\n200  bob\n  3  日本   x\n");
+    }
+
+    #[test]
+    fn live_rows_are_not_held() {
+        let mut out = Vec::new();
+        let mut table = Table::new(COLUMNS, Color::Off, true);
+        table.row(&mut out, vec!["1".into(), "alice".into(), "ok".into()]).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "ID  NAME   NOTE\n 1  alice  ok\n");
+    }
+
+    #[test]
+    fn nothing_without_rows() {
+        assert_eq!(table(&[], false), "");
+    }
+}

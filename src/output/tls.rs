@@ -1,0 +1,226 @@
+//! A line a TLS handshake, or prose that explains it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use super::escape::escape;
+use super::sessions::Look;
+use super::style::Role;
+use super::table::{Cell, Column, Table};
+use super::transcript::{grouped, how_decrypted, protection};
+use super::words::{Word, why_not};
+use super::{Files, Sink};
+use crate::event::{Certificate, Event, EventBody, Resumed, SecretSource, Security, Session, TlsHandshake};
+use crate::pipeline::Report;
+use crate::tls::Reason;
+
+const COLUMNS: &[Column] = &[
+    Column::right("ID", 5, 10),
+    Column::right("FRAME", 5, 8),
+    Column::left("CLIENT", 17, 27),
+    Column::left("SERVER", 17, 27),
+    Column::left("VERSION", 7, 7),
+    Column::left("SUITE", 28, 46),
+    Column::left("RESUMED", 7, 10),
+    Column::left("DECRYPTED", 9, 9),
+    Column::left("WITH, OR WHY NOT", 16, 60),
+];
+
+/// Writes a table of handshakes, or explains them.
+pub struct Tls<W: Write> {
+    out: W,
+    table: Table,
+    look: Look,
+    explain: bool,
+    told: u64,
+    files: Files,
+}
+
+impl<W: Write> Tls<W> {
+    /// Writes to `out`; `explain` gives prose instead of a table.
+    pub fn new(out: W, look: Look, explain: bool) -> Self {
+        let table = Table::new(COLUMNS, look.color, look.live);
+        Tls { out, table, look, explain, told: 0, files: Files::default() }
+    }
+
+    /// What was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+impl<W: Write> Sink for Tls<W> {
+    fn begin(&mut self, files: &[String]) -> io::Result<()> {
+        self.files = Files::new(files);
+        Ok(())
+    }
+
+    /// Only sessions are of interest: they hold their handshakes, and who the peers were.
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        let EventBody::Session(session) = event.body else { return Ok(()) };
+        for tls in &session.tls {
+            if self.explain {
+                let mut text = String::new();
+                if self.told > 0 {
+                    text.push('\n');
+                }
+                self.told += 1;
+                explain(&mut text, &session, tls, &self.look, &self.files);
+                self.out.write_all(text.as_bytes())?;
+            } else {
+                self.table.row(&mut self.out, row(&session, tls))?;
+            }
+        }
+        if self.look.live { self.out.flush() } else { Ok(()) }
+    }
+
+    fn finish(&mut self, _report: &Report) -> io::Result<()> {
+        self.table.release(&mut self.out)?;
+        self.out.flush()
+    }
+}
+
+fn row(session: &Session, tls: &TlsHandshake) -> Vec<Cell> {
+    let role = match tls.reason {
+        None => Role::Good,
+        Some(Reason::HandshakeFailed) => Role::Bad,
+        Some(_) => Role::Warn,
+    };
+    vec![
+        session.id.to_string().into(),
+        tls.span.first.number.to_string().into(),
+        session.client.to_string().into(),
+        session.server.to_string().into(),
+        tls.version.unwrap_or("-").into(),
+        tls.suite.as_ref().map_or("-".to_owned(), |s| escape(s.as_bytes()).into_owned()).into(),
+        tls.resumed.word().into(),
+        Cell(tls.decrypted.word().to_owned(), Some(role)),
+        short(tls).into(),
+    ]
+}
+
+/// The key's name or the reason, in a word.
+fn short(tls: &TlsHandshake) -> String {
+    let mut out = match (tls.secret, &tls.key) {
+        (Some(source), Some(key)) => format!("{} {}", source.word(), escape(key.as_bytes())),
+        (Some(source), None) => source.word().to_owned(),
+        (None, _) => String::new(),
+    };
+    if let Some(reason) = tls.reason {
+        if !out.is_empty() {
+            out.push_str("; ");
+        }
+        out.push_str(reason.as_str());
+    }
+    if out.is_empty() { "-".to_owned() } else { out }
+}
+
+fn explain(out: &mut String, session: &Session, tls: &TlsHandshake, look: &Look, files: &Files) {
+    let mut heading = format!(
+        "── {}  {}  {} → {}  {}",
+        session.id,
+        look.zone.millis(tls.span.first.ts),
+        session.client,
+        session.server,
+        match session.protocol.is_some() || session.security != Security::None {
+            true => protection(session),
+            false => "TLS".to_owned(),
+        }
+    );
+    if tls.handshake > 0 {
+        let _ = write!(heading, ", renegotiation {}", tls.handshake);
+    }
+    look.color.push(out, Role::Heading, &heading);
+    out.push('\n');
+
+    let mut say = |name: &str, text: &str| {
+        let _ = writeln!(out, "  {name:<12} {text}");
+    };
+    let file = files.get(tls.span.first.file);
+    let within = if file.is_empty() { String::new() } else { format!(" of {}", escape(file.as_bytes())) };
+    say(
+        "Handshake",
+        &format!(
+            "frames {} to {}{within}{}",
+            tls.span.first.number,
+            tls.span.last.number,
+            if tls.completed { "" } else { "; not seen to its end" }
+        ),
+    );
+    if let Some(version) = tls.version {
+        let suite = tls.suite.as_deref().unwrap_or("suite not seen");
+        say("Agreed on", &format!("{version}, {}", escape(suite.as_bytes())));
+    } else if !tls.offered.is_empty() {
+        say(
+            "Offered",
+            &format!("{} suites, first {}", tls.offered.len(), escape(tls.offered[..1].concat().as_bytes())),
+        );
+    }
+    if let Some(sni) = &tls.sni {
+        say("Asked for", &escape(&sni.0));
+    }
+    if let Some(alpn) = &tls.alpn {
+        say("Protocol", &escape(&alpn.0));
+    }
+    match tls.resumed {
+        Resumed::No => {}
+        Resumed::SessionId => say("Resumed", "by session ID: no certificate and no key exchange are sent again"),
+        Resumed::Ticket => say("Resumed", "by session ticket: no certificate and no key exchange are sent again"),
+        Resumed::Psk => say("Resumed", "by a pre-shared key of an earlier session"),
+    }
+    for (name, certificate) in
+        tls.certificate.iter().map(|c| ("Certificate", c)).chain(tls.client_certificate.iter().map(|c| ("Client's", c)))
+    {
+        say(name, &describe(certificate, look));
+    }
+    for alert in &tls.alerts {
+        let kind = if alert.fatal { "fatal alert" } else { "alert" };
+        say(
+            "Alert",
+            &format!(
+                "{kind} by the {}, frame {}: {}",
+                alert.dir.as_str(),
+                alert.span.last.number,
+                escape(alert.description.as_bytes())
+            ),
+        );
+    }
+    for step in &tls.steps {
+        say("Tried", &escape(step.as_bytes()));
+    }
+    let verdict = match how_decrypted(tls) {
+        Some(how) if tls.reason.is_none() => format!("decrypted: {how}"),
+        Some(how) => how,
+        None => "nothing was encrypted".to_owned(),
+    };
+    say("Verdict", &verdict);
+    say(
+        "Records",
+        &format!(
+            "{} decrypted, {} not ({} bytes)",
+            grouped(tls.records_decrypted),
+            grouped(tls.records_undecrypted),
+            grouped(tls.undecrypted_bytes)
+        ),
+    );
+    if let Some(reason) = tls.reason {
+        let (_, advice) = why_not(reason);
+        say("What to do", &format!("{advice} (see `{reason}` in docs/diagnostics.md)"));
+    } else if tls.secret == Some(SecretSource::NoneNeeded) {
+        say("Note", "the suite has no encryption: anyone on the path could read along");
+    }
+}
+
+fn describe(certificate: &Certificate, look: &Look) -> String {
+    let mut out = escape(certificate.subject.as_bytes()).into_owned();
+    let _ = write!(out, ", {}", escape(certificate.key.as_bytes()));
+    if let (Some(from), Some(to)) = (certificate.not_before, certificate.not_after) {
+        let _ = write!(out, ", valid {} to {}", look.zone.day(from), look.zone.day(to));
+    }
+    if certificate.subject == certificate.issuer {
+        out.push_str(", self-signed");
+    } else {
+        let _ = write!(out, ", by {}", escape(certificate.issuer.as_bytes()));
+    }
+    out
+}

@@ -1,0 +1,90 @@
+//! The line above a session: when, who, what, and whether TLS was opened.
+
+use std::fmt::Write;
+
+use super::{Layout, Options};
+use crate::event::{Decrypted, Resumed, SecretSource, Security, Session, TlsHandshake};
+use crate::output::escape::escape;
+use crate::output::style::Role;
+use crate::output::words::{protocol_name, why_not};
+use crate::tls::Reason;
+
+/// Appends the heading of a session.
+pub(super) fn push(out: &mut String, session: &Session, options: &Options) {
+    let mut line = format!(
+        "── {}  {}  {} → {}  {}",
+        session.id,
+        options.zone.millis(session.span.first.ts),
+        session.client,
+        session.server,
+        protection(session),
+    );
+    if let Some((ip, port)) = session.proxy_client {
+        let _ = match port {
+            Some(port) => write!(line, " · for {} (PROXY)", std::net::SocketAddr::new(ip, port)),
+            None => write!(line, " · for {ip} (PROXY)"),
+        };
+    }
+    if let Some(tls) = session.tls.first() {
+        let version = tls.version.unwrap_or("TLS");
+        let _ = write!(line, " · {version}");
+        if let Some(suite) = &tls.suite {
+            let _ = write!(line, " {}", escape(suite.as_bytes()));
+        }
+        if let Some(how) = how_decrypted(tls) {
+            let _ = write!(line, " · {how}");
+        }
+    }
+    options.color.push(out, Role::Heading, &line);
+    out.push('\n');
+    debug_assert!(options.layout != Layout::OneLine, "one-line has no headings");
+}
+
+/// `SMTP`, `SMTP + STARTTLS`, `SMTP in TLS`.
+pub(in crate::output) fn protection(session: &Session) -> String {
+    let name = protocol_name(session.protocol);
+    match session.security {
+        Security::None => name.to_owned(),
+        Security::StartTls => format!("{name} + STARTTLS"),
+        Security::Implicit => format!("{name} in TLS"),
+    }
+}
+
+/// With what a handshake's records were opened, or why not and what to do. None where there was nothing to open.
+pub(in crate::output) fn how_decrypted(tls: &TlsHandshake) -> Option<String> {
+    let key = || tls.key.as_deref().map(|k| escape(k.as_bytes()).into_owned());
+    let with = match tls.secret {
+        Some(SecretSource::RsaKey) => {
+            format!("key {} (certificate match)", key().unwrap_or_else(|| "given".to_owned()))
+        }
+        Some(SecretSource::KeyLog) => match key() {
+            Some(file) => format!("key log {file}"),
+            None => "key log".to_owned(),
+        },
+        Some(SecretSource::Dsb) => "secrets inside the capture".to_owned(),
+        Some(SecretSource::Psk) => "pre-shared key".to_owned(),
+        Some(SecretSource::Resumption) => match tls.resumed {
+            Resumed::No => "secret of an earlier handshake".to_owned(),
+            _ => "resumed, secret of the earlier handshake".to_owned(),
+        },
+        Some(SecretSource::NoneNeeded) => "not encrypted (NULL cipher)".to_owned(),
+        None => String::new(),
+    };
+    let reason = tls.reason.map(|reason| {
+        let (why, advice) = why_not(reason);
+        if reason == Reason::HandshakeFailed {
+            return format!("handshake failed: {why}");
+        }
+        let what = match tls.decrypted {
+            Decrypted::Part => "partly decrypted",
+            _ => "not decrypted",
+        };
+        format!("{what}: {why}; {advice}")
+    });
+    match (with.is_empty(), reason) {
+        (true, None) => None,
+        (true, Some(reason)) => Some(reason),
+        (false, None) => Some(with),
+        (false, Some(reason)) => Some(format!("{with} · {reason}")),
+    }
+}

@@ -1,0 +1,314 @@
+//! Events as text, without frame, arrow or colour. Everything from the wire is escaped here.
+
+use std::fmt::Write;
+
+use crate::diagnostic::Diagnostic;
+use crate::event::{
+    Auth, AuthOutcome, Command, Decrypted, EndReason, Gap, GapCause, Message, MessageOutcome, MessagePart, Outcome,
+    Protocol, Reply, Security, Session, Text, TlsHandshake,
+};
+use crate::output::escape::{self, escape};
+use crate::output::json::hex;
+use crate::output::words::{Word, why_not};
+use crate::position::{Direction, Span};
+use crate::tls::Reason;
+
+/// A number with its thousands set apart.
+pub(in crate::output) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `1 byte`, `4,321 bytes`.
+pub(in crate::output) fn count(n: u64, one: &str) -> String {
+    format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+fn who(dir: Direction) -> &'static str {
+    match dir {
+        Direction::Client => "the client",
+        Direction::Server => "the server",
+    }
+}
+
+/// Appends words with a blank between them, leaving out empty ones.
+fn words(out: &mut String, parts: &[&Text]) {
+    let mut first = out.is_empty();
+    for part in parts.iter().filter(|p| !p.is_empty()) {
+        if !std::mem::take(&mut first) {
+            out.push(' ');
+        }
+        escape::push(out, &part.0);
+    }
+}
+
+pub(super) fn command(command: &Command) -> String {
+    let mut out = String::new();
+    let empty = Text::default();
+    words(&mut out, &[command.tag.as_ref().unwrap_or(&empty), &command.verb, &command.args]);
+    marks(&mut out, command.injected, command.assumed);
+    out
+}
+
+fn marks(out: &mut String, injected: bool, assumed: bool) {
+    if injected {
+        out.push_str("  [injected before TLS]");
+    }
+    if assumed {
+        out.push_str("  [assumed: one direction only]");
+    }
+}
+
+/// The command that begins an authentication: `AUTH PLAIN  user alice, password hidden`.
+pub(super) fn auth_command(command: &Command, auth: &Auth) -> String {
+    let mut out = String::new();
+    let empty = Text::default();
+    words(&mut out, &[command.tag.as_ref().unwrap_or(&empty), &command.verb]);
+    if matches!(command.verb.0.as_slice(), b"AUTH" | b"AUTHENTICATE") {
+        words(&mut out, &[&auth.mechanism]);
+    }
+    out.push_str("  ");
+    identity(&mut out, auth);
+    marks(&mut out, command.injected, command.assumed);
+    out
+}
+
+/// An authentication on a line of its own.
+pub(super) fn auth(auth: &Auth) -> String {
+    let mut out = format!("authentication {}: ", escape(&auth.mechanism.0));
+    identity(&mut out, auth);
+    let _ = write!(out, ", {}", auth.outcome.word());
+    out
+}
+
+/// Who, and what of the secret.
+fn identity(out: &mut String, auth: &Auth) {
+    match &auth.user {
+        Some(user) if user.is_empty() => out.push_str("empty user"),
+        Some(user) => {
+            out.push_str("user ");
+            escape::push(out, &user.0);
+        }
+        None => out.push_str("user not seen"),
+    }
+    if let Some(authzid) = auth.authzid.as_ref().filter(|a| !a.is_empty() && Some(*a) != auth.user.as_ref()) {
+        out.push_str(" for ");
+        escape::push(out, &authzid.0);
+    }
+    let kind = match auth.mechanism.0.as_slice() {
+        b"PLAIN" | b"LOGIN" | b"USER" | b"LOGIN-COMMAND" => "password",
+        b"XOAUTH2" | b"OAUTHBEARER" => "token",
+        b"EXTERNAL" | b"ANONYMOUS" => "",
+        _ => "answer",
+    };
+    match &auth.secret {
+        Some(secret) => {
+            let _ = write!(out, ", {} \"{}\"", if kind.is_empty() { "secret" } else { kind }, escape(&secret.0));
+        }
+        None if kind.is_empty() => {}
+        None => {
+            let _ = write!(out, ", {kind} hidden");
+        }
+    }
+    match auth.verified {
+        Some(true) => out.push_str(", fits the known password"),
+        Some(false) => out.push_str(", does not fit the known password"),
+        None => {}
+    }
+    if auth.outcome == AuthOutcome::Aborted {
+        out.push_str(", cancelled");
+    }
+}
+
+/// A reply, its lines joined by ` / ` (or what tshark uses).
+pub(super) fn reply(reply: &Reply, protocol: Option<Protocol>, joiner: &str) -> String {
+    let mut out = String::new();
+    let text = std::slice::from_ref(&reply.text);
+    let lines = if reply.lines.is_empty() { text } else { &reply.lines };
+    if let Some(code) = reply.code {
+        for (i, line) in lines.iter().enumerate() {
+            let last = i + 1 == lines.len();
+            if i > 0 {
+                out.push_str(joiner);
+            }
+            let _ = write!(out, "{code}{}", if last { ' ' } else { '-' });
+            escape::push(&mut out, &line.0);
+        }
+    } else {
+        let star = Text::from("*");
+        let empty = Text::default();
+        let untagged = reply.tag.is_none()
+            && protocol == Some(Protocol::Imap)
+            && matches!(reply.status.0.as_slice(), b"OK" | b"NO" | b"BAD" | b"BYE" | b"PREAUTH");
+        let tag = match &reply.tag {
+            Some(tag) => tag,
+            None if untagged => &star,
+            None => &empty,
+        };
+        words(&mut out, &[tag, &reply.status, lines.first().unwrap_or(&empty)]);
+        for line in lines.iter().skip(1) {
+            out.push_str(joiner);
+            escape::push(&mut out, &line.0);
+        }
+    }
+    // A code without text has nothing behind its blank.
+    out.truncate(out.trim_end_matches(' ').len());
+    marks(&mut out, false, reply.assumed);
+    out
+}
+
+pub(super) fn message(message: &Message) -> String {
+    let part = match message.part {
+        MessagePart::Full if message.joined => " (joined from ranges)",
+        MessagePart::Full => "",
+        MessagePart::Headers => " (headers)",
+        MessagePart::Range => " (range)",
+        MessagePart::Section => " (section)",
+    };
+    let mut out = format!("message {}{part}: {}", message.ordinal, count(message.size, "byte"));
+    if !message.complete {
+        out.push_str(", incomplete");
+    }
+    match message.outcome {
+        MessageOutcome::Rejected => out.push_str(", rejected"),
+        MessageOutcome::Aborted => out.push_str(", aborted"),
+        MessageOutcome::Accepted | MessageOutcome::Unknown => {}
+    }
+    if let Some(digest) = &message.sha256 {
+        let _ = write!(out, ", sha256 {}…", hex(digest).get(..8).unwrap_or_default());
+    }
+    if let Some(subject) = &message.subject {
+        let _ = write!(out, ", \"{}\"", escape(subject.as_bytes()));
+    }
+    if !message.attachments.is_empty() {
+        let _ = write!(out, ", {}", count(message.attachments.len() as u64, "attachment"));
+    }
+    out
+}
+
+pub(super) fn gap(gap: &Gap) -> String {
+    let cause = match gap.cause {
+        GapCause::Lost => "not in the capture",
+        GapCause::Snaplen => "cut off by the capture's snapshot length",
+        GapCause::Limit => "given up at a memory bound",
+        GapCause::MidStream => "before the capture began",
+    };
+    format!("gap: {} from {}, {cause}", count(gap.bytes, "byte"), who(gap.dir))
+}
+
+pub(super) fn diagnostic(diagnostic: &Diagnostic) -> String {
+    let mut out = format!("{} {}", diagnostic.code.severity().as_str(), diagnostic.code);
+    if !diagnostic.detail.is_empty() {
+        out.push_str(": ");
+        escape::push(&mut out, diagnostic.detail.as_bytes());
+    }
+    out
+}
+
+/// `frames 11–14`.
+fn frames(span: Span) -> String {
+    match (span.first.number, span.last.number) {
+        (first, last) if first == last => format!("frame {first}"),
+        (first, last) => format!("frames {first}–{last}"),
+    }
+}
+
+pub(super) fn handshake(tls: &TlsHandshake) -> String {
+    let what = match (tls.completed, tls.handshake, tls.reason) {
+        (true, 0, _) => "TLS established",
+        (true, ..) => "TLS renegotiated",
+        (false, _, Some(Reason::HandshakeFailed)) => "TLS failed",
+        (false, _, Some(Reason::MidSession)) => "TLS, from its middle",
+        (false, ..) => "TLS handshake, not seen to its end",
+    };
+    let mut out = format!("{what}, {}", frames(tls.span));
+    for alert in tls.alerts.iter().filter(|a| a.fatal || !a.description.contains("close_notify")) {
+        let _ = write!(
+            out,
+            "; {} from {}: {}",
+            if alert.fatal { "fatal alert" } else { "alert" },
+            who(alert.dir),
+            escape(alert.description.as_bytes())
+        );
+    }
+    if let Some(reason) = tls.reason.filter(|r| *r != Reason::HandshakeFailed) {
+        let all = tls.records_undecrypted.saturating_add(tls.records_decrypted);
+        let (why, _) = why_not(reason);
+        let closed = count(tls.undecrypted_bytes, "byte");
+        let _ = match tls.decrypted {
+            Decrypted::Part => {
+                write!(out, "; {} of {all} records ({closed}) not decrypted: {why}", tls.records_undecrypted)
+            }
+            _ => write!(out, "; {} ({closed}) not decrypted: {why}", count(tls.records_undecrypted, "record")),
+        };
+    }
+    out
+}
+
+/// How a session ended, where that is not as its protocol says.
+pub(super) fn closing(session: &Session) -> Option<String> {
+    let by = |dir: Option<Direction>| dir.map_or(String::new(), |d| format!(" by {}", who(d)));
+    let end = match session.end_reason {
+        EndReason::Fin => format!("connection closed{}", by(session.ended_by)),
+        EndReason::Rst => format!("connection reset{}", by(session.ended_by)),
+        EndReason::Timeout => "nothing more came for too long".to_owned(),
+        EndReason::Reused => "its ports were used anew".to_owned(),
+        EndReason::Evicted => "given up: too many connections at once".to_owned(),
+        EndReason::Eof => "the capture ends here".to_owned(),
+    };
+    let mut out = match session.outcome {
+        Outcome::Completed => String::new(),
+        Outcome::Refused => format!("refused; {end}"),
+        Outcome::AuthFailed => format!("authentication failed; {end}"),
+        Outcome::TlsFailed => format!("TLS failed; {end}"),
+        Outcome::Aborted => format!("ended in the middle: {end}"),
+        Outcome::NoBanner => format!("the server never said a word; {end}"),
+        Outcome::Cut => format!("not seen to its end: {end}"),
+    };
+    if let Some(error) = session.last_error.as_ref().filter(|_| session.outcome != Outcome::Completed) {
+        out.push_str("; last error: ");
+        escape::push(&mut out, &error.0);
+    }
+    if let Some(missing) = incomplete(session) {
+        if !out.is_empty() {
+            out.push_str("; ");
+        }
+        out.push_str(&missing);
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+/// What of a session is missing, in words; none when nothing is.
+pub fn incomplete(session: &Session) -> Option<String> {
+    if session.complete {
+        return None;
+    }
+    let mut parts = Vec::new();
+    if session.gap_count > 0 {
+        parts.push(format!("{} missing in {}", count(session.gap_bytes, "byte"), count(session.gap_count, "gap")));
+    }
+    if session.undecrypted_bytes > 0 || (session.security != Security::None && parts.is_empty()) {
+        let reason = session.tls.iter().filter_map(|t| t.reason).find(|r| *r != Reason::HandshakeFailed);
+        if session.undecrypted_bytes > 0 || reason.is_some() {
+            let mut part = format!("{} not decrypted", count(session.undecrypted_bytes, "byte"));
+            if let Some(reason) = reason {
+                let _ = write!(part, " ({reason})");
+            }
+            parts.push(part);
+        }
+    }
+    if parts.is_empty() {
+        parts.push(match session.end_reason {
+            EndReason::Fin | EndReason::Rst => "part of it is not in the capture".to_owned(),
+            _ => "its end is not in the capture".to_owned(),
+        });
+    }
+    Some(parts.join(", "))
+}

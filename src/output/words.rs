@@ -1,0 +1,128 @@
+//! The words of the contract for what events say: the same in JSON and in text.
+
+use crate::event::{
+    AuthOutcome, Decrypted, EndReason, GapCause, MessageDirection, MessageOutcome, MessagePart, Outcome, Protocol,
+    Resumed, SecretSource, Security,
+};
+use crate::tls::Reason;
+
+/// A value with one fixed word.
+pub trait Word {
+    /// The word.
+    fn word(&self) -> &'static str;
+}
+
+macro_rules! words {
+    ($($type:ident { $($variant:ident = $word:literal),+ $(,)? })+) => {$(
+        impl Word for $type {
+            fn word(&self) -> &'static str {
+                match self { $($type::$variant => $word,)+ }
+            }
+        }
+    )+};
+}
+
+words! {
+    AuthOutcome { Success = "success", Failure = "failure", Aborted = "aborted", Unknown = "unknown" }
+    Decrypted { All = "all", Part = "part", None = "none" }
+    EndReason {
+        Fin = "fin", Rst = "rst", Timeout = "timeout", Reused = "reused", Evicted = "evicted", Eof = "eof",
+    }
+    GapCause { Lost = "lost", Snaplen = "snaplen", Limit = "limit", MidStream = "mid-stream" }
+    MessageDirection { Submitted = "submitted", Retrieved = "retrieved" }
+    MessageOutcome { Accepted = "accepted", Rejected = "rejected", Aborted = "aborted", Unknown = "unknown" }
+    MessagePart { Full = "full", Headers = "headers", Range = "range", Section = "section" }
+    Outcome {
+        Completed = "completed", Refused = "refused", AuthFailed = "auth-failed", TlsFailed = "tls-failed",
+        Aborted = "aborted", NoBanner = "no-banner", Cut = "cut",
+    }
+    Resumed { No = "no", SessionId = "session-id", Ticket = "ticket", Psk = "psk" }
+    SecretSource {
+        RsaKey = "rsa-key", KeyLog = "keylog", Dsb = "dsb", Psk = "psk", Resumption = "resumption",
+        NoneNeeded = "none-needed",
+    }
+    Security { None = "none", StartTls = "starttls", Implicit = "implicit" }
+}
+
+/// A protocol's name as people write it.
+pub fn protocol_name(protocol: Option<Protocol>) -> &'static str {
+    match protocol {
+        Some(Protocol::Smtp) => "SMTP",
+        Some(Protocol::Lmtp) => "LMTP",
+        Some(Protocol::Imap) => "IMAP",
+        Some(Protocol::Pop3) => "POP3",
+        Some(Protocol::Sieve) => "ManageSieve",
+        None => "unknown protocol",
+    }
+}
+
+/// Why a handshake stayed closed, in a few words, and what to do about it.
+pub fn why_not(reason: Reason) -> (&'static str, &'static str) {
+    match reason {
+        Reason::NoKey => ("no key was given", "give the server's RSA private key with -k, or a key log with --keylog"),
+        Reason::KeyMismatch => (
+            "none of the given keys belongs to the server's certificate",
+            "find the key that was in use then; `mailcap tls` shows the certificate",
+        ),
+        Reason::ForwardSecrecy => {
+            ("forward secrecy", "a key log is needed (--keylog); the server's private key can't open it")
+        }
+        Reason::ExportEphemeral => (
+            "an export suite with a temporary RSA key",
+            "a key log is needed (--keylog); the certificate's key can't open it",
+        ),
+        Reason::ResumedUnseen => (
+            "resumed from a session whose full handshake is not in the capture",
+            "add the capture that holds the first handshake, or a key log (--keylog)",
+        ),
+        Reason::HandshakeIncomplete => (
+            "the capture does not hold the whole handshake",
+            "add the capture file before or after; with TLS 1.2 and older nothing else helps",
+        ),
+        Reason::HandshakeFailed => ("the peers did not agree", "nothing was encrypted; see the alerts"),
+        Reason::HandshakeGap => {
+            ("packets of the handshake are missing", "try a key log (--keylog), or a capture without loss")
+        }
+        Reason::OneSided => ("only one direction was captured", "capture both directions"),
+        Reason::MidSession => (
+            "the capture begins behind the handshake",
+            "add the capture file before; with TLS 1.3 a key log is enough (--keylog)",
+        ),
+        Reason::UnsupportedSuite => ("mailcap can't decrypt this suite", "`mailcap ciphers` lists those that it can"),
+        Reason::BadMac => (
+            "records did not verify although the keys seemed right",
+            "the capture may be damaged, or the key log from another connection",
+        ),
+        Reason::CompressionStateLost => {
+            ("TLS compression: what a gap swallowed is needed to go on", "use a capture without loss")
+        }
+        Reason::KeylogNoEntry => (
+            "the key log has no entry for this connection",
+            "check that it was written by one of these two peers at that time",
+        ),
+        Reason::SecretLate => {
+            ("its secret came later in the capture than the records", "give the secret as a file with --keylog")
+        }
+        Reason::NoPsk => ("a pre-shared key is needed", "give it with --psk, or a key log with --keylog"),
+        Reason::BadPremaster => (
+            "the private key does not yield a fitting secret",
+            "packets may be damaged, or two certificates share a name; try a key log (--keylog)",
+        ),
+        Reason::GapNotBridged => ("records after a gap could not be matched", "use a capture without loss"),
+        Reason::NotTls => ("these bytes are no TLS", "say what is spoken there with -d tcp.port==N,PROTOCOL"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_for_each_reason() {
+        for &reason in Reason::ALL {
+            let (why, advice) = why_not(reason);
+            assert!(!why.is_empty() && !advice.is_empty(), "{reason}");
+            assert!(!why.ends_with('.') && !advice.ends_with('.'), "{reason}: parts of a sentence");
+        }
+    }
+}
