@@ -34,6 +34,9 @@ pub(crate) enum Command {
     /// List the authentications: mechanism, user, outcome
     #[command(after_help = help::AUTH)]
     Auth(Box<Auth>),
+    /// Write each message to a file, byte for byte as it was sent
+    #[command(after_help = help::EXTRACT)]
+    Extract(Box<Extract>),
     /// List the cipher suites and what decrypts each
     #[command(after_help = help::CIPHERS)]
     Ciphers(Ciphers),
@@ -106,6 +109,34 @@ pub(crate) enum Mechanism {
     CramMd5,
     /// RFC 1939
     Apop,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Extract {
+    #[command(flatten)]
+    pub(crate) input: Inputs,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How to lay the messages out
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "eml")]
+    pub(crate) format: Layout,
+    /// Save attachments too, decoded, in a folder beside their message
+    #[arg(long)]
+    pub(crate) attachments: bool,
+    /// Save headers, ranges and sections (TOP, partial FETCH), not only whole messages
+    #[arg(long)]
+    pub(crate) parts: bool,
+}
+
+/// Layouts of extracted messages.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layout {
+    /// A file a message
+    Eml,
+    /// One messages.mbox
+    Mbox,
+    /// A maildir
+    Maildir,
 }
 
 #[derive(Debug, Args)]
@@ -243,6 +274,6 @@ mod tests {
     #[test]
     fn only_what_exists_is_offered() {
         let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["decode", "sessions", "tls", "auth", "ciphers"]);
+        assert_eq!(names, ["decode", "sessions", "tls", "auth", "extract", "ciphers"]);
     }
 }

@@ -68,6 +68,16 @@ Examples:
 
 Passwords and tokens are shown with --show-secrets only.";
 
+pub(super) const EXTRACT: &str = "\
+Examples:
+  mailcap extract mail.pcap -k server.key -o mails
+  mailcap extract captures/ -o mails --attachments --since 2026-11-24 --to bob@example.net
+  mailcap extract mail.pcap -o mails --format mbox
+  jq -r 'select(.complete) | [.path, .sha256, .queue_id] | @tsv' mails/manifest.jsonl
+
+-o names the folder. Files are named by time, session and message; manifest.jsonl says what is what. A message that
+spans a gap says so in its name. Everything is written with mode 0600.";
+
 pub(super) const CIPHERS: &str = "\
 Examples:
   mailcap ciphers | grep 'RSA key'

@@ -46,6 +46,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Sessions(options)) => run::sessions(&options),
         Some(Command::Tls(options)) => run::tls(&options),
         Some(Command::Auth(options)) => run::auth(&options),
+        Some(Command::Extract(options)) => run::extract(&options),
         Some(Command::Ciphers(options)) => run::ciphers(&options),
     };
     match result {

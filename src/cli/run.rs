@@ -10,6 +10,7 @@ use mailcap::mail;
 use mailcap::output::Sink;
 use mailcap::output::auth::Auths;
 use mailcap::output::ciphers as table;
+use mailcap::output::extract;
 use mailcap::output::filter::{Criteria, Filter};
 use mailcap::output::json::{Json, Select};
 use mailcap::output::sessions::{Look, Sessions};
@@ -273,6 +274,26 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
         false => Box::new(Auths::new(out, job.look(), options.common.show_secrets)),
     };
     let (seen, report) = job.run(sink, Wanted { passwords, ..PLAIN })?;
+    Ok(outcome_of_mail(&seen, &report))
+}
+
+pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
+    let Some(dir) = &options.common.output else { bail!("extract writes a folder of messages: name it with -o DIR") };
+    let job = Job::new(&options.common, &options.input.files)?;
+    let shape = extract::Options {
+        format: match options.format {
+            args::Layout::Eml => extract::Format::Eml,
+            args::Layout::Mbox => extract::Format::Mbox,
+            args::Layout::Maildir => extract::Format::Maildir,
+        },
+        attachments: options.attachments,
+        parts: options.parts,
+        force: options.common.force,
+    };
+    let sink = extract::Extract::new(dir, shape, &limits(options.common.max_memory))
+        .with_context(|| format!("{}: can't be written to", dir.display()))?;
+    let (seen, report) = job.run(Box::new(sink), Wanted { digests: true, bodies: true, ..PLAIN })?;
+    complain(&format!("{}: holds the messages in full, readable by you alone; manifest.jsonl lists them", dir.display()));
     Ok(outcome_of_mail(&seen, &report))
 }
 
