@@ -11,6 +11,8 @@ pub struct Limits {
     pub fragments_per_datagram: usize,
     /// Bytes in unfinished datagrams over all.
     pub fragment_bytes: usize,
+    /// Nanoseconds of capture time that fragments wait for one another: RFC 1122 has 60 to 120 seconds, Linux 30.
+    pub fragment_timeout: i64,
     /// Nesting of tunnels and VLANs in one frame.
     pub encapsulation_depth: usize,
     /// Connections known at once; the longest idle goes first.
@@ -67,6 +69,7 @@ impl Default for Limits {
             fragment_datagrams: 1024,
             fragments_per_datagram: 2048,
             fragment_bytes: 8 * MIB,
+            fragment_timeout: 60 * SECOND,
             encapsulation_depth: 16,
             connections: 100_000,
             idle_timeout: 7440 * SECOND,
