@@ -2,6 +2,16 @@
 //!
 //! Connection table, roles, reassembly, expiry. Knows nothing of TLS or mail.
 
+mod clock;
+mod connection;
+mod drain;
+mod half;
+mod key;
+mod recent;
+mod remnant;
+mod seq;
+mod slab;
+mod store;
 mod table;
 
 use std::net::SocketAddr;
