@@ -2,12 +2,26 @@
 //!
 //! Connection table, roles, reassembly, expiry. Knows nothing of TLS or mail.
 
+mod clock;
+mod connection;
+mod drain;
+mod half;
+mod key;
+mod recent;
+mod remnant;
+mod seq;
+mod slab;
+mod store;
+mod table;
+
 use std::net::SocketAddr;
 
 use crate::diagnostic::Code;
 use crate::event::{EndReason, GapCause};
 use crate::position::{FileId, FramePos};
 use crate::wire::Tunnel;
+
+pub use self::table::FlowTable;
 
 /// A side of a connection as the TCP headers show it: who opened it, or who seems to have.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,234 @@
+//! What leaves a connection's stores, and in which order.
+//!
+//! A piece at the head of its direction is delivered when its bound is reached. Where nothing is deliverable, the
+//! directions wait: for a hole to be filled, or for each other. *Forcing* a direction up to a target ends that: its
+//! holes below the target become gaps; a head piece that waits for the other direction makes that one a target as well,
+//! so what a piece acknowledges is delivered or declared lost before the piece. When both heads wait for each other
+//! (which acknowledgements of sound stacks never cause), the one that was captured first goes.
+
+use crate::diagnostic::Code;
+use crate::event::{EndReason, GapCause};
+use crate::flow::connection::{Connection, Context};
+use crate::flow::half::Start;
+use crate::flow::{Consumer, Side, StreamChunk};
+use crate::position::FramePos;
+
+const SIDES: [Side; 2] = [Side::Initiator, Side::Responder];
+
+/// What stands at the head of a direction.
+enum Head {
+    /// A piece, or the end.
+    Ready { bound: u64, at: FramePos },
+    /// A hole; held bytes or the end follow it at the offset, if any.
+    Hole(Option<u64>),
+}
+
+impl<S> Connection<S> {
+    /// Delivers all that can be delivered, and forces each direction up to its target.
+    pub(super) fn drain<C: Consumer<Session = S>>(
+        &mut self,
+        mut targets: [u64; 2],
+        cause: GapCause,
+        ctx: &mut Context<'_, C>,
+    ) {
+        while !self.dropped {
+            let mut progress = false;
+            for side in SIDES {
+                while self.deliver_head(side, false, ctx) {
+                    progress = true;
+                }
+            }
+            if !progress && !self.unblock(&mut targets, cause, ctx) {
+                break;
+            }
+        }
+    }
+
+    /// Delivers `side` up to `upto`, and what that takes of the other.
+    pub(super) fn force<C: Consumer<Session = S>>(
+        &mut self,
+        side: Side,
+        upto: u64,
+        cause: GapCause,
+        ctx: &mut Context<'_, C>,
+    ) {
+        let mut targets = [0; 2];
+        targets[side.index()] = upto;
+        self.drain(targets, cause, ctx);
+    }
+
+    /// Delivers everything held, and tells the consumer that it is over.
+    pub(super) fn close<C: Consumer<Session = S>>(mut self, cause: EndReason, ctx: &mut Context<'_, C>) {
+        self.flush(GapCause::Lost, ctx);
+        let reason = self.end_reason(cause);
+        ctx.consumer.close(self.session, &self.info, reason, ctx.at);
+    }
+
+    /// Delivers everything held; holes become gaps.
+    pub(super) fn flush<C: Consumer<Session = S>>(&mut self, cause: GapCause, ctx: &mut Context<'_, C>) {
+        for half in &mut self.halves {
+            if half.start == Start::Tentative {
+                half.start = Start::Running;
+            }
+            if let Some(buffers) = &mut half.buffers {
+                buffers.store.take_stray();
+            }
+        }
+        if !self.dropped {
+            let targets = [self.halves[0].known_end(), self.halves[1].known_end()];
+            self.drain(targets, cause, ctx);
+        }
+        // What stands behind an end is nobody's.
+        for buffers in self.halves.iter_mut().filter_map(|half| half.buffers.as_mut()) {
+            buffers.store.clear();
+        }
+    }
+
+    /// The table's memory is used up, and this connection holds most or longest.
+    pub(super) fn yield_memory<C: Consumer<Session = S>>(&mut self, ctx: &mut Context<'_, C>) {
+        let side = if self.halves[0].cost() >= self.halves[1].cost() { Side::Initiator } else { Side::Responder };
+        if self.halves.iter().any(|half| half.pending()) {
+            let detail = "too much held out of order over all connections";
+            self.emit(StreamChunk::Odd { side, code: Code::ReassemblyLimit, detail, at: ctx.at }, ctx);
+        }
+        self.flush(GapCause::Limit, ctx);
+    }
+
+    /// Holds no more than the limits allow for a direction.
+    pub(super) fn keep_bounds<C: Consumer<Session = S>>(&mut self, ctx: &mut Context<'_, C>) {
+        for side in SIDES {
+            if !self.over_limit(side, ctx) {
+                continue;
+            }
+            let detail = "too much held out of order in one direction";
+            self.emit(StreamChunk::Odd { side, code: Code::ReassemblyLimit, detail, at: ctx.at }, ctx);
+            self.half_mut(side).start = Start::Running;
+            while !self.dropped && self.over_limit(side, ctx) {
+                let Some(end) = self.half(side).store().and_then(|s| s.first()).map(|(o, p)| o + p.len) else { break };
+                self.force(side, end, GapCause::Limit, ctx);
+            }
+        }
+    }
+
+    fn over_limit<C: Consumer<Session = S>>(&self, side: Side, ctx: &Context<'_, C>) -> bool {
+        self.half(side).store().is_some_and(|store| {
+            store.bytes() > ctx.limits.reassembly_bytes || store.segments() > ctx.limits.reassembly_segments
+        })
+    }
+
+    /// Delivers bytes at the direction's head.
+    pub(super) fn deliver<C: Consumer<Session = S>>(
+        &mut self,
+        side: Side,
+        bytes: &[u8],
+        at: FramePos,
+        ctx: &mut Context<'_, C>,
+    ) {
+        let half = self.half_mut(side);
+        let (from, offset) = (half.next, half.visible(half.next));
+        half.buffers().recent.push(from, bytes);
+        half.advance(bytes.len() as u64);
+        half.fin_assumed = false;
+        self.info.bytes[side.index()] += bytes.len() as u64;
+        self.emit(StreamChunk::Data { side, offset, bytes, at }, ctx);
+    }
+
+    /// Declares the next `len` bytes missing.
+    pub(super) fn skip<C: Consumer<Session = S>>(
+        &mut self,
+        side: Side,
+        len: u64,
+        cause: GapCause,
+        ctx: &mut Context<'_, C>,
+    ) {
+        let half = self.half_mut(side);
+        let cause = match cause {
+            GapCause::Lost if half.untouched() && half.isn.is_none() => GapCause::MidStream,
+            cause => cause,
+        };
+        let offset = half.visible(half.next);
+        half.advance(len);
+        half.fin_assumed = false;
+        self.emit(StreamChunk::Gap { side, offset, len, cause, at: ctx.at }, ctx);
+    }
+
+    fn head(&self, side: Side) -> Option<Head> {
+        let half = self.half(side);
+        if half.start != Start::Running || half.ended {
+            return None;
+        }
+        let first = half.store().and_then(|store| store.first());
+        let fin = half.fin();
+        match (first, fin) {
+            (Some((offset, piece)), _) if offset <= half.next => Some(Head::Ready { bound: piece.bound, at: piece.at }),
+            (Some((offset, _)), _) => Some(Head::Hole(Some(offset))),
+            (None, Some(fin)) if fin.offset <= half.next => Some(Head::Ready { bound: fin.bound, at: fin.at }),
+            (None, Some(fin)) => Some(Head::Hole(Some(fin.offset))),
+            (None, None) => Some(Head::Hole(None)),
+        }
+    }
+
+    /// Delivers what stands at the head of `side` if it may go, or if it must.
+    fn deliver_head<C: Consumer<Session = S>>(&mut self, side: Side, must: bool, ctx: &mut Context<'_, C>) -> bool {
+        let Some(Head::Ready { bound, at }) = self.head(side) else { return false };
+        if self.dropped || !(must || bound <= self.half(side.opposite()).reach()) {
+            return false;
+        }
+        let half = self.half_mut(side);
+        match half.buffers().store.pop() {
+            Some((_, piece)) if piece.data.is_empty() => self.skip(side, piece.len, GapCause::Snaplen, ctx),
+            Some((_, piece)) => self.deliver(side, &piece.data, at, ctx),
+            None => {
+                half.ended = true;
+                self.info.closed_by.get_or_insert(side);
+                self.emit(StreamChunk::End { side, at }, ctx);
+            }
+        }
+        true
+    }
+
+    /// Makes one step where nothing was deliverable; false if no target calls for it.
+    fn unblock<C: Consumer<Session = S>>(
+        &mut self,
+        targets: &mut [u64; 2],
+        cause: GapCause,
+        ctx: &mut Context<'_, C>,
+    ) -> bool {
+        let mut blocked: Option<(Side, FramePos)> = None;
+        for side in SIDES {
+            let target = targets[side.index()];
+            if self.half(side).start == Start::Tentative && target > self.half(side).next {
+                self.half_mut(side).start = Start::Running;
+                return true;
+            }
+            let half = self.half(side);
+            if half.reach() >= target {
+                continue;
+            }
+            match self.head(side) {
+                None => {}
+                Some(Head::Hole(behind)) => {
+                    let len = behind.map_or(target, |behind| behind.min(target)) - half.next;
+                    if behind.is_none() && len == 1 {
+                        // One number beyond the last byte: far more likely a FIN than a byte.
+                        self.half_mut(side).fin_assumed = true;
+                    } else {
+                        self.skip(side, len, cause, ctx);
+                    }
+                    return true;
+                }
+                Some(Head::Ready { bound, at }) => {
+                    let other = &mut targets[side.opposite().index()];
+                    if *other < bound {
+                        *other = bound;
+                        return true;
+                    }
+                    if blocked.is_none_or(|(_, earliest)| at.index < earliest.index) {
+                        blocked = Some((side, at));
+                    }
+                }
+            }
+        }
+        blocked.is_some_and(|(side, _)| self.deliver_head(side, true, ctx))
+    }
+}

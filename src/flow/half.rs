@@ -1,0 +1,229 @@
+//! One direction of a connection: where it stands in sequence space, and what it holds back.
+//!
+//! Offsets in here start at [`ORIGIN`], so that bytes before the first one seen have a place as well; the consumer
+//! sees them counted from [`Half::origin`].
+
+use crate::flow::recent::Recent;
+use crate::flow::seq;
+use crate::flow::store::Store;
+use crate::position::FramePos;
+
+/// Where offsets start.
+pub(super) const ORIGIN: u64 = 1 << 34;
+
+/// A window is never taken for smaller than this: probes, stale advertisements.
+const LEAST_WINDOW: u32 = 65_535;
+
+/// Shift for a window whose scale is not known: the largest there is (RFC 7323 §2.3).
+const UNKNOWN_SCALE: u8 = 14;
+
+/// How well the direction's beginning is known.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Nothing of it was seen.
+    Unseen,
+    /// Without SYN: the lowest byte seen counts as the first, and data is held, because an earlier byte may follow.
+    Tentative,
+    /// Known: bytes flow.
+    Running,
+}
+
+/// A FIN that was seen.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Fin {
+    /// Offset behind the last byte.
+    pub(super) offset: u64,
+    /// As [`Piece::bound`](super::store::Piece::bound).
+    pub(super) bound: u64,
+    pub(super) at: FramePos,
+}
+
+/// What a direction needs once it carries data; absent until then, so that a lone SYN is cheap.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    pub(super) store: Store,
+    pub(super) recent: Recent,
+    pub(super) fin: Option<Fin>,
+}
+
+#[derive(Debug)]
+pub(super) struct Half {
+    /// Offset of the next byte to deliver; everything before was delivered or declared lost.
+    pub(super) next: u64,
+    /// Offset of the stream's first byte.
+    pub(super) origin: u64,
+    /// Behind the highest byte seen.
+    pub(super) seen_end: u64,
+    /// How far the peer has acknowledged; a FIN counts as one.
+    pub(super) acked: u64,
+    /// How far waits have been queued.
+    pub(super) queued: u64,
+    pub(super) buffers: Option<Box<Buffers>>,
+    /// Sequence number of `next`.
+    pub(super) next_seq: u32,
+    /// Largest window this side advertised, bytes.
+    window: u32,
+    pub(super) isn: Option<u32>,
+    /// The peer's latest acknowledgement, while nothing of this direction was seen.
+    pub(super) hint: Option<u32>,
+    /// Window scale that this side offered on its SYN.
+    scale: Option<u8>,
+    pub(super) start: Start,
+    /// Its end was delivered.
+    pub(super) ended: bool,
+    /// The peer acknowledged one number beyond the data and no more came: a FIN that was not captured.
+    pub(super) fin_assumed: bool,
+}
+
+impl Half {
+    pub(super) fn new() -> Self {
+        Half {
+            next: ORIGIN,
+            origin: ORIGIN,
+            seen_end: ORIGIN,
+            acked: ORIGIN,
+            queued: ORIGIN,
+            buffers: None,
+            next_seq: 0,
+            window: 0,
+            isn: None,
+            hint: None,
+            scale: None,
+            start: Start::Unseen,
+            ended: false,
+            fin_assumed: false,
+        }
+    }
+
+    pub(super) fn buffers(&mut self) -> &mut Buffers {
+        self.buffers.get_or_insert_default()
+    }
+
+    /// How far the direction has come, its FIN included: what an acknowledgement is compared with.
+    pub(super) fn reach(&self) -> u64 {
+        self.next + u64::from(self.ended || self.fin_assumed)
+    }
+
+    /// Nothing more is to come.
+    pub(super) fn done(&self) -> bool {
+        self.ended || self.fin_assumed
+    }
+
+    /// What remains to be delivered, if all were there.
+    pub(super) fn known_end(&self) -> u64 {
+        let fin = self.fin().map_or(0, |fin| fin.offset + 1);
+        self.seen_end.max(self.acked).max(fin)
+    }
+
+    pub(super) fn fin(&self) -> Option<&Fin> {
+        self.buffers.as_ref()?.fin.as_ref()
+    }
+
+    pub(super) fn store(&self) -> Option<&Store> {
+        self.buffers.as_ref().map(|buffers| &buffers.store)
+    }
+
+    /// Whether something waits here: held bytes or an undelivered FIN.
+    pub(super) fn pending(&self) -> bool {
+        self.buffers.as_ref().is_some_and(|b| !b.store.is_empty() || (b.fin.is_some() && !self.ended))
+    }
+
+    /// Memory of what is held.
+    pub(super) fn cost(&self) -> usize {
+        self.store().map_or(0, Store::cost)
+    }
+
+    /// Offset of `seq`; none where it would lie before all offsets.
+    pub(super) fn offset_of(&self, seq: u32) -> Option<u64> {
+        seq::unwrap(self.next, self.next_seq, seq)
+    }
+
+    /// Begins the direction at `seq`.
+    pub(super) fn begin(&mut self, seq: u32, start: Start) {
+        self.next_seq = seq;
+        self.start = start;
+    }
+
+    /// Begins it earlier than thought; only while nothing was delivered.
+    pub(super) fn lower(&mut self, offset: u64) {
+        let by = self.next.saturating_sub(offset);
+        self.next = offset;
+        self.origin = offset;
+        self.next_seq = self.next_seq.wrapping_sub(by as u32);
+        self.acked = offset;
+        self.queued = offset;
+    }
+
+    /// Nothing was delivered or declared lost.
+    pub(super) fn untouched(&self) -> bool {
+        self.next == self.origin
+    }
+
+    /// Moves on by `len` bytes.
+    pub(super) fn advance(&mut self, len: u64) {
+        self.next += len;
+        self.next_seq = self.next_seq.wrapping_add(len as u32);
+        self.seen_end = self.seen_end.max(self.next);
+    }
+
+    /// The offset that the consumer sees.
+    pub(super) fn visible(&self, offset: u64) -> u64 {
+        offset.saturating_sub(self.origin)
+    }
+
+    /// Notes a window as a header of this side has it. `peer_scale` is none when the peer's SYN was not seen.
+    pub(super) fn note_window(&mut self, window: u16, on_syn: bool, peer: Option<Option<u8>>) {
+        let shift = match (self.isn.map(|_| self.scale), peer) {
+            _ if on_syn => 0,
+            // Scaling holds only when both offered it (RFC 7323 §2.2).
+            (Some(None), _) | (_, Some(None)) => 0,
+            (Some(Some(scale)), _) => scale.min(UNKNOWN_SCALE),
+            (None, _) => UNKNOWN_SCALE,
+        };
+        self.window = self.window.max(u32::from(window) << shift);
+    }
+
+    /// The scale offered on its SYN: none if no SYN was seen.
+    pub(super) fn offered_scale(&self) -> Option<Option<u8>> {
+        self.isn.map(|_| self.scale)
+    }
+
+    /// Notes this side's SYN.
+    pub(super) fn note_syn(&mut self, isn: u32, scale: Option<u8>) {
+        self.isn = Some(isn);
+        self.scale = scale;
+    }
+
+    /// How far beyond what was seen the peer's bytes and this side's acknowledgements of them are believed.
+    pub(super) fn window(&self) -> u64 {
+        u64::from(self.window.max(LEAST_WINDOW))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lone_syn_is_small() {
+        assert!(size_of::<Half>() <= 88, "{}", size_of::<Half>());
+    }
+
+    #[test]
+    fn windows_scale_only_when_both_offer() {
+        let mut half = Half::new();
+        half.note_window(1000, false, None);
+        assert_eq!(half.window(), 1000 << 14);
+
+        let mut half = Half::new();
+        half.note_syn(1, Some(7));
+        half.note_window(1000, true, None);
+        half.note_window(1000, false, Some(Some(2)));
+        assert_eq!(half.window(), 1000 << 7);
+
+        let mut half = Half::new();
+        half.note_syn(1, Some(7));
+        half.note_window(65_535, false, Some(None));
+        assert_eq!(half.window(), 65_535);
+    }
+}

@@ -1,0 +1,252 @@
+//! The connection table: lookup, generations, expiry, and the bounds over all connections.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::event::EndReason;
+use crate::flow::Consumer;
+use crate::flow::clock::Clock;
+use crate::flow::connection::{Belongs, Connection, Context, Status, Wait};
+use crate::flow::key::{Key, KeyHash};
+use crate::flow::remnant::Remnants;
+use crate::flow::slab::{ESTABLISHED, HALF_OPEN, Slab};
+use crate::limits::Limits;
+use crate::position::FramePos;
+use crate::wire::Segment;
+
+/// Nanoseconds: connections used within it count as used at once, so that most segments leave the lists alone.
+const SLACK: i64 = 1_000_000_000;
+
+/// Remnants of closed connections kept.
+const REMNANTS: usize = 65_536;
+
+/// All connections of an input: segments in, [`StreamChunk`](crate::flow::StreamChunk)s out.
+///
+/// The consumer is lent to each call. Frames must come with rising [`FramePos::index`]; their timestamps need not rise.
+pub struct FlowTable<C: Consumer> {
+    limits: Limits,
+    clock: Clock,
+    at: FramePos,
+    index: HashMap<Key, u32, KeyHash>,
+    slab: Slab<Connection<C::Session>>,
+    waits: VecDeque<Wait>,
+    /// Connections that hold bytes, in the order in which they began to, with their ids.
+    holders: VecDeque<(u32, u64)>,
+    /// Memory held over all.
+    held: usize,
+    remnants: Remnants,
+    /// The clock before which nothing can expire.
+    next_expiry: i64,
+}
+
+impl<C: Consumer> FlowTable<C> {
+    /// An empty table.
+    pub fn new(limits: &Limits) -> Self {
+        FlowTable {
+            limits: limits.clone(),
+            clock: Clock::default(),
+            at: FramePos::default(),
+            index: HashMap::default(),
+            slab: Slab::new(),
+            waits: VecDeque::new(),
+            holders: VecDeque::new(),
+            held: 0,
+            remnants: Remnants::default(),
+            next_expiry: i64::MIN,
+        }
+    }
+
+    /// One segment, seen in the frame `at` on `interface`.
+    pub fn segment(&mut self, segment: &Segment<'_>, at: FramePos, interface: Option<u32>, consumer: &mut C) {
+        self.tick(at, consumer);
+        let (key, from_low) = Key::new(segment.src, segment.dst);
+        let mut known = self.index.get(&key).copied();
+        if segment.flags.syn
+            && let Some(slot) = known
+            && let Some(connection) = self.slab.get(slot)
+        {
+            match connection.belongs(from_low, segment, self.clock.now()) {
+                Belongs::Here => {}
+                Belongs::Neither => {
+                    self.with(slot, consumer, |connection, ctx| {
+                        connection.note_frame(from_low, ctx);
+                        Status::Open
+                    });
+                    return;
+                }
+                Belongs::Next => {
+                    self.close(slot, EndReason::Reused, consumer);
+                    known = None;
+                }
+            }
+        }
+        let slot = match known {
+            Some(slot) => slot,
+            // A RST alone says nothing, nor does what was still under way when a connection ended.
+            None if segment.flags.rst => return,
+            None if self.remnants.is_late(&key, from_low, segment.seq, segment.flags.syn) => return,
+            None => {
+                self.make_room(consumer);
+                let connection = Connection::new(key, from_low, segment, at, interface, |info| consumer.open(info));
+                let Some(slot) = self.slab.insert(HALF_OPEN, self.clock.now(), Box::new(connection)) else { return };
+                self.index.insert(key, slot);
+                self.next_expiry = self.next_expiry.min(self.clock.now().saturating_add(self.shortest()));
+                slot
+            }
+        };
+        self.with(slot, consumer, |connection, ctx| connection.segment(from_low, segment, ctx));
+        self.keep_bound(consumer);
+    }
+
+    /// The clock moved on without a TCP segment: only what has waited long enough is resolved.
+    pub fn tick(&mut self, at: FramePos, consumer: &mut C) {
+        self.at = at;
+        if self.clock.observe(at.ts.0) {
+            self.next_expiry = i64::MIN;
+        }
+        let now = self.clock.now();
+        while let Some(wait) = self.waits.front().copied() {
+            let frames = at.index.saturating_sub(wait.frame);
+            if frames < self.limits.reorder_frames && now.saturating_sub(wait.time) < self.limits.reorder_time {
+                break;
+            }
+            self.waits.pop_front();
+            if self.slab.get(wait.slot).is_some_and(|connection| connection.info.id == wait.id) {
+                self.with(wait.slot, consumer, |connection, ctx| connection.resolve(wait, ctx));
+            }
+        }
+        if now >= self.next_expiry {
+            self.expire(now, consumer);
+        }
+    }
+
+    /// The input is over: everything held is delivered, holes become gaps, every connection is closed in order of id.
+    ///
+    /// The reason is [`EndReason::Eof`], except for those that had ended and only waited for latecomers.
+    pub fn finish(&mut self, consumer: &mut C) {
+        self.waits.clear();
+        let id = |slot: &u32| self.slab.get(*slot).map_or(u64::MAX, |connection| connection.info.id);
+        let mut slots: Vec<u32> = self.slab.indices().collect();
+        slots.sort_unstable_by_key(id);
+        for slot in slots {
+            self.close(slot, EndReason::Eof, consumer);
+        }
+    }
+
+    /// Connections known.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether no connection is known.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Lets a connection work, then puts it where it belongs.
+    fn with(
+        &mut self,
+        slot: u32,
+        consumer: &mut C,
+        work: impl FnOnce(&mut Connection<C::Session>, &mut Context<'_, C>) -> Status,
+    ) {
+        let Some(mut connection) = self.slab.take(slot) else { return };
+        let now = self.clock.now();
+        let before = connection.cost();
+        let mut ctx =
+            Context { consumer: &mut *consumer, limits: &self.limits, waits: &mut self.waits, slot, at: self.at, now };
+        let status = work(&mut connection, &mut ctx);
+        let after = connection.cost();
+        self.held = (self.held + after).saturating_sub(before);
+        if after > 0 && !connection.holder {
+            connection.holder = true;
+            self.holders.push_back((slot, connection.info.id));
+        }
+        let list = if connection.established { ESTABLISHED } else { HALF_OPEN };
+        let seen = connection.seen;
+        self.slab.put(slot, connection);
+        match status {
+            Status::Open => self.slab.touch(slot, list, seen, SLACK),
+            Status::Over(reason) => self.close(slot, reason, consumer),
+        }
+    }
+
+    fn close(&mut self, slot: u32, cause: EndReason, consumer: &mut C) {
+        let Some(connection) = self.slab.take(slot) else { return };
+        self.slab.free(slot);
+        self.index.remove(&connection.key);
+        self.held = self.held.saturating_sub(connection.cost());
+        if matches!(connection.end_reason(cause), EndReason::Fin | EndReason::Rst) {
+            let bound = self.limits.connections.min(REMNANTS);
+            self.remnants.insert(connection.key, connection.ranges(), self.clock.now(), bound);
+        }
+        let mut ctx = Context {
+            consumer,
+            limits: &self.limits,
+            waits: &mut self.waits,
+            slot,
+            at: self.at,
+            now: self.clock.now(),
+        };
+        connection.close(cause, &mut ctx);
+    }
+
+    /// Before a new connection: evicts the longest idle one when the table is full, never-established ones first. These
+    /// may not take more than half of the table, so that a flood of SYNs stays cheap.
+    fn make_room(&mut self, consumer: &mut C) {
+        while self.slab.len(HALF_OPEN) > 0 && self.slab.len(HALF_OPEN) >= self.limits.connections / 2
+            || self.index.len() >= self.limits.connections.max(1)
+        {
+            let Some((slot, _)) = self.slab.oldest(HALF_OPEN).or_else(|| self.slab.oldest(ESTABLISHED)) else { break };
+            self.close(slot, EndReason::Evicted, consumer);
+        }
+    }
+
+    /// Closes what has been idle for too long.
+    fn expire(&mut self, now: i64, consumer: &mut C) {
+        self.next_expiry = i64::MAX;
+        for (list, timeout) in [(HALF_OPEN, self.limits.syn_timeout), (ESTABLISHED, self.limits.idle_timeout)] {
+            while let Some((slot, stamp)) = self.slab.oldest(list) {
+                let seen = self.slab.get(slot).map_or(i64::MIN, |connection| connection.seen);
+                if stamp > now {
+                    // The clock was set back.
+                    self.slab.touch(slot, list, now, 0);
+                } else if now.saturating_sub(stamp) < timeout {
+                    self.next_expiry = self.next_expiry.min(stamp.saturating_add(timeout));
+                    break;
+                } else if (0..timeout).contains(&now.saturating_sub(seen)) {
+                    self.slab.touch(slot, list, seen, 0);
+                } else {
+                    self.close(slot, EndReason::Timeout, consumer);
+                }
+            }
+        }
+        self.remnants.expire(now);
+        self.next_expiry = self.next_expiry.min(now.saturating_add(self.shortest()));
+    }
+
+    /// The shorter timeout: what is new now is looked at no later than that.
+    fn shortest(&self) -> i64 {
+        self.limits.syn_timeout.min(self.limits.idle_timeout).max(SLACK)
+    }
+
+    /// Holds no more over all connections than the limits allow: who has held for longest yields.
+    fn keep_bound(&mut self, consumer: &mut C) {
+        while self.held > self.limits.reassembly_total_bytes {
+            let Some((slot, id)) = self.holders.pop_front() else { break };
+            if !self.slab.get(slot).is_some_and(|connection| connection.info.id == id) {
+                continue;
+            }
+            self.with(slot, consumer, |connection, ctx| {
+                if connection.cost() > 0 {
+                    connection.yield_memory(ctx);
+                }
+                connection.holder = false;
+                connection.settle(ctx)
+            });
+        }
+        if self.holders.len() > 2 * self.index.len() + 64 {
+            let slab = &self.slab;
+            self.holders.retain(|&(slot, id)| slab.get(slot).is_some_and(|connection| connection.info.id == id));
+        }
+    }
+}
