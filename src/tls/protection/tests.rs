@@ -194,8 +194,13 @@ fn recorded_sessions_tls13() {
             let mut generations = vec![
                 schedule::tls13_protection(suite, &secret(format!("{side}_handshake_traffic_secret"))).unwrap(),
                 schedule::tls13_protection(suite, &application).unwrap(),
-                schedule::tls13_protection(suite, &schedule::tls13_next_secret(suite, &application)).unwrap(),
             ];
+            // After KeyUpdates.
+            let mut next = schedule::tls13_next_secret(suite, &application);
+            for _ in 0..8 {
+                generations.push(schedule::tls13_protection(suite, &next).unwrap());
+                next = schedule::tls13_next_secret(suite, &next);
+            }
             let mut plaintext = Vec::new();
             for (n, record) in records.iter().filter(|r| r.content_type == 23).enumerate() {
                 let opened = loop {
