@@ -3,8 +3,17 @@
 //! SSL 3.0: RFC 6101 sections 5.6.9 and 6.1. TLS 1.0 and 1.1: the MD5/SHA-1 PRF of RFC 2246 section 5. TLS 1.2: HMAC
 //! with the suite's hash, RFC 5246 section 5. Extended master secret: RFC 7627.
 
+use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha384};
+use zeroize::{Zeroize, Zeroizing};
+
 use super::secret::Secret;
 use super::suites::{PrfHash, Version};
+
+/// Bytes of a master secret.
+pub const MASTER_LEN: usize = 48;
 
 /// The 48-byte master secret.
 pub fn master_secret(
@@ -14,28 +23,107 @@ pub fn master_secret(
     client_random: &[u8; 32],
     server_random: &[u8; 32],
 ) -> Secret {
-    let _ = (version, prf, premaster, client_random, server_random);
-    Secret::zeroed(48)
+    let mut master = Secret::zeroed(MASTER_LEN);
+    match version {
+        Version::Ssl3 => ssl3_expand(premaster, &[client_random, server_random], master.as_mut()),
+        _ => expand(version, prf, premaster, b"master secret", &[client_random, server_random], master.as_mut()),
+    }
+    master
 }
 
 /// The 48-byte master secret of a handshake with the extension of RFC 7627. `session_hash` is
-/// [`Transcript::session_hash`] up to and including ClientKeyExchange.
+/// [`Transcript::session_hash`] up to and including ClientKeyExchange. SSL 3.0 has no such extension; it is treated
+/// as TLS 1.0.
 pub fn extended_master_secret(version: Version, prf: PrfHash, premaster: &[u8], session_hash: &[u8]) -> Secret {
-    let _ = (version, prf, premaster, session_hash);
-    Secret::zeroed(48)
+    let mut master = Secret::zeroed(MASTER_LEN);
+    expand(version, prf, premaster, b"extended master secret", &[session_hash], master.as_mut());
+    master
 }
 
 /// The content of a Finished message: 12 bytes, 36 in SSL 3.0. The transcript holds every handshake message before it
 /// (HelloRequest excepted).
 pub fn finished(version: Version, prf: PrfHash, master: &[u8], from_client: bool, transcript: &Transcript) -> Vec<u8> {
-    let _ = (version, prf, master, from_client, transcript);
-    Vec::new()
+    if version == Version::Ssl3 {
+        return transcript.ssl3_finished(master, from_client);
+    }
+    let label: &[u8] = if from_client { b"client finished" } else { b"server finished" };
+    let mut out = vec![0; 12];
+    expand(version, prf, master, label, &[&transcript.session_hash(version, prf)], &mut out);
+    out
 }
+
+/// The PRF of TLS 1.0 to 1.2: fills `out` from `secret`, `label` and the seed's parts.
+pub(super) fn expand(version: Version, prf: PrfHash, secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
+    out.fill(0);
+    if version >= Version::Tls12 {
+        match prf {
+            PrfHash::Sha256 => p_hash::<Hmac<Sha256>>(secret, label, seed, out),
+            PrfHash::Sha384 => p_hash::<Hmac<Sha384>>(secret, label, seed, out),
+        }
+        return;
+    }
+    // Both halves take the middle byte of a secret of odd length.
+    let half = secret.len().div_ceil(2);
+    p_hash::<Hmac<Md5>>(secret.get(..half).unwrap_or_default(), label, seed, out);
+    p_hash::<Hmac<Sha1>>(secret.get(secret.len() - half..).unwrap_or_default(), label, seed, out);
+}
+
+/// HMAC takes keys of any length, so this never fails.
+pub(super) fn hmac<M: Mac + KeyInit>(key: &[u8]) -> M {
+    <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+/// P_hash of RFC 5246 section 5, XORed onto `out`.
+fn p_hash<M: Mac + KeyInit + Clone>(secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
+    let keyed: M = hmac(secret);
+    let with_seed = |mut mac: M| {
+        mac.update(label);
+        seed.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes()
+    };
+    let mut a = with_seed(keyed.clone());
+    for chunk in out.chunks_mut(a.len()) {
+        let mut block = with_seed(keyed.clone().chain_update(&a));
+        chunk.iter_mut().zip(&block).for_each(|(o, b)| *o ^= b);
+        block.zeroize();
+        a = keyed.clone().chain_update(&a).finalize().into_bytes();
+    }
+    a.zeroize();
+}
+
+/// SSL 3.0's expansion: MD5(secret ‖ SHA1("A" ‖ secret ‖ seed)) ‖ MD5(secret ‖ SHA1("BB" ‖ secret ‖ seed)) ‖ …
+pub(super) fn ssl3_expand(secret: &[u8], seed: &[&[u8]], out: &mut [u8]) {
+    for (chunk, letter) in out.chunks_mut(16).zip(b'A'..=b'Z') {
+        let salt = [letter; 26];
+        let mut inner = Sha1::new();
+        inner.update(salt.get(..usize::from(letter - b'A') + 1).unwrap_or_default());
+        inner.update(secret);
+        seed.iter().for_each(|part| inner.update(part));
+        let mut block = Md5::new().chain_update(secret).chain_update(inner.finalize()).finalize();
+        chunk.iter_mut().zip(&block).for_each(|(o, b)| *o = *b);
+        block.zeroize();
+    }
+}
+
+/// SSL 3.0's padding strings, 48 bytes for MD5, 40 for SHA-1.
+pub(super) const SSL3_PAD1: [u8; 48] = [0x36; 48];
+pub(super) const SSL3_PAD2: [u8; 48] = [0x5c; 48];
+pub(super) const SSL3_SHA_PAD: usize = 40;
 
 /// The running hash of handshake messages, each with its four-byte header, in the order sent. Runs every hash until
 /// [`Transcript::settle`] says which one counts.
-#[derive(Clone, Default)]
-pub struct Transcript {}
+#[derive(Clone)]
+pub struct Transcript {
+    legacy: Option<(Md5, Sha1)>,
+    sha256: Option<Sha256>,
+    sha384: Option<Sha384>,
+}
+
+impl Default for Transcript {
+    fn default() -> Self {
+        Transcript { legacy: Some((Md5::new(), Sha1::new())), sha256: Some(Sha256::new()), sha384: Some(Sha384::new()) }
+    }
+}
 
 impl Transcript {
     /// Before the first message.
@@ -45,17 +133,95 @@ impl Transcript {
 
     /// The next bytes of handshake messages.
     pub fn update(&mut self, bytes: &[u8]) {
-        let _ = bytes;
+        if let Some((md5, sha1)) = &mut self.legacy {
+            md5.update(bytes);
+            sha1.update(bytes);
+        }
+        if let Some(hash) = &mut self.sha256 {
+            hash.update(bytes);
+        }
+        if let Some(hash) = &mut self.sha384 {
+            hash.update(bytes);
+        }
     }
 
     /// Version and hash are known: the other hashes are dropped.
     pub fn settle(&mut self, version: Version, prf: PrfHash) {
-        let _ = (version, prf);
+        let modern = version >= Version::Tls12;
+        if modern {
+            self.legacy = None;
+        }
+        if !modern || prf != PrfHash::Sha256 {
+            self.sha256 = None;
+        }
+        if !modern || prf != PrfHash::Sha384 {
+            self.sha384 = None;
+        }
     }
 
-    /// The hash so far: MD5 ‖ SHA-1 (36 bytes) up to TLS 1.1, the suite's hash from TLS 1.2 on (32 or 48 bytes).
+    /// The hash so far: MD5 ‖ SHA-1 (36 bytes) up to TLS 1.1, the suite's hash from TLS 1.2 on (32 or 48 bytes). Empty
+    /// if the transcript was settled on another.
     pub fn session_hash(&self, version: Version, prf: PrfHash) -> Vec<u8> {
-        let _ = (version, prf);
-        Vec::new()
+        match (version >= Version::Tls12, prf) {
+            (false, _) => match self.legacy.clone() {
+                Some((md5, sha1)) => [&md5.finalize()[..], &sha1.finalize()[..]].concat(),
+                None => Vec::new(),
+            },
+            (true, PrfHash::Sha256) => self.sha256.clone().map_or_else(Vec::new, |h| h.finalize().to_vec()),
+            (true, PrfHash::Sha384) => self.sha384.clone().map_or_else(Vec::new, |h| h.finalize().to_vec()),
+        }
+    }
+
+    /// RFC 6101 section 5.6.9.
+    fn ssl3_finished(&self, master: &[u8], from_client: bool) -> Vec<u8> {
+        fn half<D: Digest>(running: D, master: &[u8], sender: &[u8], pad: usize) -> impl AsRef<[u8]> {
+            let pad1 = SSL3_PAD1.get(..pad).unwrap_or_default();
+            let pad2 = SSL3_PAD2.get(..pad).unwrap_or_default();
+            let inner = running.chain_update(sender).chain_update(master).chain_update(pad1).finalize();
+            D::new().chain_update(master).chain_update(pad2).chain_update(inner).finalize()
+        }
+        let sender: &[u8] = if from_client { b"CLNT" } else { b"SRVR" };
+        let Some((md5, sha1)) = self.legacy.clone() else { return Vec::new() };
+        let md5 = half(md5, master, sender, SSL3_PAD1.len());
+        let sha1 = half(sha1, master, sender, SSL3_SHA_PAD);
+        [md5.as_ref(), sha1.as_ref()].concat()
+    }
+}
+
+/// HKDF-Extract (RFC 5869 section 2.2).
+pub fn hkdf_extract(hash: PrfHash, salt: &[u8], key_material: &[u8]) -> Secret {
+    match hash {
+        PrfHash::Sha256 => Secret::new(
+            &Zeroizing::new(<[u8; 32]>::from(
+                hmac::<Hmac<Sha256>>(salt).chain_update(key_material).finalize().into_bytes(),
+            ))[..],
+        ),
+        PrfHash::Sha384 => Secret::new(
+            &Zeroizing::new(<[u8; 48]>::from(
+                hmac::<Hmac<Sha384>>(salt).chain_update(key_material).finalize().into_bytes(),
+            ))[..],
+        ),
+    }
+}
+
+/// HKDF-Expand (RFC 5869 section 2.3); `info` in parts, `out` of at most 255 hashes.
+pub fn hkdf_expand(hash: PrfHash, key: &[u8], info: &[&[u8]], out: &mut [u8]) {
+    fn run<M: Mac + KeyInit + Clone>(key: &[u8], info: &[&[u8]], out: &mut [u8]) {
+        let keyed: M = hmac(key);
+        let mut previous = Secret::new(&[]);
+        for (chunk, counter) in out.chunks_mut(M::output_size()).zip(1u8..=255) {
+            let mut mac = keyed.clone();
+            mac.update(&previous);
+            info.iter().for_each(|part| mac.update(part));
+            mac.update(&[counter]);
+            let mut block = mac.finalize().into_bytes();
+            chunk.iter_mut().zip(&block).for_each(|(o, b)| *o = *b);
+            previous = Secret::new(&block);
+            block.zeroize();
+        }
+    }
+    match hash {
+        PrfHash::Sha256 => run::<Hmac<Sha256>>(key, info, out),
+        PrfHash::Sha384 => run::<Hmac<Sha384>>(key, info, out),
     }
 }

@@ -1,9 +1,18 @@
 //! From master and traffic secrets to record protection: the key block of SSL 3.0 to TLS 1.2 with export keys, and
 //! TLS 1.3's HKDF schedule as far as a reader needs it.
+//!
+//! Key block: RFC 6101 section 6.2.2, RFC 2246 section 6.3 (with export keys), RFC 4346 and RFC 5246 section 6.3.
+//! TLS 1.3: RFC 8446 section 7.
 
-use super::protection::Protection;
+use hmac::{Hmac, Mac};
+use md5::Md5;
+use sha2::{Digest, Sha256, Sha384};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::prf;
+use super::protection::{KeyMaterial, Protection};
 use super::secret::Secret;
-use super::suites::{Suite, Version};
+use super::suites::{BulkCipher, PrfHash, Suite, Version};
 
 /// Extensions that change record protection.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -24,25 +33,134 @@ pub fn record_keys(
     server_random: &[u8; 32],
     options: Options,
 ) -> Option<(Protection, Protection)> {
-    let _ = (version, suite, master, client_random, server_random, options);
-    None
+    if version == Version::Tls13 || suite.is_tls13() || !suite.is_supported() {
+        return None;
+    }
+    let mac_len = suite.mac.len();
+    let key_len = if suite.is_export() { export_key_len(suite.cipher) } else { suite.cipher.key_len() };
+    let iv_len = suite.cipher.key_block_iv_len();
+    let mut block = Zeroizing::new(vec![0; 2 * (mac_len + key_len + iv_len)]);
+    let seed: [&[u8]; 2] = [server_random, client_random];
+    match version {
+        Version::Ssl3 => prf::ssl3_expand(master, &seed, &mut block),
+        _ => prf::expand(version, suite.prf, master, b"key expansion", &seed, &mut block),
+    }
+    let (macs, rest) = block.split_at_checked(2 * mac_len)?;
+    let (keys, ivs) = rest.split_at_checked(2 * key_len)?;
+    let export = suite.is_export().then(|| export_keys(version, suite, keys, client_random, server_random));
+    let side = |client: bool| {
+        let part = |both: &[u8], len: usize| -> Option<Secret> {
+            let (first, second) = both.split_at_checked(len)?;
+            Some(Secret::new(if client { first } else { second }))
+        };
+        let (key, iv) = match &export {
+            Some(e) => (part(&e.keys, suite.cipher.key_len())?, part(&e.ivs, iv_len)?),
+            None => (part(keys, key_len)?, part(ivs, iv_len)?),
+        };
+        Protection::new(KeyMaterial { version, suite, mac: &part(macs, mac_len)?, key: &key, iv: &iv, options })
+    };
+    Some((side(true)?, side(false)?))
+}
+
+/// Bytes of an export suite's keys before they are stretched: 40 bits, or up to 64 for the EXPORT1024 suites (RC4 and
+/// RC2 take 56 of them).
+fn export_key_len(cipher: BulkCipher) -> usize {
+    match cipher {
+        BulkCipher::Rc4_40 | BulkCipher::Rc2Cbc40 | BulkCipher::Des40Cbc => 5,
+        BulkCipher::Rc4_56 | BulkCipher::Rc2Cbc56 => 7,
+        other => other.key_len(),
+    }
+}
+
+/// Client's then server's final keys and IVs.
+struct ExportKeys {
+    keys: Secret,
+    ivs: Secret,
+}
+
+/// RFC 6101 section 6.2.2.1, RFC 2246 section 6.3.1.
+fn export_keys(
+    version: Version,
+    suite: &Suite,
+    short: &[u8],
+    client_random: &[u8; 32],
+    server_random: &[u8; 32],
+) -> ExportKeys {
+    let key_len = suite.cipher.key_len();
+    let iv_len = suite.cipher.key_block_iv_len();
+    let mut keys = Secret::zeroed(2 * key_len);
+    let mut ivs = Secret::zeroed(2 * iv_len);
+    let (client_short, server_short) = short.split_at(short.len() / 2);
+    let (client_key, server_key) = keys.as_mut().split_at_mut(key_len);
+    if version == Version::Ssl3 {
+        let md5 = |parts: [&[u8]; 3], out: &mut [u8]| {
+            let mut hash = Md5::new();
+            parts.iter().for_each(|p| hash.update(p));
+            let mut digest = hash.finalize();
+            out.iter_mut().zip(&digest).for_each(|(o, d)| *o = *d);
+            digest.zeroize();
+        };
+        let (client_iv, server_iv) = ivs.as_mut().split_at_mut(iv_len);
+        md5([client_short, client_random, server_random], client_key);
+        md5([server_short, server_random, client_random], server_key);
+        md5([&[], client_random, server_random], client_iv);
+        md5([&[], server_random, client_random], server_iv);
+    } else {
+        let seed: [&[u8]; 2] = [client_random, server_random];
+        prf::expand(version, suite.prf, client_short, b"client write key", &seed, client_key);
+        prf::expand(version, suite.prf, server_short, b"server write key", &seed, server_key);
+        prf::expand(version, suite.prf, &[], b"IV block", &seed, ivs.as_mut());
+    }
+    ExportKeys { keys, ivs }
+}
+
+/// HKDF-Expand-Label of RFC 8446 section 7.1.
+pub fn hkdf_expand_label(hash: PrfHash, secret: &[u8], label: &str, context: &[u8], out: &mut [u8]) {
+    const PREFIX: &[u8] = b"tls13 ";
+    // Lengths on the wire are 16 and 8 bits; callers pass a few dozen bytes.
+    let len = u16::try_from(out.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let label_len = [u8::try_from(PREFIX.len() + label.len()).unwrap_or(u8::MAX)];
+    let context_len = [u8::try_from(context.len()).unwrap_or(u8::MAX)];
+    prf::hkdf_expand(hash, secret, &[&len, &label_len, PREFIX, label.as_bytes(), &context_len, context], out);
 }
 
 /// TLS 1.3: one direction's protection from its traffic secret (early, handshake or application); none where the suite
 /// is not supported or the secret has another length than the suite's hash.
 pub fn tls13_protection(suite: &Suite, traffic_secret: &[u8]) -> Option<Protection> {
-    let _ = (suite, traffic_secret);
-    None
+    if !suite.is_tls13() || !suite.is_supported() || traffic_secret.len() != suite.prf.len() {
+        return None;
+    }
+    let mut key = Secret::zeroed(suite.cipher.key_len());
+    let mut iv = Secret::zeroed(12);
+    hkdf_expand_label(suite.prf, traffic_secret, "key", &[], key.as_mut());
+    hkdf_expand_label(suite.prf, traffic_secret, "iv", &[], iv.as_mut());
+    Protection::new(KeyMaterial {
+        version: Version::Tls13,
+        suite,
+        mac: &[],
+        key: &key,
+        iv: &iv,
+        options: Options::default(),
+    })
 }
 
 /// TLS 1.3: the traffic secret after a KeyUpdate (RFC 8446 section 7.2).
 pub fn tls13_next_secret(suite: &Suite, secret: &[u8]) -> Secret {
-    let _ = suite;
-    Secret::new(secret)
+    let mut next = Secret::zeroed(suite.prf.len());
+    hkdf_expand_label(suite.prf, secret, "traffic upd", &[], next.as_mut());
+    next
 }
 
-/// TLS 1.3: content of a Finished message under a handshake traffic secret (RFC 8446 section 4.4.4).
+/// TLS 1.3: content of a Finished message under its sender's handshake traffic secret (RFC 8446 section 4.4.4).
 pub fn tls13_finished(suite: &Suite, handshake_secret: &[u8], transcript_hash: &[u8]) -> Vec<u8> {
-    let _ = (suite, handshake_secret, transcript_hash);
-    Vec::new()
+    let mut key = Secret::zeroed(suite.prf.len());
+    hkdf_expand_label(suite.prf, handshake_secret, "finished", &[], key.as_mut());
+    match suite.prf {
+        PrfHash::Sha256 => {
+            prf::hmac::<Hmac<Sha256>>(&key).chain_update(transcript_hash).finalize().into_bytes().to_vec()
+        }
+        PrfHash::Sha384 => {
+            prf::hmac::<Hmac<Sha384>>(&key).chain_update(transcript_hash).finalize().into_bytes().to_vec()
+        }
+    }
 }

@@ -196,6 +196,55 @@ pub enum BulkCipher {
     Unsupported,
 }
 
+impl BulkCipher {
+    /// Bytes of the key that the cipher is set up with.
+    pub fn key_len(self) -> usize {
+        use BulkCipher::*;
+        match self {
+            Null | Unsupported => 0,
+            DesCbc | Des40Cbc => 8,
+            TripleDesCbc => 24,
+            Rc4_128 | Rc4_40 | Rc4_56 | Rc2Cbc40 | Rc2Cbc56 | IdeaCbc | SeedCbc => 16,
+            Aes128Cbc | Camellia128Cbc | Aria128Cbc | Aes128Gcm | Camellia128Gcm | Aria128Gcm | Aes128Ccm
+            | Aes128Ccm8 => 16,
+            Aes256Cbc | Camellia256Cbc | Aria256Cbc | Aes256Gcm | Camellia256Gcm | Aria256Gcm | Aes256Ccm
+            | Aes256Ccm8 => 32,
+            ChaCha20Poly1305 => 32,
+        }
+    }
+
+    /// Bytes of a block in CBC mode; none for other modes.
+    pub fn cbc_block(self) -> Option<usize> {
+        use BulkCipher::*;
+        match self {
+            Rc2Cbc40 | Rc2Cbc56 | IdeaCbc | Des40Cbc | DesCbc | TripleDesCbc => Some(8),
+            Aes128Cbc | Aes256Cbc | Camellia128Cbc | Camellia256Cbc | SeedCbc | Aria128Cbc | Aria256Cbc => Some(16),
+            _ => None,
+        }
+    }
+
+    /// Bytes of AEAD tag; 0 for other modes.
+    pub fn tag_len(self) -> usize {
+        use BulkCipher::*;
+        match self {
+            Aes128Gcm | Aes256Gcm | Camellia128Gcm | Camellia256Gcm | Aria128Gcm | Aria256Gcm | Aes128Ccm
+            | Aes256Ccm | ChaCha20Poly1305 => 16,
+            Aes128Ccm8 | Aes256Ccm8 => 8,
+            _ => 0,
+        }
+    }
+
+    /// Bytes of IV that the key block of SSL 3.0 to TLS 1.2 has for it: a block, or an AEAD's implicit nonce.
+    pub fn key_block_iv_len(self) -> usize {
+        match (self, self.cbc_block(), self.tag_len()) {
+            (BulkCipher::ChaCha20Poly1305, ..) => 12,
+            (_, Some(block), _) => block,
+            (_, None, 0) => 0,
+            _ => 4,
+        }
+    }
+}
+
 /// The record MAC of suites that are not AEAD.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MacAlgorithm {
@@ -238,6 +287,17 @@ pub enum PrfHash {
     Sha384,
 }
 
+impl PrfHash {
+    /// Bytes of the hash.
+    #[expect(clippy::len_without_is_empty, reason = "a hash is never empty")]
+    pub fn len(self) -> usize {
+        match self {
+            PrfHash::Sha256 => 32,
+            PrfHash::Sha384 => 48,
+        }
+    }
+}
+
 /// A cipher suite.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Suite {
@@ -259,6 +319,11 @@ impl Suite {
     /// Whether it belongs to TLS 1.3 alone.
     pub fn is_tls13(&self) -> bool {
         self.kx == KeyExchange::Tls13
+    }
+
+    /// Whether its keys are cut to 40 or 56 bits and stretched again.
+    pub fn is_export(&self) -> bool {
+        self.name.contains("_EXPORT")
     }
 
     /// Whether its records can be opened once the secrets are known.

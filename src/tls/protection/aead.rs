@@ -1,0 +1,150 @@
+//! AEAD suites: nonces, additional data, TLS 1.3's inner content type.
+//!
+//! GCM and CCM up to TLS 1.2: RFC 5288, RFC 6655, RFC 6209, RFC 6367. ChaCha20-Poly1305: RFC 7905. TLS 1.3: RFC 8446
+//! section 5.
+
+use aes::cipher::consts::{U8, U12, U16};
+use aes::cipher::{Array, KeyInit};
+use aes::{Aes128, Aes256};
+use aes_gcm::{AeadInOut, AesGcm};
+use aria::{Aria128, Aria256};
+use camellia::{Camellia128, Camellia256};
+use ccm::Ccm;
+use chacha20poly1305::ChaCha20Poly1305;
+use zeroize::Zeroizing;
+
+use super::super::suites::{BulkCipher, Version};
+use super::{Header, KeyMaterial, OpenError, Opened};
+
+#[derive(Clone)]
+enum Cipher {
+    Aes128Gcm(AesGcm<Aes128, U12>),
+    Aes256Gcm(AesGcm<Aes256, U12>),
+    Camellia128Gcm(AesGcm<Camellia128, U12>),
+    Camellia256Gcm(AesGcm<Camellia256, U12>),
+    Aria128Gcm(AesGcm<Aria128, U12>),
+    Aria256Gcm(AesGcm<Aria256, U12>),
+    Aes128Ccm(Ccm<Aes128, U16, U12>),
+    Aes256Ccm(Ccm<Aes256, U16, U12>),
+    Aes128Ccm8(Ccm<Aes128, U8, U12>),
+    Aes256Ccm8(Ccm<Aes256, U8, U12>),
+    ChaCha20Poly1305(ChaCha20Poly1305),
+}
+
+/// How a record's nonce is made.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Nonce {
+    /// Four bytes from the key block, eight from the record.
+    Explicit,
+    /// Twelve bytes, XORed with the record number.
+    Xor,
+}
+
+/// A direction's state under an AEAD suite.
+#[derive(Clone)]
+pub(super) struct Aead {
+    cipher: Cipher,
+    iv: Zeroizing<[u8; 12]>,
+    nonce: Nonce,
+    tag_len: usize,
+    tls13: bool,
+}
+
+impl Aead {
+    pub(super) fn new(material: &KeyMaterial<'_>) -> Option<Self> {
+        let key = material.key;
+        let cipher = match material.suite.cipher {
+            BulkCipher::Aes128Gcm => Cipher::Aes128Gcm(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aes256Gcm => Cipher::Aes256Gcm(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Camellia128Gcm => Cipher::Camellia128Gcm(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Camellia256Gcm => Cipher::Camellia256Gcm(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aria128Gcm => Cipher::Aria128Gcm(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aria256Gcm => Cipher::Aria256Gcm(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aes128Ccm => Cipher::Aes128Ccm(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aes256Ccm => Cipher::Aes256Ccm(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aes128Ccm8 => Cipher::Aes128Ccm8(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aes256Ccm8 => Cipher::Aes256Ccm8(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::ChaCha20Poly1305 => Cipher::ChaCha20Poly1305(KeyInit::new_from_slice(key).ok()?),
+            _ => return None,
+        };
+        let tls13 = material.version == Version::Tls13;
+        let mut iv = Zeroizing::new([0; 12]);
+        iv.iter_mut().zip(material.iv).for_each(|(i, m)| *i = *m);
+        let xor = tls13 || material.suite.cipher == BulkCipher::ChaCha20Poly1305;
+        Some(Aead {
+            cipher,
+            iv,
+            nonce: if xor { Nonce::Xor } else { Nonce::Explicit },
+            tag_len: material.suite.cipher.tag_len(),
+            tls13,
+        })
+    }
+
+    pub(super) fn tag_len(&self) -> usize {
+        self.tag_len
+    }
+
+    pub(super) fn min_fragment(&self) -> usize {
+        let explicit = if self.nonce == Nonce::Explicit { 8 } else { 0 };
+        explicit + usize::from(self.tls13) + self.tag_len
+    }
+
+    pub(super) fn open<'a>(&self, header: Header, fragment: &'a mut [u8]) -> Result<Opened<'a>, OpenError> {
+        let fragment_len = fragment.len();
+        let mut nonce = *self.iv;
+        let ciphertext = match self.nonce {
+            Nonce::Xor => {
+                nonce.iter_mut().skip(4).zip(header.sequence.to_be_bytes()).for_each(|(n, s)| *n ^= s);
+                fragment
+            }
+            Nonce::Explicit => {
+                let (explicit, rest) = fragment.split_at_mut_checked(8).ok_or(OpenError::BadLength)?;
+                nonce.iter_mut().skip(4).zip(&*explicit).for_each(|(n, e)| *n = *e);
+                rest
+            }
+        };
+        let content_len = ciphertext.len().checked_sub(self.tag_len).ok_or(OpenError::BadLength)?;
+        let (content, tag) = ciphertext.split_at_mut(content_len);
+        let full = header.bytes(content_len);
+        let outer = header.outer_bytes(fragment_len);
+        let aad: &[u8] = if self.tls13 { &outer } else { &full };
+        if !self.cipher.decrypt(&nonce, aad, content, tag) {
+            return Err(OpenError::BadMac);
+        }
+        if !self.tls13 {
+            return Ok(Opened { plaintext: content, content_type: header.content_type });
+        }
+        // The type is the last byte that is not zero; zeros behind it are padding.
+        let at = content.iter().rposition(|b| *b != 0).ok_or(OpenError::BadPadding)?;
+        let (plaintext, rest) = content.split_at_mut(at);
+        let content_type = *rest.first().ok_or(OpenError::BadPadding)?;
+        Ok(Opened { plaintext, content_type })
+    }
+}
+
+impl Cipher {
+    fn decrypt(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> bool {
+        match self {
+            Cipher::Aes128Gcm(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::Aes256Gcm(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::Camellia128Gcm(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::Camellia256Gcm(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::Aria128Gcm(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::Aria256Gcm(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::Aes128Ccm(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::Aes256Ccm(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::Aes128Ccm8(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::Aes256Ccm8(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::ChaCha20Poly1305(c) => decrypt(c, nonce, aad, data, tag),
+        }
+    }
+}
+
+fn decrypt<A: AeadInOut>(aead: &A, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> bool {
+    let (Ok(nonce), Ok(tag)) =
+        (<&Array<u8, A::NonceSize>>::try_from(&nonce[..]), <&Array<u8, A::TagSize>>::try_from(tag))
+    else {
+        return false;
+    };
+    aead.decrypt_inout_detached(nonce, aad, data.into(), tag).is_ok()
+}

@@ -1,0 +1,213 @@
+//! CBC suites: implicit and explicit IVs, padding, MAC before or behind encryption.
+//!
+//! SSL 3.0 and TLS 1.0 chain records: a record's IV is the last ciphertext block before it. From TLS 1.1 on each record
+//! begins with its IV. Decrypting CBC needs no order, so the block cipher gets the whole record at once.
+
+use std::sync::Arc;
+
+use aes::cipher::{Array, BlockCipherDecrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit, KeyInit};
+use aes::{Aes128Dec, Aes256Dec};
+use aria::{Aria128, Aria256};
+use camellia::{Camellia128, Camellia256};
+use cipher_04::{BlockDecrypt, KeyInit as _};
+use des::{Des, TdesEde3};
+use idea::Idea;
+use kisaseed::SEED;
+use rc2::Rc2;
+
+use super::super::suites::{BulkCipher, Version};
+use super::mac::RecordMac;
+use super::{Header, KeyMaterial, OpenError};
+
+/// Longest block.
+const MAX_BLOCK: usize = 16;
+
+/// A block cipher, set up for decryption.
+#[derive(Clone)]
+pub(crate) enum BlockCipher {
+    Aes128(Aes128Dec),
+    Aes256(Aes256Dec),
+    Camellia128(Camellia128),
+    Camellia256(Camellia256),
+    Aria128(Aria128),
+    Aria256(Aria256),
+    TripleDes(TdesEde3),
+    Des(Des),
+    Idea(Idea),
+    Rc2(Rc2),
+    /// Its crate has no `Clone`.
+    Seed(Arc<SEED>),
+}
+
+impl BlockCipher {
+    /// None where `cipher` is no CBC cipher or the key has another length.
+    pub(crate) fn new(cipher: BulkCipher, key: &[u8]) -> Option<Self> {
+        Some(match cipher {
+            BulkCipher::Aes128Cbc => BlockCipher::Aes128(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aes256Cbc => BlockCipher::Aes256(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Camellia128Cbc => BlockCipher::Camellia128(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Camellia256Cbc => BlockCipher::Camellia256(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aria128Cbc => BlockCipher::Aria128(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Aria256Cbc => BlockCipher::Aria256(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::TripleDesCbc => BlockCipher::TripleDes(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::DesCbc | BulkCipher::Des40Cbc => BlockCipher::Des(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::IdeaCbc => BlockCipher::Idea(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::Rc2Cbc40 | BulkCipher::Rc2Cbc56 => BlockCipher::rc2(key, 128)?,
+            BulkCipher::SeedCbc => BlockCipher::Seed(Arc::new(SEED::new_from_slice(key).ok()?)),
+            _ => return None,
+        })
+    }
+
+    /// RC2 with that many effective key bits (RFC 2268): TLS stretches its export keys to 128, PKCS#12 does not.
+    pub(crate) fn rc2(key: &[u8], effective_bits: usize) -> Option<Self> {
+        let fits = (1..=128).contains(&key.len()) && (1..=1024).contains(&effective_bits);
+        fits.then(|| BlockCipher::Rc2(Rc2::new_with_eff_key_len(key, effective_bits)))
+    }
+
+    /// Bytes of a block.
+    pub(crate) fn block_len(&self) -> usize {
+        match self {
+            BlockCipher::TripleDes(_) | BlockCipher::Des(_) | BlockCipher::Idea(_) | BlockCipher::Rc2(_) => 8,
+            _ => 16,
+        }
+    }
+
+    /// Decrypts whole blocks in place; a shorter rest and an IV of another length leave the data alone.
+    pub(crate) fn decrypt_cbc(&self, iv: &[u8], data: &mut [u8]) {
+        match self {
+            BlockCipher::Aes128(c) => decrypt(c, iv, data),
+            BlockCipher::Aes256(c) => decrypt(c, iv, data),
+            BlockCipher::Camellia128(c) => decrypt(c, iv, data),
+            BlockCipher::Camellia256(c) => decrypt(c, iv, data),
+            BlockCipher::Aria128(c) => decrypt(c, iv, data),
+            BlockCipher::Aria256(c) => decrypt(c, iv, data),
+            BlockCipher::TripleDes(c) => decrypt(c, iv, data),
+            BlockCipher::Des(c) => decrypt(c, iv, data),
+            BlockCipher::Idea(c) => decrypt(c, iv, data),
+            BlockCipher::Rc2(c) => decrypt(c, iv, data),
+            BlockCipher::Seed(c) => decrypt_seed(c, iv, data),
+        }
+    }
+}
+
+fn decrypt<C: BlockCipherDecrypt>(cipher: &C, iv: &[u8], data: &mut [u8]) {
+    let Ok(iv) = <&Array<u8, <C as BlockSizeUser>::BlockSize>>::try_from(iv) else { return };
+    let (blocks, _) = Array::slice_as_chunks_mut(data);
+    cbc::Decryptor::<&C>::inner_iv_init(cipher, iv).decrypt_blocks(blocks);
+}
+
+fn decrypt_seed(cipher: &SEED, iv: &[u8], data: &mut [u8]) {
+    let Ok(mut previous) = <[u8; 16]>::try_from(iv) else { return };
+    let (blocks, _) = data.as_chunks_mut::<16>();
+    for block in blocks {
+        let ciphertext = *block;
+        cipher.decrypt_block(block.into());
+        block.iter_mut().zip(previous).for_each(|(b, p)| *b ^= p);
+        previous = ciphertext;
+    }
+}
+
+/// A direction's state under a CBC suite.
+#[derive(Clone)]
+pub(super) struct Cbc {
+    cipher: BlockCipher,
+    mac: RecordMac,
+    encrypt_then_mac: bool,
+    explicit_iv: bool,
+    /// Implicit IV of the next record; none when it was lost.
+    iv: Option<[u8; MAX_BLOCK]>,
+}
+
+impl Cbc {
+    pub(super) fn new(material: &KeyMaterial<'_>, mac: RecordMac) -> Option<Self> {
+        let mut cbc = Cbc {
+            cipher: BlockCipher::new(material.suite.cipher, material.key)?,
+            mac,
+            encrypt_then_mac: material.options.encrypt_then_mac && material.version != Version::Ssl3,
+            explicit_iv: material.version >= Version::Tls11,
+            iv: None,
+        };
+        cbc.set_iv(material.iv);
+        Some(cbc)
+    }
+
+    pub(super) fn explicit_iv(&self) -> bool {
+        self.explicit_iv
+    }
+
+    pub(super) fn mac_len(&self) -> usize {
+        self.mac.len()
+    }
+
+    /// The last block of `ciphertext` becomes the next record's implicit IV.
+    pub(super) fn set_iv(&mut self, ciphertext: &[u8]) {
+        let block = self.cipher.block_len();
+        self.iv = ciphertext.len().checked_sub(block).and_then(|at| ciphertext.get(at..)).map(|last| {
+            let mut iv = [0; MAX_BLOCK];
+            iv.iter_mut().zip(last).for_each(|(i, l)| *i = *l);
+            iv
+        });
+    }
+
+    pub(super) fn forget_iv(&mut self) {
+        self.iv = None;
+    }
+
+    pub(super) fn min_fragment(&self) -> usize {
+        let block = self.cipher.block_len();
+        let iv = if self.explicit_iv { block } else { 0 };
+        if self.encrypt_then_mac {
+            iv + block + self.mac.len()
+        } else {
+            // At least one byte of padding.
+            iv + (self.mac.len() + 1).next_multiple_of(block)
+        }
+    }
+
+    pub(super) fn open<'a>(&mut self, header: Header, fragment: &'a mut [u8]) -> Result<&'a mut [u8], OpenError> {
+        let block = self.cipher.block_len();
+        let outer_mac = if self.encrypt_then_mac { self.mac.len() } else { 0 };
+        let Some(end) = fragment.len().checked_sub(outer_mac) else {
+            self.forget_iv();
+            return Err(OpenError::BadLength);
+        };
+        let (ciphertext, tag) = fragment.split_at_mut(end);
+        let implicit_iv = self.iv;
+        self.set_iv(ciphertext);
+        if ciphertext.len() % block != 0 {
+            return Err(OpenError::BadLength);
+        }
+        if self.encrypt_then_mac && !self.mac.matches(header, ciphertext, tag) {
+            return Err(OpenError::BadMac);
+        }
+        let data = if self.explicit_iv {
+            let (iv, data) = ciphertext.split_at_mut_checked(block).ok_or(OpenError::BadLength)?;
+            self.cipher.decrypt_cbc(iv, data);
+            data
+        } else {
+            let iv = implicit_iv.ok_or(OpenError::UnknownIv)?;
+            self.cipher.decrypt_cbc(iv.get(..block).unwrap_or_default(), ciphertext);
+            ciphertext
+        };
+        self.unpad(header, data)
+    }
+
+    /// Takes padding and inner MAC off. A record whose MAC fits is good whatever its padding holds: SSL 3.0 leaves that
+    /// open, and some early TLS 1.0 stacks did as SSL 3.0 does.
+    fn unpad<'a>(&self, header: Header, data: &'a mut [u8]) -> Result<&'a mut [u8], OpenError> {
+        let inner_mac = if self.encrypt_then_mac { 0 } else { self.mac.len() };
+        let padding = *data.last().ok_or(OpenError::BadLength)?;
+        let padded = data.len();
+        let mac_end = padded.checked_sub(usize::from(padding) + 1).ok_or(OpenError::BadPadding)?;
+        let content_len = mac_end.checked_sub(inner_mac).ok_or(OpenError::BadPadding)?;
+        let (content, rest) = data.split_at_mut(content_len);
+        if !self.encrypt_then_mac {
+            let (mac, padding_bytes) = rest.split_at_checked(inner_mac).ok_or(OpenError::BadPadding)?;
+            if !self.mac.matches(header, content, mac) {
+                let uniform = padding_bytes.iter().all(|b| *b == padding);
+                return Err(if uniform { OpenError::BadMac } else { OpenError::BadPadding });
+            }
+        }
+        Ok(content)
+    }
+}
