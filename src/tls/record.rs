@@ -155,8 +155,8 @@ enum Mode {
 pub(super) struct Cut {
     /// Bytes of the cut record that were captured before the gap, header included.
     pub(super) before: u64,
-    /// The cut record's fragment length, where its header was seen.
-    pub(super) fragment: Option<usize>,
+    /// The cut record's header, where it was seen.
+    pub(super) header: Option<Header>,
     /// Whether the cut record is the only one touched: its end lies behind the gap or at its end.
     pub(super) exact: bool,
 }
@@ -169,6 +169,7 @@ pub(super) struct Framer {
     mode: Mode,
     first: FramePos,
     last: FramePos,
+    residue: Vec<u8>,
 }
 
 impl Framer {
@@ -179,6 +180,7 @@ impl Framer {
             mode: Mode::Start,
             first: FramePos::default(),
             last: FramePos::default(),
+            residue: Vec::new(),
         }
     }
 
@@ -201,7 +203,10 @@ impl Framer {
         match self.mode {
             Mode::Tail(left) => {
                 let n = left.min(chunk.len());
-                *chunk = chunk.get(n..).unwrap_or_default();
+                let (tail, rest) = chunk.split_at_checked(n).unwrap_or((chunk, &[]));
+                self.residue.extend_from_slice(tail.get(tail.len().saturating_sub(16)..).unwrap_or_default());
+                self.residue.drain(..self.residue.len().saturating_sub(16));
+                *chunk = rest;
                 self.mode = if n == left { Mode::Records } else { Mode::Tail(left - n) };
                 if n == 0 && left > 0 { Step::More } else { Step::Dropped { bytes: n as u64, span } }
             }
@@ -305,10 +310,15 @@ impl Framer {
         self.compact();
     }
 
-    /// While searching: the byte at the scan position is no beginning of a record.
-    pub(super) fn reject(&mut self) {
-        self.start = (self.start + 1).min(self.buf.len());
-        self.first = self.last;
+    /// Returns the buffer of a candidate that was none: the search goes on one byte further.
+    pub(super) fn reject(&mut self, taken: Taken) {
+        self.buf = taken.buf;
+        self.start = (taken.range.start + 1).min(self.buf.len());
+    }
+
+    /// The last bytes (at most 16) of a cut record whose end was captured: the IV of the next in SSL 3.0 and TLS 1.0.
+    pub(super) fn residue(&self) -> &[u8] {
+        &self.residue
     }
 
     /// The candidate was right, or there is nothing better: its end is a boundary.
@@ -323,16 +333,17 @@ impl Framer {
 
     /// `len` bytes are missing here. The bytes of the cut record are dropped.
     pub(super) fn gap(&mut self, len: u64) -> Cut {
+        self.residue.clear();
         if let Mode::Tail(left) = self.mode {
             let before = 0;
             return match (left as u64).checked_sub(len) {
                 Some(rest) => {
                     self.mode = if rest == 0 { Mode::Records } else { Mode::Tail(rest as usize) };
-                    Cut { before, fragment: None, exact: true }
+                    Cut { before, header: None, exact: true }
                 }
                 None => {
                     self.mode = Mode::Search;
-                    Cut { before, fragment: None, exact: false }
+                    Cut { before, header: None, exact: false }
                 }
             };
         }
@@ -343,7 +354,6 @@ impl Framer {
         };
         self.buf.clear();
         self.start = 0;
-        let fragment = header.map(|h| h.len);
         let missing = header.map(|h| (h.record_len() as u64).saturating_sub(held as u64));
         let exact = match missing.and_then(|missing| missing.checked_sub(len)) {
             Some(0) => true,
@@ -356,7 +366,7 @@ impl Framer {
         if !exact {
             self.mode = Mode::Search;
         }
-        Cut { before: held as u64, fragment, exact }
+        Cut { before: held as u64, header, exact }
     }
 
     /// Drops what is held; says how much.
@@ -460,10 +470,12 @@ mod tests {
     fn gap_within_a_record_finds_its_end() {
         let mut framer = Framer::new();
         assert!(run(&mut framer, &record(23, &[1; 20])[..9]).is_empty());
-        assert_eq!(framer.gap(6), Cut { before: 9, fragment: Some(20), exact: true });
+        let header = Header { content_type: 23, version: 0x0303, len: 20 };
+        assert_eq!(framer.gap(6), Cut { before: 9, header: Some(header), exact: true });
         let mut rest = vec![1; 10];
         rest.extend(record(23, b"next"));
         assert_eq!(run(&mut framer, &rest), [(255, vec![10]), (23, b"next".to_vec())]);
+        assert_eq!(framer.residue(), [1; 10]);
     }
 
     #[test]
