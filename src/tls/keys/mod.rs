@@ -1,75 +1,36 @@
 //! Private keys, pre-shared keys and key logs: everything that can open a session.
+//!
+//! A [`KeyRing`] is filled before (and, for secrets in pcapng blocks, while) a capture is read. Keys are matched to
+//! sessions by the modulus in the server's certificate, never by address.
 
-use std::path::{Path, PathBuf};
+mod container;
+mod error;
+mod load;
+mod pbe;
+mod private;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+pub use self::error::KeyError;
+pub use self::private::{PremasterError, PrivateKey};
 use super::keylog::{Found, KeyLog, Tls13Label};
 use super::secret::Secret;
 use crate::event::SecretSource;
 
-/// Why a key or key log can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// It can't be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-/// Asked for the passphrase of an encrypted key; none where there is none.
+/// Asked for the passphrase of an encrypted key file, once a file; none where there is none.
 pub type Password<'a> = &'a mut dyn FnMut(&Path) -> Option<Zeroizing<String>>;
 
-/// An RSA private key.
-pub struct PrivateKey {
-    name: Arc<str>,
-    modulus: Vec<u8>,
-}
-
-/// The private key did not make a premaster secret of it.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum PremasterError {
-    /// Longer than the modulus, or not below it.
-    Range,
-    /// What came out has no PKCS#1 v1.5 padding: another key's, or damaged.
-    Padding,
-    /// The premaster is not 48 bytes.
-    Length,
-}
-
-impl PrivateKey {
-    /// The file it came from.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Modulus, big-endian without leading zeros.
-    pub fn modulus(&self) -> &[u8] {
-        &self.modulus
-    }
-
-    /// Bits of the modulus.
-    pub fn bits(&self) -> usize {
-        0
-    }
-
-    /// The 48-byte premaster secret of a ClientKeyExchange. The two length bytes that TLS puts before it (and SSL 3.0
-    /// does not) are the caller's to strip.
-    pub fn decrypt_premaster(&self, encrypted: &[u8]) -> Result<Secret, PremasterError> {
-        let _ = encrypted;
-        Err(PremasterError::Padding)
-    }
-}
-
 /// All keys and key logs of a run. Cloning is cheap: the keys and logs are shared.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct KeyRing {
     keys: Vec<Arc<PrivateKey>>,
+    by_modulus: HashMap<Vec<u8>, usize>,
     logs: Vec<Arc<KeyLog>>,
     psks: Vec<Secret>,
 }
@@ -80,10 +41,20 @@ impl KeyRing {
         Self::default()
     }
 
-    /// Adds a key file, or each key of a folder. The notes say what was passed over.
+    /// Adds a key file, or each key of a folder and the folders in it. The notes say what was passed over. A file
+    /// without a usable key is an error, in a folder it is a note; a folder without any is an error.
     pub fn add_key_path(&mut self, path: &Path, password: Password<'_>) -> Result<Vec<String>, KeyError> {
-        let _ = (path, password);
-        Ok(Vec::new())
+        let loaded = load::load(path, password)?;
+        let mut notes = loaded.notes;
+        for key in loaded.keys {
+            if let Some(known) = self.by_modulus(key.modulus()) {
+                notes.push(format!("{}: the same key as in {}", key.name(), known.name()));
+                continue;
+            }
+            self.by_modulus.insert(key.modulus().to_vec(), self.keys.len());
+            self.keys.push(Arc::new(key));
+        }
+        Ok(notes)
     }
 
     /// Adds a key log file. The notes say what was odd in it.
@@ -98,12 +69,17 @@ impl KeyRing {
     pub fn add_keylog_bytes(&mut self, name: &str, bytes: &[u8], source: SecretSource) -> Vec<String> {
         let log = KeyLog::from_bytes(name, bytes, source);
         let notes = log.notes();
-        self.logs.push(Arc::new(log));
+        self.add_shared_keylog(Arc::new(log));
         notes
     }
 
-    /// Adds a key log that another ring has, too.
-    pub fn add_shared_keylog(&mut self, log: Arc<KeyLog>) {
+    /// Adds a key log that another ring may have, too.
+    pub fn add_shared_keylog(&mut self, mut log: Arc<KeyLog>) {
+        // As with binary counters: few logs remain, and no line is indexed more than a few dozen times.
+        while let Some(merged) = self.logs.last().and_then(|last| last.merged(&log)) {
+            self.logs.pop();
+            log = Arc::new(merged);
+        }
         self.logs.push(log);
     }
 
@@ -112,7 +88,7 @@ impl KeyRing {
         self.psks.push(Secret::new(key));
     }
 
-    /// The private keys.
+    /// The private keys, in the order in which they were added.
     pub fn keys(&self) -> &[Arc<PrivateKey>] {
         &self.keys
     }
@@ -129,37 +105,33 @@ impl KeyRing {
 
     /// The key with that modulus (big-endian, leading zeros allowed).
     pub fn by_modulus(&self, modulus: &[u8]) -> Option<&PrivateKey> {
-        let _ = modulus;
-        None
+        let zeros = modulus.iter().take_while(|b| **b == 0).count();
+        let index = self.by_modulus.get(modulus.get(zeros..)?)?;
+        self.keys.get(*index).map(Arc::as_ref)
     }
 
     /// Master secret by client random (`CLIENT_RANDOM`).
     pub fn master_for_client_random(&self, random: &[u8; 32]) -> Option<Found> {
-        let _ = random;
-        None
+        self.logs.iter().find_map(|log| log.master(random))
     }
 
     /// Premaster secret by client random (`PMS_CLIENT_RANDOM`).
     pub fn premaster_for_client_random(&self, random: &[u8; 32]) -> Option<Found> {
-        let _ = random;
-        None
+        self.logs.iter().find_map(|log| log.premaster(random))
     }
 
     /// Premaster secret by the encrypted premaster (`RSA`), as on the wire without the length bytes.
     pub fn premaster_for_encrypted(&self, encrypted: &[u8]) -> Option<Found> {
-        let _ = encrypted;
-        None
+        self.logs.iter().find_map(|log| log.encrypted(encrypted))
     }
 
     /// Master secret by session ID (`RSA Session-ID:… Master-Key:…`, or the block that `openssl s_client` prints).
     pub fn master_for_session_id(&self, id: &[u8]) -> Option<Found> {
-        let _ = id;
-        None
+        self.logs.iter().find_map(|log| log.session(id))
     }
 
     /// TLS 1.3 traffic secret.
     pub fn tls13_secret(&self, label: Tls13Label, random: &[u8; 32]) -> Option<Found> {
-        let _ = (label, random);
-        None
+        self.logs.iter().find_map(|log| log.tls13(label, random))
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use aes::cipher::{Array, BlockCipherDecrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit, KeyInit};
-use aes::{Aes128Dec, Aes256Dec};
+use aes::{Aes128Dec, Aes192Dec, Aes256Dec};
 use aria::{Aria128, Aria256};
 use camellia::{Camellia128, Camellia256};
 use cipher_04::{BlockDecrypt, KeyInit as _};
@@ -26,6 +26,7 @@ const MAX_BLOCK: usize = 16;
 #[derive(Clone)]
 pub(crate) enum BlockCipher {
     Aes128(Aes128Dec),
+    Aes192(Aes192Dec),
     Aes256(Aes256Dec),
     Camellia128(Camellia128),
     Camellia256(Camellia256),
@@ -64,6 +65,11 @@ impl BlockCipher {
         fits.then(|| BlockCipher::Rc2(Rc2::new_with_eff_key_len(key, effective_bits)))
     }
 
+    /// AES-192, which no suite has, but encrypted PEM files do.
+    pub(crate) fn aes192(key: &[u8]) -> Option<Self> {
+        KeyInit::new_from_slice(key).ok().map(BlockCipher::Aes192)
+    }
+
     /// Bytes of a block.
     pub(crate) fn block_len(&self) -> usize {
         match self {
@@ -76,6 +82,7 @@ impl BlockCipher {
     pub(crate) fn decrypt_cbc(&self, iv: &[u8], data: &mut [u8]) {
         match self {
             BlockCipher::Aes128(c) => decrypt(c, iv, data),
+            BlockCipher::Aes192(c) => decrypt(c, iv, data),
             BlockCipher::Aes256(c) => decrypt(c, iv, data),
             BlockCipher::Camellia128(c) => decrypt(c, iv, data),
             BlockCipher::Camellia256(c) => decrypt(c, iv, data),

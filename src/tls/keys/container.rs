@@ -1,0 +1,135 @@
+//! What is in a file: PEM blocks, and what a DER structure is.
+
+use base64::Engine;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+use pkcs8::der::{Decode, Encode, Header, Reader, SliceReader, Tag};
+use zeroize::Zeroizing;
+
+/// Base64 as found in key files: padding optional.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A PEM block.
+pub(super) struct Block {
+    /// Between `BEGIN` and the dashes.
+    pub(super) label: String,
+    /// Value of the header `DEK-Info`.
+    pub(super) dek_info: Option<String>,
+    /// The content; empty when it is no base64.
+    pub(super) der: Zeroizing<Vec<u8>>,
+}
+
+/// Every PEM block of a text, whatever stands between them. Takes any line ends, indentation and blank lines.
+pub(super) fn pem_blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut lines = text.split(['\n', '\r']).map(str::trim);
+    while let Some(line) = lines.next() {
+        let Some(label) = line.strip_prefix("-----BEGIN ").and_then(|l| l.strip_suffix("-----")) else { continue };
+        let mut dek_info = None;
+        let mut digits = Zeroizing::new(String::new());
+        for line in lines.by_ref() {
+            if line.starts_with("-----END") {
+                break;
+            }
+            match line.split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("DEK-Info") => {
+                    dek_info = Some(value.trim().to_owned())
+                }
+                Some(_) => {}
+                None => digits.push_str(line),
+            }
+        }
+        let der = Zeroizing::new(BASE64.decode(digits.as_bytes()).unwrap_or_default());
+        blocks.push(Block { label: label.trim().to_owned(), dek_info, der });
+    }
+    blocks
+}
+
+/// What a DER structure looks like.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// PKCS#1 `RSAPrivateKey`.
+    Pkcs1,
+    /// PKCS#8 `PrivateKeyInfo`.
+    Pkcs8,
+    /// PKCS#8 `EncryptedPrivateKeyInfo`.
+    EncryptedPkcs8,
+    /// PKCS#12 `PFX`.
+    Pkcs12,
+    /// SEC 1 `ECPrivateKey`.
+    Ec,
+    /// OpenSSL's `DSAPrivateKey`.
+    Dsa,
+    /// A public key.
+    Public,
+    /// X.509.
+    Certificate,
+    /// PKCS#10.
+    Request,
+}
+
+/// Length of the DER structure at the start of `bytes`, if it is a sequence that is all there.
+pub(super) fn der_len(bytes: &[u8]) -> Option<usize> {
+    let header = Header::decode(&mut SliceReader::new(bytes).ok()?).ok()?;
+    let len = usize::try_from(header.encoded_len().ok()?).ok()?.checked_add(usize::try_from(header.length()).ok()?)?;
+    (header.tag() == Tag::Sequence && len <= bytes.len()).then_some(len)
+}
+
+/// Tells the structures that hold keys, or that people take for keys, by the types of their first elements.
+pub(super) fn shape(der: &[u8]) -> Option<Shape> {
+    let elements = elements(der)?;
+    let tags: Vec<Tag> = elements.iter().map(|(tag, _)| *tag).collect();
+    let first = elements.first().map(|(_, value)| *value).unwrap_or_default();
+    Some(match tags.as_slice() {
+        [Tag::Integer, Tag::Sequence, ..] if first == [3] => Shape::Pkcs12,
+        [Tag::Integer, Tag::Sequence, Tag::OctetString, ..] => Shape::Pkcs8,
+        [Tag::Integer, Tag::OctetString, ..] => Shape::Ec,
+        [Tag::Integer, Tag::Integer] => Shape::Public,
+        [Tag::Integer, rest @ ..] if rest.iter().take(8).all(|t| *t == Tag::Integer) => match rest.len() {
+            8.. => Shape::Pkcs1,
+            5 => Shape::Dsa,
+            _ => return None,
+        },
+        [Tag::Sequence, Tag::OctetString] => Shape::EncryptedPkcs8,
+        [Tag::Sequence, Tag::BitString] => Shape::Public,
+        [Tag::Sequence, Tag::Sequence, Tag::BitString] if x509_cert::request::CertReq::from_der(der).is_ok() => {
+            Shape::Request
+        }
+        [Tag::Sequence, Tag::Sequence, Tag::BitString, ..] => Shape::Certificate,
+        _ => return None,
+    })
+}
+
+/// Tags and values of a sequence's first elements.
+fn elements(der: &[u8]) -> Option<Vec<(Tag, &[u8])>> {
+    let mut reader = SliceReader::new(der).ok()?;
+    let header = Header::decode(&mut reader).ok()?;
+    if header.tag() != Tag::Sequence {
+        return None;
+    }
+    let mut inside = SliceReader::new(reader.read_slice(header.length()).ok()?).ok()?;
+    let mut out = Vec::new();
+    while !inside.is_finished() && out.len() < 16 {
+        let header = Header::decode(&mut inside).ok()?;
+        out.push((header.tag(), inside.read_slice(header.length()).ok()?));
+    }
+    Some(out)
+}
+
+/// The words for a private key's algorithm when it is not RSA.
+pub(super) fn algorithm_name(oid: &str) -> &'static str {
+    match oid {
+        "1.2.840.10045.2.1" => "an EC",
+        "1.2.840.10040.4.1" => "a DSA",
+        "1.2.840.113549.1.1.10" => "an RSA-PSS (signing only)",
+        "1.2.840.113549.1.3.1" | "1.2.840.10046.2.1" => "a Diffie-Hellman",
+        "1.3.101.110" => "an X25519",
+        "1.3.101.111" => "an X448",
+        "1.3.101.112" => "an Ed25519",
+        "1.3.101.113" => "an Ed448",
+        _ => "not an RSA, but some other",
+    }
+}

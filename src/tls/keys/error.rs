@@ -1,0 +1,133 @@
+//! Why a key or key log can't be used: which file, what is wrong with it, what to do.
+
+use std::path::PathBuf;
+
+/// Why a key or key log can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Missing, or not readable.
+    #[error("{}: can't be read: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A private key, but no RSA key.
+    #[error(
+        "{}: is {algorithm} private key; the RSA key exchange can be decrypted with the server's RSA key alone, and other \
+         key exchanges with no private key at all: use a key log (--keylog)",
+        path.display()
+    )]
+    NotRsa {
+        /// The file.
+        path: PathBuf,
+        /// With its article: `an EC`.
+        algorithm: &'static str,
+    },
+    /// A public key.
+    #[error("{}: is a public key; decrypting takes the private key that belongs to it", path.display())]
+    PublicKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate and nothing else.
+    #[error(
+        "{}: is a certificate; decrypting takes its private key, which servers keep in a file of its own (often .key, or \
+         privkey.pem beside cert.pem)",
+        path.display()
+    )]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate signing request.
+    #[error("{}: is a certificate signing request; decrypting takes the private key it was made with", path.display())]
+    Request {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An OpenSSH key file.
+    #[error(
+        "{}: is in OpenSSH's own format; convert a copy with `ssh-keygen -p -m PEM -f COPY`, if it is a TLS server's RSA \
+         key at all",
+        path.display()
+    )]
+    OpenSsh {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A key log where a key was expected.
+    #[error("{}: is a key log, not a private key: give it with --keylog", path.display())]
+    IsKeyLog {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Encrypted, and nobody gave a passphrase.
+    #[error(
+        "{}: is encrypted and no passphrase was given: use --key-password-file or MAILCAP_KEY_PASSWORD",
+        path.display()
+    )]
+    PasswordMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The passphrase does not open it.
+    #[error("{}: the passphrase is wrong (or the file is damaged)", path.display())]
+    PasswordWrong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Encrypted in a way that is not supported.
+    #[error(
+        "{}: is encrypted with {method}, which is not supported; re-encrypt a copy with `openssl pkcs8 -topk8` (or \
+         `openssl pkcs12 -nodes` for PKCS#12)",
+        path.display()
+    )]
+    Encryption {
+        /// The file.
+        path: PathBuf,
+        /// Name or number of the method.
+        method: String,
+    },
+    /// An RSA key that makes no sense.
+    #[error("{}: is a damaged or inconsistent RSA key ({detail})", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// None of the formats that hold a key.
+    #[error("{}: holds no private key (known are PEM and DER: PKCS#1, PKCS#8, PKCS#12)", path.display())]
+    NotAKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder without usable keys.
+    #[error("{}: no usable private key in this folder ({files} files looked at{})", path.display(), first_note(notes))]
+    NoKeys {
+        /// The folder.
+        path: PathBuf,
+        /// How many files were looked at.
+        files: usize,
+        /// Why each was passed over.
+        notes: Vec<String>,
+    },
+    /// A file given as a key log that has no line of one.
+    #[error(
+        "{}: is no key log: none of its {lines} lines is an entry as SSLKEYLOGFILE or `openssl s_client` write them",
+        path.display()
+    )]
+    NotAKeyLog {
+        /// The file.
+        path: PathBuf,
+        /// Lines in it.
+        lines: u64,
+    },
+}
+
+fn first_note(notes: &[String]) -> String {
+    notes.first().map_or_else(String::new, |note| format!("; {note}"))
+}

@@ -1,0 +1,258 @@
+//! Key files and folders of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pkcs8::der::Decode;
+use zeroize::Zeroizing;
+
+use super::Password;
+use super::container::{Shape, algorithm_name, der_len, pem_blocks, shape};
+use super::error::KeyError;
+use super::pbe::{self, PbeError};
+use super::private::PrivateKey;
+
+/// Largest key file: a bundle of many keys and chains stays far below.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Larger files in a folder are not looked into.
+const MAX_FILE_IN_FOLDER: u64 = 1 << 20;
+
+/// Files of a folder, with those below it, that are looked at.
+const MAX_FILES: usize = 10_000;
+
+/// Depth of folders.
+const MAX_DEPTH: usize = 8;
+
+/// What a file or folder gave.
+#[derive(Default)]
+pub(super) struct Loaded {
+    pub(super) keys: Vec<PrivateKey>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Loads a file, or every file of a folder.
+pub(super) fn load(path: &Path, password: Password<'_>) -> Result<Loaded, KeyError> {
+    if std::fs::metadata(path).map_err(|e| io(path, e))?.is_dir() {
+        load_folder(path, password)
+    } else {
+        load_file(path, password, MAX_FILE)
+    }
+}
+
+fn io(path: &Path, source: std::io::Error) -> KeyError {
+    KeyError::Io { path: path.into(), source }
+}
+
+fn load_folder(folder: &Path, password: Password<'_>) -> Result<Loaded, KeyError> {
+    let mut files = Vec::new();
+    collect(folder, 0, &mut files).map_err(|e| io(folder, e))?;
+    let mut all = Loaded::default();
+    for path in &files {
+        match load_file(path, password, MAX_FILE_IN_FOLDER) {
+            Ok(loaded) => {
+                all.keys.extend(loaded.keys);
+                all.notes.extend(loaded.notes);
+            }
+            Err(error) => all.notes.push(format!("skipped {error}")),
+        }
+    }
+    if files.len() >= MAX_FILES {
+        all.notes.push(format!("{}: more than {MAX_FILES} files, the rest was not looked at", folder.display()));
+    }
+    if all.keys.is_empty() {
+        return Err(KeyError::NoKeys { path: folder.into(), files: files.len(), notes: all.notes });
+    }
+    Ok(all)
+}
+
+/// The folder's files in the order of their names, so that runs agree.
+fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.filter_map(|entry| entry.ok().map(|e| e.path())).collect();
+    entries.sort();
+    for path in entries {
+        if files.len() >= MAX_FILES {
+            break;
+        }
+        // Follows links to files (as Let's Encrypt lays its keys out), not to folders: no cycles.
+        if path.is_dir() {
+            if depth < MAX_DEPTH && !path.is_symlink() {
+                // A folder below that can't be read does not spoil the rest.
+                let _ = collect(&path, depth + 1, files);
+            }
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn load_file(path: &Path, password: Password<'_>, max: u64) -> Result<Loaded, KeyError> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(|e| io(path, e))?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(max + 1).read_to_end(&mut bytes).map_err(|e| io(path, e))?;
+    if bytes.len() as u64 > max {
+        return Err(KeyError::NotAKey { path: path.into() });
+    }
+    let mut file = File { path, name: path.to_string_lossy().into(), password, asked: None, loaded: Loaded::default() };
+    file.read(&bytes)?;
+    Ok(file.loaded)
+}
+
+/// A file being loaded.
+struct File<'a> {
+    path: &'a Path,
+    name: Arc<str>,
+    password: Password<'a>,
+    /// The passphrase, once it was asked for.
+    asked: Option<Option<Zeroizing<String>>>,
+    loaded: Loaded,
+}
+
+impl File<'_> {
+    /// A usable key makes up for whatever else stands in the file; without one the most telling error is returned.
+    fn read(&mut self, bytes: &[u8]) -> Result<(), KeyError> {
+        let utf16 = super::super::keylog::decode_utf16(bytes);
+        let bytes = utf16.as_ref().map_or(bytes, |text| text.as_bytes());
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
+        let mut errors = Vec::new();
+        if text.contains("-----BEGIN ") {
+            for block in pem_blocks(&text) {
+                if let Err(error) = self.pem_block(&block.label, block.dek_info.as_deref(), &block.der) {
+                    errors.push(error);
+                }
+            }
+        } else if let Some(der) = der_len(bytes).and_then(|len| bytes.get(..len)) {
+            errors.extend(self.der(der).err());
+        } else if super::super::keylog::looks_like_one(bytes) {
+            return Err(KeyError::IsKeyLog { path: self.path.into() });
+        }
+        if !self.loaded.keys.is_empty() {
+            // Certificates beside their key are as it should be.
+            self.loaded.notes.extend(errors.iter().filter(|e| weight(e) > CERTIFICATE).map(ToString::to_string));
+            return Ok(());
+        }
+        Err(errors.into_iter().max_by_key(weight).unwrap_or_else(|| KeyError::NotAKey { path: self.path.into() }))
+    }
+
+    fn pem_block(&mut self, label: &str, dek_info: Option<&str>, der: &[u8]) -> Result<(), KeyError> {
+        let path = || self.path.into();
+        match label {
+            "RSA PRIVATE KEY" => match dek_info {
+                Some(dek_info) => {
+                    let plain = self.unlock(|password| pbe::open_dek(dek_info, der, password))?;
+                    // A wrong passphrase leaves valid padding once in 256 times.
+                    self.pkcs1(&plain).map_err(|_| KeyError::PasswordWrong { path: self.path.into() })
+                }
+                None => self.pkcs1(der),
+            },
+            "OPENSSH PRIVATE KEY" => Err(KeyError::OpenSsh { path: path() }),
+            "EC PRIVATE KEY" => Err(KeyError::NotRsa { path: path(), algorithm: "an EC" }),
+            "DSA PRIVATE KEY" => Err(KeyError::NotRsa { path: path(), algorithm: "a DSA" }),
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(KeyError::PublicKey { path: path() }),
+            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => Err(self.certificate()),
+            "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => Err(KeyError::Request { path: path() }),
+            "DH PARAMETERS" | "EC PARAMETERS" | "DSA PARAMETERS" => Err(KeyError::NotAKey { path: path() }),
+            // The label says less than the content.
+            _ => self.der(der),
+        }
+    }
+
+    fn certificate(&self) -> KeyError {
+        KeyError::Certificate { path: self.path.into() }
+    }
+
+    fn der(&mut self, der: &[u8]) -> Result<(), KeyError> {
+        let path = || self.path.into();
+        match shape(der) {
+            Some(Shape::Pkcs1) => self.pkcs1(der),
+            Some(Shape::Pkcs8) => self.pkcs8(der),
+            Some(Shape::EncryptedPkcs8) => {
+                let plain = self.unlock(|password| pbe::open_pkcs8(der, password))?;
+                match shape(&plain) {
+                    Some(Shape::Pkcs8) => self.pkcs8(&plain),
+                    _ => Err(KeyError::PasswordWrong { path: path() }),
+                }
+            }
+            Some(Shape::Pkcs12) => self.pkcs12(der),
+            Some(Shape::Ec) => Err(KeyError::NotRsa { path: path(), algorithm: "an EC" }),
+            Some(Shape::Dsa) => Err(KeyError::NotRsa { path: path(), algorithm: "a DSA" }),
+            Some(Shape::Public) => Err(KeyError::PublicKey { path: path() }),
+            Some(Shape::Certificate) => Err(self.certificate()),
+            Some(Shape::Request) => Err(KeyError::Request { path: path() }),
+            None => Err(KeyError::NotAKey { path: path() }),
+        }
+    }
+
+    fn pkcs1(&mut self, der: &[u8]) -> Result<(), KeyError> {
+        let key = PrivateKey::from_pkcs1(self.name.clone(), der)
+            .map_err(|detail| KeyError::Malformed { path: self.path.into(), detail })?;
+        self.loaded.keys.push(key);
+        Ok(())
+    }
+
+    fn pkcs8(&mut self, der: &[u8]) -> Result<(), KeyError> {
+        let info = pkcs8::PrivateKeyInfoRef::from_der(der)
+            .map_err(|e| KeyError::Malformed { path: self.path.into(), detail: e.to_string() })?;
+        if info.algorithm.oid != pkcs1::ALGORITHM_OID {
+            let algorithm = algorithm_name(&info.algorithm.oid.to_string());
+            return Err(KeyError::NotRsa { path: self.path.into(), algorithm });
+        }
+        self.pkcs1(info.private_key.as_bytes())
+    }
+
+    fn pkcs12(&mut self, der: &[u8]) -> Result<(), KeyError> {
+        use p12_keystore::Pkcs12Archive;
+        use p12_keystore::error::Error;
+        // Many are made without a passphrase: no need to ask.
+        let archive = match Pkcs12Archive::from_pkcs12(der, "") {
+            Ok(archive) => archive,
+            Err(_) => self.unlock(|password| {
+                Pkcs12Archive::from_pkcs12(der, password).map_err(|error| match error {
+                    Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm | Error::InvalidParameters => {
+                        PbeError::Method("another scheme than PBES2, 3DES or 40-bit RC2".into())
+                    }
+                    _ => PbeError::Wrong,
+                })
+            })?,
+        };
+        let mut last = KeyError::NotAKey { path: self.path.into() };
+        let before = self.loaded.keys.len();
+        for bag in &archive.keys {
+            if let Err(error) = self.pkcs8(bag.key.as_der()) {
+                last = error;
+            }
+        }
+        if self.loaded.keys.len() > before { Ok(()) } else { Err(last) }
+    }
+
+    /// Asks for the file's passphrase, once, and tries it.
+    fn unlock<T>(&mut self, open: impl FnOnce(&str) -> Result<T, PbeError>) -> Result<T, KeyError> {
+        let path = self.path;
+        let password = self.asked.get_or_insert_with(|| (self.password)(path));
+        let Some(password) = password else { return Err(KeyError::PasswordMissing { path: path.into() }) };
+        open(password).map_err(|error| match error {
+            PbeError::Wrong => KeyError::PasswordWrong { path: path.into() },
+            PbeError::Method(method) => KeyError::Encryption { path: path.into(), method },
+        })
+    }
+}
+
+const CERTIFICATE: u8 = 3;
+
+/// Which of several errors says most about a file.
+fn weight(error: &KeyError) -> u8 {
+    match error {
+        KeyError::PasswordMissing { .. } | KeyError::PasswordWrong { .. } | KeyError::Encryption { .. } => 9,
+        KeyError::Malformed { .. } => 8,
+        KeyError::NotRsa { .. } => 7,
+        KeyError::OpenSsh { .. } => 6,
+        KeyError::Request { .. } => 5,
+        KeyError::PublicKey { .. } => 4,
+        KeyError::Certificate { .. } => CERTIFICATE,
+        _ => 0,
+    }
+}

@@ -1,0 +1,242 @@
+//! Opening encrypted keys with a passphrase: PBES2 and PBES1 (RFC 8018), PKCS#12's schemes (RFC 7292 appendices B and
+//! C), and the `DEK-Info` header of old PEM files (RFC 1421, with OpenSSL's key derivation).
+
+use md5::Md5;
+use pkcs8::der::asn1::OctetStringRef;
+use pkcs8::der::{Decode, Reader, SliceReader};
+use pkcs8::spki::AlgorithmIdentifierRef;
+use sha1::Sha1;
+use sha2::Digest;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::super::protection::BlockCipher;
+use super::super::suites::BulkCipher;
+
+/// Key derivations beyond this many rounds are refused: hours of work.
+const MAX_ITERATIONS: u32 = 20_000_000;
+
+/// Why a key stayed closed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PbeError {
+    /// The passphrase, or the data, is wrong.
+    Wrong,
+    /// Another method than those known.
+    Method(String),
+}
+
+type Opened = Result<Zeroizing<Vec<u8>>, PbeError>;
+
+/// Opens PKCS#8's `EncryptedPrivateKeyInfo`; what comes out is a `PrivateKeyInfo`.
+pub(super) fn open_pkcs8(der: &[u8], password: &str) -> Opened {
+    let (algorithm, data) = parse_encrypted(der).map_err(|_| PbeError::Wrong)?;
+    let oid = algorithm.oid.to_string();
+    if oid == "1.2.840.113549.1.5.13" {
+        return open_pbes2(der, password);
+    }
+    let scheme = Pbes1::by_oid(&oid).ok_or(PbeError::Method(oid))?;
+    let (salt, iterations) = parse_parameters(&algorithm).map_err(|_| PbeError::Wrong)?;
+    if iterations > MAX_ITERATIONS {
+        return Err(PbeError::Method(format!("{iterations} rounds")));
+    }
+    let (cipher, iv) = scheme.cipher(password, salt, iterations);
+    decrypt(cipher.ok_or(PbeError::Wrong)?, &iv, data)
+}
+
+fn parse_encrypted(der: &[u8]) -> pkcs8::der::Result<(AlgorithmIdentifierRef<'_>, &[u8])> {
+    let mut reader = SliceReader::new(der)?;
+    reader.sequence(|inner| {
+        let algorithm = AlgorithmIdentifierRef::decode(inner)?;
+        let data: &OctetStringRef = inner.decode()?;
+        Ok((algorithm, data.as_bytes()))
+    })
+}
+
+fn parse_parameters<'a>(algorithm: &AlgorithmIdentifierRef<'a>) -> pkcs8::der::Result<(&'a [u8], u32)> {
+    let parameters = algorithm.parameters.ok_or(pkcs8::der::ErrorKind::Failed)?;
+    parameters.sequence(|inner| {
+        let salt: &OctetStringRef = inner.decode()?;
+        Ok((salt.as_bytes(), u32::decode(inner)?))
+    })
+}
+
+fn open_pbes2(der: &[u8], password: &str) -> Opened {
+    use pkcs8::pkcs5::pbes2::Kdf;
+    use pkcs8::pkcs5::{EncryptionScheme, Error};
+    let info = pkcs8::EncryptedPrivateKeyInfoRef::from_der(der)
+        .map_err(|_| PbeError::Method("an unknown PBES2 variant".into()))?;
+    if let EncryptionScheme::Pbes2(parameters) = &info.encryption_algorithm
+        && let Kdf::Pbkdf2(kdf) = &parameters.kdf
+        && kdf.iteration_count > MAX_ITERATIONS
+    {
+        return Err(PbeError::Method(format!("{} rounds", kdf.iteration_count)));
+    }
+    match info.encryption_algorithm.decrypt(password, info.encrypted_data.as_bytes()) {
+        Ok(plain) => Ok(Zeroizing::new(plain)),
+        Err(Error::UnsupportedAlgorithm { oid } | Error::AlgorithmParametersInvalid { oid }) => {
+            Err(PbeError::Method(oid.to_string()))
+        }
+        Err(_) => Err(PbeError::Wrong),
+    }
+}
+
+/// The older schemes of one OID each.
+#[derive(Copy, Clone)]
+enum Pbes1 {
+    Md5Des,
+    Md5Rc2,
+    Sha1Des,
+    Sha1Rc2,
+    Pkcs12 { cipher: BulkCipher, key_len: usize },
+}
+
+impl Pbes1 {
+    fn by_oid(oid: &str) -> Option<Self> {
+        let pkcs12 = |cipher, key_len| Pbes1::Pkcs12 { cipher, key_len };
+        Some(match oid {
+            "1.2.840.113549.1.5.3" => Pbes1::Md5Des,
+            "1.2.840.113549.1.5.6" => Pbes1::Md5Rc2,
+            "1.2.840.113549.1.5.10" => Pbes1::Sha1Des,
+            "1.2.840.113549.1.5.11" => Pbes1::Sha1Rc2,
+            "1.2.840.113549.1.12.1.3" => pkcs12(BulkCipher::TripleDesCbc, 24),
+            "1.2.840.113549.1.12.1.4" => pkcs12(BulkCipher::TripleDesCbc, 16),
+            "1.2.840.113549.1.12.1.5" => pkcs12(BulkCipher::Rc2Cbc40, 16),
+            "1.2.840.113549.1.12.1.6" => pkcs12(BulkCipher::Rc2Cbc40, 5),
+            _ => return None,
+        })
+    }
+
+    /// The cipher with its key, and the IV; all of these have blocks of eight bytes.
+    fn cipher(self, password: &str, salt: &[u8], iterations: u32) -> (Option<BlockCipher>, Zeroizing<Vec<u8>>) {
+        let Pbes1::Pkcs12 { cipher, key_len } = self else {
+            // PBKDF1: eight bytes of key, eight of IV.
+            let password = password.as_bytes();
+            let derived = match self {
+                Pbes1::Md5Des | Pbes1::Md5Rc2 => pbkdf1::<Md5>(password, salt, iterations),
+                _ => pbkdf1::<Sha1>(password, salt, iterations),
+            };
+            let (key, rest) = derived.split_at_checked(8).unwrap_or_default();
+            let iv = Zeroizing::new(rest.iter().copied().take(8).collect());
+            let cipher = match self {
+                Pbes1::Md5Des | Pbes1::Sha1Des => BlockCipher::new(BulkCipher::DesCbc, key),
+                _ => BlockCipher::rc2(key, 64),
+            };
+            return (cipher, iv);
+        };
+        let mut key = pkcs12_kdf(password, salt, iterations, 1, key_len);
+        let iv = pkcs12_kdf(password, salt, iterations, 2, 8);
+        let cipher = match cipher {
+            BulkCipher::TripleDesCbc => {
+                // Two keys: the first again in third place.
+                let first: Zeroizing<Vec<u8>> = Zeroizing::new(key.iter().copied().take(24 - key_len).collect());
+                key.extend_from_slice(&first);
+                BlockCipher::new(BulkCipher::TripleDesCbc, &key)
+            }
+            _ => BlockCipher::rc2(&key, key_len * 8),
+        };
+        (cipher, iv)
+    }
+}
+
+/// PBKDF1 (RFC 8018 section 5.1).
+fn pbkdf1<D: Digest>(password: &[u8], salt: &[u8], iterations: u32) -> Zeroizing<Vec<u8>> {
+    let mut state = D::new().chain_update(password).chain_update(salt).finalize();
+    for _ in 1..iterations {
+        state = D::digest(&state);
+    }
+    let out = Zeroizing::new(state.to_vec());
+    state.zeroize();
+    out
+}
+
+/// PKCS#12's key derivation with SHA-1 (RFC 7292 appendix B.2). `id`: 1 a key, 2 an IV.
+fn pkcs12_kdf(password: &str, salt: &[u8], iterations: u32, id: u8, len: usize) -> Zeroizing<Vec<u8>> {
+    const BLOCK: usize = 64;
+    // BMPString with its terminator.
+    let password: Zeroizing<Vec<u8>> =
+        Zeroizing::new(password.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect());
+    let stretched =
+        |bytes: &[u8]| -> Vec<u8> { bytes.iter().copied().cycle().take(bytes.len().next_multiple_of(BLOCK)).collect() };
+    let mut input = Zeroizing::new(stretched(salt));
+    input.extend_from_slice(&Zeroizing::new(stretched(&password)));
+    let mut out = Zeroizing::new(Vec::with_capacity(len + 20));
+    while out.len() < len {
+        let mut a = Sha1::new().chain_update([id; BLOCK]).chain_update(&*input).finalize();
+        for _ in 1..iterations {
+            a = Sha1::digest(a);
+        }
+        out.extend_from_slice(&a);
+        // Each block of the input plus the repeated digest plus one, modulo 2^512.
+        for block in input.chunks_mut(BLOCK) {
+            let mut carry = 1;
+            let addend: [u8; BLOCK] = std::array::from_fn(|i| a.get(i % 20).copied().unwrap_or_default());
+            for (digit, add) in block.iter_mut().zip(addend).rev() {
+                let sum = u16::from(*digit) + u16::from(add) + carry;
+                *digit = sum as u8;
+                carry = sum >> 8;
+            }
+        }
+        a.zeroize();
+    }
+    out.truncate(len);
+    out
+}
+
+/// Opens a PEM block encrypted as its `DEK-Info` says (`AES-128-CBC,` and the IV in hex).
+pub(super) fn open_dek(dek_info: &str, data: &[u8], password: &str) -> Opened {
+    let (name, iv) = dek_info.split_once(',').ok_or(PbeError::Wrong)?;
+    let name = name.trim();
+    let iv = super::super::keylog::parse_hex(iv.trim().as_bytes()).ok_or(PbeError::Wrong)?;
+    let Some((cipher, key_len)) = dek_cipher(name) else { return Err(PbeError::Method(name.into())) };
+    let salt = iv.get(..8).ok_or(PbeError::Wrong)?;
+    // OpenSSL's EVP_BytesToKey: MD5, one round.
+    let mut key = Zeroizing::new(Vec::with_capacity(key_len + 16));
+    let mut last = Zeroizing::new(Vec::new());
+    while key.len() < key_len {
+        let digest = Md5::new().chain_update(&*last).chain_update(password).chain_update(salt).finalize();
+        *last = digest.to_vec();
+        key.extend_from_slice(&last);
+    }
+    key.truncate(key_len);
+    let cipher = match cipher {
+        Some(cipher) => BlockCipher::new(cipher, &key),
+        None => BlockCipher::aes192(&key),
+    };
+    decrypt(cipher.ok_or(PbeError::Wrong)?, &iv, data)
+}
+
+/// OpenSSL's name of a cipher and its key length; no TLS suite has AES-192.
+fn dek_cipher(name: &str) -> Option<(Option<BulkCipher>, usize)> {
+    let known = |cipher: BulkCipher| Some((Some(cipher), cipher.key_len()));
+    match name {
+        "DES-CBC" => known(BulkCipher::DesCbc),
+        "DES-EDE3-CBC" => known(BulkCipher::TripleDesCbc),
+        "AES-128-CBC" => known(BulkCipher::Aes128Cbc),
+        "AES-192-CBC" => Some((None, 24)),
+        "AES-256-CBC" => known(BulkCipher::Aes256Cbc),
+        "CAMELLIA-128-CBC" => known(BulkCipher::Camellia128Cbc),
+        "CAMELLIA-256-CBC" => known(BulkCipher::Camellia256Cbc),
+        "ARIA-128-CBC" => known(BulkCipher::Aria128Cbc),
+        "ARIA-256-CBC" => known(BulkCipher::Aria256Cbc),
+        "SEED-CBC" => known(BulkCipher::SeedCbc),
+        "IDEA-CBC" => known(BulkCipher::IdeaCbc),
+        _ => None,
+    }
+}
+
+/// Decrypts and takes PKCS#7 padding off.
+fn decrypt(cipher: BlockCipher, iv: &[u8], data: &[u8]) -> Opened {
+    let block = cipher.block_len();
+    if iv.len() != block || data.is_empty() || !data.len().is_multiple_of(block) {
+        return Err(PbeError::Wrong);
+    }
+    let mut plain = Zeroizing::new(data.to_vec());
+    cipher.decrypt_cbc(iv, &mut plain);
+    let padding = usize::from(plain.last().copied().unwrap_or_default());
+    let len = plain.len().checked_sub(padding).ok_or(PbeError::Wrong)?;
+    let uniform = plain.iter().skip(len).all(|b| usize::from(*b) == padding);
+    if padding == 0 || padding > block || !uniform {
+        return Err(PbeError::Wrong);
+    }
+    plain.truncate(len);
+    Ok(plain)
+}

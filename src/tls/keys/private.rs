@@ -1,0 +1,203 @@
+//! An RSA private key and the one operation that passive decryption needs of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pkcs1::RsaPrivateKeyRef;
+use pkcs1::der::Decode;
+use rsa::BoxedUint;
+use rsa::hazmat::rsa_decrypt;
+use rsa::traits::PublicKeyParts;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::super::secret::Secret;
+
+/// Length of the premaster secret of the RSA key exchange.
+const PREMASTER_LEN: usize = 48;
+
+/// Decryptions remembered of one key.
+const MEMORY: usize = 1024;
+
+/// The private key did not make a premaster secret of it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum PremasterError {
+    /// Longer than the modulus, or not below it.
+    Range,
+    /// What came out has no PKCS#1 v1.5 padding: encrypted to another key, or damaged.
+    Padding,
+    /// The premaster is not 48 bytes.
+    Length,
+}
+
+/// An RSA private key. Never shown, zeroised on drop.
+pub struct PrivateKey {
+    name: Arc<str>,
+    modulus: Vec<u8>,
+    rsa: rsa::PrivateKey,
+    #[cfg(feature = "aws-lc")]
+    fast: Option<aws_lc_rs::rsa::Pkcs1PrivateDecryptingKey>,
+    memory: Mutex<Memory>,
+}
+
+/// Results by SHA-256 of the ciphertext, oldest out first.
+#[derive(Default)]
+struct Memory {
+    results: HashMap<[u8; 32], Result<Secret, PremasterError>>,
+    order: VecDeque<[u8; 32]>,
+}
+
+impl PrivateKey {
+    /// From PKCS#1's `RSAPrivateKey`. The error says what is wrong, without the key's values.
+    pub(super) fn from_pkcs1(name: Arc<str>, der: &[u8]) -> Result<Self, String> {
+        let parts = RsaPrivateKeyRef::from_der(der).map_err(|e| e.to_string())?;
+        if parts.other_prime_infos.is_some() {
+            return Err("more than two primes".into());
+        }
+        let modulus = parts.modulus.as_bytes().to_vec();
+        let bits = u32::try_from(modulus.len()).ok().and_then(|n| n.checked_mul(8)).ok_or("absurd length")?;
+        if !(256..=16_384).contains(&bits) {
+            return Err(format!("{bits} bits"));
+        }
+        let number =
+            |bytes: &[u8]| BoxedUint::from_be_slice(bytes, bits).map_err(|_| "numbers longer than the modulus");
+        let n = number(parts.modulus.as_bytes())?;
+        let e = number(parts.public_exponent.as_bytes())?;
+        let d = number(parts.private_exponent.as_bytes())?;
+        let primes = vec![number(parts.prime1.as_bytes())?, number(parts.prime2.as_bytes())?];
+        let rsa = rsa::PrivateKey::from_components(n.clone(), e.clone(), d.clone(), primes.clone())
+            // Primes of unequal length are unusual, not wrong.
+            .or_else(|_| rsa::PrivateKey::from_components_with_wide_primes(n, e, d, primes))
+            .map_err(|e| e.to_string())?;
+        Ok(PrivateKey {
+            name,
+            modulus,
+            #[cfg(feature = "aws-lc")]
+            fast: fast_key(der),
+            rsa,
+            memory: Mutex::default(),
+        })
+    }
+
+    /// The file it came from.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
+    /// Modulus, big-endian without leading zeros.
+    pub fn modulus(&self) -> &[u8] {
+        &self.modulus
+    }
+
+    /// Bits of the modulus.
+    pub fn bits(&self) -> usize {
+        let zeros = self.modulus.first().map_or(0, |b| b.leading_zeros() as usize);
+        (self.modulus.len() * 8).saturating_sub(zeros)
+    }
+
+    /// The 48-byte premaster secret of a ClientKeyExchange. The two length bytes that TLS puts before the ciphertext
+    /// (and SSL 3.0 does not) are the caller's to strip. The same ciphertext costs one private operation, not two.
+    ///
+    /// Unlike a server's, this answer is definite: a wrong key shows as an error, it does not yield a random secret.
+    pub fn decrypt_premaster(&self, encrypted: &[u8]) -> Result<Secret, PremasterError> {
+        let hash: [u8; 32] = Sha256::digest(encrypted).into();
+        if let Some(known) = self.memory().results.get(&hash) {
+            return known.clone();
+        }
+        let result = self.decrypt(encrypted).and_then(|secret| match secret.len() {
+            PREMASTER_LEN => Ok(secret),
+            _ => Err(PremasterError::Length),
+        });
+        let mut memory = self.memory();
+        if memory.results.insert(hash, result.clone()).is_none() {
+            memory.order.push_back(hash);
+            if memory.order.len() > MEMORY
+                && let Some(oldest) = memory.order.pop_front()
+            {
+                memory.results.remove(&oldest);
+            }
+        }
+        result
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decrypt(&self, encrypted: &[u8]) -> Result<Secret, PremasterError> {
+        let len = self.modulus.len();
+        // Some stacks drop leading zeros, some add them.
+        let start = encrypted.iter().position(|b| *b != 0).unwrap_or(encrypted.len());
+        let digits = encrypted.get(start..).unwrap_or_default();
+        let pad = len.checked_sub(digits.len()).ok_or(PremasterError::Range)?;
+        let mut padded = vec![0; pad];
+        padded.extend_from_slice(digits);
+        #[cfg(feature = "aws-lc")]
+        if let Some(fast) = &self.fast {
+            let mut out = Zeroizing::new(vec![0; len]);
+            return fast.decrypt(&padded, &mut out).map(|p| Secret::new(p)).map_err(|_| PremasterError::Padding);
+        }
+        self.decrypt_portably(&padded)
+    }
+
+    /// The raw operation of the `rsa` crate, whose own unpadding answers a wrong key with a random secret.
+    fn decrypt_portably(&self, padded: &[u8]) -> Result<Secret, PremasterError> {
+        let c = BoxedUint::from_be_slice(padded, self.rsa.n().bits_precision()).map_err(|_| PremasterError::Range)?;
+        // Without blinding: there is no one to watch the time it takes.
+        let m = rsa_decrypt::<NoRng>(None, &self.rsa, &c).map_err(|_| PremasterError::Range)?;
+        let encoded = Zeroizing::new(m.to_be_bytes());
+        let from = encoded.len().saturating_sub(self.modulus.len());
+        unpad(encoded.get(from..).unwrap_or_default())
+    }
+}
+
+/// Takes PKCS#1 v1.5 encryption padding off (RFC 8017 section 7.2.2): 00 02, eight or more bytes that are not zero, 00.
+fn unpad(encoded: &[u8]) -> Result<Secret, PremasterError> {
+    let Some((&[0, 2], rest)) = encoded.split_first_chunk() else { return Err(PremasterError::Padding) };
+    let padding = rest.iter().position(|b| *b == 0).ok_or(PremasterError::Padding)?;
+    if padding < 8 {
+        return Err(PremasterError::Padding);
+    }
+    rest.get(padding + 1..).map(Secret::new).ok_or(PremasterError::Padding)
+}
+
+/// AWS-LC takes keys of 2048 to 8192 bits; none for the others.
+#[cfg(feature = "aws-lc")]
+fn fast_key(pkcs1: &[u8]) -> Option<aws_lc_rs::rsa::Pkcs1PrivateDecryptingKey> {
+    use pkcs1::der::asn1::OctetStringRef;
+    let info = pkcs8::PrivateKeyInfoRef::new(pkcs1::ALGORITHM_ID, OctetStringRef::new(pkcs1).ok()?);
+    let document = pkcs8::SecretDocument::try_from(info).ok()?;
+    let key = aws_lc_rs::rsa::PrivateDecryptingKey::from_pkcs8(document.as_bytes()).ok()?;
+    aws_lc_rs::rsa::Pkcs1PrivateDecryptingKey::new(key).ok()
+}
+
+/// The type of a generator for blinding; there is none.
+enum NoRng {}
+
+impl rsa::rand_core::TryRng for NoRng {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        match *self {}
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        match *self {}
+    }
+
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
+        match *self {}
+    }
+}
+
+impl rsa::rand_core::TryCryptoRng for NoRng {}
+
+impl std::fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PrivateKey").field("name", &self.name).field("bits", &self.bits()).finish_non_exhaustive()
+    }
+}
