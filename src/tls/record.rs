@@ -189,11 +189,6 @@ impl Framer {
         self.buf.len() - self.start
     }
 
-    /// Whether it is looking for a boundary.
-    pub(super) fn searching(&self) -> bool {
-        matches!(self.mode, Mode::Search)
-    }
-
     /// Goes on, taking from `chunk` as much as it needs.
     pub(super) fn step(&mut self, chunk: &mut &[u8], span: Span) -> Step {
         if self.held() == 0 {
