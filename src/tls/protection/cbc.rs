@@ -181,7 +181,7 @@ impl Cbc {
         let (ciphertext, tag) = fragment.split_at_mut(end);
         let implicit_iv = self.iv;
         self.set_iv(ciphertext);
-        if ciphertext.len() % block != 0 {
+        if end + outer_mac < self.min_fragment() || !ciphertext.len().is_multiple_of(block) {
             return Err(OpenError::BadLength);
         }
         if self.encrypt_then_mac && !self.mac.matches(header, ciphertext, tag) {
