@@ -3,16 +3,25 @@
 //! Knows nothing of mail. A [`Connection`] takes both directions' bytes in causal order and hands plaintext to an
 //! [`Upper`]; secrets come from a [`KeyRing`] (keys and key logs) and a [`SessionCache`] (earlier handshakes).
 
+pub mod certificate;
+mod connection;
+pub mod explain;
+pub mod handshake;
 pub mod keylog;
 pub mod keys;
 pub mod premaster;
 pub mod prf;
 pub mod protection;
+pub mod record;
+pub mod resume;
 pub mod schedule;
 pub mod secret;
 pub mod suites;
 
+pub use connection::{Connection, Env, Progress};
 pub use keys::{KeyError, KeyRing, PrivateKey};
+pub use record::{Looks, looks_like_tls};
+pub use resume::SessionCache;
 pub use secret::Secret;
 
 use serde::{Deserialize, Serialize};

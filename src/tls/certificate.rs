@@ -1,0 +1,198 @@
+//! X.509 certificates, as far as a report and the match with a key need them. One that can't be read keeps its hash.
+
+use der::asn1::{Ia5StringRef, PrintableStringRef, TeletexStringRef, UintRef, Utf8StringRef};
+use der::{Decode, Encode, SliceReader, Tag, Tagged};
+use sha2::{Digest, Sha256};
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::name::Name;
+use x509_cert::{der, spki};
+
+use crate::event::Certificate;
+use crate::position::Timestamp;
+
+/// A certificate with what a private key is matched by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadCertificate {
+    /// What is told of it.
+    pub info: Certificate,
+    /// RSA modulus, big-endian without leading zeros; none for other keys.
+    pub modulus: Option<Vec<u8>>,
+}
+
+/// Longest name that is told, in characters: names come from the wire.
+const NAME: usize = 1024;
+
+/// Reads a DER certificate.
+pub fn read(bytes: &[u8]) -> ReadCertificate {
+    let mut out = ReadCertificate::default();
+    out.info.sha256 = Sha256::digest(bytes).into();
+    // Trailing bytes and deviations from RFC 5280 are the wild's habit: the lenient profile, else the hash alone.
+    let Ok(certificate) = CertificateInner::<Raw>::from_der(bytes) else { return out };
+    let tbs = certificate.tbs_certificate();
+    out.info.subject = one_line(tbs.subject());
+    out.info.issuer = one_line(tbs.issuer());
+    out.info.not_before = Some(timestamp(tbs.validity().not_before));
+    out.info.not_after = Some(timestamp(tbs.validity().not_after));
+    let key = tbs.subject_public_key_info();
+    out.modulus = modulus(key);
+    out.info.key = key_name(key, out.modulus.as_deref());
+    out
+}
+
+fn timestamp(time: x509_cert::time::Time) -> Timestamp {
+    let nanos = time.to_unix_duration().as_nanos();
+    Timestamp(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
+
+/// `O=Example, CN=mail.example.test`: the order of the encoding, RFC 4514's escapes.
+fn one_line(name: &Name) -> String {
+    let mut out = String::new();
+    for (i, rdn) in name.iter_rdn().enumerate() {
+        for (j, attribute) in rdn.iter().enumerate() {
+            match (i, j) {
+                (0, 0) => {}
+                (_, 0) => out.push_str(", "),
+                _ => out.push('+'),
+            }
+            let oid = attribute.oid.to_string();
+            out.push_str(short_name(&oid).unwrap_or(&oid));
+            out.push('=');
+            match text(&attribute.value) {
+                Some(value) => escape(&value, &mut out),
+                None => {
+                    out.push('#');
+                    for byte in attribute.value.value().iter().take(64) {
+                        out.push_str(&format!("{byte:02x}"));
+                    }
+                }
+            }
+            if out.len() > NAME {
+                out.truncate(out.floor_char_boundary(NAME));
+                out.push('…');
+                return out;
+            }
+        }
+    }
+    out
+}
+
+/// The short names of RFC 4514 and OpenSSL.
+fn short_name(oid: &str) -> Option<&'static str> {
+    Some(match oid {
+        "2.5.4.3" => "CN",
+        "2.5.4.4" => "SN",
+        "2.5.4.5" => "serialNumber",
+        "2.5.4.6" => "C",
+        "2.5.4.7" => "L",
+        "2.5.4.8" => "ST",
+        "2.5.4.9" => "street",
+        "2.5.4.10" => "O",
+        "2.5.4.11" => "OU",
+        "2.5.4.12" => "title",
+        "2.5.4.42" => "GN",
+        "0.9.2342.19200300.100.1.1" => "UID",
+        "0.9.2342.19200300.100.1.25" => "DC",
+        "1.2.840.113549.1.9.1" => "emailAddress",
+        _ => return None,
+    })
+}
+
+fn text(value: &der::Any) -> Option<String> {
+    let bytes = value.value();
+    match value.tag() {
+        Tag::Utf8String => Utf8StringRef::try_from(value).ok().map(|s| s.as_str().to_owned()),
+        Tag::PrintableString => PrintableStringRef::try_from(value).ok().map(|s| s.as_str().to_owned()),
+        Tag::Ia5String => Ia5StringRef::try_from(value).ok().map(|s| s.as_str().to_owned()),
+        // Latin-1 in practice.
+        Tag::TeletexString => TeletexStringRef::try_from(value)
+            .ok()
+            .map(|s| s.as_str().to_owned())
+            .or_else(|| Some(bytes.iter().map(|&b| char::from(b)).collect())),
+        Tag::BmpString => {
+            let units = bytes.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]]));
+            Some(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+        }
+        _ => None,
+    }
+}
+
+fn escape(value: &str, out: &mut String) {
+    let last = value.chars().count().saturating_sub(1);
+    for (i, c) in value.chars().enumerate() {
+        match c {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => out.extend(['\\', c]),
+            ' ' if i == 0 || i == last => out.push_str("\\ "),
+            '#' if i == 0 => out.push_str("\\#"),
+            c if c.is_control() => out.push_str(&format!("\\{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+}
+
+const RSA: &[&str] = &["1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "2.5.8.1.1"];
+
+fn modulus(key: &spki::SubjectPublicKeyInfoOwned) -> Option<Vec<u8>> {
+    RSA.contains(&key.algorithm.oid.to_string().as_str()).then_some(())?;
+    first_integer(key.subject_public_key.as_bytes()?)
+}
+
+/// Type and size: `RSA-2048`, `EC-P256`, `Ed25519`.
+fn key_name(key: &spki::SubjectPublicKeyInfoOwned, modulus: Option<&[u8]>) -> String {
+    if let Some(modulus) = modulus {
+        return format!("RSA-{}", bits(modulus));
+    }
+    let oid = key.algorithm.oid.to_string();
+    let curve = || {
+        let curve = key.algorithm.parameters.as_ref()?.decode_as::<der::asn1::ObjectIdentifier>().ok()?.to_string();
+        Some(match curve.as_str() {
+            "1.2.840.10045.3.1.1" => "EC-P192".to_owned(),
+            "1.3.132.0.33" => "EC-P224".to_owned(),
+            "1.2.840.10045.3.1.7" => "EC-P256".to_owned(),
+            "1.3.132.0.34" => "EC-P384".to_owned(),
+            "1.3.132.0.35" => "EC-P521".to_owned(),
+            "1.3.132.0.10" => "EC-secp256k1".to_owned(),
+            "1.3.36.3.3.2.8.1.1.7" => "EC-brainpoolP256r1".to_owned(),
+            "1.3.36.3.3.2.8.1.1.11" => "EC-brainpoolP384r1".to_owned(),
+            "1.3.36.3.3.2.8.1.1.13" => "EC-brainpoolP512r1".to_owned(),
+            other => format!("EC-{other}"),
+        })
+    };
+    match oid.as_str() {
+        "1.2.840.10045.2.1" => curve().unwrap_or_else(|| "EC".to_owned()),
+        "1.3.101.112" => "Ed25519".to_owned(),
+        "1.3.101.113" => "Ed448".to_owned(),
+        "1.2.840.10040.4.1" => match key.algorithm.parameters.as_ref().and_then(|p| first_integer(&p.to_der().ok()?)) {
+            Some(prime) => format!("DSA-{}", bits(&prime)),
+            None => "DSA".to_owned(),
+        },
+        "1.2.840.10046.2.1" | "1.2.840.113549.1.3.1" => "DH".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// The first number of a SEQUENCE of numbers: RSA's modulus, DSA's prime.
+fn first_integer(sequence: &[u8]) -> Option<Vec<u8>> {
+    let body = der::asn1::AnyRef::from_der(sequence).ok().filter(|any| any.tag() == Tag::Sequence)?;
+    let mut reader = SliceReader::new(body.value()).ok()?;
+    Some(UintRef::decode(&mut reader).ok()?.as_bytes().to_vec())
+}
+
+fn bits(number: &[u8]) -> usize {
+    let number = number.get(number.iter().take_while(|&&b| b == 0).count()..).unwrap_or_default();
+    number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A self-signed certificate made with `openssl req -x509 -newkey rsa:512 -subj "/C=DE/O=A, B/CN=mail.example.test"`.
+    const DER: &str = "@@";
+
+    #[test]
+    fn garbage_keeps_its_hash() {
+        let read = read(b"no certificate");
+        assert_eq!(read.info.sha256, <[u8; 32]>::from(Sha256::digest(b"no certificate")));
+        assert_eq!((read.modulus, read.info.subject.as_str(), read.info.not_before), (None, "", None));
+    }
+}

@@ -1,0 +1,383 @@
+//! Handshake messages, ChangeCipherSpec and alerts: what each does to the state.
+
+use super::epoch::{Cipher, Epoch, Stage};
+use super::state::Handshake;
+use super::{Connection, Env, MAX_HANDSHAKES};
+use crate::diagnostic::Code;
+use crate::event::{Alert, Resumed};
+use crate::position::{Direction, Span};
+use crate::tls::handshake::{self, ClientHello, EncryptedExtensions, Joined, Joiner, Reader, ServerHello, kind};
+use crate::tls::suites::{self, KeyExchange, Version};
+use crate::tls::{Reason, Upper, certificate, explain, prf};
+
+impl Connection {
+    /// A fragment of handshake messages.
+    pub(super) fn fragment(
+        &mut self,
+        dir: Direction,
+        bytes: &[u8],
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) {
+        let half = &mut self.halves[dir.index()];
+        if half.unsure && !half.joiner.is_partial() {
+            if !begins_message(bytes, env.limits.handshake_bytes) {
+                return;
+            }
+            half.unsure = false;
+        }
+        let mut joiner: Joiner = std::mem::take(&mut half.joiner);
+        joiner.push(bytes);
+        loop {
+            match joiner.next(env.limits.handshake_bytes) {
+                Joined::More => break,
+                Joined::Message(message) => self.message(dir, message, span, env, up),
+                Joined::TooLong(len) => {
+                    let handshake = self.last();
+                    handshake.transcript_whole = false;
+                    handshake.note(format!("A handshake message of {len} bytes is longer than its bound and was passed over."));
+                    up.odd(Code::EntryLimit, &format!("a handshake message of {len} bytes"), span);
+                }
+            }
+        }
+        self.halves[dir.index()].joiner = joiner;
+    }
+
+    /// An SSL 2.0-framed ClientHello; its two length bytes are no part of the transcript (RFC 5246 appendix E.2).
+    pub(super) fn v2_hello(
+        &mut self,
+        dir: Direction,
+        message: &[u8],
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) {
+        if dir == Direction::Client {
+            self.client_hello(ClientHello::parse_v2(message), message, span, env, up);
+        }
+    }
+
+    fn message(&mut self, dir: Direction, message: &[u8], span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
+        let Some((&[kind, ..], body)) = message.split_first_chunk::<{ handshake::HEADER }>() else { return };
+        match (kind, dir) {
+            (kind::HELLO_REQUEST, _) => return self.last().note("The server asked for a renegotiation."),
+            (kind::CLIENT_HELLO, Direction::Client) => {
+                return self.client_hello(ClientHello::parse(body), message, span, env, up);
+            }
+            _ => {}
+        }
+        let handshake = self.last();
+        if handshake.established && !handshake.is_tls13() {
+            return;
+        }
+        if handshake.running() {
+            handshake.span = handshake.span.to(span);
+        }
+        if kind == kind::FINISHED {
+            return self.finished(dir, message, body, span, env, up);
+        }
+        if !handshake.is_tls13() {
+            handshake.transcript.update(message);
+        }
+        match (kind, dir) {
+            (kind::SERVER_HELLO, Direction::Server) => self.server_hello(body, env),
+            (kind::ENCRYPTED_EXTENSIONS, Direction::Server) => {
+                let extensions = EncryptedExtensions::parse(body);
+                handshake.alpn = extensions.alpn;
+                let offered = handshake.client.as_ref().is_some_and(|c| c.early_data);
+                if offered && !extensions.early_data {
+                    handshake.note("The server did not take the client's early data.");
+                }
+            }
+            (kind::CERTIFICATE, _) => self.certificate(dir, body, span, up),
+            (kind::COMPRESSED_CERTIFICATE, Direction::Server) => handshake.certificate_seen = true,
+            (kind::SERVER_KEY_EXCHANGE, Direction::Server) => {
+                // Only that of an export suite is an RSA key; others begin with a curve, a prime or a hint.
+                let export = handshake.suite.is_some_and(|s| matches!(s.kx, KeyExchange::RsaExport { .. }));
+                let modulus = Reader(body).vec16().filter(|_| export).unwrap_or_default();
+                handshake.server_key_exchange = Some(modulus.to_vec());
+            }
+            (kind::SERVER_HELLO_DONE, Direction::Server) => handshake.hello_done = true,
+            (kind::CLIENT_KEY_EXCHANGE, Direction::Client) if handshake.client_key_exchange.is_none() => {
+                handshake.client_key_exchange = Some(body.to_vec());
+                self.derive(env);
+            }
+            (kind::NEW_SESSION_TICKET, Direction::Server) if !handshake.is_tls13() => {
+                handshake.ticket = handshake::ticket(body).map(<[u8]>::to_vec);
+                handshake.remember(span.last.index, env.sessions, env.limits);
+            }
+            (kind::END_OF_EARLY_DATA, Direction::Client) => {
+                let half = &mut self.halves[dir.index()];
+                if half.epoch.stage == Stage::Early
+                    && let Some(next) = half.pending.take()
+                {
+                    half.enter(next);
+                }
+            }
+            (kind::KEY_UPDATE, _) => self.key_update(dir, env),
+            _ => {}
+        }
+    }
+
+    fn client_hello(
+        &mut self,
+        hello: Option<ClientHello>,
+        message: &[u8],
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) {
+        let last = self.last();
+        let (retried, first) = (last.retried, last.client.is_none());
+        if !first {
+            let again = last.running() && (retried || last.server.is_none());
+            if !again && self.handshakes.len() >= MAX_HANDSHAKES {
+                up.odd(Code::EntryLimit, "renegotiations are followed no further", span);
+                for half in &mut self.halves {
+                    half.pending = None;
+                    half.inflater = None;
+                    half.epoch.cipher = Cipher::Closed(Reason::UnsupportedSuite);
+                }
+                return;
+            }
+            if !again {
+                self.handshakes.push(Handshake::new(span));
+                self.halves.iter_mut().for_each(|half| half.pending = None);
+            } else if !retried {
+                *self.last() = Handshake::new(span);
+            }
+        }
+        let index = self.current();
+        let handshake = &mut self.handshakes[index];
+        if !handshake.retried && !handshake.gap {
+            handshake.span = span;
+        }
+        handshake.transcript.update(message);
+        handshake.transcript_whole &= hello.is_some();
+        handshake.client = hello;
+        let half = &mut self.halves[Direction::Client.index()];
+        if handshake.client.as_ref().is_some_and(|c| c.early_data) {
+            let epoch = handshake.tls13_epoch(index, Direction::Client, Stage::Early, env.keys);
+            half.enter(epoch);
+        } else if half.epoch.stage == Stage::Early {
+            // A second ClientHello: the server wanted another, and early data is off.
+            half.enter(Epoch::new(Cipher::Clear, index, Stage::Clear));
+        }
+    }
+
+    fn server_hello(&mut self, body: &[u8], env: &mut Env<'_>) {
+        let index = self.current();
+        let handshake = &mut self.handshakes[index];
+        if handshake.server.is_some() {
+            return;
+        }
+        let Some(hello) = ServerHello::parse(body) else {
+            handshake.transcript_whole = false;
+            return;
+        };
+        handshake.version = Version::from_wire(hello.version);
+        handshake.suite = suites::suite(hello.suite);
+        if hello.retry {
+            handshake.retried = true;
+            handshake.note("The server asked for another ClientHello (HelloRetryRequest).");
+            return;
+        }
+        if hello.alpn.is_some() {
+            handshake.alpn.clone_from(&hello.alpn);
+        }
+        let resumed_psk = hello.pre_shared_key;
+        handshake.server = Some(hello);
+        let (Some(version), Some(suite)) = (handshake.version, handshake.suite) else { return };
+        if version != Version::Tls13 {
+            handshake.transcript.settle(version, suite.prf);
+            return;
+        }
+        if resumed_psk {
+            handshake.resumed = Resumed::Psk;
+        }
+        let server = handshake.tls13_epoch(index, Direction::Server, Stage::Handshake, env.keys);
+        let client = handshake.tls13_epoch(index, Direction::Client, Stage::Handshake, env.keys);
+        for (dir, epoch) in [(Direction::Server, server), (Direction::Client, client)] {
+            // Without the handshake's secret the application's may still be there: it is tried on each record.
+            let following = epoch.is_closed().then(|| handshake.tls13_epoch(index, dir, Stage::Application(0), env.keys));
+            let half = &mut self.halves[dir.index()];
+            if half.epoch.stage == Stage::Early {
+                half.pending = Some(epoch);
+                continue;
+            }
+            half.enter(epoch);
+            half.pending = following.filter(|next| !next.is_closed());
+        }
+    }
+
+    fn certificate(&mut self, dir: Direction, body: &[u8], span: Span, up: &mut dyn Upper) {
+        let handshake = self.last();
+        let chain: Vec<_> = handshake::certificates(body, handshake.is_tls13()).into_iter().map(certificate::read).collect();
+        if dir == Direction::Client {
+            handshake.client_chain = chain;
+            return;
+        }
+        handshake.certificate_seen = true;
+        handshake.chain = chain;
+        if let Some(own) = handshake.chain.first() {
+            let now = span.last.ts;
+            let early = own.info.not_before.is_some_and(|t| now < t);
+            let late = own.info.not_after.is_some_and(|t| now > t);
+            if early || late {
+                let word = if early { "not valid yet" } else { "expired" };
+                up.odd(Code::CertificateExpired, &format!("{word}: {}", own.info.subject), span);
+            }
+        }
+    }
+
+    /// Both directions' next epochs (SSL 3.0 to TLS 1.2).
+    fn derive(&mut self, env: &mut Env<'_>) {
+        let index = self.current();
+        let (client, server) = self.handshakes[index].derive(index, env.keys, env.sessions);
+        let changed = self.handshakes[index].changed;
+        for (half, (epoch, changed)) in self.halves.iter_mut().zip([(client, changed[0]), (server, changed[1])]) {
+            if !changed {
+                half.pending = Some(epoch);
+            }
+        }
+    }
+
+    /// The epoch behind a ChangeCipherSpec, made now if need be.
+    pub(super) fn pending(&mut self, dir: Direction, env: &mut Env<'_>) -> Option<Epoch> {
+        let index = self.current();
+        let i = dir.index();
+        if self.handshakes[index].changed[i] {
+            return None;
+        }
+        if self.halves[i].pending.as_ref().is_none_or(|epoch| epoch.handshake != index) {
+            self.derive(env);
+        }
+        self.halves[i].pending.clone()
+    }
+
+    /// Goes over to an epoch of SSL 3.0 to TLS 1.2.
+    pub(super) fn enter_changed(&mut self, dir: Direction, epoch: Epoch) {
+        let handshake = self.last();
+        handshake.changed[dir.index()] = true;
+        handshake.last_change = Some(dir);
+        let half = &mut self.halves[dir.index()];
+        half.pending = None;
+        half.joiner.clear();
+        half.enter(epoch);
+    }
+
+    /// ChangeCipherSpec.
+    pub(super) fn change(&mut self, dir: Direction, span: Span, env: &mut Env<'_>) {
+        let handshake = self.last();
+        if handshake.is_tls13() || handshake.changed[dir.index()] {
+            return;
+        }
+        // TLS 1.3's compatibility mode sends one before the version is known.
+        let may_be_tls13 = handshake.client.as_ref().is_some_and(|c| c.supported_versions.contains(&0x0304));
+        if handshake.server.is_none() && may_be_tls13 && dir == Direction::Client && !handshake.gap {
+            return;
+        }
+        handshake.span = handshake.span.to(span);
+        if let Some(epoch) = self.pending(dir, env) {
+            self.enter_changed(dir, epoch);
+        }
+    }
+
+    /// An encrypted record came in the clear epoch: its change of keys was not seen.
+    pub(super) fn enter_unseen(&mut self, dir: Direction, env: &mut Env<'_>) {
+        match self.pending(dir, env) {
+            Some(epoch) => self.enter_changed(dir, epoch),
+            None => {
+                let index = self.current();
+                let reason = self.handshakes[index].why_no_hello();
+                self.halves[dir.index()].enter(Epoch::new(Cipher::Closed(reason), index, Stage::Changed));
+            }
+        }
+    }
+
+    fn finished(
+        &mut self,
+        dir: Direction,
+        message: &[u8],
+        body: &[u8],
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) {
+        let index = self.current();
+        let handshake = &mut self.handshakes[index];
+        if handshake.is_tls13() {
+            let half = &mut self.halves[dir.index()];
+            // Behind the handshake it answers a CertificateRequest and changes no keys.
+            if matches!(half.epoch.stage, Stage::Handshake | Stage::Early) {
+                handshake.finished[dir.index()] = true;
+                let epoch = handshake.tls13_epoch(index, dir, Stage::Application(0), env.keys);
+                half.pending = None;
+                half.enter(epoch);
+                if dir == Direction::Client {
+                    self.establish(span, up);
+                }
+            }
+            return;
+        }
+        if let (Some(version), Some(suite), Some(candidate)) = (handshake.version, handshake.suite, handshake.secret()) {
+            let client = dir == Direction::Client;
+            let right = prf::finished(version, suite.prf, &candidate.secret, client, &handshake.transcript);
+            if right == body {
+                handshake.remember(span.last.index, env.sessions, env.limits);
+            } else if handshake.transcript_whole && !handshake.bad_finished {
+                handshake.bad_finished = true;
+                handshake.note(format!("The {}'s Finished does not match the handshake that was captured.", dir.as_str()));
+                up.odd(Code::BadFinished, dir.as_str(), span);
+            }
+        }
+        handshake.transcript.update(message);
+        handshake.finished[dir.index()] = true;
+    }
+
+    fn key_update(&mut self, dir: Direction, env: &mut Env<'_>) {
+        let half = &mut self.halves[dir.index()];
+        let index = half.epoch.handshake;
+        if let (Stage::Application(_), Some(handshake)) = (half.epoch.stage, self.handshakes.get_mut(index)) {
+            let epoch = handshake.key_update(index, dir, &half.epoch, env.keys);
+            half.enter(epoch);
+        }
+    }
+
+    /// Alerts, two bytes each.
+    pub(super) fn alert(&mut self, dir: Direction, bytes: &[u8], span: Span, up: &mut dyn Upper) {
+        for alert in bytes.chunks_exact(2).take(4) {
+            let &[level, description] = alert else { continue };
+            let name = explain::alert(description);
+            let handshake = self.last();
+            // In TLS 1.3 the level says nothing (RFC 8446 section 6).
+            let fatal = level == 2 || handshake.is_tls13() && !matches!(description, 0 | 90);
+            let word = if fatal { "fatal" } else { "warning" };
+            if handshake.alerts.len() < 16 {
+                handshake.alerts.push(Alert { dir, description: format!("{word} {name}"), fatal, span });
+            }
+            if fatal {
+                if !handshake.established {
+                    handshake.failed = true;
+                    handshake.span = handshake.span.to(span);
+                }
+                up.odd(Code::FatalAlert, &format!("{name}, sent by the {}", dir.as_str()), span);
+            }
+            let half = &mut self.halves[dir.index()];
+            if (fatal || description == 0) && !half.closed {
+                half.closed = true;
+                up.closed(dir, span);
+            }
+        }
+    }
+}
+
+/// Whether a fragment that follows a loss begins with a handshake message.
+pub(super) fn begins_message(bytes: &[u8], bound: usize) -> bool {
+    let mut r = Reader(bytes);
+    let (Some(kind), Some(len)) = (r.u8(), r.u24()) else { return false };
+    let known = matches!(kind, 0..=2 | 4 | 5 | 8 | 11..=16 | 20 | 22 | 24 | 25);
+    let whole = len <= r.0.len();
+    known && len <= bound && (whole || matches!(kind, kind::CERTIFICATE | kind::CERTIFICATE_REQUEST))
+}

@@ -1,0 +1,409 @@
+//! After a loss: where the next record begins, which number it has, and under which keys it is.
+//!
+//! The MAC or tag judges each guess. What a record's bytes can't prove is counted as lost, never guessed at.
+
+use super::epoch::{Candidate, Cipher, Epoch, Stage, copy};
+use super::messages::begins_message;
+use super::{Connection, Env};
+use crate::diagnostic::Code;
+use crate::event::GapCause;
+use crate::position::{Direction, Span};
+use crate::tls::protection::Protection;
+use crate::tls::record::{HEADER, Header, content};
+use crate::tls::{Reason, Upper};
+
+/// Whole records behind a loss that may stay closed before the search is given up.
+const MAX_UNMATCHED: u32 = 16;
+
+/// A stretch that was lost and is not bridged yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lost {
+    /// Bytes from the last boundary known to the one that is looked for.
+    bytes: u64,
+    /// Fragment length of the only record that is lost.
+    exact: Option<usize>,
+    /// Ciphertext right before the next record.
+    previous: Vec<u8>,
+    /// Records tried in vain.
+    unmatched: u32,
+    /// Lost while nothing was encrypted yet: told only if it turns out that application data was in it.
+    deferred: Option<(u64, GapCause)>,
+}
+
+impl Connection {
+    /// `len` bytes are missing.
+    pub(super) fn lose(
+        &mut self,
+        dir: Direction,
+        len: u64,
+        cause: GapCause,
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) {
+        let handshake = self.last();
+        if handshake.running() {
+            handshake.gap = true;
+            handshake.transcript_whole = false;
+        }
+        let half = &mut self.halves[dir.index()];
+        if half.dead {
+            return up.lost(dir, len, Some(cause), span);
+        }
+        let cut = half.framer.gap(len);
+        half.joiner.clear();
+        half.unsure = true;
+        let same_record = half.lost.is_some() && cut.header.is_none() && cut.exact;
+        let exact = cut.header.filter(|_| cut.exact).map(|h| h.len);
+        let known = half.lost.is_some();
+        let lost = half.lost.get_or_insert_default();
+        lost.bytes = lost.bytes.saturating_add(cut.before).saturating_add(len);
+        lost.previous.clear();
+        if !known {
+            lost.exact = exact;
+        } else if !same_record {
+            lost.exact = None;
+        }
+        let amount = match exact {
+            Some(fragment) => (HEADER + fragment) as u64,
+            None if same_record => 0,
+            None => cut.before.saturating_add(len),
+        };
+        let clear = half.epoch.is_clear();
+        if clear {
+            let (so_far, _) = lost.deferred.unwrap_or((0, cause));
+            lost.deferred = Some((so_far.saturating_add(amount), cause));
+        }
+        if half.inflater.is_some() {
+            self.close_epoch(dir, Reason::CompressionStateLost);
+        }
+        self.account.undecrypted += cut.before;
+        self.protecting(dir).closed_bytes += cut.before;
+        if !clear && amount > 0 {
+            up.lost(dir, amount, Some(cause), span);
+        }
+        // A ChangeCipherSpec whose header was seen did its work all the same.
+        if clear && exact.is_some() && cut.header.is_some_and(|h| h.content_type == content::CHANGE_CIPHER_SPEC) {
+            self.change(dir, span, env);
+            self.halves[dir.index()].lost = None;
+        }
+    }
+
+    /// Bytes that belong to no whole record.
+    pub(super) fn passed(&mut self, dir: Direction, bytes: u64, span: Span, up: &mut dyn Upper) {
+        self.account.undecrypted += bytes;
+        self.protecting(dir).closed_bytes += bytes;
+        let half = &mut self.halves[dir.index()];
+        let clear = half.epoch.is_clear();
+        let Some(lost) = &mut half.lost else { return };
+        lost.bytes = lost.bytes.saturating_add(bytes);
+        if lost.exact.is_some() {
+            // Told already, as part of the record that was cut.
+        } else if clear {
+            let (so_far, cause) = lost.deferred.unwrap_or((0, GapCause::Lost));
+            lost.deferred = Some((so_far.saturating_add(bytes), cause));
+        } else if bytes > 0 {
+            up.lost(dir, bytes, None, span);
+        }
+    }
+
+    /// What stands at a boundary is no record header.
+    pub(super) fn garbage(&mut self, dir: Direction, span: Span, up: &mut dyn Upper) {
+        let half = &mut self.halves[dir.index()];
+        if half.records == 0 && half.lost.is_none() {
+            half.dead = true;
+            self.last().reason.get_or_insert(Reason::NotTls);
+            return;
+        }
+        half.framer.search();
+        half.joiner.clear();
+        half.unsure = true;
+        let lost = half.lost.get_or_insert_default();
+        lost.exact = None;
+        let handshake = self.last();
+        if handshake.running() {
+            handshake.transcript_whole = false;
+        }
+        up.odd(Code::BadRecord, "bytes that are no record; looking for the next one", span);
+    }
+
+    /// A place where a record may begin, found by searching. Says whether it is one.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn candidate(
+        &mut self,
+        dir: Direction,
+        header: Header,
+        chained: Option<bool>,
+        record: &mut [u8],
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) -> bool {
+        let half = &mut self.halves[dir.index()];
+        let other_version = half.wire_version.is_some_and(|version| version != header.version);
+        if other_version && !half.epoch.is_clear() || chained == Some(false) && !self.fits(dir, header, record, env) {
+            return false;
+        }
+        self.record(dir, header, record, span, env, up);
+        true
+    }
+
+    /// Whether a record opens somewhere behind the loss.
+    fn fits(&mut self, dir: Direction, header: Header, record: &[u8], env: &mut Env<'_>) -> bool {
+        let Some(lost) = self.halves[dir.index()].lost.clone() else { return false };
+        let fragment = record.get(HEADER..).unwrap_or_default();
+        self.resync(dir, header, fragment, &lost, env).is_some()
+    }
+
+    /// A whole record behind a loss.
+    pub(super) fn record_after_loss(
+        &mut self,
+        dir: Direction,
+        header: Header,
+        fragment: &mut [u8],
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) {
+        let i = dir.index();
+        let Some(mut lost) = self.halves[i].lost.take() else { return };
+        if lost.exact.is_some() {
+            lost.previous = self.halves[i].framer.residue().to_vec();
+        }
+        let clear = self.halves[i].epoch.is_clear();
+        if clear && self.still_clear(header, fragment, env) {
+            return self.open_record(dir, header, fragment, span, env, up);
+        }
+        let unprotected = self.halves[i].epoch.stage.is_tls13() && header.content_type != content::APPLICATION;
+        if unprotected {
+            self.halves[i].lost = Some(Lost { bytes: lost.bytes + header.record_len() as u64, exact: None, ..lost });
+            return self.open_record(dir, header, fragment, span, env, up);
+        }
+        if let Some((epoch, number)) = self.resync(dir, header, fragment, &lost, env) {
+            if let Some((amount, cause)) = lost.deferred {
+                up.lost(dir, amount, Some(cause), span);
+            }
+            self.go_on(dir, epoch, number, span, up);
+            return self.open_record(dir, header, fragment, span, env, up);
+        }
+        if clear {
+            // Nothing opens it: either it is in the clear after all, or there are no keys.
+            if header.content_type == content::HANDSHAKE && self.pending(dir, env).is_none_or(|e| e.is_closed()) {
+                return self.open_record(dir, header, fragment, span, env, up);
+            }
+            if let Some((amount, cause)) = lost.deferred.take() {
+                up.lost(dir, amount, Some(cause), span);
+            }
+            self.enter_unseen(dir, env);
+        }
+        let epoch = &mut self.halves[i].epoch;
+        if !matches!(epoch.cipher, Cipher::Keyed(_)) {
+            // Without keys every boundary is as good as the next.
+            return self.open_record(dir, header, fragment, span, env, up);
+        }
+        lost.unmatched += 1;
+        lost.bytes = lost.bytes.saturating_add(header.record_len() as u64);
+        lost.exact = None;
+        lost.previous = fragment.get(fragment.len().saturating_sub(16)..).unwrap_or_default().to_vec();
+        self.account.undecrypted += header.record_len() as u64;
+        let handshake = self.protecting(dir);
+        handshake.closed += 1;
+        handshake.closed_bytes += header.record_len() as u64;
+        handshake.reason.get_or_insert(Reason::GapNotBridged);
+        if header.content_type == content::APPLICATION {
+            up.lost(dir, header.len as u64, None, span);
+        }
+        if lost.unmatched >= MAX_UNMATCHED || self.search_left == 0 {
+            self.close_epoch(dir, Reason::GapNotBridged);
+        } else {
+            self.halves[i].lost = Some(lost);
+        }
+    }
+
+    /// Whether a record behind a loss in the clear epoch is in the clear, too.
+    fn still_clear(&self, header: Header, fragment: &[u8], env: &Env<'_>) -> bool {
+        match header.content_type {
+            content::CHANGE_CIPHER_SPEC => header.len == 1,
+            content::ALERT => header.len == 2,
+            content::HANDSHAKE => begins_message(fragment, env.limits.handshake_bytes),
+            _ => false,
+        }
+    }
+
+    /// Looks for the keys and the record number under which a record opens. The epoch returned stands right before it.
+    fn resync(
+        &mut self,
+        dir: Direction,
+        header: Header,
+        fragment: &[u8],
+        lost: &Lost,
+        env: &mut Env<'_>,
+    ) -> Option<(Epoch, u64)> {
+        let i = dir.index();
+        let index = self.current();
+        let now = &self.halves[i].epoch;
+        let stage = now.stage;
+        if let Cipher::Keyed(candidates) = &now.cipher {
+            let mut search = Search { lost, header, fragment, most: env.limits.tls_search_records, current: true, left: &mut self.search_left, scratch: &mut self.scratch };
+            if let Some(found) = search.any(candidates) {
+                let number = found.protection.sequence();
+                return Some((Epoch { cipher: Cipher::Keyed(vec![found]), ..now.clone() }, number));
+            }
+        }
+        let secrets = self.handshakes[index].secrets.len();
+        let following = if self.handshakes[index].is_tls13() {
+            let now = self.halves[i].epoch.clone();
+            self.handshakes[index].tls13_following(index, dir, &now, env.keys)
+        } else if stage == Stage::Clear || self.handshakes[index].running() {
+            self.pending(dir, env).into_iter().collect()
+        } else {
+            Vec::new()
+        };
+        for epoch in following {
+            let Cipher::Keyed(candidates) = &epoch.cipher else { continue };
+            let mut search = Search { lost, header, fragment, most: env.limits.tls_search_records, current: false, left: &mut self.search_left, scratch: &mut self.scratch };
+            if let Some(found) = search.any(candidates) {
+                let number = found.protection.sequence();
+                return Some((Epoch { cipher: Cipher::Keyed(vec![found]), ..epoch }, number));
+            }
+        }
+        if self.handshakes[index].is_tls13() {
+            self.handshakes[index].secrets.truncate(secrets);
+        }
+        None
+    }
+
+    /// The place is found.
+    fn go_on(&mut self, dir: Direction, epoch: Epoch, number: u64, span: Span, up: &mut dyn Upper) {
+        let before = self.halves[dir.index()].epoch.stage;
+        let (stage, handshake, compressed) = (epoch.stage, epoch.handshake, epoch.compressed);
+        if stage == Stage::Changed && handshake == self.current() && !self.last().changed[dir.index()] {
+            self.enter_changed(dir, epoch);
+        } else {
+            self.halves[dir.index()].pending = None;
+            self.halves[dir.index()].enter(epoch);
+        }
+        if let (Stage::Application(_), Stage::Clear | Stage::Early | Stage::Handshake) = (stage, before) {
+            self.last().finished[dir.index()] = true;
+        }
+        if compressed && number > 0 {
+            self.close_epoch(dir, Reason::CompressionStateLost);
+        }
+        let detail = format!("the {} goes on at record {number}", dir.as_str());
+        up.odd(Code::TlsResynchronised, &detail, span);
+    }
+}
+
+/// A search for the number of a record.
+struct Search<'a> {
+    lost: &'a Lost,
+    header: Header,
+    fragment: &'a [u8],
+    /// Records that may be lost at most.
+    most: u64,
+    /// Whether the epoch is the one before the loss, or begins within it.
+    current: bool,
+    /// Bytes that may still be tried.
+    left: &'a mut u64,
+    scratch: &'a mut Vec<u8>,
+}
+
+impl Search<'_> {
+    fn any(&mut self, candidates: &[Candidate]) -> Option<Candidate> {
+        candidates.iter().find_map(|c| {
+            let protection = self.one(&c.protection)?;
+            Some(Candidate { protection, secret: c.secret })
+        })
+    }
+
+    fn one(&mut self, base: &Protection) -> Option<Protection> {
+        let smallest = (HEADER + base.min_fragment()) as u64;
+        let mut most = (self.lost.bytes / smallest.max(1)).min(self.most);
+        if base.has_implicit_iv() && self.lost.previous.is_empty() {
+            if self.current && self.lost.bytes > 0 {
+                return None;
+            }
+            most = 0;
+        }
+        match (base.is_stream(), self.current, self.lost.exact) {
+            (_, true, Some(fragment)) => {
+                let mut next = base.clone();
+                next.skip(1, fragment as u64);
+                self.residue(&mut next);
+                self.opens(&next).then_some(next)
+            }
+            (true, true, None) => self.stream(base, most),
+            (true, false, _) => self.fresh_stream(base),
+            (false, ..) => (0..=most).find_map(|records| {
+                let mut next = base.clone();
+                next.set_sequence(base.sequence().wrapping_add(records));
+                if self.current || records > 0 {
+                    self.residue(&mut next);
+                }
+                self.opens(&next).then_some(next)
+            }),
+        }
+    }
+
+    /// RC4: `lost.bytes` less five for each record were enciphered. The more records, the less keystream: from the most
+    /// records downwards, the keystream only ever moves on.
+    fn stream(&mut self, base: &Protection, most: u64) -> Option<Protection> {
+        let header = HEADER as u64;
+        let mut next = base.clone();
+        let first = self.lost.bytes.saturating_sub(header.saturating_mul(most));
+        if !self.spend(first) {
+            return None;
+        }
+        next.skip(0, first);
+        for records in (0..=most).rev() {
+            if self.lost.bytes < header.saturating_mul(records) {
+                continue;
+            }
+            next.set_sequence(base.sequence().wrapping_add(records));
+            if self.opens(&next) {
+                return Some(next);
+            }
+            next.skip(0, header);
+        }
+        None
+    }
+
+    /// RC4 under keys that begin within the loss: only their Finished can be behind.
+    fn fresh_stream(&mut self, base: &Protection) -> Option<Protection> {
+        let tag = base.tag_len() as u64;
+        // Finished: a header of 4 bytes, then 12 bytes, 36 in SSL 3.0.
+        [(0, 0), (1, 16 + tag), (1, 40 + tag)].into_iter().find_map(|(records, bytes)| {
+            let mut next = base.clone();
+            next.skip(records, bytes);
+            self.opens(&next).then_some(next)
+        })
+    }
+
+    fn residue(&self, next: &mut Protection) {
+        if next.has_implicit_iv() {
+            next.iv_unknown();
+            next.set_previous_block(&self.lost.previous);
+        }
+    }
+
+    fn opens(&mut self, next: &Protection) -> bool {
+        if !self.spend(self.fragment.len() as u64 + 64) {
+            return false;
+        }
+        copy(self.scratch, self.fragment);
+        next.clone().open(self.header.content_type, self.header.version, self.scratch).is_ok()
+    }
+
+    fn spend(&mut self, bytes: u64) -> bool {
+        match self.left.checked_sub(bytes) {
+            Some(left) => {
+                *self.left = left;
+                true
+            }
+            None => {
+                *self.left = 0;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What became of each handshake, when the connection is over.
+
+use super::state::Handshake;
+use super::{Connection, Env};
+use crate::diagnostic::Code;
+use crate::event::{Decrypted, SecretSource, Text, TlsHandshake};
+use crate::position::{Direction, Span};
+use crate::tls::keylog::Tls13Label;
+use crate::tls::keys::KeyRing;
+use crate::tls::suites::{self, BulkCipher};
+use crate::tls::{Reason, Upper, explain};
+
+impl Connection {
+    /// The connection is over: what became of each handshake, in order. Bytes still held are counted as undecrypted.
+    pub fn finish(&mut self, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) -> Vec<TlsHandshake> {
+        for dir in [Direction::Client, Direction::Server] {
+            let held = self.halves[dir.index()].framer.clear();
+            self.account.undecrypted += held;
+            if held > 0 {
+                self.protecting(dir).closed_bytes += held;
+            }
+        }
+        let seen = [self.halves[0].bytes > 0, self.halves[1].bytes > 0];
+        let ended = self.halves.iter().any(|half| half.ended || half.closed);
+        let handshakes = std::mem::take(&mut self.handshakes);
+        let mut out = Vec::with_capacity(handshakes.len());
+        for (index, handshake) in handshakes.iter().enumerate() {
+            let reason = handshake.final_reason(seen, ended, env.keys);
+            if handshake.closed > 0
+                && let Some(reason) = reason.filter(|&r| r != Reason::HandshakeFailed)
+            {
+                let detail = format!("{} records of handshake {index}: {reason}", handshake.closed);
+                up.odd(Code::Undecrypted, &detail, span);
+            }
+            out.push(handshake.report(index, reason, env.keys));
+        }
+        out
+    }
+}
+
+impl Handshake {
+    fn final_reason(&self, seen: [bool; 2], ended: bool, keys: &KeyRing) -> Option<Reason> {
+        if self.failed && !self.established {
+            return Some(Reason::HandshakeFailed);
+        }
+        let reason = if self.closed > 0 {
+            // Nothing but an alert came from the client: it did not like what it saw.
+            if self.is_tls13() && !self.established && !self.client_went_on && ended && !self.gap && self.opened == 0 {
+                return Some(Reason::HandshakeFailed);
+            }
+            self.reason
+        } else if !self.established {
+            let missing = match (self.gap, ended, &self.client, &self.server) {
+                (true, ..) => Reason::HandshakeGap,
+                (false, true, Some(_), _) if seen == [true; 2] => Reason::HandshakeFailed,
+                (false, _, None, None) => self.why_no_hello(),
+                _ => Reason::HandshakeIncomplete,
+            };
+            Some(self.reason.unwrap_or(missing))
+        } else if self.opened == 0 {
+            self.why
+        } else {
+            None
+        }?;
+        let by_what_is_missing =
+            matches!(reason, Reason::HandshakeIncomplete | Reason::HandshakeGap | Reason::MidSession);
+        if by_what_is_missing && seen.contains(&false) {
+            return Some(Reason::OneSided);
+        }
+        let by_keys = matches!(
+            reason,
+            Reason::KeylogNoEntry | Reason::NoKey | Reason::ForwardSecrecy | Reason::ResumedUnseen | Reason::ExportEphemeral
+        );
+        if by_keys
+            && self.client_random().is_some_and(|random| {
+                keys.master_for_client_random(random).is_some()
+                    || keys.tls13_secret(Tls13Label::ClientHandshake, random).is_some()
+            })
+        {
+            return Some(Reason::SecretLate);
+        }
+        Some(reason)
+    }
+
+    fn report(&self, index: usize, reason: Option<Reason>, keys: &KeyRing) -> TlsHandshake {
+        let used = self.secret().filter(|_| self.opened > 0);
+        let open_anyway = self.opened > 0 && self.suite.is_some_and(|s| s.cipher == BulkCipher::Null);
+        let decrypted = match (self.opened, self.closed) {
+            (0, _) => Decrypted::None,
+            (_, 0) => Decrypted::All,
+            _ => Decrypted::Part,
+        };
+        let server = self.server.as_ref();
+        let suite = server.map(|s| s.suite).or(self.suite.map(|s| s.id));
+        let mut chain = self.chain.iter().map(|c| c.info.clone());
+        TlsHandshake {
+            handshake: index as u32,
+            version: self.version.map(|v| v.as_str()),
+            suite: suite.map(suite_name),
+            sni: self.client.as_ref().and_then(|c| c.sni.clone()).map(Text),
+            alpn: self.alpn.clone().map(Text),
+            client_random: self.client_random().copied(),
+            certificate: chain.next(),
+            chain: chain.collect(),
+            client_certificate: self.client_chain.first().map(|c| c.info.clone()),
+            resumed: self.resumed,
+            extended_master_secret: server.is_some_and(|s| s.extended_master_secret),
+            encrypt_then_mac: server.is_some_and(|s| s.encrypt_then_mac),
+            completed: self.established,
+            decrypted,
+            secret: used.map(|c| c.source).or(open_anyway.then_some(SecretSource::NoneNeeded)),
+            key: used.and_then(|c| c.name.as_deref()).map(str::to_owned),
+            reason,
+            records_decrypted: self.opened,
+            records_undecrypted: self.closed,
+            undecrypted_bytes: self.closed_bytes,
+            alerts: self.alerts.clone(),
+            offered: self.client.iter().flat_map(|c| &c.suites).map(|&id| suite_name(id)).collect(),
+            steps: explain::steps(self, reason, keys),
+            span: self.span,
+        }
+    }
+}
+
+/// IANA's name, or the number.
+pub(super) fn suite_name(id: u16) -> String {
+    match suites::suite(id) {
+        Some(suite) => suite.name.to_owned(),
+        None => format!("{id:#06x}"),
+    }
+}
+
+impl Handshake {
+    /// What was offered and chosen, what was tried, how far it got: a sentence each.
+    pub(crate) fn story(&self, keys: &KeyRing) -> Vec<String> {
+        let mut out = Vec::new();
+        out.push(match &self.client {
+            Some(hello) => {
+                let name = match &hello.sni {
+                    Some(sni) => format!(" for the server name {}", String::from_utf8_lossy(sni)),
+                    None => String::new(),
+                };
+                let framing = if hello.v2 { " in SSL 2.0 framing" } else { "" };
+                format!("The client offered {} suites{name}{framing}.", hello.suites.len())
+            }
+            None => "No ClientHello was captured.".to_owned(),
+        });
+        out.push(match (&self.server, self.version) {
+            (Some(hello), Some(version)) => {
+                let mut line = format!("The server chose {version} with {}", suite_name(hello.suite));
+                for (on, what) in [
+                    (hello.extended_master_secret, "extended master secret"),
+                    (hello.encrypt_then_mac, "encrypt-then-MAC"),
+                    (hello.truncated_hmac, "truncated HMAC"),
+                    (hello.compression == 1, "DEFLATE compression"),
+                ] {
+                    if on {
+                        line.push_str(", ");
+                        line.push_str(what);
+                    }
+                }
+                line + "."
+            }
+            (Some(hello), None) => format!("The server chose a version that is not known, {:#06x}.", hello.version),
+            (None, _) => "No ServerHello was captured.".to_owned(),
+        });
+        self.story_of_keys(keys, &mut out);
+        out.extend(self.notes.iter().cloned());
+        for alert in &self.alerts {
+            out.push(format!("Alert by the {}: {}.", alert.dir.as_str(), alert.description));
+        }
+        if let Some(used) = self.secret().filter(|_| self.opened > 0) {
+            let with = match used.source {
+                SecretSource::RsaKey => "the server's private key",
+                SecretSource::KeyLog => "a key log's secret",
+                SecretSource::Dsb => "a secret in the capture file",
+                SecretSource::Psk => "a pre-shared key",
+                SecretSource::Resumption => "the master secret of the session's full handshake",
+                SecretSource::NoneNeeded => "nothing",
+            };
+            let name = used.name.as_deref().map(|n| format!(" ({n})")).unwrap_or_default();
+            out.push(format!("Opened with {with}{name}."));
+        }
+        out.push(format!(
+            "The handshake {}; {} records decrypted, {} not.",
+            if self.established { "ran to its end" } else { "did not end" },
+            self.opened,
+            self.closed
+        ));
+        out
+    }
+
+    fn story_of_keys(&self, keys: &KeyRing, out: &mut Vec<String>) {
+        match (self.resumed, self.chain.first()) {
+            (crate::event::Resumed::SessionId, _) => out.push("It took up an earlier session by its ID.".to_owned()),
+            (crate::event::Resumed::Ticket, _) => out.push("It took up an earlier session by a ticket.".to_owned()),
+            (crate::event::Resumed::Psk, _) => out.push("It took up an earlier session by a pre-shared key.".to_owned()),
+            (crate::event::Resumed::No, Some(own)) => {
+                out.push(format!("The server's certificate: {}, {}.", own.info.subject, own.info.key));
+            }
+            (crate::event::Resumed::No, None) => {}
+        }
+        let by_rsa = self.suite.is_some_and(|s| s.kx.opened_by_rsa_key());
+        if by_rsa && self.resumed == crate::event::Resumed::No {
+            let modulus = self.chain.first().and_then(|c| c.modulus.as_deref());
+            out.push(match (keys.keys().len(), modulus.and_then(|m| keys.by_modulus(m))) {
+                (0, _) => "No private key was given.".to_owned(),
+                (_, Some(key)) => format!("The private key {} belongs to the certificate.", key.name()),
+                (n, None) if modulus.is_some() => format!("{n} private keys were given, none belongs to the certificate."),
+                (n, None) => format!("The certificate was not seen: {n} private keys were tried."),
+            });
+        }
+        if keys.has_keylog() {
+            let known = self.client_random().is_some_and(|random| {
+                keys.master_for_client_random(random).is_some()
+                    || keys.tls13_secret(Tls13Label::ClientHandshake, random).is_some()
+            });
+            let word = if known { "has" } else { "has no" };
+            out.push(format!("The key log {word} entry for its client random."));
+        }
+    }
+}

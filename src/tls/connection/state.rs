@@ -1,0 +1,145 @@
+//! What is known of one handshake.
+
+use std::sync::Arc;
+
+use crate::event::{Alert, Resumed, SecretSource};
+use crate::position::{Direction, Span};
+use crate::tls::certificate::ReadCertificate;
+use crate::tls::handshake::{ClientHello, ServerHello};
+use crate::tls::prf::Transcript;
+use crate::tls::secret::Secret;
+use crate::tls::suites::{Suite, Version};
+use crate::tls::Reason;
+
+/// A master or traffic secret that may open the session, and whose it is.
+#[derive(Clone)]
+pub(super) struct Candidate {
+    pub(super) secret: Secret,
+    pub(super) source: SecretSource,
+    /// Name of the key or file.
+    pub(super) name: Option<Arc<str>>,
+    /// What the premaster secret began with, where a private key opened it.
+    pub(super) premaster_version: Option<u16>,
+}
+
+/// One handshake, from its ClientHello on, and the records under its keys.
+pub(crate) struct Handshake {
+    pub(super) client: Option<ClientHello>,
+    pub(super) server: Option<ServerHello>,
+    pub(super) version: Option<Version>,
+    pub(super) suite: Option<&'static Suite>,
+    pub(super) alpn: Option<Vec<u8>>,
+    pub(super) chain: Vec<ReadCertificate>,
+    pub(super) client_chain: Vec<ReadCertificate>,
+    /// Whether a server Certificate message was seen (in TLS 1.3: decrypted).
+    pub(super) certificate_seen: bool,
+    pub(super) transcript: Transcript,
+    /// Nothing of the transcript is missing.
+    pub(super) transcript_whole: bool,
+    /// Modulus of a temporary RSA key, or empty when ServerKeyExchange held something else.
+    pub(super) server_key_exchange: Option<Vec<u8>>,
+    pub(super) hello_done: bool,
+    /// Body of ClientKeyExchange.
+    pub(super) client_key_exchange: Option<Vec<u8>>,
+    pub(super) ticket: Option<Vec<u8>>,
+    pub(super) resumed: Resumed,
+    pub(super) secrets: Vec<Candidate>,
+    /// The one that a MAC or tag proved.
+    pub(super) chosen: Option<usize>,
+    /// Keys were looked for.
+    pub(super) derived: bool,
+    pub(super) changed: [bool; 2],
+    pub(super) last_change: Option<Direction>,
+    pub(super) finished: [bool; 2],
+    pub(super) bad_finished: bool,
+    pub(super) retried: bool,
+    pub(super) established: bool,
+    /// A fatal alert came before it was.
+    pub(super) failed: bool,
+    /// Bytes went missing while it ran.
+    pub(super) gap: bool,
+    /// Why there are no keys.
+    pub(super) why: Option<Reason>,
+    /// Why the first record stayed closed.
+    pub(super) reason: Option<Reason>,
+    pub(super) opened: u64,
+    pub(super) closed: u64,
+    pub(super) closed_bytes: u64,
+    /// TLS 1.3 without keys: whether the client sent anything that can't be a lone alert.
+    pub(super) client_went_on: bool,
+    pub(super) alerts: Vec<Alert>,
+    /// Findings along the way, for the explanation.
+    pub(super) notes: Vec<String>,
+    pub(super) span: Span,
+}
+
+impl Handshake {
+    pub(super) fn new(span: Span) -> Self {
+        Handshake {
+            client: None,
+            server: None,
+            version: None,
+            suite: None,
+            alpn: None,
+            chain: Vec::new(),
+            client_chain: Vec::new(),
+            certificate_seen: false,
+            transcript: Transcript::new(),
+            transcript_whole: true,
+            server_key_exchange: None,
+            hello_done: false,
+            client_key_exchange: None,
+            ticket: None,
+            resumed: Resumed::No,
+            secrets: Vec::new(),
+            chosen: None,
+            derived: false,
+            changed: [false; 2],
+            last_change: None,
+            finished: [false; 2],
+            bad_finished: false,
+            retried: false,
+            established: false,
+            failed: false,
+            gap: false,
+            why: None,
+            reason: None,
+            opened: 0,
+            closed: 0,
+            closed_bytes: 0,
+            client_went_on: false,
+            alerts: Vec::new(),
+            notes: Vec::new(),
+            span,
+        }
+    }
+
+    /// Adds a finding; a few tell the story, thousands do not.
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        if self.notes.len() < 24 {
+            self.notes.push(note.into());
+        }
+    }
+
+    /// Whether it is still going on.
+    pub(super) fn running(&self) -> bool {
+        !self.established && !self.failed
+    }
+
+    pub(super) fn is_tls13(&self) -> bool {
+        self.version == Some(Version::Tls13)
+    }
+
+    pub(super) fn client_random(&self) -> Option<&[u8; 32]> {
+        self.client.as_ref().map(|hello| &hello.random)
+    }
+
+    pub(super) fn server_random(&self) -> Option<&[u8; 32]> {
+        self.server.as_ref().map(|hello| &hello.random)
+    }
+
+    /// The chosen secret, else the only one there is.
+    pub(super) fn secret(&self) -> Option<&Candidate> {
+        self.secrets.get(self.chosen?)
+    }
+}

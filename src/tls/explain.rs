@@ -1,0 +1,97 @@
+//! Why a session was, or was not, decrypted: in sentences for a person.
+
+use super::connection::Handshake;
+use super::keys::KeyRing;
+use super::Reason;
+
+/// IANA's name of an alert description.
+pub fn alert(description: u8) -> String {
+    let name = match description {
+        0 => "close_notify",
+        10 => "unexpected_message",
+        20 => "bad_record_mac",
+        21 => "decryption_failed",
+        22 => "record_overflow",
+        30 => "decompression_failure",
+        40 => "handshake_failure",
+        41 => "no_certificate",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        52 => "too_many_cids_requested",
+        60 => "export_restriction",
+        70 => "protocol_version",
+        71 => "insufficient_security",
+        80 => "internal_error",
+        86 => "inappropriate_fallback",
+        90 => "user_canceled",
+        100 => "no_renegotiation",
+        109 => "missing_extension",
+        110 => "unsupported_extension",
+        111 => "certificate_unobtainable",
+        112 => "unrecognized_name",
+        113 => "bad_certificate_status_response",
+        114 => "bad_certificate_hash_value",
+        115 => "unknown_psk_identity",
+        116 => "certificate_required",
+        120 => "no_application_protocol",
+        121 => "ech_required",
+        other => return format!("alert {other}"),
+    };
+    name.to_owned()
+}
+
+/// What to do about it.
+fn advice(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NoKey => "RSA key exchange: give the server's private key with --key, or a key log with --keylog.",
+        Reason::KeyMismatch => {
+            "None of the private keys given belongs to this certificate: look for the key that was in use when the capture was made."
+        }
+        Reason::ForwardSecrecy => {
+            "The key exchange is ephemeral: no private key can open it. It takes a key log written by client or server while it ran (SSLKEYLOGFILE)."
+        }
+        Reason::ExportEphemeral => {
+            "ServerKeyExchange carried a temporary RSA key, which died with the server's process: only a key log can open it."
+        }
+        Reason::ResumedUnseen => {
+            "The session was resumed: its secret was agreed in an earlier full handshake. Add the capture that holds that one, or a key log."
+        }
+        Reason::HandshakeIncomplete => {
+            "The capture begins or ends within the handshake. Without both randoms and the key exchange nothing can be derived, key log or not."
+        }
+        Reason::HandshakeFailed => "The peers did not agree; there is nothing to decrypt.",
+        Reason::HandshakeGap => {
+            "Bytes of the handshake are missing from the capture and the keys depend on them. A key log helps if both hellos were captured."
+        }
+        Reason::OneSided => "Only one direction was captured: the keys depend on both sides' messages.",
+        Reason::MidSession => "The capture begins behind the handshake: capture from the connection's beginning.",
+        Reason::UnsupportedSuite => "mailcap does not decrypt this suite or version.",
+        Reason::BadMac => "MAC or tag did not match although the keys seemed right: is the capture damaged, or the key log another session's?",
+        Reason::CompressionStateLost => "TLS compression: what follows a lost or damaged record can't be decompressed.",
+        Reason::KeylogNoEntry => {
+            "The key log has no entry for this client random: was it written by an endpoint of this very connection, and since its beginning?"
+        }
+        Reason::SecretLate => "The secret comes later in the capture than the records it opens: give it as a key log of its own.",
+        Reason::NoPsk => "The suite needs the pre-shared key: give it with --psk.",
+        Reason::BadPremaster => "The private key fits the certificate, but what the client encrypted is no premaster secret.",
+        Reason::GapNotBridged => "After bytes that were lost, records could not be matched.",
+        Reason::NotTls => "What was sent is no TLS.",
+    }
+}
+
+/// The story of a handshake.
+pub(super) fn steps(handshake: &Handshake, reason: Option<Reason>, keys: &KeyRing) -> Vec<String> {
+    let mut steps = handshake.story(keys);
+    if let Some(reason) = reason {
+        steps.push(advice(reason).to_owned());
+    }
+    steps
+}
