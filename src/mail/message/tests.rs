@@ -100,7 +100,7 @@ fn parts_are_found() {
             Attachment {
                 filename: None,
                 content_type: "image/png".into(),
-                size: 13,
+                size: 14,
                 sha256: sha256(b"\x89PNG\r\n--\r\n--bx"),
             },
         ]
