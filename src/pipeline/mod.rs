@@ -58,6 +58,8 @@ pub struct Report {
     pub segments: u64,
     /// Frames passed over, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// Link types that are not known, each once.
+    pub unknown_link_types: Vec<u32>,
     /// Mail sessions.
     pub mail_sessions: u64,
     /// Those of which something is missing.
@@ -96,7 +98,7 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
     let mut decoder = Decoder::new(&config.limits);
     let mut table = FlowTable::new(&config.limits);
     let mut sessions = Sessions {
-        sessions: SessionCache::new(config.limits.tls_sessions),
+        sessions: SessionCache::new(),
         keys: config.keys,
         options: config.mail,
         limits: config.limits.clone(),
@@ -133,9 +135,10 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
     }
     let counters = decoder.counters();
     let mut report = sessions.report;
-    report.frames = counters.frames();
-    report.segments = counters.segments();
-    report.skipped = counters.skipped().map(|(reason, count)| (reason.to_string(), count)).collect();
+    report.frames = counters.frames;
+    report.segments = counters.segments;
+    report.skipped = counters.skipped_by_reason().map(|(reason, count)| (reason.to_owned(), count)).collect();
+    report.unknown_link_types = counters.unknown_link_types.clone();
     sink.finish(&report)?;
     Ok(report)
 }

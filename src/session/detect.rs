@@ -134,10 +134,10 @@ fn is_client_hello(bytes: &[u8]) -> bool {
 fn best(client: &[u8], server: &[u8], hint: Option<Protocol>) -> (Protocol, Likely) {
     let hint = hint.map(|p| if p == Protocol::Lmtp { Protocol::Smtp } else { p });
     [
-        (Protocol::Smtp, smtp::likely(client, server)),
-        (Protocol::Imap, imap::likely(client, server)),
-        (Protocol::Pop3, pop3::likely(client, server)),
-        (Protocol::Sieve, sieve::likely(client, server)),
+        (Protocol::Smtp, smtp::detect::likely(client, server)),
+        (Protocol::Imap, imap::detect::likely(client, server)),
+        (Protocol::Pop3, pop3::detect::likely(client, server)),
+        (Protocol::Sieve, sieve::detect::likely(client, server)),
     ]
     .into_iter()
     .max_by_key(|&(protocol, likely)| (likely, Some(protocol) == hint, std::cmp::Reverse(protocol)))

@@ -16,7 +16,7 @@ use crate::tls;
 /// The dissector for a protocol.
 fn dissector(protocol: Protocol) -> Box<dyn Dissector + Send> {
     match protocol {
-        Protocol::Smtp | Protocol::Lmtp => Box::new(Smtp::new(protocol)),
+        Protocol::Smtp | Protocol::Lmtp => Box::new(Smtp::new()),
         Protocol::Imap => Box::new(Imap::new()),
         Protocol::Pop3 => Box::new(Pop3::new()),
         Protocol::Sieve => Box::new(Sieve::new()),
@@ -52,8 +52,6 @@ pub(super) struct Layers {
     hint: Option<Protocol>,
     /// `seq` reserved for each handshake when it was established.
     pub(super) handshakes: Vec<u64>,
-    /// Bytes that TLS handed up.
-    pub(super) plaintext: u64,
 }
 
 /// What the layers ask the stack to do with the rest of a chunk.
@@ -75,7 +73,6 @@ impl Layers {
             heard: [false; 2],
             hint,
             handshakes: Vec::new(),
-            plaintext: 0,
         }
     }
 
@@ -292,7 +289,6 @@ pub(super) struct AboveTls<'a> {
 
 impl tls::Upper for AboveTls<'_> {
     fn plaintext(&mut self, dir: Direction, bytes: &[u8], span: Span) {
-        self.layers.plaintext += bytes.len() as u64;
         self.layers.data(dir, bytes, span, self.env);
     }
 

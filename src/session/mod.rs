@@ -19,7 +19,7 @@ pub use ports::{DecodeAs, is_mail_port, port_protocol};
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Account, EndReason, Event, EventBody, Gap, Security, Session as SessionEvent, TlsHandshake};
+use crate::event::{Account, EndReason, Event, EventBody, Gap, Session as SessionEvent, TlsHandshake};
 use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::{Options, Summary};
@@ -84,7 +84,7 @@ impl Session {
         Interest::Keep
     }
 
-    /// The connection is over. True when it was a mail session.
+    /// The connection is over.
     pub fn close(self, info: &ConnectionInfo, reason: EndReason, at: FramePos, world: &mut World<'_>) -> Closed {
         match self.0 {
             Some(live) => live.close(info, reason, at, world),
@@ -309,10 +309,7 @@ impl Live {
     /// Where the bytes went; decoded is what is left after the others.
     fn account(&self, info: &ConnectionInfo, summary: &Summary, undecrypted: u64) -> Account {
         let received: u64 = self.bytes.iter().sum();
-        let overhead = match self.stack.security {
-            Security::None => 0,
-            _ => self.stack.tls_bytes.saturating_sub(undecrypted).saturating_sub(self.stack.layers.plaintext),
-        };
+        let overhead = self.stack.overhead_bytes();
         let skipped =
             if self.stack.layers.is_mail() || self.stack.has_tls() { summary.skipped_bytes } else { received };
         Account {

@@ -20,8 +20,6 @@ pub(super) struct Stack {
     tls: Option<Box<tls::Connection>>,
     gate: Option<Gate>,
     pub(super) security: Security,
-    /// Bytes that TCP gave to TLS.
-    pub(super) tls_bytes: u64,
     /// What the user said of this port.
     forced: Option<DecodeAs>,
     hint: Option<Protocol>,
@@ -41,7 +39,6 @@ impl Stack {
             tls: None,
             gate: None,
             security: Security::None,
-            tls_bytes: 0,
             forced,
             hint,
         };
@@ -59,7 +56,7 @@ impl Stack {
 
     /// Whether the handshake chose a mail protocol by ALPN (RFC 8314 §7: `imap`, `pop3`, `managesieve`; `smtp` is in use).
     pub(super) fn mail_alpn(&self) -> bool {
-        let alpn = self.tls.as_ref().and_then(|t| t.alpn());
+        let alpn = self.tls.as_ref().and_then(|t| t.progress().alpn);
         matches!(alpn, Some(b"smtp" | b"imap" | b"pop3" | b"managesieve"))
     }
 
@@ -148,7 +145,6 @@ impl Stack {
     }
 
     fn tls_data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        self.tls_bytes += bytes.len() as u64;
         self.with_tls(env, secrets, |tls, tls_env, above| tls.data(dir, bytes, span, tls_env, above));
     }
 
@@ -232,5 +228,10 @@ impl Stack {
     /// Bytes of TLS records that stayed closed.
     pub(super) fn undecrypted_bytes(&self) -> u64 {
         self.tls.as_ref().map_or(0, |t| t.undecrypted_bytes())
+    }
+
+    /// Bytes of TLS that carried no application data.
+    pub(super) fn overhead_bytes(&self) -> u64 {
+        self.tls.as_ref().map_or(0, |t| t.overhead_bytes())
     }
 }

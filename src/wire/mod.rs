@@ -44,6 +44,15 @@ pub struct Tunnel {
     pub id: Option<u32>,
 }
 
+impl std::fmt::Display for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.id {
+            Some(id) => write!(f, "{}:{id}", self.kind),
+            None => f.write_str(self.kind),
+        }
+    }
+}
+
 /// A TCP segment.
 #[derive(Copy, Clone, Debug)]
 pub struct Segment<'a> {
