@@ -14,8 +14,9 @@ use super::time::Resolution;
 
 /// The obsolete Packet Block (appendix A).
 const OPB_MAGIC: u32 = 2;
-/// Custom blocks, copied and not copied on edit.
-const CUSTOM: [u32; 2] = [0x0bad, 0x4000_0bad];
+/// Custom blocks, to be copied or not when a file is edited.
+const CUSTOM: u32 = 0x0bad;
+const CUSTOM_UNCOPIED: u32 = 0x4000_0bad;
 /// `secrets_type` of an NSS key log.
 const TLS_KEY_LOG: u32 = 0x544c_534b;
 /// Type, length, length again.
@@ -127,7 +128,6 @@ impl PcapNg {
                 }
             }
             let Some(len) = self.u32(buffer.data(), 4) else { return Step::end() };
-            // Lengths should be multiples of four; odd ones are taken as they are if their trailer agrees.
             if (len as usize) < FRAME {
                 return self.resynchronise(buffer, offset, format!("a block of type {kind:#x} claims length {len}"));
             }
@@ -141,7 +141,10 @@ impl PcapNg {
                 let text = format!("a block of type {kind:#x} and length {len} was passed over");
                 return Step::problem(offset, text, self.ended || kind == DSB_MAGIC);
             }
-            let size = len as usize;
+            let mut size = len as usize;
+            if !size.is_multiple_of(4) {
+                size = self.odd_size(buffer, size);
+            }
             if !buffer.ensure(size) {
                 if size > REACH {
                     // More likely a damaged length than a packet cut short.
@@ -167,6 +170,17 @@ impl PcapNg {
             if self.suspect.is_some() {
                 return self.next(buffer, limits);
             }
+        }
+    }
+
+    /// A length that is no multiple of four, as early writers had it: with or without the padding, as its trailer says.
+    fn odd_size(&self, buffer: &mut Buffer, len: usize) -> usize {
+        let padded = len.next_multiple_of(4);
+        let trailer = |data: &[u8], size: usize| self.u32(data, size - 4).is_some_and(|end| end as usize == len);
+        if buffer.ensure(padded) && !trailer(buffer.data(), len) && trailer(buffer.data(), padded) {
+            padded
+        } else {
+            len
         }
     }
 
@@ -199,8 +213,8 @@ impl PcapNg {
             }
             IDB_MAGIC => self.interface(block, offset),
             DSB_MAGIC => self.secrets(block, offset),
-            SJE_MAGIC => {
-                // Wireshark counts journal entries as frames.
+            // Wireshark counts these as frames.
+            SJE_MAGIC | CUSTOM | CUSTOM_UNCOPIED => {
                 self.uncounted += 1;
                 None
             }
@@ -371,9 +385,7 @@ impl PcapNg {
 fn known(kind: u32) -> bool {
     const PROCESS_INFORMATION: u32 = 0x8000_0001;
     matches!(kind, SHB_MAGIC | IDB_MAGIC | OPB_MAGIC | SPB_MAGIC | NRB_MAGIC | ISB_MAGIC | EPB_MAGIC | SJE_MAGIC)
-        || kind == DSB_MAGIC
-        || kind == PROCESS_INFORMATION
-        || CUSTOM.contains(&kind)
+        || matches!(kind, DSB_MAGIC | PROCESS_INFORMATION | CUSTOM | CUSTOM_UNCOPIED)
 }
 
 /// The stream ended where a block should go on.

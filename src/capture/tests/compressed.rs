@@ -1,0 +1,124 @@
+use std::io::Write;
+
+use super::*;
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Many packets that do not compress to nothing.
+fn sample() -> Vec<u8> {
+    let mut file = pcap_at(&[]);
+    let mut state = 1u32;
+    for i in 0..2000 {
+        let mut data = Vec::new();
+        for _ in 0..50 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            data.extend(state.to_le_bytes());
+        }
+        file.extend(pcap_record(Order::Little, i, 0, &data));
+    }
+    file
+}
+
+#[test]
+fn gzip_members_one_behind_the_other() {
+    let file = sample();
+    let (a, b) = file.split_at(100_001);
+    let got = read([gzip(a), gzip(b)].concat());
+    assert_eq!(got, read(file));
+}
+
+#[test]
+fn twice_compressed() {
+    let file = pcap_at(&[1, 2]);
+    assert_eq!(read(gzip(&gzip(&file))), read(file));
+}
+
+#[test]
+fn truncated_gzip_gives_what_was_before() {
+    let whole = gzip(&sample());
+    let got = read(whole[..whole.len() / 2].to_vec());
+    let packets = times(&got).len();
+    assert!((900..=1100).contains(&packets), "{packets}");
+    let told = problems(&got);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].2 && told[0].1.contains("reading stopped"), "{told:?}");
+}
+
+#[test]
+fn a_gzip_bomb_is_streamed() {
+    // 64 MiB of packets of zeros in 64 KiB: read to the end, none kept.
+    let mut file = pcap_at(&[]);
+    let record = pcap_record(Order::Little, 1, 0, &[0; 65_536]);
+    for _ in 0..1024 {
+        file.extend_from_slice(&record);
+    }
+    let bomb = gzip(&file);
+    let mut capture =
+        Capture::from_reader("bomb", Box::new(Trickle { bytes: bomb, at: 0, step: usize::MAX }), &Limits::default())
+            .unwrap();
+    let mut frames = 0;
+    while let Some(Item::Frame(_)) = capture.next() {
+        frames += 1;
+    }
+    assert_eq!(frames, 1024);
+    assert_eq!(capture.bytes_read(), file.len() as u64);
+}
+
+#[cfg(feature = "compression")]
+mod others {
+    use super::*;
+
+    fn all(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+        let mut zs = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        zs.include_checksum(true).unwrap();
+        zs.write_all(data).unwrap();
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(data).unwrap();
+        let mut bz = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        bz.write_all(data).unwrap();
+        // Checksums, so that damage can be seen; blocks smaller than the file, so that a cut leaves something.
+        let info =
+            lz4_flex::frame::FrameInfo::new().block_size(lz4_flex::frame::BlockSize::Max64KB).content_checksum(true);
+        let mut lz = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+        lz.write_all(data).unwrap();
+        vec![
+            ("zstd", zs.finish().unwrap()),
+            ("xz", xz.finish().unwrap()),
+            ("bzip2", bz.finish().unwrap()),
+            ("lz4", lz.finish().unwrap()),
+            ("gzip", gzip(data)),
+        ]
+    }
+
+    #[test]
+    fn each_whole_joined_and_cut() {
+        let file = sample();
+        let expected = read(file.clone());
+        let (a, b) = file.split_at(123_457);
+        for ((name, whole), ((_, a), (_, b))) in all(&file).into_iter().zip(all(a).into_iter().zip(all(b))) {
+            assert_eq!(super::super::super::compress::detect(&whole), Some(name));
+            assert_eq!(read(whole.clone()), expected, "{name}");
+            assert_eq!(read([a, b].concat()), expected, "{name}, joined");
+            // Blocks of bzip2 are large: cut late.
+            let got = read(whole[..whole.len() - whole.len() / 8].to_vec());
+            assert!(times(&got).len() < 2000, "{name}");
+            assert!(problems(&got).iter().any(|p| p.2), "{name}: {:?}", problems(&got));
+        }
+    }
+
+    #[test]
+    fn damaged_streams_are_told() {
+        for (name, mut bytes) in all(&sample()) {
+            let middle = bytes.len() / 2;
+            for byte in &mut bytes[middle..middle + 64] {
+                *byte = !*byte;
+            }
+            let got = read(bytes);
+            assert!(!problems(&got).is_empty(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use super::*;
+
+const MICRO: u32 = 0xa1b2_c3d4;
+const NANO: u32 = 0xa1b2_3c4d;
+const MODIFIED: u32 = 0xa1b2_cd34;
+
+#[test]
+fn both_orders_and_resolutions_by_any_pieces() {
+    for order in [Order::Little, Order::Big] {
+        for (magic, unit) in [(MICRO, 1000), (NANO, 1)] {
+            let mut file = pcap_header(order, magic, 101);
+            file.extend(pcap_record_of(order, 1_700_000_000, 999_999, 1514, b"hello"));
+            file.extend(pcap_record(order, u32::MAX, 0, b""));
+            for step in [1, 7, usize::MAX] {
+                let got = read_by(file.clone(), step).unwrap();
+                let frame = |number, ts, data: &[u8], original| Got::Frame {
+                    number,
+                    file: 0,
+                    ts,
+                    interface: None,
+                    link: 101,
+                    data: data.to_vec(),
+                    original,
+                };
+                let first = 1_700_000_000_000_000_000 + 999_999 * unit;
+                assert_eq!(got, [frame(1, first, b"hello", 1514), frame(2, 4_294_967_295_000_000_000, b"", 0)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn modified_with_longer_record_headers() {
+    for order in [Order::Little, Order::Big] {
+        for extra in [8, 12] {
+            let mut file = pcap_header(order, MODIFIED, 1);
+            for data in [b"first packet".as_slice(), b"second", b"third one"] {
+                let record = pcap_record(order, 1000, 5, data);
+                file.extend(&record[..16]);
+                file.extend(vec![0xee; extra]);
+                file.extend(data);
+            }
+            let got = read(file);
+            assert_eq!(packets(&got), [b"first packet".as_slice(), b"second", b"third one"], "{order:?} {extra}");
+            assert_eq!(times(&got)[0], 1_000_000_005_000);
+        }
+    }
+}
+
+#[test]
+fn ixia() {
+    let mut file = pcap_header(Order::Little, 0x1c00_01ac, 1);
+    file.extend([0; 4]);
+    file.extend(pcap_record(Order::Little, 1, 2, b"x"));
+    assert_eq!(times(&read(file)), [1_000_000_002]);
+}
+
+#[test]
+fn frame_check_sequence_is_cut_off() {
+    // FCS present, two 16-bit words.
+    let mut file = pcap_header(Order::Little, MICRO, 0x2400_0001);
+    file.extend(pcap_record(Order::Little, 1, 0, b"dataFCS!"));
+    file.extend(pcap_record_of(Order::Little, 1, 0, 100, b"datacut"));
+    file.extend(pcap_record_of(Order::Little, 1, 0, 8, b"dataFC"));
+    let got = read(file);
+    assert_eq!(packets(&got), [b"data".as_slice(), b"datacut", b"data"]);
+    assert!(matches!(got[0], Got::Frame { link: 1, original: 4, .. }));
+    assert!(matches!(got[1], Got::Frame { original: 96, .. }));
+}
+
+#[test]
+fn cut_at_every_offset() {
+    let whole = pcap_at(&[1, 2, 3]);
+    for len in 24..whole.len() {
+        let got = read(whole[..len].to_vec());
+        let packets = (len - 24) / 17;
+        assert_eq!(times(&got).len(), packets, "{len}");
+        let cut = (len - 24) % 17 != 0;
+        let expected: Vec<u64> = cut.then_some(24 + 17 * packets as u64).into_iter().collect();
+        let told = problems(&got);
+        assert_eq!(told.iter().map(|p| p.0).collect::<Vec<_>>(), expected);
+        assert!(told.iter().all(|p| p.2 && p.1.contains("ends inside")));
+    }
+}
+
+#[test]
+fn lying_lengths() {
+    for captured in [0xffff_ffff, 0x7fff_ffff, 65 << 20, 5 << 20] {
+        let mut file = pcap_at(&[1000]);
+        for field in [1001, 0, captured, 0xffff_ffff] {
+            file.extend(Order::Little.u32(field));
+        }
+        file.extend([0xaa; 40]);
+        file.extend(&pcap_at(&[1002, 1003])[24..]);
+        let got = read(file);
+        // The packets behind the damage are found again.
+        assert_eq!(times(&got), [1000, 1002, 1003].map(|s| s * 1_000_000_000), "{captured}");
+        assert_eq!(problems(&got).len(), 1);
+        assert_eq!(problems(&got)[0].0, 41);
+        assert!(problems(&got)[0].2);
+    }
+}
+
+#[test]
+fn damage_to_the_end() {
+    let mut file = pcap_at(&[1]);
+    file.extend([0xff; 5000]);
+    let got = read(file);
+    assert_eq!(times(&got).len(), 1);
+    assert!(problems(&got)[0].1.contains("the rest of the file is not read"));
+}
+
+#[test]
+fn captured_beyond_original() {
+    let mut file = pcap_header(Order::Little, MICRO, 1);
+    file.extend(pcap_record_of(Order::Little, 1, 0, 2, b"abcdef"));
+    file.extend(pcap_record(Order::Little, 2, 0, b"next"));
+    assert_eq!(packets(&read(file)), [b"abcdef".as_slice(), b"next"]);
+}
+
+#[test]
+fn old_files_with_swapped_lengths() {
+    let mut file = pcap_header(Order::Little, MICRO, 1);
+    file[6] = 3;
+    let mut record = pcap_record_of(Order::Little, 1, 0, 60, b"abc");
+    record[8..16].rotate_left(4);
+    file.extend(record);
+    assert_eq!(packets(&read(file)), [b"abc"]);
+}
+
+#[test]
+fn appended_files_go_on() {
+    let mut file = pcap_at(&[1, 2]);
+    file.extend(pcap_header(Order::Little, MICRO, 228));
+    file.extend(pcap_record(Order::Little, 3, 0, b"z"));
+    let got = read(file);
+    assert_eq!(times(&got), [1, 2, 3].map(|s| s * 1_000_000_000));
+    assert!(matches!(got.last(), Some(Got::Frame { number: 3, link: 228, .. })));
+    assert_eq!(problems(&got), [(58, "another pcap file is appended here; read on", false)]);
+}
+
+#[test]
+fn packets_larger_than_the_buffer() {
+    let large = vec![7; 600_000];
+    let mut file = pcap_header(Order::Little, MICRO, 1);
+    for _ in 0..3 {
+        file.extend(pcap_record(Order::Little, 1, 0, &large));
+    }
+    let got = read(file);
+    assert_eq!(packets(&got), [large.as_slice(), &large, &large]);
+}
