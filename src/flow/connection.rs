@@ -217,7 +217,7 @@ impl<S> Connection<S> {
         let known = match half.start {
             Start::Unseen => {
                 // A SYN that was overtaken by the answers to it.
-                let answered = half.hint.is_none_or(|hint| (0..=LATE_SYN).contains(&distance(first, hint)));
+                let answered = half.hints.is_none_or(|(low, _)| (0..=LATE_SYN).contains(&distance(first, low)));
                 let answers = !segment.flags.ack
                     || peer.offset_of(segment.ack).is_none_or(|ack| ack >= peer.origin)
                     || peer.start == Start::Unseen;
@@ -352,7 +352,7 @@ impl<S> Connection<S> {
         match half.start {
             Start::Unseen => {
                 half.begin(first, Start::Running);
-                if let Some(acked) = half.hint.and_then(|hint| half.offset_of(hint)) {
+                if let Some(acked) = half.hints.and_then(|(_, high)| half.offset_of(high)) {
                     half.acked = half.acked.max(acked);
                 }
             }
@@ -377,9 +377,7 @@ impl<S> Connection<S> {
         let window = self.half(side.opposite()).window();
         let half = self.half_mut(side);
         if half.start == Start::Unseen {
-            if half.hint.is_none_or(|hint| distance(hint, ack) > 0) {
-                half.hint = Some(ack);
-            }
+            half.note_hint(ack);
             return 0;
         }
         let Some(offset) = half.offset_of(ack) else { return 0 };
@@ -402,14 +400,16 @@ impl<S> Connection<S> {
     fn begin<C: Consumer<Session = S>>(&mut self, side: Side, seq: u32, has_data: bool, ctx: &mut Context<'_, C>) {
         let window = i32::try_from(self.half(side.opposite()).window()).unwrap_or(i32::MAX);
         let half = self.half_mut(side);
-        if let Some(hint) = half.hint {
-            let ahead = distance(hint, seq);
-            if (-window..=window).contains(&ahead) {
-                // The peer's acknowledgement says where the stream stood.
-                let first = if ahead < 0 && has_data { seq } else { hint };
-                half.begin(first, Start::Running);
-                half.acked = half.offset_of(hint).unwrap_or(ORIGIN);
-                return;
+        if let Some((low, high)) = half.hints {
+            // The peer's acknowledgements say where the stream stood.
+            for hint in [low, high] {
+                let ahead = distance(hint, seq);
+                if (-window..=window).contains(&ahead) {
+                    let first = if ahead < 0 && has_data { seq } else { hint };
+                    half.begin(first, Start::Running);
+                    half.acked = half.offset_of(high).unwrap_or(ORIGIN).max(ORIGIN);
+                    return;
+                }
             }
         }
         half.begin(seq, Start::Tentative);
@@ -577,7 +577,7 @@ impl<S> Connection<S> {
             Start::Unseen if segment.flags.ack && peer.start != Start::Unseen => {
                 peer.offset_of(segment.ack).is_some_and(|ack| ack >= peer.origin && ack <= peer.known_end() + 1)
             }
-            Start::Unseen => half.hint.is_none_or(|hint| hint == segment.seq),
+            Start::Unseen => half.hints.is_none_or(|(_, high)| high == segment.seq),
             Start::Tentative => true,
             // From what the receiver has acknowledged up to its window.
             Start::Running => offset.is_some_and(|offset| {

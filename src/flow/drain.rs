@@ -19,8 +19,8 @@ const SIDES: [Side; 2] = [Side::Initiator, Side::Responder];
 enum Head {
     /// A piece, or the end.
     Ready { bound: u64, at: FramePos },
-    /// A hole; held bytes or the end follow it at the offset, if any.
-    Hole(Option<u64>),
+    /// A hole; the offset and the bound of what follows it, if anything does.
+    Hole(Option<(u64, u64)>),
 }
 
 impl<S> Connection<S> {
@@ -161,9 +161,9 @@ impl<S> Connection<S> {
         let fin = half.fin();
         match (first, fin) {
             (Some((offset, piece)), _) if offset <= half.next => Some(Head::Ready { bound: piece.bound, at: piece.at }),
-            (Some((offset, _)), _) => Some(Head::Hole(Some(offset))),
+            (Some((offset, piece)), _) => Some(Head::Hole(Some((offset, piece.bound)))),
             (None, Some(fin)) if fin.offset <= half.next => Some(Head::Ready { bound: fin.bound, at: fin.at }),
-            (None, Some(fin)) => Some(Head::Hole(Some(fin.offset))),
+            (None, Some(fin)) => Some(Head::Hole(Some((fin.offset, fin.bound)))),
             (None, None) => Some(Head::Hole(None)),
         }
     }
@@ -195,6 +195,7 @@ impl<S> Connection<S> {
         ctx: &mut Context<'_, C>,
     ) -> bool {
         let mut blocked: Option<(Side, FramePos)> = None;
+        let mut hole: Option<(Side, u64)> = None;
         for side in SIDES {
             let target = targets[side.index()];
             if self.half(side).start == Start::Tentative && target > self.half(side).next {
@@ -207,15 +208,19 @@ impl<S> Connection<S> {
             }
             match self.head(side) {
                 None => {}
-                Some(Head::Hole(behind)) => {
-                    let len = behind.map_or(target, |behind| behind.min(target)) - half.next;
-                    if behind.is_none() && len == 1 {
-                        // One number beyond the last byte: far more likely a FIN than a byte.
-                        self.half_mut(side).fin_assumed = true;
-                    } else {
-                        self.skip(side, len, cause, ctx);
+                Some(Head::Hole(None)) => {
+                    hole.get_or_insert((side, target - half.next));
+                }
+                Some(Head::Hole(Some((behind, bound)))) => {
+                    let other = &mut targets[side.opposite().index()];
+                    if behind < target && *other < bound {
+                        *other = bound;
+                        return true;
                     }
-                    return true;
+                    // Where both have holes, that one was first whose continuation does not need the other's.
+                    if hole.is_none() || bound <= self.half(side.opposite()).reach() {
+                        hole = Some((side, behind.min(target) - half.next));
+                    }
                 }
                 Some(Head::Ready { bound, at }) => {
                     let other = &mut targets[side.opposite().index()];
@@ -228,6 +233,22 @@ impl<S> Connection<S> {
                     }
                 }
             }
+        }
+        if let Some((side, len)) = hole {
+            let needed = match self.head(side.opposite()) {
+                Some(Head::Ready { bound, .. } | Head::Hole(Some((_, bound)))) => bound,
+                _ => 0,
+            };
+            let half = self.half_mut(side);
+            if len == 1 && !half.pending() {
+                // One number beyond the last byte: far more likely a FIN than a byte.
+                half.fin_assumed = true;
+            } else {
+                // No further than the other direction waits for: what it has goes before the rest of the hole.
+                let needed = needed.checked_sub(half.next).filter(|&needed| needed > 0).unwrap_or(len);
+                self.skip(side, len.min(needed), cause, ctx);
+            }
+            return true;
         }
         blocked.is_some_and(|(side, _)| self.deliver_head(side, true, ctx))
     }

@@ -64,8 +64,8 @@ pub(super) struct Half {
     /// Largest window this side advertised, bytes.
     window: u32,
     pub(super) isn: Option<u32>,
-    /// The peer's latest acknowledgement, while nothing of this direction was seen.
-    pub(super) hint: Option<u32>,
+    /// The peer's lowest and highest acknowledgement while nothing of this direction was seen.
+    pub(super) hints: Option<(u32, u32)>,
     /// Window scale that this side offered on its SYN.
     scale: Option<u8>,
     pub(super) start: Start,
@@ -87,7 +87,7 @@ impl Half {
             next_seq: 0,
             window: 0,
             isn: None,
-            hint: None,
+            hints: None,
             scale: None,
             start: Start::Unseen,
             ended: false,
@@ -142,6 +142,14 @@ impl Half {
     pub(super) fn begin(&mut self, seq: u32, start: Start) {
         self.next_seq = seq;
         self.start = start;
+    }
+
+    /// Notes an acknowledgement by the peer while nothing was seen.
+    pub(super) fn note_hint(&mut self, ack: u32) {
+        let (low, high) = self.hints.unwrap_or((ack, ack));
+        let low = if seq::distance(low, ack) < 0 { ack } else { low };
+        let high = if seq::distance(high, ack) > 0 { ack } else { high };
+        self.hints = Some((low, high));
     }
 
     /// Begins it earlier than thought; only while nothing was delivered.

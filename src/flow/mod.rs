@@ -13,6 +13,8 @@ mod seq;
 mod slab;
 mod store;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 
