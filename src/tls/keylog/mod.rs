@@ -241,7 +241,7 @@ impl KeyLog {
     }
 
     /// The secret under `key`; of several, the last one logged.
-    pub(super) fn find(&self, class: Class, key: &[u8]) -> Option<Found> {
+    fn find(&self, class: Class, key: &[u8]) -> Option<Found> {
         let digits: Vec<u8> = key.iter().flat_map(|b| [hex_digit(b >> 4), hex_digit(b & 15)]).collect();
         let hash = self.hash(class, &digits);
         let from = self.index.partition_point(|(h, _)| *h < hash);
