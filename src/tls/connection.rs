@@ -436,7 +436,8 @@ impl Connection {
         handshake.closed_bytes += len;
         handshake.reason.get_or_insert(reason);
         // An alert alone is 2 bytes, its inner type and the tag; a Finished is longer.
-        if stage == Stage::Handshake && dir == Direction::Client && header.len != 2 + 1 + 16 {
+        let answered = stage == Stage::Handshake || stage == Stage::Early && handshake.server.is_some();
+        if answered && dir == Direction::Client && header.len != 2 + 1 + 16 {
             handshake.client_went_on = true;
         }
         match header.content_type {
@@ -466,9 +467,9 @@ impl Connection {
                     && matches!(header.content_type, content::HANDSHAKE | content::APPLICATION)
             }
             // Nothing can be read: the client's going on says it.
-            Stage::Handshake => handshake.client_went_on,
+            Stage::Handshake | Stage::Early => handshake.client_went_on,
             Stage::Application(_) => handshake.finished[Direction::Client.index()] || handshake.client_went_on,
-            Stage::Clear | Stage::Early => false,
+            Stage::Clear => false,
         };
         if done {
             self.establish(span, up);

@@ -247,7 +247,7 @@ impl Handshake {
     }
 
     /// Whether anything of the handshake itself was seen.
-    fn any_message(&self) -> bool {
+    pub(super) fn any_message(&self) -> bool {
         self.hello_done
             || self.certificate_seen
             || self.server_key_exchange.is_some()
