@@ -318,6 +318,15 @@ impl Connection {
             self.enter_unseen(dir, env);
         }
         let stage = self.halves[i].epoch.stage;
+        if stage == Stage::Changed
+            && !self.halves[i].epoch.confirmed
+            && header.content_type == content::CHANGE_CIPHER_SPEC
+            && header.len == 1
+        {
+            // Sent twice: too short to be under the keys.
+            self.account.overhead += header.record_len() as u64;
+            return;
+        }
         if stage.is_tls13() && header.content_type != content::APPLICATION {
             // Unprotected: the compatibility mode's ChangeCipherSpec, an early alert, a second ClientHello.
             self.account.overhead += header.record_len() as u64;
@@ -517,7 +526,9 @@ impl Connection {
             && offered != inside
         {
             let detail = format!("the premaster secret says {inside:#06x}, ClientHello {offered:#06x}");
-            handshake.note(format!("The premaster secret carries version {inside:#06x}, the client offered {offered:#06x}: tolerated."));
+            handshake.note(format!(
+                "The premaster secret carries version {inside:#06x}, the client offered {offered:#06x}: tolerated."
+            ));
             up.odd(Code::PremasterVersion, &detail, span);
         }
     }
@@ -530,15 +541,7 @@ impl Connection {
     }
 
     /// Content of a record that is open.
-    fn content(
-        &mut self,
-        dir: Direction,
-        kind: u8,
-        bytes: &[u8],
-        span: Span,
-        env: &mut Env<'_>,
-        up: &mut dyn Upper,
-    ) {
+    fn content(&mut self, dir: Direction, kind: u8, bytes: &[u8], span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         match kind {
             content::APPLICATION => {
                 if !bytes.is_empty() {
@@ -547,7 +550,7 @@ impl Connection {
             }
             content::HANDSHAKE => self.fragment(dir, bytes, span, env, up),
             content::ALERT => self.alert(dir, bytes, span, up),
-            content::CHANGE_CIPHER_SPEC => self.change(dir, span, env),
+            content::CHANGE_CIPHER_SPEC => self.change(dir, span, env, up),
             // Heartbeats and what is not known carry no mail.
             _ => {}
         }

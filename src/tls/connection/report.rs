@@ -71,7 +71,11 @@ impl Handshake {
         }
         let by_keys = matches!(
             reason,
-            Reason::KeylogNoEntry | Reason::NoKey | Reason::ForwardSecrecy | Reason::ResumedUnseen | Reason::ExportEphemeral
+            Reason::KeylogNoEntry
+                | Reason::NoKey
+                | Reason::ForwardSecrecy
+                | Reason::ResumedUnseen
+                | Reason::ExportEphemeral
         );
         if by_keys
             && self.client_random().is_some_and(|random| {
@@ -196,7 +200,9 @@ impl Handshake {
         match (self.resumed, self.chain.first()) {
             (crate::event::Resumed::SessionId, _) => out.push("It took up an earlier session by its ID.".to_owned()),
             (crate::event::Resumed::Ticket, _) => out.push("It took up an earlier session by a ticket.".to_owned()),
-            (crate::event::Resumed::Psk, _) => out.push("It took up an earlier session by a pre-shared key.".to_owned()),
+            (crate::event::Resumed::Psk, _) => {
+                out.push("It took up an earlier session by a pre-shared key.".to_owned())
+            }
             (crate::event::Resumed::No, Some(own)) => {
                 out.push(format!("The server's certificate: {}, {}.", own.info.subject, own.info.key));
             }
