@@ -225,3 +225,87 @@ pub fn hkdf_expand(hash: PrfHash, key: &[u8], info: &[&[u8]], out: &mut [u8]) {
         PrfHash::Sha384 => run::<Hmac<Sha384>>(key, info, out),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::protection::tests::{hex, unhex};
+    use super::*;
+
+    fn prf(version: Version, hash: PrfHash, secret: &str, label: &str, seed: &str, len: usize) -> String {
+        let mut out = vec![0xff; len];
+        expand(version, hash, &unhex(secret), label.as_bytes(), &[&unhex(seed)], &mut out);
+        hex(&out)
+    }
+
+    /// The vector that TLS 1.0 implementers passed round (PRF Testvector).
+    #[test]
+    fn tls10() {
+        let out = prf(Version::Tls10, PrfHash::Sha256, &"ab".repeat(48), "PRF Testvector", &"cd".repeat(64), 104);
+        assert_eq!(
+            out,
+            "d3d4d1e349b5d515044666d51de32bab258cb521b6b053463e354832fd976754443bcf9a296519bc289abcbc1187e4ebd31e602353776c40\
+             8aafb74cbc85eff69255f9788faa184cbb957a9819d84a5d7eb006eb459d3ae8de9810454b8b2d8f1afbc655a8c9a013"
+        );
+    }
+
+    /// The vectors published on the TLS working group's list for the PRF of TLS 1.2.
+    #[test]
+    fn tls12() {
+        let out = prf(
+            Version::Tls12,
+            PrfHash::Sha256,
+            "9bbe436ba940f017b17652849a71db35",
+            "test label",
+            "a0ba9f936cda311827a6f796ffd5198c",
+            100,
+        );
+        assert_eq!(
+            out,
+            "e3f229ba727be17b8d122620557cd453c2aab21d07c3d495329b52d4e61edb5a6b301791e90d35c9c9a46b4e14baf9af0fa022f7077def17\
+             abfd3797c0564bab4fbc91666e9def9b97fce34f796789baa48082d122ee42c5a72e5a5110fff70187347b66"
+        );
+        let out = prf(
+            Version::Tls12,
+            PrfHash::Sha384,
+            "b80b733d6ceefcdc71566ea48e5567df",
+            "test label",
+            "cd665cf6a8447dd6ff8b27555edb7465",
+            148,
+        );
+        assert_eq!(
+            out,
+            "7b0c18e9ced410ed1804f2cfa34a336a1c14dffb4900bb5fd7942107e81c83cde9ca0faa60be9fe34f82b1233c9146a0e534cb400fed2700\
+             884f9dc236f80edd8bfa961144c9e8d792eca722a7b32fc3d416d473ebc2c5fd4abfdad05d9184259b5bf8cd4d90fa0d31e2dec479e4f1a2\
+             6066f2eea9a69236a3e52655c9e9aee691c8f3a26854308d5eaa3be85e0990703d73e56f"
+        );
+    }
+
+    /// RFC 5869 appendix A.1.
+    #[test]
+    fn hkdf() {
+        let salt = unhex("000102030405060708090a0b0c");
+        let key = hkdf_extract(PrfHash::Sha256, &salt, &[0x0b; 22]);
+        assert_eq!(hex(&key), "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5");
+        let mut out = [0; 42];
+        // `info` in two parts.
+        hkdf_expand(PrfHash::Sha256, &key, &[&unhex("f0f1f2f3"), &unhex("f4f5f6f7f8f9")], &mut out);
+        assert_eq!(hex(&out), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
+    }
+
+    #[test]
+    fn settled_transcript_keeps_its_hash() {
+        let mut whole = Transcript::new();
+        let mut settled = Transcript::new();
+        for part in [&b"client"[..], b"server"] {
+            whole.update(part);
+            settled.update(part);
+            settled.settle(Version::Tls12, PrfHash::Sha384);
+        }
+        let hash = |t: &Transcript, v, h| hex(&t.session_hash(v, h));
+        let expected = hash(&whole, Version::Tls12, PrfHash::Sha384);
+        assert_eq!(hash(&settled, Version::Tls12, PrfHash::Sha384), expected);
+        assert_eq!(expected, hex(&Sha384::digest(b"clientserver")));
+        assert_eq!(whole.session_hash(Version::Tls11, PrfHash::Sha256).len(), 36);
+        assert_eq!(hash(&settled, Version::Tls12, PrfHash::Sha256), "", "the other was dropped");
+    }
+}

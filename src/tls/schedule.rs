@@ -164,3 +164,41 @@ pub fn tls13_finished(suite: &Suite, handshake_secret: &[u8], transcript_hash: &
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::protection::tests::{hex, unhex};
+    use super::super::suites::suite;
+    use super::*;
+
+    /// RFC 8448 section 3.
+    #[test]
+    fn simple_handshake_of_rfc_8448() {
+        let label = |secret: &str, label: &str, len: usize| {
+            let mut out = vec![0; len];
+            hkdf_expand_label(PrfHash::Sha256, &unhex(secret), label, &[], &mut out);
+            hex(&out)
+        };
+        let early = prf::hkdf_extract(PrfHash::Sha256, &[0; 32], &[0; 32]);
+        assert_eq!(hex(&early), "33ad0a1c607ec03b09e6cd9893680ce210adf300aa1f2660e1b22e10f170f92a");
+        let server = "b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38";
+        assert_eq!(label(server, "key", 16), "3fce516009c21727d0f2e4e86ee403bc");
+        assert_eq!(label(server, "iv", 12), "5d313eb2671276ee13000b30");
+        assert_eq!(label(server, "finished", 32), "008d3b66f816ea559f96b537e885c31fc068bf492c652f01f288a1d8cdc19fc8");
+    }
+
+    /// The client's application data record of RFC 8448 section 3.
+    #[test]
+    fn record_of_rfc_8448() {
+        let secret = unhex("9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5");
+        let mut record = unhex(
+            "a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292a2977014bd1e\
+             3deae63aeebb21694915e4",
+        );
+        let mut protection = tls13_protection(suite(0x1301).unwrap(), &secret).unwrap();
+        let opened = protection.open(23, 0x0303, &mut record).unwrap();
+        assert_eq!((opened.content_type, opened.plaintext.len()), (23, 50));
+        assert!(opened.plaintext.iter().zip(0..).all(|(b, n)| *b == n));
+        assert_eq!(protection.sequence(), 1);
+    }
+}

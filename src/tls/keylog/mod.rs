@@ -5,6 +5,8 @@
 //! a hash of what a secret is found by and the line's offset. A lookup reads the line again and compares in full.
 
 mod line;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -234,14 +236,18 @@ impl KeyLog {
     fn hash(&self, class: Class, key: &[u8]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u64(class.tag());
-        for pair in key.chunks_exact(2) {
-            hasher.write_u8(pair.iter().fold(0, |byte, d| byte << 4 | digit(*d).unwrap_or_default()));
+        // No key is longer than 32 bytes.
+        let mut bytes = [0; 32];
+        let (pairs, _) = key.as_chunks::<2>();
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high).unwrap_or_default() << 4 | digit(*low).unwrap_or_default();
         }
+        hasher.write(bytes.get(..pairs.len()).unwrap_or(&bytes));
         hasher.finish()
     }
 
     /// The secret under `key`; of several, the last one logged.
-    pub(super) fn find(&self, class: Class, key: &[u8]) -> Option<Found> {
+    fn find(&self, class: Class, key: &[u8]) -> Option<Found> {
         let digits: Vec<u8> = key.iter().flat_map(|b| [hex_digit(b >> 4), hex_digit(b & 15)]).collect();
         let hash = self.hash(class, &digits);
         let from = self.index.partition_point(|(h, _)| *h < hash);

@@ -103,6 +103,11 @@ impl KeyRing {
         !self.logs.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn log_count(&self) -> usize {
+        self.logs.len()
+    }
+
     /// The key with that modulus (big-endian, leading zeros allowed).
     pub fn by_modulus(&self, modulus: &[u8]) -> Option<&PrivateKey> {
         let zeros = modulus.iter().take_while(|b| **b == 0).count();

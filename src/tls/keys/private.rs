@@ -84,10 +84,6 @@ impl PrivateKey {
         &self.name
     }
 
-    pub(crate) fn shared_name(&self) -> Arc<str> {
-        self.name.clone()
-    }
-
     /// Modulus, big-endian without leading zeros.
     pub fn modulus(&self) -> &[u8] {
         &self.modulus
@@ -145,7 +141,7 @@ impl PrivateKey {
     }
 
     /// The raw operation of the `rsa` crate, whose own unpadding answers a wrong key with a random secret.
-    fn decrypt_portably(&self, padded: &[u8]) -> Result<Secret, PremasterError> {
+    pub(super) fn decrypt_portably(&self, padded: &[u8]) -> Result<Secret, PremasterError> {
         let c = BoxedUint::from_be_slice(padded, self.rsa.n().bits_precision()).map_err(|_| PremasterError::Range)?;
         // Without blinding: there is no one to watch the time it takes.
         let m = rsa_decrypt::<NoRng>(None, &self.rsa, &c).map_err(|_| PremasterError::Range)?;

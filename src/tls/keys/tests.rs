@@ -1,1 +1,201 @@
+//! Every wrapping of one key, and what is said of files that hold none.
 
+use std::path::PathBuf;
+
+use super::*;
+
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys").join(name)
+}
+
+fn passphrase(_: &Path) -> Option<Zeroizing<String>> {
+    Some(Zeroizing::new("mailcap-test".into()))
+}
+
+fn load(path: &Path, mut password: impl FnMut(&Path) -> Option<Zeroizing<String>>) -> Result<KeyRing, KeyError> {
+    let mut ring = KeyRing::new();
+    ring.add_key_path(path, &mut password).map(|_| ring)
+}
+
+/// The modulus as `openssl rsa -modulus` prints its beginning.
+const MODULUS: &str = "rsa2048.modulus";
+
+fn modulus() -> Vec<u8> {
+    let text = std::fs::read_to_string(testdata(MODULUS)).unwrap();
+    super::super::keylog::parse_hex(text.trim().strip_prefix("Modulus=").unwrap().as_bytes()).unwrap()
+}
+
+#[test]
+fn every_encoding() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(testdata("encoded")).unwrap() {
+        let path = entry.unwrap().path();
+        let ring = load(&path, passphrase).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(ring.keys().len(), 1, "{}", path.display());
+        let key = &ring.keys()[0];
+        assert_eq!(key.modulus(), modulus(), "{}", path.display());
+        assert_eq!((key.bits(), key.name()), (2048, path.to_str().unwrap()));
+        count += 1;
+    }
+    assert!(count >= 28);
+}
+
+#[test]
+fn encrypted_without_or_with_a_wrong_passphrase() {
+    for entry in std::fs::read_dir(testdata("encoded")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let encrypted = name.contains(".enc-") || name.contains(".password");
+        let mut asked = 0;
+        let missing = load(&path, |_| {
+            asked += 1;
+            None
+        });
+        assert_eq!(matches!(missing, Err(KeyError::PasswordMissing { .. })), encrypted, "{name}: {missing:?}");
+        assert_eq!(asked, usize::from(encrypted), "{name}");
+        if encrypted {
+            let wrong = load(&path, |_| Some(Zeroizing::new("wrong".into())));
+            assert!(matches!(wrong, Err(KeyError::PasswordWrong { .. })), "{name}: {wrong:?}");
+        }
+    }
+}
+
+/// Files that people give for a key: the message says what they are and what to do.
+#[test]
+fn files_that_are_no_rsa_key() {
+    let says = |name: &str, words: &[&str]| {
+        let message = load(&testdata(name), passphrase).map(|_| ()).unwrap_err().to_string();
+        assert!(message.contains(name), "{message}");
+        for word in words {
+            assert!(message.contains(word), "{message}");
+        }
+    };
+    says("ec256.pem", &["an EC private key", "--keylog"]);
+    says("ed25519.pem", &["an Ed25519 private key", "--keylog"]);
+    says("dsa1024.pem", &["a DSA private key"]);
+    says("rsa2048.crt", &["is a certificate", "privkey.pem"]);
+    says("rsa2048.csr", &["certificate signing request"]);
+    says("rsa2048.pub", &["public key"]);
+    says("README.md", &["holds no private key"]);
+    says("absent.pem", &["can't be read"]);
+}
+
+fn temporary(name: &str, content: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn unusual_but_valid_files() {
+    let pem = std::fs::read_to_string(testdata("rsa2048.pem")).unwrap();
+    let certificate = std::fs::read_to_string(testdata("rsa2048.crt")).unwrap();
+    let der = std::fs::read(testdata("encoded/rsa2048.pkcs8.der")).unwrap();
+    let utf16: Vec<u8> = [0xfeff].into_iter().chain(pem.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let files: [(&str, Vec<u8>); 6] = [
+        ("BOM", [b"\xef\xbb\xbf", pem.as_bytes()].concat()),
+        ("UTF-16", utf16),
+        ("indented, bag attributes", format!("Bag Attributes\n  x: y\n{}", pem.replace('\n', "\n   ")).into()),
+        ("certificate first, CRLF", format!("{certificate}{pem}").replace('\n', "\r\n").into()),
+        (
+            "EC parameters first",
+            format!("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{pem}").into(),
+        ),
+        ("newline behind DER", [der.as_slice(), b"\n"].concat()),
+    ];
+    for (what, content) in files {
+        let (_folder, path) = temporary("key", &content);
+        let ring = load(&path, |_| None).unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert_eq!(ring.keys()[0].modulus(), modulus(), "{what}");
+    }
+}
+
+#[test]
+fn damaged_files() {
+    let der = std::fs::read(testdata("encoded/rsa2048.pkcs1.der")).unwrap();
+    for len in 0..der.len() {
+        let (_folder, path) = temporary("cut.der", &der[..len]);
+        assert!(load(&path, passphrase).is_err(), "{len} bytes");
+    }
+    // A flipped bit in the modulus: the numbers no longer belong together.
+    let mut flipped = der.clone();
+    flipped[100] ^= 4;
+    let (_folder, path) = temporary("flipped.der", &flipped);
+    assert!(matches!(load(&path, passphrase), Err(KeyError::Malformed { .. })));
+    let keylog = format!("CLIENT_RANDOM {} {}\n", "ab".repeat(32), "cd".repeat(48));
+    let (_folder, path) = temporary("keys.log", keylog.as_bytes());
+    assert!(matches!(load(&path, passphrase), Err(KeyError::IsKeyLog { .. })));
+}
+
+#[test]
+fn folders() {
+    let mut ring = KeyRing::new();
+    let notes = ring.add_key_path(&testdata(""), &mut passphrase).unwrap();
+    let bits: std::collections::BTreeSet<usize> = ring.keys().iter().map(|k| k.bits()).collect();
+    assert_eq!(Vec::from_iter(bits), [512, 768, 1024, 2047, 2048, 3072, 4096]);
+    let noted = |words: &[&str]| notes.iter().any(|n| words.iter().all(|w| n.contains(w)));
+    assert!(noted(&["skipped", "ec256.pem", "an EC"]), "{notes:?}");
+    assert!(noted(&["skipped", "README.md", "no private key"]));
+    assert!(noted(&["the same key as in", "rsa2048"]));
+    assert!(ring.by_modulus(&[&[0], modulus().as_slice()].concat()).is_some());
+    assert!(ring.by_modulus(&modulus()[1..]).is_none());
+    assert!(ring.by_modulus(&[]).is_none());
+
+    let empty = tempfile::tempdir().unwrap();
+    std::fs::write(empty.path().join("readme"), "nothing here").unwrap();
+    let error = load(empty.path(), passphrase).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("no usable private key in this folder (1 files"), "{error}");
+}
+
+/// Both implementations agree, on every size; a wrong key is an error and not a random secret.
+#[test]
+fn premasters() {
+    use rsa::hazmat::rsa_encrypt;
+    use rsa::traits::PublicKeyParts;
+    let premaster: Vec<u8> = (0..48).map(|n| n * 5 + 3).collect();
+    let other = load(&testdata("rsa1024.pem"), passphrase).unwrap();
+    for name in
+        ["rsa768.pem", "rsa1024.pem", "rsa2047.pem", "rsa2048.pem", "rsa2048e3.pem", "rsa3072.pem", "rsa4096.pem"]
+    {
+        let ring = load(&testdata(name), passphrase).unwrap();
+        let key = &ring.keys()[0];
+        let precision = (key.modulus().len() * 8) as u32;
+        let n = rsa::BoxedUint::from_be_slice(key.modulus(), precision).unwrap();
+        let e = rsa::BoxedUint::from(if name.contains("e3") { 3u64 } else { 65537 });
+        let public = rsa::PublicKey::new_with_size_limits(n, e, 512..=8192).unwrap();
+        assert_eq!(public.size(), key.modulus().len());
+        let encrypt = |message: &[u8]| {
+            let mut block = vec![0, 2];
+            block.extend((1..=255).cycle().take(key.modulus().len() - 3 - message.len()));
+            block.push(0);
+            block.extend(message);
+            let c = rsa_encrypt(&public, &rsa::BoxedUint::from_be_slice(&block, precision).unwrap()).unwrap();
+            let bytes = c.to_be_bytes();
+            bytes[bytes.len() - key.modulus().len()..].to_vec()
+        };
+        let encrypted = encrypt(&premaster);
+        assert_eq!(&key.decrypt_premaster(&encrypted).unwrap()[..], premaster, "{name}");
+        assert_eq!(&key.decrypt_portably(&encrypted).unwrap()[..], premaster, "{name}");
+        assert_eq!(&key.decrypt_premaster(&encrypted).unwrap()[..], premaster, "{name}, remembered");
+        let padded = [&[0], encrypted.as_slice()].concat();
+        assert_eq!(&key.decrypt_premaster(&padded).unwrap()[..], premaster, "{name}, leading zero");
+        assert_eq!(key.decrypt_premaster(&encrypt(&premaster[..47])), Err(PremasterError::Length), "{name}");
+        let mut damaged = encrypted.clone();
+        damaged[20] ^= 1;
+        assert_eq!(key.decrypt_premaster(&damaged), Err(PremasterError::Padding), "{name}");
+        assert!(key.decrypt_premaster(&[]).is_err());
+        assert_eq!(key.decrypt_premaster(&vec![0xff; key.modulus().len() + 1]), Err(PremasterError::Range));
+        if name != "rsa1024.pem" {
+            assert!(other.keys()[0].decrypt_premaster(&encrypted).is_err(), "{name} with another key");
+        }
+    }
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let ring = load(&testdata("rsa512.pem"), passphrase).unwrap();
+    let text = format!("{ring:?}");
+    assert!(text.contains("512") && text.contains("rsa512.pem"));
+    assert!(text.len() < 600, "{text}");
+}

@@ -218,3 +218,77 @@ impl Cbc {
         Ok(content)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{hex, unhex};
+    use super::*;
+
+    fn check(cipher: Option<BlockCipher>, iv: &str, ciphertext: &str, plaintext: &str) {
+        let cipher = cipher.unwrap();
+        let mut data = unhex(ciphertext);
+        let iv = if iv.is_empty() { vec![0; cipher.block_len()] } else { unhex(iv) };
+        cipher.decrypt_cbc(&iv, &mut data);
+        assert_eq!(hex(&data), plaintext);
+    }
+
+    fn with(cipher: BulkCipher, key: &str) -> Option<BlockCipher> {
+        BlockCipher::new(cipher, &unhex(key))
+    }
+
+    /// SP 800-38A appendix F.2, two blocks each.
+    #[test]
+    fn aes() {
+        let iv = "000102030405060708090a0b0c0d0e0f";
+        let plain = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51";
+        let key = with(BulkCipher::Aes128Cbc, "2b7e151628aed2a6abf7158809cf4f3c");
+        check(key, iv, "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2", plain);
+        let key = BlockCipher::aes192(&unhex("8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b"));
+        check(key, iv, "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a", plain);
+        let key = "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4";
+        let key = with(BulkCipher::Aes256Cbc, key);
+        check(key, iv, "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d", plain);
+    }
+
+    /// RFC 3713 appendix A, RFC 5794 appendix A, RFC 4269 appendix B.1.
+    #[test]
+    fn camellia_aria_seed() {
+        let key = "0123456789abcdeffedcba9876543210";
+        check(with(BulkCipher::Camellia128Cbc, key), "", "67673138549669730857065648eabe43", key);
+        let long = format!("{key}00112233445566778899aabbccddeeff");
+        check(with(BulkCipher::Camellia256Cbc, &long), "", "9acc237dff16d76c20ef7c919e3a7509", key);
+
+        let plain = "00112233445566778899aabbccddeeff";
+        let key = "000102030405060708090a0b0c0d0e0f";
+        check(with(BulkCipher::Aria128Cbc, key), "", "d718fbd6ab644c739da95f3be6451778", plain);
+        let long = format!("{key}101112131415161718191a1b1c1d1e1f");
+        check(with(BulkCipher::Aria256Cbc, &long), "", "f92bd7c79fb72e2f2b8f80c1972d24fc", plain);
+
+        check(with(BulkCipher::SeedCbc, &"00".repeat(16)), "", "5ebac6e0054e166819aff1cc6d346cdb", key);
+    }
+
+    /// DES: FIPS 46's worked example as published by NBS; 3DES: SP 800-67 appendix B; IDEA: Lai's thesis; RC2: RFC 2268
+    /// section 5.
+    #[test]
+    fn blocks_of_eight() {
+        check(with(BulkCipher::DesCbc, "133457799bbcdff1"), "", "85e813540f0ab405", "0123456789abcdef");
+        let key = "0123456789abcdef23456789abcdef01456789abcdef0123";
+        check(with(BulkCipher::TripleDesCbc, key), "", "a826fd8ce53b855f", "5468652071756663");
+        let key = "00010002000300040005000600070008";
+        check(with(BulkCipher::IdeaCbc, key), "", "11fbed2b01986de5", "0000000100020003");
+        let rc2 = |key: &str, bits| BlockCipher::rc2(&unhex(key), bits);
+        check(rc2("88bca90e90875a7f0f79c384627bafb2", 128), "", "2269552ab0f85ca6", "0000000000000000");
+        check(rc2("3000000000000000", 64), "", "30649edf9be7d2c2", "1000000000000001");
+        check(rc2("88bca90e90875a", 64), "", "6ccf4308974c267f", "0000000000000000");
+    }
+
+    #[test]
+    fn wrong_lengths() {
+        assert!(with(BulkCipher::Aes128Cbc, "00").is_none());
+        assert!(with(BulkCipher::Aes128Gcm, &"00".repeat(16)).is_none());
+        let cipher = with(BulkCipher::SeedCbc, &"00".repeat(16)).unwrap();
+        let mut data = [7; 15];
+        cipher.decrypt_cbc(&[0; 16], &mut data);
+        assert_eq!(data, [7; 15], "no whole block");
+    }
+}

@@ -12,7 +12,7 @@ mod cbc;
 mod mac;
 mod rc4;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use self::aead::Aead;
 pub(crate) use self::cbc::BlockCipher;

@@ -337,3 +337,76 @@ pub fn suite(id: u16) -> Option<&'static Suite> {
     let all = all();
     all.binary_search_by_key(&id, |s| s.id).ok().and_then(|i| all.get(i))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorted_and_named_once() {
+        let all = all();
+        assert!(all.len() > 350);
+        assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
+        let mut names: Vec<&str> = all.iter().map(|s| s.name).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+        assert!(suite(0x0a0a).is_none(), "GREASE");
+    }
+
+    /// What a name says is what the suite is made of.
+    #[test]
+    fn parts_fit_names() {
+        for suite in all().iter().filter(|s| s.is_supported()) {
+            let has = |word: &str| suite.name.contains(word);
+            assert_eq!(has("_CBC"), suite.cipher.cbc_block().is_some(), "{}", suite.name);
+            assert_eq!(has("_GCM") || has("_CCM") || has("POLY1305"), suite.cipher.tag_len() > 0, "{}", suite.name);
+            assert_eq!(has("_CCM_8"), suite.cipher.tag_len() == 8, "{}", suite.name);
+            let aead_or_none = suite.cipher.tag_len() > 0 || suite.id == 0;
+            assert_eq!(aead_or_none, suite.mac.is_empty(), "{}", suite.name);
+            assert_eq!(suite.name.ends_with("SHA384"), suite.prf == PrfHash::Sha384, "{}", suite.name);
+            assert_eq!(suite.name.starts_with("TLS_RSA_WITH") || has("_FIPS_"), suite.kx == KeyExchange::Rsa);
+            assert_eq!(
+                has("DHE_"),
+                suite.kx.is_forward_secret()
+                    && !has("anon")
+                    && !has("SRP")
+                    && !has("PWD")
+                    && !has("PAKE")
+                    && !suite.is_tls13(),
+                "{}",
+                suite.name
+            );
+            assert_eq!(has("PSK_"), suite.kx.uses_psk(), "{}", suite.name);
+        }
+    }
+
+    /// A suite of each family against its RFC.
+    #[test]
+    fn known_suites() {
+        let parts = |id| suite(id).map(|s| (s.name, s.kx, s.cipher, s.mac));
+        let rsa = KeyExchange::Rsa;
+        let gcm = BulkCipher::Aes256Gcm;
+        assert_eq!(
+            parts(0x0035),
+            Some(("TLS_RSA_WITH_AES_256_CBC_SHA", rsa, BulkCipher::Aes256Cbc, MacAlgorithm::Sha1))
+        );
+        assert_eq!(parts(0x009d), Some(("TLS_RSA_WITH_AES_256_GCM_SHA384", rsa, gcm, MacAlgorithm::Null)));
+        assert_eq!(
+            parts(0x0062),
+            Some((
+                "TLS_RSA_EXPORT1024_WITH_DES_CBC_SHA",
+                KeyExchange::RsaExport { bits: 1024 },
+                BulkCipher::DesCbc,
+                MacAlgorithm::Sha1
+            ))
+        );
+        let sha384 = MacAlgorithm::Sha384;
+        assert_eq!(
+            parts(0xc028),
+            Some(("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384", KeyExchange::EcdheRsa, BulkCipher::Aes256Cbc, sha384))
+        );
+        assert_eq!(parts(0x1302), Some(("TLS_AES_256_GCM_SHA384", KeyExchange::Tls13, gcm, MacAlgorithm::Null)));
+        assert!(suite(0x0062).unwrap().is_export());
+        assert!(!suite(0xc102).unwrap().is_supported(), "GOST");
+    }
+}
