@@ -318,6 +318,15 @@ impl Connection {
             self.enter_unseen(dir, env);
         }
         let stage = self.halves[i].epoch.stage;
+        if stage == Stage::Changed
+            && !self.halves[i].epoch.confirmed
+            && header.content_type == content::CHANGE_CIPHER_SPEC
+            && header.len == 1
+        {
+            // Sent twice: too short to be under the keys.
+            self.account.overhead += header.record_len() as u64;
+            return;
+        }
         if stage.is_tls13() && header.content_type != content::APPLICATION {
             // Unprotected: the compatibility mode's ChangeCipherSpec, an early alert, a second ClientHello.
             self.account.overhead += header.record_len() as u64;
@@ -436,7 +445,8 @@ impl Connection {
         handshake.closed_bytes += len;
         handshake.reason.get_or_insert(reason);
         // An alert alone is 2 bytes, its inner type and the tag; a Finished is longer.
-        if stage == Stage::Handshake && dir == Direction::Client && header.len != 2 + 1 + 16 {
+        let answered = stage == Stage::Handshake || stage == Stage::Early && handshake.server.is_some();
+        if answered && dir == Direction::Client && header.len != 2 + 1 + 16 {
             handshake.client_went_on = true;
         }
         match header.content_type {
@@ -466,9 +476,9 @@ impl Connection {
                     && matches!(header.content_type, content::HANDSHAKE | content::APPLICATION)
             }
             // Nothing can be read: the client's going on says it.
-            Stage::Handshake => handshake.client_went_on,
+            Stage::Handshake | Stage::Early => handshake.client_went_on,
             Stage::Application(_) => handshake.finished[Direction::Client.index()] || handshake.client_went_on,
-            Stage::Clear | Stage::Early => false,
+            Stage::Clear => false,
         };
         if done {
             self.establish(span, up);
@@ -516,7 +526,9 @@ impl Connection {
             && offered != inside
         {
             let detail = format!("the premaster secret says {inside:#06x}, ClientHello {offered:#06x}");
-            handshake.note(format!("The premaster secret carries version {inside:#06x}, the client offered {offered:#06x}: tolerated."));
+            handshake.note(format!(
+                "The premaster secret carries version {inside:#06x}, the client offered {offered:#06x}: tolerated."
+            ));
             up.odd(Code::PremasterVersion, &detail, span);
         }
     }
@@ -529,15 +541,7 @@ impl Connection {
     }
 
     /// Content of a record that is open.
-    fn content(
-        &mut self,
-        dir: Direction,
-        kind: u8,
-        bytes: &[u8],
-        span: Span,
-        env: &mut Env<'_>,
-        up: &mut dyn Upper,
-    ) {
+    fn content(&mut self, dir: Direction, kind: u8, bytes: &[u8], span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         match kind {
             content::APPLICATION => {
                 if !bytes.is_empty() {
@@ -546,7 +550,7 @@ impl Connection {
             }
             content::HANDSHAKE => self.fragment(dir, bytes, span, env, up),
             content::ALERT => self.alert(dir, bytes, span, up),
-            content::CHANGE_CIPHER_SPEC => self.change(dir, span, env),
+            content::CHANGE_CIPHER_SPEC => self.change(dir, span, env, up),
             // Heartbeats and what is not known carry no mail.
             _ => {}
         }

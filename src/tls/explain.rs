@@ -1,8 +1,8 @@
 //! Why a session was, or was not, decrypted: in sentences for a person.
 
+use super::Reason;
 use super::connection::Handshake;
 use super::keys::KeyRing;
-use super::Reason;
 
 /// IANA's name of an alert description.
 pub fn alert(description: u8) -> String {
@@ -74,14 +74,20 @@ fn advice(reason: Reason) -> &'static str {
         Reason::OneSided => "Only one direction was captured: the keys depend on both sides' messages.",
         Reason::MidSession => "The capture begins behind the handshake: capture from the connection's beginning.",
         Reason::UnsupportedSuite => "mailcap does not decrypt this suite or version.",
-        Reason::BadMac => "MAC or tag did not match although the keys seemed right: is the capture damaged, or the key log another session's?",
+        Reason::BadMac => {
+            "MAC or tag did not match although the keys seemed right: is the capture damaged, or the key log another session's?"
+        }
         Reason::CompressionStateLost => "TLS compression: what follows a lost or damaged record can't be decompressed.",
         Reason::KeylogNoEntry => {
             "The key log has no entry for this client random: was it written by an endpoint of this very connection, and since its beginning?"
         }
-        Reason::SecretLate => "The secret comes later in the capture than the records it opens: give it as a key log of its own.",
+        Reason::SecretLate => {
+            "The secret comes later in the capture than the records it opens: give it as a key log of its own."
+        }
         Reason::NoPsk => "The suite needs the pre-shared key: give it with --psk.",
-        Reason::BadPremaster => "The private key fits the certificate, but what the client encrypted is no premaster secret.",
+        Reason::BadPremaster => {
+            "The private key fits the certificate, but what the client encrypted is no premaster secret."
+        }
         Reason::GapNotBridged => "After bytes that were lost, records could not be matched.",
         Reason::NotTls => "What was sent is no TLS.",
     }

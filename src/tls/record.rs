@@ -11,6 +11,9 @@ pub const HEADER: usize = 5;
 /// Longest fragment: 2^14 and the 2048 bytes that compression and protection may add (RFC 5246 section 6.2.3).
 pub const MAX_FRAGMENT: usize = (1 << 14) + 2048;
 
+/// Bytes kept of a cut record's end: a block and, with encrypt-then-MAC, a MAC behind it.
+pub(super) const RESIDUE: usize = 16 + 48;
+
 /// Content types.
 pub mod content {
     /// ChangeCipherSpec.
@@ -199,8 +202,8 @@ impl Framer {
             Mode::Tail(left) => {
                 let n = left.min(chunk.len());
                 let (tail, rest) = chunk.split_at_checked(n).unwrap_or((chunk, &[]));
-                self.residue.extend_from_slice(tail.get(tail.len().saturating_sub(16)..).unwrap_or_default());
-                self.residue.drain(..self.residue.len().saturating_sub(16));
+                self.residue.extend_from_slice(tail.get(tail.len().saturating_sub(RESIDUE)..).unwrap_or_default());
+                self.residue.drain(..self.residue.len().saturating_sub(RESIDUE));
                 *chunk = rest;
                 self.mode = if n == left { Mode::Records } else { Mode::Tail(left - n) };
                 if n == 0 && left > 0 { Step::More } else { Step::Dropped { bytes: n as u64, span } }
@@ -311,7 +314,8 @@ impl Framer {
         self.start = (taken.range.start + 1).min(self.buf.len());
     }
 
-    /// The last bytes (at most 16) of a cut record whose end was captured: the IV of the next in SSL 3.0 and TLS 1.0.
+    /// The last bytes (at most [`RESIDUE`]) of a cut record whose end was captured: the IV of the next in SSL 3.0 and
+    /// TLS 1.0.
     pub(super) fn residue(&self) -> &[u8] {
         &self.residue
     }
@@ -481,10 +485,7 @@ mod tests {
         let mut rest = vec![1; 10];
         rest.extend(record(23, b"next"));
         rest.extend(record(23, b"more"));
-        assert_eq!(
-            run(&mut framer, &rest),
-            [(255, vec![10]), (100, b"next".to_vec()), (23, b"more".to_vec())]
-        );
+        assert_eq!(run(&mut framer, &rest), [(255, vec![10]), (100, b"next".to_vec()), (23, b"more".to_vec())]);
     }
 
     #[test]
@@ -494,9 +495,10 @@ mod tests {
         assert!(Header::parse(&[25, 3, 3, 0, 1]).is_none());
         assert!(Header::parse(&[23, 3, 3, 0]).is_none());
         let mut framer = Framer::new();
-        assert_eq!(framer.step(&mut &[23, 3, 3, 0xff, 0xff][..], Span::default()), Step::Garbage {
-            span: Span::default()
-        });
+        assert_eq!(
+            framer.step(&mut &[23, 3, 3, 0xff, 0xff][..], Span::default()),
+            Step::Garbage { span: Span::default() }
+        );
     }
 
     #[test]

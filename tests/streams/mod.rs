@@ -147,18 +147,32 @@ pub(crate) fn read(file: &[u8]) -> (Connections, Vec<Vec<u8>>) {
     (raw.into_iter().map(|(key, (_, segments))| (key, merge(segments))).collect(), secrets)
 }
 
+/// Each byte's first copy, by offset.
+fn first_copies(mut list: Vec<Segment>) -> Vec<Segment> {
+    list.sort_by_key(|s| s.frame);
+    let mut covered: BTreeMap<i64, Segment> = BTreeMap::new();
+    for segment in list {
+        let (mut at, end) = (segment.offset, segment.offset + segment.payload.len() as i64);
+        while at < end {
+            let before = covered.range(..=at).next_back().map_or(at, |(&o, s)| o + s.payload.len() as i64);
+            if before > at {
+                at = before;
+                continue;
+            }
+            let stop = covered.range(at..).next().map_or(end, |(&o, _)| o.min(end));
+            let range = (at - segment.offset) as usize..(stop - segment.offset) as usize;
+            let payload = segment.payload[range].to_vec();
+            covered.insert(at, Segment { offset: at, payload, ack: segment.ack, frame: segment.frame });
+            at = stop;
+        }
+    }
+    covered.into_values().collect()
+}
+
 fn merge(segments: [Vec<Segment>; 2]) -> Vec<Piece> {
-    let mut queues = segments.map(|mut list| {
-        list.sort_by_key(|s| (s.offset, s.frame));
-        list.into_iter().peekable()
-    });
+    let mut queues = segments.map(|list| first_copies(list).into_iter().filter(|s| s.offset >= 0).peekable());
     let (mut delivered, mut out) = ([0i64; 2], Vec::new());
     loop {
-        // Copies and keep-alive bytes wait for nothing.
-        for side in 0..2 {
-            let done = delivered[side];
-            while queues[side].next_if(|s| s.offset + s.payload.len() as i64 <= done).is_some() {}
-        }
         let heads: Vec<(usize, usize, bool)> = (0..2)
             .filter_map(|side| {
                 let free = delivered[1 - side];
@@ -170,12 +184,8 @@ fn merge(segments: [Vec<Segment>; 2]) -> Vec<Piece> {
         let hole = segment.offset - delivered[side];
         if hole > 0 {
             out.push(Piece::Gap { client: side == 0, len: hole as u64 });
-            delivered[side] = segment.offset;
         }
-        let seen = (delivered[side] - segment.offset) as usize;
-        if let Some(new) = segment.payload.get(seen..).filter(|new| !new.is_empty()) {
-            out.push(Piece::Data { client: side == 0, bytes: new.to_vec() });
-            delivered[side] += new.len() as i64;
-        }
+        delivered[side] = segment.offset + segment.payload.len() as i64;
+        out.push(Piece::Data { client: side == 0, bytes: segment.payload });
     }
 }

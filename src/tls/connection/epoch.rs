@@ -1,8 +1,8 @@
 //! What protects one direction's records at a time.
 
+use crate::tls::Reason;
 use crate::tls::protection::{OpenError, Opened, Protection};
 use crate::tls::record::Header;
-use crate::tls::Reason;
 
 /// Which of TLS 1.3's keys, or an epoch of an earlier version.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -12,14 +12,7 @@ use crate::tls::{Reason, Upper, certificate, explain, prf};
 
 impl Connection {
     /// A fragment of handshake messages.
-    pub(super) fn fragment(
-        &mut self,
-        dir: Direction,
-        bytes: &[u8],
-        span: Span,
-        env: &mut Env<'_>,
-        up: &mut dyn Upper,
-    ) {
+    pub(super) fn fragment(&mut self, dir: Direction, bytes: &[u8], span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         let half = &mut self.halves[dir.index()];
         if half.unsure && !half.joiner.is_partial() {
             if !begins_message(bytes, env.limits.handshake_bytes) {
@@ -36,7 +29,9 @@ impl Connection {
                 Joined::TooLong(len) => {
                     let handshake = self.last();
                     handshake.transcript_whole = false;
-                    handshake.note(format!("A handshake message of {len} bytes is longer than its bound and was passed over."));
+                    handshake.note(format!(
+                        "A handshake message of {len} bytes is longer than its bound and was passed over."
+                    ));
                     up.odd(Code::EntryLimit, &format!("a handshake message of {len} bytes"), span);
                 }
             }
@@ -69,8 +64,14 @@ impl Connection {
         }
         let handshake = self.last();
         if handshake.established && !handshake.is_tls13() {
-            return;
+            if kind != kind::SERVER_HELLO || dir != Direction::Server || !self.renegotiate(span, up) {
+                return;
+            }
+            // Its ClientHello was lost.
+            self.last().gap = true;
+            self.last().transcript_whole = false;
         }
+        let handshake = self.last();
         if handshake.running() {
             handshake.span = handshake.span.to(span);
         }
@@ -132,18 +133,10 @@ impl Connection {
         let (retried, first) = (last.retried, last.client.is_none());
         if !first {
             let again = last.running() && (retried || last.server.is_none());
-            if !again && self.handshakes.len() >= MAX_HANDSHAKES {
-                up.odd(Code::EntryLimit, "renegotiations are followed no further", span);
-                for half in &mut self.halves {
-                    half.pending = None;
-                    half.inflater = None;
-                    half.epoch.cipher = Cipher::Closed(Reason::UnsupportedSuite);
-                }
-                return;
-            }
             if !again {
-                self.handshakes.push(Handshake::new(span));
-                self.halves.iter_mut().for_each(|half| half.pending = None);
+                if !self.renegotiate(span, up) {
+                    return;
+                }
             } else if !retried {
                 *self.last() = Handshake::new(span);
             }
@@ -164,6 +157,21 @@ impl Connection {
             // A second ClientHello: the server wanted another, and early data is off.
             half.enter(Epoch::new(Cipher::Clear, index, Stage::Clear));
         }
+    }
+
+    /// Another handshake begins; not if there were too many.
+    fn renegotiate(&mut self, span: Span, up: &mut dyn Upper) -> bool {
+        self.halves.iter_mut().for_each(|half| half.pending = None);
+        if self.handshakes.len() < MAX_HANDSHAKES {
+            self.handshakes.push(Handshake::new(span));
+            return true;
+        }
+        up.odd(Code::EntryLimit, "renegotiations are followed no further", span);
+        for half in &mut self.halves {
+            half.inflater = None;
+            half.epoch.cipher = Cipher::Closed(Reason::UnsupportedSuite);
+        }
+        false
     }
 
     fn server_hello(&mut self, body: &[u8], env: &mut Env<'_>) {
@@ -200,7 +208,8 @@ impl Connection {
         let client = handshake.tls13_epoch(index, Direction::Client, Stage::Handshake, env.keys);
         for (dir, epoch) in [(Direction::Server, server), (Direction::Client, client)] {
             // Without the handshake's secret the application's may still be there: it is tried on each record.
-            let following = epoch.is_closed().then(|| handshake.tls13_epoch(index, dir, Stage::Application(0), env.keys));
+            let following =
+                epoch.is_closed().then(|| handshake.tls13_epoch(index, dir, Stage::Application(0), env.keys));
             let half = &mut self.halves[dir.index()];
             if half.epoch.stage == Stage::Early {
                 half.pending = Some(epoch);
@@ -213,7 +222,8 @@ impl Connection {
 
     fn certificate(&mut self, dir: Direction, body: &[u8], span: Span, up: &mut dyn Upper) {
         let handshake = self.last();
-        let chain: Vec<_> = handshake::certificates(body, handshake.is_tls13()).into_iter().map(certificate::read).collect();
+        let chain: Vec<_> =
+            handshake::certificates(body, handshake.is_tls13()).into_iter().map(certificate::read).collect();
         if dir == Direction::Client {
             handshake.client_chain = chain;
             return;
@@ -268,11 +278,21 @@ impl Connection {
     }
 
     /// ChangeCipherSpec.
-    pub(super) fn change(&mut self, dir: Direction, span: Span, env: &mut Env<'_>) {
+    pub(super) fn change(&mut self, dir: Direction, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         let handshake = self.last();
-        if handshake.is_tls13() || handshake.changed[dir.index()] {
+        if handshake.is_tls13() {
             return;
         }
+        if handshake.changed[dir.index()] {
+            // Under the established keys it ends a renegotiation whose beginning was lost.
+            let unseen = handshake.established && !self.halves[dir.index()].epoch.is_closed();
+            if !unseen || !self.renegotiate(span, up) {
+                return;
+            }
+            self.last().gap = true;
+            self.last().transcript_whole = false;
+        }
+        let handshake = self.last();
         // TLS 1.3's compatibility mode sends one before the version is known.
         let may_be_tls13 = handshake.client.as_ref().is_some_and(|c| c.supported_versions.contains(&0x0304));
         if handshake.server.is_none() && may_be_tls13 && dir == Direction::Client && !handshake.gap {
@@ -321,14 +341,16 @@ impl Connection {
             }
             return;
         }
-        if let (Some(version), Some(suite), Some(candidate)) = (handshake.version, handshake.suite, handshake.secret()) {
+        if let (Some(version), Some(suite), Some(candidate)) = (handshake.version, handshake.suite, handshake.secret())
+        {
             let client = dir == Direction::Client;
             let right = prf::finished(version, suite.prf, &candidate.secret, client, &handshake.transcript);
             if right == body {
                 handshake.remember(span.last.index, env.sessions, env.limits);
             } else if handshake.transcript_whole && !handshake.bad_finished {
                 handshake.bad_finished = true;
-                handshake.note(format!("The {}'s Finished does not match the handshake that was captured.", dir.as_str()));
+                handshake
+                    .note(format!("The {}'s Finished does not match the handshake that was captured.", dir.as_str()));
                 up.odd(Code::BadFinished, dir.as_str(), span);
             }
         }

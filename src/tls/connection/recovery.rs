@@ -4,12 +4,13 @@
 
 use super::epoch::{Candidate, Cipher, Epoch, Stage, copy};
 use super::messages::begins_message;
+use super::state::Handshake;
 use super::{Connection, Env};
 use crate::diagnostic::Code;
 use crate::event::GapCause;
 use crate::position::{Direction, Span};
 use crate::tls::protection::Protection;
-use crate::tls::record::{HEADER, Header, content};
+use crate::tls::record::{HEADER, Header, RESIDUE, content};
 use crate::tls::{Reason, Upper};
 
 /// Whole records behind a loss that may stay closed before the search is given up.
@@ -22,7 +23,7 @@ pub(super) struct Lost {
     bytes: u64,
     /// Fragment length of the only record that is lost.
     exact: Option<usize>,
-    /// Ciphertext right before the next record.
+    /// The end of the fragment right before the next record.
     previous: Vec<u8>,
     /// Records tried in vain.
     unmatched: u32,
@@ -84,7 +85,7 @@ impl Connection {
         }
         // A ChangeCipherSpec whose header was seen did its work all the same.
         if clear && exact.is_some() && cut.header.is_some_and(|h| h.content_type == content::CHANGE_CIPHER_SPEC) {
-            self.change(dir, span, env);
+            self.change(dir, span, env, up);
             self.halves[dir.index()].lost = None;
         }
     }
@@ -204,7 +205,7 @@ impl Connection {
         lost.unmatched += 1;
         lost.bytes = lost.bytes.saturating_add(header.record_len() as u64);
         lost.exact = None;
-        lost.previous = fragment.get(fragment.len().saturating_sub(16)..).unwrap_or_default().to_vec();
+        lost.previous = fragment.get(fragment.len().saturating_sub(RESIDUE)..).unwrap_or_default().to_vec();
         self.account.undecrypted += header.record_len() as u64;
         let handshake = self.protecting(dir);
         handshake.closed += 1;
@@ -244,7 +245,17 @@ impl Connection {
         let now = &self.halves[i].epoch;
         let stage = now.stage;
         if let Cipher::Keyed(candidates) = &now.cipher {
-            let mut search = Search { lost, header, fragment, most: env.limits.tls_search_records, current: true, left: &mut self.search_left, scratch: &mut self.scratch };
+            let encrypt_then_mac = self.handshakes.get(now.handshake).is_some_and(Handshake::encrypts_then_macs);
+            let mut search = Search {
+                lost,
+                header,
+                fragment,
+                most: env.limits.tls_search_records,
+                current: true,
+                encrypt_then_mac,
+                left: &mut self.search_left,
+                scratch: &mut self.scratch,
+            };
             if let Some(found) = search.any(candidates) {
                 let number = found.protection.sequence();
                 return Some((Epoch { cipher: Cipher::Keyed(vec![found]), ..now.clone() }, number));
@@ -261,7 +272,17 @@ impl Connection {
         };
         for epoch in following {
             let Cipher::Keyed(candidates) = &epoch.cipher else { continue };
-            let mut search = Search { lost, header, fragment, most: env.limits.tls_search_records, current: false, left: &mut self.search_left, scratch: &mut self.scratch };
+            let encrypt_then_mac = self.handshakes.get(epoch.handshake).is_some_and(Handshake::encrypts_then_macs);
+            let mut search = Search {
+                lost,
+                header,
+                fragment,
+                most: env.limits.tls_search_records,
+                current: false,
+                encrypt_then_mac,
+                left: &mut self.search_left,
+                scratch: &mut self.scratch,
+            };
             if let Some(found) = search.any(candidates) {
                 let number = found.protection.sequence();
                 return Some((Epoch { cipher: Cipher::Keyed(vec![found]), ..epoch }, number));
@@ -303,6 +324,7 @@ struct Search<'a> {
     most: u64,
     /// Whether the epoch is the one before the loss, or begins within it.
     current: bool,
+    encrypt_then_mac: bool,
     /// Bytes that may still be tried.
     left: &'a mut u64,
     scratch: &'a mut Vec<u8>,
@@ -381,8 +403,11 @@ impl Search<'_> {
 
     fn residue(&self, next: &mut Protection) {
         if next.has_implicit_iv() {
+            // The MAC does not vouch for the IV here: it has to be the right one (RFC 7366 section 3).
+            let mac = if self.encrypt_then_mac { next.tag_len() } else { 0 };
+            let previous = &self.lost.previous;
             next.iv_unknown();
-            next.set_previous_block(&self.lost.previous);
+            next.set_previous_block(previous.get(..previous.len().saturating_sub(mac)).unwrap_or_default());
         }
     }
 

@@ -64,12 +64,18 @@ impl Handshake {
         }?;
         let by_what_is_missing =
             matches!(reason, Reason::HandshakeIncomplete | Reason::HandshakeGap | Reason::MidSession);
-        if by_what_is_missing && seen.contains(&false) {
+        // A ClientHello alone may just not be answered yet.
+        let unanswered = seen == [true, false] && !self.any_message() && self.closed == 0;
+        if by_what_is_missing && seen.contains(&false) && !unanswered {
             return Some(Reason::OneSided);
         }
         let by_keys = matches!(
             reason,
-            Reason::KeylogNoEntry | Reason::NoKey | Reason::ForwardSecrecy | Reason::ResumedUnseen | Reason::ExportEphemeral
+            Reason::KeylogNoEntry
+                | Reason::NoKey
+                | Reason::ForwardSecrecy
+                | Reason::ResumedUnseen
+                | Reason::ExportEphemeral
         );
         if by_keys
             && self.client_random().is_some_and(|random| {
@@ -166,7 +172,7 @@ impl Handshake {
         });
         self.story_of_keys(keys, &mut out);
         out.extend(self.notes.iter().cloned());
-        for alert in &self.alerts {
+        for alert in self.alerts.iter().filter(|alert| alert.fatal || !self.established) {
             out.push(format!("Alert by the {}: {}.", alert.dir.as_str(), alert.description));
         }
         if let Some(used) = self.secret().filter(|_| self.opened > 0) {
@@ -194,7 +200,9 @@ impl Handshake {
         match (self.resumed, self.chain.first()) {
             (crate::event::Resumed::SessionId, _) => out.push("It took up an earlier session by its ID.".to_owned()),
             (crate::event::Resumed::Ticket, _) => out.push("It took up an earlier session by a ticket.".to_owned()),
-            (crate::event::Resumed::Psk, _) => out.push("It took up an earlier session by a pre-shared key.".to_owned()),
+            (crate::event::Resumed::Psk, _) => {
+                out.push("It took up an earlier session by a pre-shared key.".to_owned())
+            }
             (crate::event::Resumed::No, Some(own)) => {
                 out.push(format!("The server's certificate: {}, {}.", own.info.subject, own.info.key));
             }
@@ -204,19 +212,24 @@ impl Handshake {
         if by_rsa && self.resumed == crate::event::Resumed::No {
             let modulus = self.chain.first().and_then(|c| c.modulus.as_deref());
             out.push(match (keys.keys().len(), modulus.and_then(|m| keys.by_modulus(m))) {
+                (0, _) if self.opened > 0 => return self.story_of_keylog(keys, out),
                 (0, _) => "No private key was given.".to_owned(),
                 (_, Some(key)) => format!("The private key {} belongs to the certificate.", key.name()),
-                (n, None) if modulus.is_some() => format!("{n} private keys were given, none belongs to the certificate."),
-                (n, None) => format!("The certificate was not seen: {n} private keys were tried."),
+                (n, None) if modulus.is_some() => format!("Of {n} private keys given none belongs to the certificate."),
+                (n, None) => format!("The certificate was not seen; private keys tried: {n}."),
             });
         }
+        self.story_of_keylog(keys, out);
+    }
+
+    fn story_of_keylog(&self, keys: &KeyRing, out: &mut Vec<String>) {
         if keys.has_keylog() {
             let known = self.client_random().is_some_and(|random| {
                 keys.master_for_client_random(random).is_some()
                     || keys.tls13_secret(Tls13Label::ClientHandshake, random).is_some()
             });
-            let word = if known { "has" } else { "has no" };
-            out.push(format!("The key log {word} entry for its client random."));
+            let word = if known { "an" } else { "no" };
+            out.push(format!("The key log has {word} entry for its client random."));
         }
     }
 }

@@ -30,8 +30,7 @@ impl Handshake {
             let epoch = Epoch::new(Cipher::Closed(reason), index, Stage::Changed);
             (epoch.clone(), epoch)
         };
-        let (Some(client_random), Some(server_random)) =
-            (self.client_random().copied(), self.server_random().copied())
+        let (Some(client_random), Some(server_random)) = (self.client_random().copied(), self.server_random().copied())
         else {
             let reason = self.why_no_hello();
             self.why = Some(reason);
@@ -110,7 +109,11 @@ impl Handshake {
                     let reason = self.gather_rsa(suite, encrypted, None, keys);
                     // The private key alone makes no premaster here.
                     self.secrets.retain(|c| c.source != SecretSource::RsaKey);
-                    return if matches!(reason, Reason::BadPremaster | Reason::BadMac) { Reason::NoPsk } else { reason };
+                    return if matches!(reason, Reason::BadPremaster | Reason::BadMac) {
+                        Reason::NoPsk
+                    } else {
+                        reason
+                    };
                 }
                 let mut reason = Reason::NoPsk;
                 for psk in keys.psks() {
@@ -247,7 +250,7 @@ impl Handshake {
     }
 
     /// Whether anything of the handshake itself was seen.
-    fn any_message(&self) -> bool {
+    pub(super) fn any_message(&self) -> bool {
         self.hello_done
             || self.certificate_seen
             || self.server_key_exchange.is_some()
@@ -261,8 +264,7 @@ impl Handshake {
         if self.is_tls13() {
             return;
         }
-        let session =
-            Remembered { master: candidate.secret.clone(), key: candidate.name.clone(), frame };
+        let session = Remembered { master: candidate.secret.clone(), key: candidate.name.clone(), frame };
         if let Some(server) = &self.server {
             sessions.insert(Handle::Id(&server.session_id), session.clone(), limits.tls_sessions);
         }

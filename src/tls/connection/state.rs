@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::event::{Alert, Resumed, SecretSource};
 use crate::position::{Direction, Span};
+use crate::tls::Reason;
 use crate::tls::certificate::ReadCertificate;
 use crate::tls::handshake::{ClientHello, ServerHello};
 use crate::tls::prf::Transcript;
 use crate::tls::secret::Secret;
 use crate::tls::suites::{Suite, Version};
-use crate::tls::Reason;
 
 /// A master or traffic secret that may open the session, and whose it is.
 #[derive(Clone)]
@@ -124,6 +124,10 @@ impl Handshake {
     /// Whether it is still going on.
     pub(super) fn running(&self) -> bool {
         !self.established && !self.failed
+    }
+
+    pub(super) fn encrypts_then_macs(&self) -> bool {
+        self.version != Some(Version::Ssl3) && self.server.as_ref().is_some_and(|s| s.encrypt_then_mac)
     }
 
     pub(super) fn is_tls13(&self) -> bool {
