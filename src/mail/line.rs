@@ -17,6 +17,17 @@ pub enum LineEnd {
     Cut,
 }
 
+impl LineEnd {
+    /// The bytes of the line end.
+    pub fn as_bytes(self) -> &'static [u8] {
+        match self {
+            LineEnd::CrLf => b"\r\n",
+            LineEnd::Lf => b"\n",
+            LineEnd::Cut => b"",
+        }
+    }
+}
+
 /// A line without its end.
 #[derive(Copy, Clone, Debug)]
 pub struct Line<'a> {
@@ -26,6 +37,13 @@ pub struct Line<'a> {
     pub end: LineEnd,
     /// Frames of the first byte and of the line end.
     pub span: Span,
+}
+
+impl Line<'_> {
+    /// How many bytes of the stream it takes, its end included.
+    pub fn wire_len(&self) -> usize {
+        self.bytes.len() + self.end.as_bytes().len()
+    }
 }
 
 /// The part of a line that has been seen so far.

@@ -52,12 +52,7 @@ impl PartObserver for Attachments {
             return;
         }
         self.open.push(Open { id: part.id, index: self.list.len(), digest: self.digests.then(Sha256::new) });
-        self.list.push(Attachment {
-            filename: part.filename,
-            content_type: part.content_type,
-            size: 0,
-            sha256: None,
-        });
+        self.list.push(Attachment { filename: part.filename, content_type: part.content_type, size: 0, sha256: None });
     }
 
     fn data(&mut self, id: u64, bytes: &[u8]) {

@@ -353,11 +353,7 @@ impl Walker {
         let id = part.is_attachment().then(|| {
             let id = self.attachments;
             self.attachments += 1;
-            observer.begin(PartInfo {
-                id,
-                filename: part.filename.clone(),
-                content_type: part.content_type.clone(),
-            });
+            observer.begin(PartInfo { id, filename: part.filename.clone(), content_type: part.content_type.clone() });
             id
         });
         if let Some(id) = id

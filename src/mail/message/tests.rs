@@ -149,7 +149,8 @@ fn missing_ends() {
     // No closing delimiter; a header cut by a delimiter; a delimiter as the very last bytes.
     let message = build(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/gif\r\n--b\r\nContent-Type: image/png\r\n\r\nPNG\r\n");
     assert_eq!(names(&message), [(None, "image/gif", 0), (None, "image/png", 5)]);
-    let message = build(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/gif\r\n\r\nGIF\r\n--b--");
+    let message =
+        build(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/gif\r\n\r\nGIF\r\n--b--");
     assert_eq!(names(&message), [(None, "image/gif", 3)]);
     // The boundary of the outer multipart ends the inner one too.
     let message = build(b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\nContent-Type: image/gif\r\n\r\nGIF\r\n--o\r\nContent-Type: image/png\r\n\r\nPNG\r\n--i\r\n--o--\r\n");
@@ -182,7 +183,11 @@ fn a_gap_takes_the_digest_of_what_is_open() {
     let mut out = Emitter::new(1);
     let message = Message::new(Protocol::Pop3, MessageDirection::Retrieved, MessagePart::Full);
     let mut builder = MessageBuilder::new(message, &options, &Limits::default());
-    builder.push(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/gif\r\n\r\nGI", Span::default(), &mut out);
+    builder.push(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/gif\r\n\r\nGI",
+        Span::default(),
+        &mut out,
+    );
     builder.gap();
     builder.push(b"\r\n--b\r\nContent-Type: image/png\r\n\r\nPNG\r\n--b--\r\n", Span::default(), &mut out);
     let (message, _) = builder.finish(true);

@@ -101,12 +101,12 @@ impl Smtp {
     pub(super) fn client_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
         let cut = line.end == LineEnd::Cut;
         if std::mem::replace(&mut self.cut, cut) {
-            self.skip(Direction::Client, line.bytes.len());
+            self.skip(Direction::Client, line.wire_len());
             return;
         }
         if self.lost[0] {
             if !command::is_trustworthy(line.bytes) {
-                self.skip(Direction::Client, line.bytes.len() + 1);
+                self.skip(Direction::Client, line.wire_len());
                 return;
             }
             self.found_again(Direction::Client, line.span, cx);
@@ -270,11 +270,7 @@ impl Smtp {
         self.login = Some(login);
         let seq = self.tell_command(parsed.name, args.into(), span, cx);
         self.exposed(exposed, span, cx);
-        self.expect(
-            Pending { seq: Some(seq), kind: Kind::Auth, sent: Some(span.last), transaction: 0 },
-            span,
-            cx,
-        );
+        self.expect(Pending { seq: Some(seq), kind: Kind::Auth, sent: Some(span.last), transaction: 0 }, span, cx);
         if cx.one_sided {
             self.mode = Mode::Response;
         } else {

@@ -224,7 +224,16 @@ mod tests {
         for good in ["EHLO x", "mail from:<a>", "RCPT TO:b", "DATA", "BDAT 3 LAST", "AUTH PLAIN AAA=", "quit", "NOOP"] {
             assert!(is_trustworthy(good.as_bytes()), "{good}");
         }
-        for bad in ["", "Data is here", "mail me", "Quit smoking", "help", " DATA", "AUTH is a command of SMTP", "Helo my dear"] {
+        for bad in [
+            "",
+            "Data is here",
+            "mail me",
+            "Quit smoking",
+            "help",
+            " DATA",
+            "AUTH is a command of SMTP",
+            "Helo my dear",
+        ] {
             assert!(!is_trustworthy(bad.as_bytes()), "{bad}");
         }
     }

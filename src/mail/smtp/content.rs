@@ -4,7 +4,7 @@ use super::command;
 use super::data::{Before, Found, LookAlike, Scanner};
 use super::*;
 use crate::event::{Message, MessageDirection, MessagePart};
-use crate::mail::line::{Line, LineEnd};
+use crate::mail::line::LineEnd;
 use crate::mail::message::MessageBuilder;
 
 /// State of the data behind a 354.
@@ -303,12 +303,12 @@ impl Smtp {
                 self.client_line(line, cx);
                 break;
             }
-            let end: &[u8] = line_end(line);
+            let end = line.end.as_bytes();
             if let Some(builder) = self.builder() {
                 builder.push(line.bytes, line.span, cx.out);
                 builder.push(end, line.span, cx.out);
             }
-            let remaining = remaining.saturating_sub((line.bytes.len() + end.len()) as u64);
+            let remaining = remaining.saturating_sub(line.wire_len() as u64);
             self.mode = Mode::Chunk { remaining, last, slack: if first_only { 0 } else { remaining } };
             if remaining == 0 {
                 self.end_chunk(line.span, cx);
@@ -323,11 +323,8 @@ impl Smtp {
         self.mode = Mode::Command;
         let id = self.transactions.back().map_or(0, |t| t.id);
         // Its reply's latency counts from here.
-        if let Some(pending) = self
-            .pending
-            .iter_mut()
-            .rev()
-            .find(|p| matches!(p.kind, Kind::Chunk { .. }) && p.transaction == id)
+        if let Some(pending) =
+            self.pending.iter_mut().rev().find(|p| matches!(p.kind, Kind::Chunk { .. }) && p.transaction == id)
         {
             pending.sent = Some(span.last);
         }
@@ -376,14 +373,6 @@ impl Smtp {
         self.mode = Mode::Command;
         let id = self.transactions.back().map_or(0, |t| t.id);
         self.close_decided(id, span, cx);
-    }
-}
-
-fn line_end(line: Line<'_>) -> &'static [u8] {
-    match line.end {
-        LineEnd::CrLf => b"\r\n",
-        LineEnd::Lf => b"\n",
-        LineEnd::Cut => b"",
     }
 }
 

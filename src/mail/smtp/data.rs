@@ -258,7 +258,7 @@ mod tests {
     fn ends() {
         check(b".\r\nQUIT", true, b"", 3, Found::End);
         check(b"a\r\n.\r\nQUIT", true, b"a\r\n", 6, Found::End);
-        check(b"a\r\n..\r\n...b\r\n.c\r\n.\r\n", true, b"a\r\n.\r\n..b\r\nc\r\n", 21, Found::End);
+        check(b"a\r\n..\r\n...b\r\n.c\r\n.\r\n", true, b"a\r\n.\r\n..b\r\nc\r\n", 20, Found::End);
         check(b"\r\n\r\n.\r\n", true, b"\r\n\r\n", 7, Found::End);
         check(b"a.\r\nb .\r\n. \r\n.\r\n", true, b"a.\r\nb .\r\n \r\n", 16, Found::End);
         check(b"a\r\r\n.\r\n", true, b"a\r\r\n", 7, Found::End);

@@ -74,10 +74,8 @@ pub fn detect_server(bytes: &[u8]) -> Likely {
 }
 
 fn by_words(greeting: &[u8], code: &[u8]) -> Likely {
-    let mut words = greeting
-        .split(|b| !b.is_ascii_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .map(|w| w.to_ascii_lowercase());
+    let mut words =
+        greeting.split(|b| !b.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(|w| w.to_ascii_lowercase());
     let mut verdict = if code == b"220" { Likely::Maybe } else { Likely::NeedMore };
     for word in words.by_ref().take(400) {
         match word.as_slice() {
@@ -102,14 +100,52 @@ fn unfinished(line: &[u8]) -> Likely {
 fn is_other_protocol(word: &[u8]) -> bool {
     const OTHERS: &[&str] = &[
         // HTTP, RTSP, SIP.
-        "GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "DELETE", "PATCH", "DESCRIBE", "REGISTER", "INVITE",
+        "GET",
+        "POST",
+        "PUT",
+        "HEAD",
+        "OPTIONS",
+        "CONNECT",
+        "DELETE",
+        "PATCH",
+        "DESCRIBE",
+        "REGISTER",
+        "INVITE",
         // FTP.
-        "USER", "PASS", "SYST", "FEAT", "PASV", "EPSV", "PORT", "RETR", "STOR", "LIST", "NLST", "CWD", "PWD", "TYPE",
+        "USER",
+        "PASS",
+        "SYST",
+        "FEAT",
+        "PASV",
+        "EPSV",
+        "PORT",
+        "RETR",
+        "STOR",
+        "LIST",
+        "NLST",
+        "CWD",
+        "PWD",
+        "TYPE",
         // POP3, NNTP, ManageSieve.
-        "CAPA", "APOP", "STLS", "UIDL", "MODE", "GROUP", "ARTICLE", "LISTGROUP", "AUTHINFO", "AUTHENTICATE",
-        "CAPABILITY", "NICK", "JOIN", "PING", "INFO",
+        "CAPA",
+        "APOP",
+        "STLS",
+        "UIDL",
+        "MODE",
+        "GROUP",
+        "ARTICLE",
+        "LISTGROUP",
+        "AUTHINFO",
+        "AUTHENTICATE",
+        "CAPABILITY",
+        "NICK",
+        "JOIN",
+        "PING",
+        "INFO",
     ];
-    OTHERS.iter().any(|o| o.as_bytes().eq_ignore_ascii_case(word)) || word.starts_with(b"SSH-") || word.starts_with(b"*")
+    OTHERS.iter().any(|o| o.as_bytes().eq_ignore_ascii_case(word))
+        || word.starts_with(b"SSH-")
+        || word.starts_with(b"*")
 }
 
 /// The first line without its end, and whether it has one.

@@ -93,7 +93,7 @@ impl Hold {
             Piece::Gap(..) => None,
         });
         let first = spans.next()?;
-        let span = spans.last().map_or(first, |last| first.to(last));
+        let span = spans.next_back().map_or(first, |last| first.to(last));
         Some(Held { bytes: hold.bytes().to_vec(), span })
     }
 }

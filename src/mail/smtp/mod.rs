@@ -286,11 +286,8 @@ impl Smtp {
     fn unanswered(&mut self, pending: Pending, span: Span, cx: &mut Context<'_>) {
         match pending.kind {
             Kind::EndOfData | Kind::Chunk { last: true } => {
-                let outcome = if self.closed() && !self.server_gap {
-                    MessageOutcome::Aborted
-                } else {
-                    MessageOutcome::Unknown
-                };
+                let outcome =
+                    if self.closed() && !self.server_gap { MessageOutcome::Aborted } else { MessageOutcome::Unknown };
                 self.close_transaction(pending.transaction, outcome, span, cx);
             }
             Kind::Auth => self.end_login(AuthOutcome::Unknown, span, cx),

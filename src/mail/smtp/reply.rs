@@ -250,7 +250,9 @@ mod tests {
         assert_eq!(id("OK id=1rABCd-0001Xy-2z"), Some("1rABCd-0001Xy-2z"));
         assert_eq!(id("2.0.0 sAOA01Xx012345 Message accepted for delivery"), Some("sAOA01Xx012345"));
         assert_eq!(
-            id("2.6.0 <a@b.test> [InternalId=4711, Hostname=X.test] 8345 bytes in 0.1, 42 KB/sec Queued mail for delivery"),
+            id(
+                "2.6.0 <a@b.test> [InternalId=4711, Hostname=X.test] 8345 bytes in 0.1, 42 KB/sec Queued mail for delivery"
+            ),
             Some("4711")
         );
         assert_eq!(id("2.6.0 <abc123@x.test> Queued mail for delivery"), Some("abc123@x.test"));

@@ -24,7 +24,7 @@ impl Smtp {
     pub(super) fn server_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
         if self.lost[1] {
             if !reply::is_trustworthy(line.bytes) {
-                self.skip(Direction::Server, line.bytes.len() + 1);
+                self.skip(Direction::Server, line.wire_len());
                 return Next::Continue;
             }
             self.found_again(Direction::Server, line.span, cx);
@@ -82,7 +82,8 @@ impl Smtp {
         };
         let latency = pending.sent.map(|sent| reply.span.first.ts.nanos_since(sent.ts));
         if let Some(latency) = latency {
-            self.summary.slowest_reply = Some(self.summary.slowest_reply.map_or(latency, |slowest| slowest.max(latency)));
+            self.summary.slowest_reply =
+                Some(self.summary.slowest_reply.map_or(latency, |slowest| slowest.max(latency)));
         }
         // A reply that ends the message comes behind it in the story, an authentication's outcome behind its reply.
         self.tell_reply(&reply, pending.seq, latency, cx);
@@ -146,8 +147,7 @@ impl Smtp {
         let last = match pending.kind {
             Kind::EndOfData | Kind::Chunk { last: true } => {
                 let lmtp = self.lmtp();
-                self.transaction(pending.transaction).is_none_or(|t| t.verdict(reply, lmtp))
-                    || reply.code == Some(421)
+                self.transaction(pending.transaction).is_none_or(|t| t.verdict(reply, lmtp)) || reply.code == Some(421)
             }
             _ => true,
         };
@@ -296,7 +296,8 @@ impl Smtp {
 
     /// The verdict on a message, or on one of its recipients, has been noted.
     fn message_answered(&mut self, pending: Pending, reply: &Reply, cx: &mut Context<'_>) {
-        let still = self.pending.front().is_some_and(|p| p.kind == pending.kind && p.transaction == pending.transaction);
+        let still =
+            self.pending.front().is_some_and(|p| p.kind == pending.kind && p.transaction == pending.transaction);
         if still {
             return;
         }

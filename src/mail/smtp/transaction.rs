@@ -64,8 +64,7 @@ impl Transaction {
         let expected = self.replies_expected(lmtp);
         // RCPT's refusals do not count; their order is that of the recipients.
         if lmtp
-            && let Some(recipient) =
-                self.recipients.iter_mut().filter(|r| r.accepted != Some(false)).nth(self.verdicts)
+            && let Some(recipient) = self.recipients.iter_mut().filter(|r| r.accepted != Some(false)).nth(self.verdicts)
         {
             recipient.code = reply.code;
             recipient.text = reply.text.clone();
@@ -92,11 +91,13 @@ impl Transaction {
     /// No more bytes of the message. `ended`: by end of data or the last chunk. `at` stands for the span of an empty
     /// message.
     pub(super) fn end_message(&mut self, ended: bool, at: Span, out: &mut Emitter) {
-        if let Progress::Open(builder) = std::mem::take(&mut self.message) {
-            let (message, span) = builder.finish(ended);
-            self.message =
-                Progress::Ended { message: Box::new(message), span: span.unwrap_or(at), seq: out.reserve() };
-        }
+        self.message = match std::mem::take(&mut self.message) {
+            Progress::Open(builder) => {
+                let (message, span) = builder.finish(ended);
+                Progress::Ended { message: Box::new(message), span: span.unwrap_or(at), seq: out.reserve() }
+            }
+            other => other,
+        };
     }
 
     /// Emits the message, if there is one, with what is known. `otherwise` is its outcome where no reply told.
