@@ -3,6 +3,7 @@
 //! Knows nothing of TLS or of output. A dissector gets one session's bytes in causal order and writes events; it
 //! follows the dialogue and never polices it.
 
+pub mod detect;
 pub mod imap;
 pub mod line;
 pub mod message;
