@@ -1,11 +1,11 @@
-//! How likely the first bytes of a connection are a protocol.
+//! How sure a protocol is that it recognises itself in a connection's first bytes.
 
-/// How sure a protocol's detector is.
+/// The answer of a protocol's `likely`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Likely {
-    /// It is something else.
+    /// Not this protocol.
     No,
-    /// Too few bytes to tell.
+    /// Too little was seen.
     NeedMore,
     /// It could be.
     Maybe,
