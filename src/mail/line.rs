@@ -17,6 +17,17 @@ pub enum LineEnd {
     Cut,
 }
 
+impl LineEnd {
+    /// The bytes of the line end.
+    pub fn as_bytes(self) -> &'static [u8] {
+        match self {
+            LineEnd::CrLf => b"\r\n",
+            LineEnd::Lf => b"\n",
+            LineEnd::Cut => b"",
+        }
+    }
+}
+
 /// A line without its end.
 #[derive(Copy, Clone, Debug)]
 pub struct Line<'a> {
@@ -26,6 +37,13 @@ pub struct Line<'a> {
     pub end: LineEnd,
     /// Frames of the first byte and of the line end.
     pub span: Span,
+}
+
+impl Line<'_> {
+    /// How many bytes of the stream it takes, its end included.
+    pub fn wire_len(&self) -> usize {
+        self.bytes.len() + self.end.as_bytes().len()
+    }
 }
 
 /// The part of a line that has been seen so far.
@@ -40,7 +58,7 @@ pub struct LineBuffer {
 impl LineBuffer {
     /// Takes the next line out of `input`, advancing it; none when `input` is used up without a line end (its bytes
     /// are kept for the next call). `max` bounds a line, bytes.
-    pub fn next<'a>(&'a mut self, input: &mut Chunk<'a>, max: usize) -> Option<Line<'a>> {
+    pub fn next<'a, 'b: 'a>(&'a mut self, input: &mut Chunk<'b>, max: usize) -> Option<Line<'a>> {
         if std::mem::take(&mut self.spent) {
             self.partial.clear();
         }
@@ -49,7 +67,7 @@ impl LineBuffer {
             return None;
         }
         let room = max.saturating_sub(self.partial.len()).max(1);
-        let newline = memchr(&bytes[..bytes.len().min(room)]);
+        let newline = find_byte(bytes.get(..room).unwrap_or(bytes), b'\n');
         let (taken, ended) = match newline {
             Some(at) => (at + 1, true),
             None if bytes.len() < room => (bytes.len(), false),
@@ -94,8 +112,34 @@ impl LineBuffer {
     }
 }
 
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|&b| b == b'\n')
+/// Where `needle` first stands. Eight bytes a step: lines of mail are long enough for that to pay.
+pub(crate) fn find_byte(haystack: &[u8], needle: u8) -> Option<usize> {
+    find(haystack, |word| zero_bytes(word ^ repeat(needle)), |byte| byte == needle)
+}
+
+/// Where either of two bytes first stands.
+pub(crate) fn find_either(haystack: &[u8], a: u8, b: u8) -> Option<usize> {
+    find(haystack, |word| zero_bytes(word ^ repeat(a)) | zero_bytes(word ^ repeat(b)), |byte| byte == a || byte == b)
+}
+
+fn repeat(byte: u8) -> u64 {
+    u64::from(byte) * 0x0101_0101_0101_0101
+}
+
+/// The lowest byte of `word` that is zero has its top bit set in the answer, and none below it has.
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080
+}
+
+fn find(haystack: &[u8], in_word: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Option<usize> {
+    let (words, tail) = haystack.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let hits = in_word(u64::from_le_bytes(*word));
+        if hits != 0 {
+            return Some(i * 8 + (hits.trailing_zeros() / 8) as usize);
+        }
+    }
+    tail.iter().position(|&b| is(b)).map(|at| words.len() * 8 + at)
 }
 
 fn finish(bytes: &[u8], ended: bool, span: Span) -> Line<'_> {
@@ -103,5 +147,72 @@ fn finish(bytes: &[u8], ended: bool, span: Span) -> Line<'_> {
         [line @ .., b'\r', b'\n'] if ended => Line { bytes: line, end: LineEnd::CrLf, span },
         [line @ .., b'\n'] if ended => Line { bytes: line, end: LineEnd::Lf, span },
         line => Line { bytes: line, end: LineEnd::Cut, span },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(pieces: &[&[u8]], max: usize) -> (Vec<(Vec<u8>, LineEnd)>, Vec<u8>) {
+        let mut buffer = LineBuffer::default();
+        let mut found = Vec::new();
+        for piece in pieces {
+            let mut chunk = Chunk { bytes: piece, span: Span::default() };
+            while let Some(line) = buffer.next(&mut chunk, max) {
+                found.push((line.bytes.to_vec(), line.end));
+            }
+        }
+        (found, buffer.pending().to_vec())
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_are_cut() {
+        let input = b"one\r\n\ntwo\n\r\nthree\rfour\r\r\nrest";
+        let expected = (
+            vec![
+                (b"one".to_vec(), LineEnd::CrLf),
+                (b"".to_vec(), LineEnd::Lf),
+                (b"two".to_vec(), LineEnd::Lf),
+                (b"".to_vec(), LineEnd::CrLf),
+                (b"three\rfour\r".to_vec(), LineEnd::CrLf),
+            ],
+            b"rest".to_vec(),
+        );
+        for size in 1..=input.len() {
+            let pieces: Vec<&[u8]> = input.chunks(size).collect();
+            assert_eq!(lines(&pieces, 100), expected, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        let expected = vec![
+            (b"0123".to_vec(), LineEnd::Cut),
+            (b"4567".to_vec(), LineEnd::Cut),
+            (b"8".to_vec(), LineEnd::CrLf),
+            (b"x".to_vec(), LineEnd::Lf),
+        ];
+        for size in 1..=9 {
+            let pieces: Vec<&[u8]> = b"012345678\r\nx\n".chunks(size).collect();
+            assert_eq!(lines(&pieces, 4).0, expected, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_found_at_every_place() {
+        for len in 0..40 {
+            for at in 0..len {
+                let mut bytes = vec![b'a'; len];
+                bytes[at] = b'\n';
+                if at + 2 < len {
+                    bytes[at + 2] = b'\n';
+                }
+                assert_eq!(find_byte(&bytes, b'\n'), Some(at));
+                assert_eq!(find_either(&bytes, b'\r', b'\n'), Some(at));
+                assert_eq!(find_byte(&bytes, b'\r'), None);
+            }
+            assert_eq!(find_byte(&vec![0x8a; len], b'\n'), None);
+        }
     }
 }

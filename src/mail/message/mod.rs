@@ -1,9 +1,19 @@
 //! A message while it streams by: counted, hashed, its headers and attachments read; never held whole.
 
+pub mod attachments;
+pub mod decode;
+mod headers;
+pub mod mime;
+
+use sha2::{Digest, Sha256};
+
 use super::{Emitter, Options};
+use crate::diagnostic::Code;
 use crate::event::{EventBody, Message, MessageData, MessageDirection, MessageOutcome, MessagePart, Protocol};
 use crate::limits::Limits;
 use crate::position::{Direction, Span};
+use attachments::Attachments;
+use mime::Walker;
 
 impl Message {
     /// A message about which nothing more is known yet.
@@ -56,27 +66,64 @@ pub struct MessageBuilder {
     span: Option<Span>,
     gap: bool,
     bodies: bool,
+    digest: Option<Sha256>,
+    /// For what has a header: messages of part `full` and `headers`.
+    walker: Option<Box<Walker>>,
+    attachments: Attachments,
+    told: Told,
+}
+
+/// Which bounds were spoken of.
+#[derive(Debug, Default)]
+struct Told {
+    attachments: bool,
+    nesting: bool,
 }
 
 impl MessageBuilder {
     /// `message` carries its `ordinal`, `part` and what is known of its envelope so far.
-    pub fn new(message: Message, options: &Options, _limits: &Limits) -> Self {
-        MessageBuilder { message, span: None, gap: false, bodies: options.bodies }
+    pub fn new(message: Message, options: &Options, limits: &Limits) -> Self {
+        let has_header = matches!(message.part, MessagePart::Full | MessagePart::Headers);
+        MessageBuilder {
+            message,
+            span: None,
+            gap: false,
+            bodies: options.bodies,
+            digest: options.digests.then(Sha256::new),
+            walker: has_header.then(|| Box::new(Walker::new(limits))),
+            attachments: Attachments::new(options.digests, limits.attachments),
+            told: Told::default(),
+        }
     }
 
     /// The next bytes of the message (unstuffed, unquoted).
     pub fn push(&mut self, bytes: &[u8], span: Span, out: &mut Emitter) {
+        if bytes.is_empty() {
+            return;
+        }
         self.span = Some(self.span.map_or(span, |s| s.to(span)));
-        if self.bodies && !bytes.is_empty() {
+        if self.bodies {
             let data = MessageData { ordinal: self.message.ordinal, offset: self.message.size, bytes: bytes.to_vec() };
             out.push(span, EventBody::MessageData(data));
         }
-        self.message.size += bytes.len() as u64;
+        self.message.size = self.message.size.saturating_add(bytes.len() as u64);
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
+        if let Some(walker) = &mut self.walker {
+            walker.push(bytes, &mut self.attachments);
+            self.describe();
+            self.tell(span, out);
+        }
     }
 
     /// Bytes are missing here: it will not be complete.
     pub fn gap(&mut self) {
         self.gap = true;
+        if let Some(walker) = &mut self.walker {
+            walker.gap(&mut self.attachments);
+            self.attachments.gap();
+        }
     }
 
     /// What is known of it, to be filled in.
@@ -88,7 +135,40 @@ impl MessageBuilder {
     /// caller adds the outcome and pushes the event (often later, when the final reply is there). The span is that of
     /// its bytes, none for an empty message.
     pub fn finish(mut self, ended: bool) -> (Message, Option<Span>) {
+        if let Some(walker) = &mut self.walker {
+            if !ended {
+                self.attachments.gap();
+            }
+            walker.finish(&mut self.attachments);
+            self.describe();
+        }
         self.message.complete = ended && !self.gap;
+        self.message.sha256 = self.digest.map(|d| d.finalize().into());
+        if self.message.part == MessagePart::Full {
+            self.message.attachments = self.attachments.into_list();
+        }
         (self.message, self.span)
     }
+
+    fn describe(&mut self) {
+        if let Some(walker) = &mut self.walker
+            && let Some(block) = walker.take_header()
+        {
+            headers::describe(walker.parser(), &block, &mut self.message);
+        }
+    }
+
+    fn tell(&mut self, span: Span, out: &mut Emitter) {
+        if !self.told.attachments && self.attachments.overflowed() {
+            self.told.attachments = true;
+            out.diagnose(span, Code::EntryLimit, "more attachments than are listed");
+        }
+        if !self.told.nesting && self.walker.as_ref().is_some_and(|w| w.too_deep()) {
+            self.told.nesting = true;
+            out.diagnose(span, Code::NestingLimit, "MIME parts nested too deep to follow");
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,441 @@
-//! (to be written)
+//! SMTP (RFC 5321) and LMTP (RFC 2033) with their extensions, as a dialogue that is followed and not policed.
+//!
+//! - `command`, `reply`: the grammar of lines; `data`: end of data and transparency; `proxy`: PROXY headers;
+//! - `client`, `content`: what the client's bytes are, by mode; `server`: which command a reply answers, and what it
+//!   does;
+//! - `transaction`: envelopes and messages; `hold`: client's bytes whose meaning the server has yet to decide;
+//! - `loss`: finding the way again after a gap.
+//!
+//! What the server's next reply decides (354 or not, 334 or not, 220 to STARTTLS, whether a line that looks like the
+//! end of data was one) makes the client's bytes behind it wait: an honest client sends none, so that nothing is held.
+
+mod client;
+mod command;
+mod content;
+mod data;
+pub mod detect;
+mod hold;
+mod loss;
+mod proxy;
+mod reply;
+mod server;
+#[cfg(test)]
+mod tests;
+mod transaction;
+
+use std::collections::{HashSet, VecDeque};
+use std::net::IpAddr;
+
+use super::line::LineBuffer;
+use super::sasl::Exchange;
+use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
+use crate::diagnostic::Code;
+use crate::event::{AuthOutcome, MessageOutcome, Outcome, Protocol, Text};
+use crate::position::{Direction, FramePos, Span};
+use content::Content;
+use hold::Hold;
+use reply::{Assembler, Reply};
+use transaction::{Progress, Transaction};
+
+/// What the client's next bytes are.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Mode {
+    /// The first ones: a PROXY header may come.
+    Start,
+    /// Command lines.
+    Command,
+    /// A message behind 354.
+    Data,
+    /// A chunk's bytes; the last `slack` of them may have been lost in a gap of unsure length.
+    Chunk { remaining: u64, last: bool, slack: u64 },
+    /// A response to a challenge.
+    Response,
+}
+
+/// What the server has to decide before the client's bytes can be read on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Wait {
+    No,
+    /// Whether DATA is accepted.
+    Data,
+    /// Whether AUTH goes on.
+    Auth,
+    /// Whether TLS follows.
+    StartTls,
+    /// Whether a look-alike was the end of data.
+    EndOfData,
+}
+
+/// What a pending reply is about.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Greeting,
+    Hello,
+    Mail,
+    /// Index of the recipient in its transaction; none where it is beyond the bound.
+    Rcpt(Option<usize>),
+    Data,
+    EndOfData,
+    Chunk {
+        last: bool,
+    },
+    Auth,
+    StartTls,
+    Rset,
+    Quit,
+    Other,
+}
+
+/// A command (or end of data) that awaits its reply.
+#[derive(Copy, Clone, Debug)]
+struct Pending {
+    seq: Option<u64>,
+    kind: Kind,
+    /// Frame of its last byte; none where a gap has it.
+    sent: Option<FramePos>,
+    /// The transaction it belongs to.
+    transaction: u64,
+}
+
+/// The authentication under way.
+struct Login {
+    exchange: Exchange,
+    mechanism: Vec<u8>,
+    responses: u32,
+    cancelled: bool,
+}
+
+/// The dissector of one SMTP or LMTP session.
+pub struct Smtp {
+    protocol: Protocol,
+    lines: [LineBuffer; 2],
+    injected_lines: LineBuffer,
+    mode: Mode,
+    wait: Wait,
+    hold: Hold,
+    content: Option<Content>,
+    /// In order of their MAIL commands. The last one takes further commands if `current`.
+    transactions: VecDeque<Transaction>,
+    current: bool,
+    next_transaction: u64,
+    numbered: u64,
+    ordinals: u64,
+    pending: VecDeque<Pending>,
+    /// How many of the first pending ones may have been answered in a gap.
+    stale: usize,
+    /// Commands whose replies are known to be lost.
+    lost_replies: Vec<Pending>,
+    /// Commands may be missing among the pending ones.
+    client_lossy: bool,
+    /// Looking for a line to trust, by direction.
+    lost: [bool; 2],
+    /// Bytes passed over since then.
+    passed_over: [u64; 2],
+    /// The rest of a cut line follows.
+    cut: bool,
+    assembler: Assembler,
+    /// Replies that wait for a look-alike to be judged, and those that are to be looked at again.
+    deferred: Vec<Reply>,
+    replay: VecDeque<Reply>,
+    /// First bytes that may be a PROXY header.
+    preamble: Vec<u8>,
+    /// The chunk that comes next was refused before a byte of it came.
+    chunk_refused_unsent: bool,
+    /// Announced size of the chunk under way, and its command.
+    chunk_size: u64,
+    chunk_seq: Option<u64>,
+    login: Option<Login>,
+    told: HashSet<Code>,
+    ended: [bool; 2],
+    finished: bool,
+    seen: [bool; 2],
+    one_sided: bool,
+    server_gap: bool,
+    greeting_refused: bool,
+    hello_refused: bool,
+    auth_failed: bool,
+    quit: bool,
+    summary: Summary,
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Smtp::new()
+    }
+}
+
+impl Smtp {
+    /// A dissector at the beginning of a session. What is said makes it LMTP.
+    pub fn new() -> Self {
+        Smtp {
+            protocol: Protocol::Smtp,
+            lines: Default::default(),
+            injected_lines: LineBuffer::default(),
+            mode: Mode::Start,
+            wait: Wait::No,
+            hold: Hold::default(),
+            content: None,
+            transactions: VecDeque::new(),
+            current: false,
+            next_transaction: 1,
+            numbered: 0,
+            ordinals: 0,
+            pending: VecDeque::from([Pending { seq: None, kind: Kind::Greeting, sent: None, transaction: 0 }]),
+            stale: 0,
+            lost_replies: Vec::new(),
+            client_lossy: false,
+            lost: [false; 2],
+            passed_over: [0; 2],
+            cut: false,
+            assembler: Assembler::default(),
+            deferred: Vec::new(),
+            replay: VecDeque::new(),
+            preamble: Vec::new(),
+            chunk_refused_unsent: false,
+            chunk_size: 0,
+            chunk_seq: None,
+            login: None,
+            told: HashSet::new(),
+            ended: [false; 2],
+            finished: false,
+            seen: [false; 2],
+            one_sided: false,
+            server_gap: false,
+            greeting_refused: false,
+            hello_refused: false,
+            auth_failed: false,
+            quit: false,
+            summary: Summary::default(),
+        }
+    }
+
+    fn lmtp(&self) -> bool {
+        self.protocol == Protocol::Lmtp
+    }
+
+    /// Says something once a session.
+    fn tell_once(&mut self, span: Span, code: Code, detail: &str, cx: &mut Context<'_>) {
+        if self.told.insert(code) {
+            cx.out.diagnose(span, code, detail);
+        }
+    }
+
+    /// The transaction that takes the client's commands.
+    fn open_transaction(&mut self) -> Option<&mut Transaction> {
+        if self.current { self.transactions.back_mut() } else { None }
+    }
+
+    fn transaction(&mut self, id: u64) -> Option<&mut Transaction> {
+        let at = self.transactions.binary_search_by_key(&id, |t| t.id).ok()?;
+        self.transactions.get_mut(at)
+    }
+
+    /// Begins a transaction.
+    fn begin_transaction(&mut self, cx: &mut Context<'_>) -> &mut Transaction {
+        /// More than one waits for replies only under pipelining; nobody has that many under way.
+        const MOST: usize = 64;
+        while self.transactions.len() >= MOST
+            && let Some(id) = self.transactions.front().map(|t| t.id)
+        {
+            self.close_transaction(id, MessageOutcome::Unknown, Span::default(), cx);
+        }
+        let id = self.next_transaction;
+        self.next_transaction += 1;
+        self.current = true;
+        self.transactions.push_back(Transaction { id, ..Transaction::default() });
+        let last = self.transactions.len() - 1;
+        &mut self.transactions[last]
+    }
+
+    /// Ends a transaction and tells of its message.
+    fn close_transaction(&mut self, id: u64, otherwise: MessageOutcome, span: Span, cx: &mut Context<'_>) {
+        let Ok(at) = self.transactions.binary_search_by_key(&id, |t| t.id) else { return };
+        if at + 1 == self.transactions.len() {
+            self.current = false;
+        }
+        let Some(mut transaction) = self.transactions.remove(at) else { return };
+        if transaction.has_message() && transaction.number == 0 {
+            self.numbered += 1;
+            transaction.number = self.numbered;
+        }
+        transaction.close(otherwise, span, cx.out);
+    }
+
+    /// Ends the transactions up to `id` whose message did not end: RSET, a new EHLO.
+    fn reset_transactions(&mut self, id: u64, span: Span, cx: &mut Context<'_>) {
+        let open = |t: &Transaction| t.id <= id && !matches!(t.message, Progress::Ended { .. });
+        while let Some(id) = self.transactions.iter().find(|t| open(t)).map(|t| t.id) {
+            self.close_transaction(id, MessageOutcome::Aborted, span, cx);
+        }
+    }
+
+    fn expect(&mut self, pending: Pending, span: Span, cx: &mut Context<'_>) {
+        if self.pending.len() >= cx.limits.pending_commands {
+            if !cx.one_sided {
+                self.tell_once(span, Code::EntryLimit, "more commands without a reply than are kept", cx);
+            }
+            if let Some(oldest) = self.pending.pop_front() {
+                self.stale = self.stale.saturating_sub(1);
+                self.unanswered(oldest, span, cx);
+            }
+        }
+        self.pending.push_back(pending);
+    }
+
+    /// The reply to `pending` will not be known.
+    fn unanswered(&mut self, pending: Pending, span: Span, cx: &mut Context<'_>) {
+        match pending.kind {
+            Kind::EndOfData | Kind::Chunk { last: true } => {
+                let outcome =
+                    if self.closed() && !self.server_gap { MessageOutcome::Aborted } else { MessageOutcome::Unknown };
+                self.close_transaction(pending.transaction, outcome, span, cx);
+            }
+            Kind::Auth => self.end_login(AuthOutcome::Unknown, span, cx),
+            _ => {}
+        }
+    }
+
+    fn closed(&self) -> bool {
+        self.ended.contains(&true)
+    }
+
+    fn end_login(&mut self, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
+        let Some(login) = self.login.take() else { return };
+        let outcome = match outcome {
+            AuthOutcome::Failure if login.cancelled => AuthOutcome::Aborted,
+            outcome => outcome,
+        };
+        match outcome {
+            AuthOutcome::Success => self.auth_failed = false,
+            AuthOutcome::Failure | AuthOutcome::Aborted => self.auth_failed = true,
+            AuthOutcome::Unknown => {}
+        }
+        if let Some(user) = login.exchange.finish(outcome, span, cx.out) {
+            self.summary.user = Some(user);
+        }
+        if self.mode == Mode::Response {
+            self.mode = Mode::Command;
+        }
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        if self.greeting_refused {
+            return Some(Outcome::Refused);
+        }
+        if self.auth_failed {
+            return Some(Outcome::AuthFailed);
+        }
+        if self.quit {
+            return Some(Outcome::Completed);
+        }
+        if !self.finished && !self.closed() {
+            return None;
+        }
+        if !self.seen[Direction::Server.index()] {
+            return (self.finished && !self.one_sided && !self.server_gap).then_some(Outcome::NoBanner);
+        }
+        if self.hello_refused {
+            return Some(Outcome::Refused);
+        }
+        self.closed().then_some(Outcome::Aborted)
+    }
+
+    fn skip(&mut self, dir: Direction, bytes: usize) {
+        let bytes = bytes as u64;
+        self.summary.skipped_bytes += bytes;
+        if let Some(passed_over) = self.passed_over.get_mut(dir.index()) {
+            *passed_over += bytes;
+        }
+    }
+}
+
+impl Dissector for Smtp {
+    fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        if chunk.bytes.is_empty() {
+            return Advance { consumed: 0, next: Next::Continue };
+        }
+        if cx.injected {
+            self.injected(chunk, cx);
+            return Advance { consumed: chunk.bytes.len(), next: Next::Continue };
+        }
+        self.seen[dir.index()] = true;
+        self.one_sided = cx.one_sided;
+        match dir {
+            Direction::Client => self.client_input(chunk, cx),
+            Direction::Server => self.server_input(chunk, cx),
+        }
+    }
+
+    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+        match dir {
+            Direction::Client => self.gap_of_client(len, span, cx),
+            Direction::Server => self.gap_of_server(span, cx),
+        }
+    }
+
+    fn end(&mut self, dir: Direction, _span: Span, _cx: &mut Context<'_>) {
+        self.ended[dir.index()] = true;
+    }
+
+    fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
+        if !std::mem::replace(&mut self.finished, true) {
+            self.wind_up(span, cx);
+        }
+    }
+
+    fn take_held(&mut self, dir: Direction) -> Option<Held> {
+        match dir {
+            Direction::Client => {
+                self.wait = Wait::No;
+                self.hold.take()
+            }
+            Direction::Server => None,
+        }
+    }
+
+    fn tls_started(&mut self) {
+        self.lines = Default::default();
+        self.assembler = Assembler::default();
+        self.mode = Mode::Command;
+        self.wait = Wait::No;
+        self.hold = Hold::default();
+        self.content = None;
+        self.preamble.clear();
+        self.pending.retain(|p| matches!(p.kind, Kind::EndOfData | Kind::Chunk { last: true }));
+        self.stale = self.stale.min(self.pending.len());
+        self.transactions.retain(Transaction::has_message);
+        self.current = false;
+        self.lost = [false; 2];
+        self.cut = false;
+    }
+
+    fn at_line_start(&self, dir: Direction) -> bool {
+        match dir {
+            Direction::Client => {
+                matches!(self.mode, Mode::Start | Mode::Command)
+                    && matches!(self.wait, Wait::No | Wait::StartTls)
+                    && self.hold.is_empty()
+                    && self.preamble.is_empty()
+                    && self.lines[0].at_start()
+            }
+            Direction::Server => self.lines[1].at_start() && self.assembler.at_start(),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        Summary { protocol: Some(self.protocol), outcome: self.outcome(), ..self.summary.clone() }
+    }
+}
+
+/// The address of a PROXY header for a person.
+fn endpoint((address, port): (IpAddr, Option<u16>)) -> String {
+    match port {
+        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
+        None => address.to_string(),
+    }
+}
+
+/// Lines joined for a person's eye.
+fn joined(lines: &[Text]) -> Text {
+    Text(lines.iter().map(|l| l.0.as_slice()).collect::<Vec<_>>().join(&b'\n'))
+}

@@ -1,0 +1,121 @@
+//! What a header block tells: of a message, and of a MIME part.
+
+use mail_parser::{Addr, Address, HeaderName, HeaderValue, Message as Parsed, MessageParser, MimeHeaders};
+
+use super::decode::Decoder;
+use crate::event::Message;
+use crate::position::Timestamp;
+
+/// A parser of the header fields that anything here asks for; the others are passed over.
+pub(super) fn parser() -> MessageParser {
+    MessageParser::new()
+        .header_address(HeaderName::From)
+        .header_address(HeaderName::To)
+        .header_text(HeaderName::Subject)
+        .header_id(HeaderName::MessageId)
+        .header_date(HeaderName::Date)
+        .header_content_type(HeaderName::ContentType)
+        .header_content_type(HeaderName::ContentDisposition)
+        .header_text(HeaderName::ContentTransferEncoding)
+        .default_header_ignore()
+}
+
+/// Fills in what the header says of the message. `block` ends with an empty line.
+pub(super) fn describe(parser: &MessageParser, block: &[u8], message: &mut Message) {
+    let Some(parsed) = parser.parse_headers(block) else { return };
+    message.from = parsed.from().map(|list| list.iter().map(mailbox).collect::<Vec<_>>().join(", "));
+    message.to = parsed.to().map(addresses).unwrap_or_default();
+    message.subject = parsed.subject().map(str::to_owned);
+    message.message_id = parsed.message_id().map(str::to_owned);
+    message.date =
+        parsed.date().filter(|d| d.is_valid()).map(|d| Timestamp(d.to_timestamp().saturating_mul(1_000_000_000)));
+}
+
+fn addresses(list: &Address<'_>) -> Vec<String> {
+    list.iter().map(mailbox).filter(|a| !a.is_empty()).collect()
+}
+
+/// `Name <address>`, or the one of them that is there.
+fn mailbox(addr: &Addr<'_>) -> String {
+    match (addr.name(), addr.address()) {
+        (Some(name), Some(address)) if !name.is_empty() => format!("{name} <{address}>"),
+        (_, Some(address)) => address.to_owned(),
+        (name, None) => name.unwrap_or_default().to_owned(),
+    }
+}
+
+/// What a MIME part says of itself.
+#[derive(Debug)]
+pub(super) struct PartHeader {
+    /// `type/subtype`, lower case.
+    pub(super) content_type: String,
+    /// Of a multipart.
+    pub(super) boundary: Option<Vec<u8>>,
+    /// Decoded file name.
+    pub(super) filename: Option<String>,
+    /// `Content-Disposition: attachment`.
+    pub(super) attachment: bool,
+    /// Its encoding.
+    pub(super) decoder: Decoder,
+}
+
+impl PartHeader {
+    /// Reads a header block that ends with an empty line. `default_type` is the type where none is named (RFC 2045
+    /// §5.2, RFC 2046 §5.1.5).
+    pub(super) fn parse(parser: &MessageParser, block: &[u8], default_type: &str) -> Self {
+        let mut header = PartHeader {
+            content_type: default_type.to_owned(),
+            boundary: None,
+            filename: None,
+            attachment: false,
+            decoder: Decoder::Identity,
+        };
+        let Some(parsed) = parser.parse_headers(block) else { return header };
+        let Some(part) = parsed.parts.first() else { return header };
+        if let Some(content_type) = part.content_type() {
+            header.content_type = match content_type.subtype() {
+                Some(subtype) => format!("{}/{}", content_type.ctype(), subtype).to_ascii_lowercase(),
+                // RFC 2045 §5.2: what cannot be read is text/plain.
+                None if content_type.ctype().is_empty() => default_type.to_owned(),
+                None => content_type.ctype().to_ascii_lowercase(),
+            };
+            header.boundary = content_type.attribute("boundary").map(|b| b.trim_end().as_bytes().to_vec());
+            header.filename = content_type.attribute("name").map(str::to_owned);
+        }
+        if let Some(disposition) = part.content_disposition() {
+            header.attachment = disposition.ctype().eq_ignore_ascii_case("attachment");
+            if let Some(name) = disposition.attribute("filename") {
+                header.filename = Some(name.to_owned());
+            }
+        }
+        if let Some(encoding) = encoding(&parsed) {
+            header.decoder = Decoder::for_encoding(encoding);
+        }
+        header
+    }
+
+    /// Whether it is a multipart that can be taken apart.
+    pub(super) fn is_multipart(&self) -> bool {
+        self.content_type.starts_with("multipart/") && self.boundary.as_ref().is_some_and(|b| !b.is_empty())
+    }
+
+    /// Whether its body is a message of its own, in the clear.
+    pub(super) fn is_message(&self) -> bool {
+        matches!(self.content_type.as_str(), "message/rfc822" | "message/global")
+            && matches!(self.decoder, Decoder::Identity)
+    }
+
+    /// Whether it counts as an attachment: by its disposition, by its name, or because it is no text.
+    pub(super) fn is_attachment(&self) -> bool {
+        self.attachment
+            || self.filename.is_some()
+            || !(self.content_type.starts_with("text/") || self.content_type.starts_with("multipart/"))
+    }
+}
+
+fn encoding<'a>(parsed: &'a Parsed<'_>) -> Option<&'a str> {
+    match parsed.parts.first()?.headers.iter().find(|h| h.name == HeaderName::ContentTransferEncoding)?.value() {
+        HeaderValue::Text(text) => Some(text),
+        _ => None,
+    }
+}

@@ -1,0 +1,197 @@
+use super::*;
+use crate::event::Attachment;
+
+fn build_in(pieces: &[&[u8]]) -> Message {
+    let options = Options { digests: true, bodies: true, ..Options::default() };
+    let mut out = Emitter::new(1);
+    let message = Message::new(Protocol::Smtp, MessageDirection::Submitted, MessagePart::Full);
+    let mut builder = MessageBuilder::new(message, &options, &Limits::default());
+    for piece in pieces {
+        builder.push(piece, Span::default(), &mut out);
+    }
+    let (message, _) = builder.finish(true);
+    let mut bytes = Vec::new();
+    for event in out.drain() {
+        if let EventBody::MessageData(data) = event.body {
+            assert_eq!(data.offset, bytes.len() as u64);
+            bytes.extend_from_slice(&data.bytes);
+        }
+    }
+    assert_eq!(bytes, pieces.concat());
+    assert_eq!(message.sha256, Some(Sha256::digest(&bytes).into()));
+    message
+}
+
+/// The message, the same for pieces of every size and with LF alone instead of CRLF.
+fn build(bytes: &[u8]) -> Message {
+    let whole = build_in(&[bytes]);
+    for size in (1..40).chain([64, 100, 1000]) {
+        let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
+        assert_eq!(build_in(&pieces), whole, "pieces of {size}");
+    }
+    whole
+}
+
+fn names(message: &Message) -> Vec<(Option<&str>, &str, u64)> {
+    message.attachments.iter().map(|a| (a.filename.as_deref(), a.content_type.as_str(), a.size)).collect()
+}
+
+fn sha256(bytes: &[u8]) -> Option<[u8; 32]> {
+    Some(Sha256::digest(bytes).into())
+}
+
+fn attachment(name: &str, content_type: &str, bytes: &[u8]) -> Attachment {
+    Attachment {
+        filename: Some(name.into()),
+        content_type: content_type.into(),
+        size: bytes.len() as u64,
+        sha256: sha256(bytes),
+    }
+}
+
+#[test]
+fn headers_are_decoded() {
+    let message = build(
+        b"From: =?utf-8?q?J=C3=BCrgen_M=C3=BCller?= <j@x.test>\r\n\
+          To: \"Doe, John\" <bob@x.test>,\r\n carol@x.test\r\n\
+          Subject: =?UTF-8?B?R3LDvMOfZSBhdXMgS8O2bG4=?=\r\n\
+          Message-ID: <1@x.test>\r\n\
+          Date: Tue, 24 Nov 2026 10:00:01 +0100\r\n\r\nbody\r\n",
+    );
+    assert_eq!(message.from.as_deref(), Some("J\u{fc}rgen M\u{fc}ller <j@x.test>"));
+    assert_eq!(message.to, ["Doe, John <bob@x.test>", "carol@x.test"]);
+    assert_eq!(message.subject.as_deref(), Some("Gr\u{fc}\u{df}e aus K\u{f6}ln"));
+    assert_eq!(message.message_id.as_deref(), Some("1@x.test"));
+    // 2026-11-24T09:00:01Z.
+    assert_eq!(message.date.map(|d| d.0), Some(1_795_510_801_000_000_000));
+    assert!(message.complete && message.attachments.is_empty());
+}
+
+#[test]
+fn odd_headers_do_no_harm() {
+    assert_eq!(build(b"").size, 0);
+    assert_eq!(build(b"\r\n").subject, None);
+    assert_eq!(build(b"no header at all").subject, None);
+    assert_eq!(build(b"Subject: cut").subject.as_deref(), Some("cut"));
+    assert_eq!(build(b"Subject: lf\n\nbody\n").subject.as_deref(), Some("lf"));
+    assert!(build(b"Subject: \xe9t\xe9\r\n\r\n").subject.is_some());
+    assert_eq!(build(b"Date: nonsense\r\n\r\n").date, None);
+}
+
+#[test]
+fn parts_are_found() {
+    // Nested multiparts; `b` is a prefix of `bb`; preamble and epilogue; text without a name is no attachment.
+    let mail = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"b\"\r\n\r\n\
+        preamble\r\n--bb\r\n--b-\r\n-\r\n\
+        --b\r\nContent-Type: multipart/alternative; boundary=bb\r\n\r\n\
+        --bb\r\nContent-Type: text/plain\r\n\r\nplain\r\n\
+        --bb \t\r\nContent-Type: text/html\r\n\r\n<p>\r\n--bb--\r\nepilogue of the inner\r\n\
+        --b\r\nContent-Type: application/pdf; name=\"a.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\nZm9v\r\nYmFy\r\n\
+        --b\r\nContent-Disposition: attachment; filename=b.txt\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+        caf=C3=A9=\r\n!\r\n\r\n\
+        --b\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n--\r\n--bx\r\n\
+        --b--\r\nContent-Type: application/x-none; name=none\r\n\r\nepilogue";
+    let message = build(mail);
+    assert_eq!(
+        message.attachments,
+        [
+            attachment("a.pdf", "application/pdf", b"foobar"),
+            attachment("b.txt", "text/plain", b"caf\xc3\xa9!\r\n"),
+            Attachment {
+                filename: None,
+                content_type: "image/png".into(),
+                size: 14,
+                sha256: sha256(b"\x89PNG\r\n--\r\n--bx"),
+            },
+        ]
+    );
+    let lf: Vec<u8> = mail.iter().copied().filter(|&b| b != b'\r').collect();
+    let message = build(&lf);
+    assert_eq!(message.attachments.len(), 3);
+    assert_eq!(message.attachments[0].sha256, sha256(b"foobar"));
+    assert_eq!(message.attachments[1].sha256, sha256(b"caf\xc3\xa9!\n"));
+    assert_eq!(message.attachments[2].sha256, sha256(b"\x89PNG\n--\n--bx"));
+}
+
+#[test]
+fn enclosed_messages_are_attachments_that_hold_others() {
+    let inner = "Subject: inner\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n\
+        --i\r\nContent-Disposition: attachment; filename=x.bin\r\n\r\n12345\r\n--i--\r\nend";
+    let mail = format!(
+        "Subject: outer\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n\
+         --o\r\nContent-Type: message/rfc822; name=\"fw.eml\"\r\n\r\n{inner}\r\n--o--\r\n"
+    );
+    let message = build(mail.as_bytes());
+    assert_eq!(message.subject.as_deref(), Some("outer"));
+    assert_eq!(
+        message.attachments,
+        [attachment("fw.eml", "message/rfc822", inner.as_bytes()), attachment("x.bin", "text/plain", b"12345")]
+    );
+    // RFC 2046 §5.1.5: the parts of a digest are messages by default.
+    let digest = "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: one\r\n\r\n1\r\n--d\r\n\r\nS: 2\r\n\r\n2\r\n--d--\r\n";
+    let message = build(digest.as_bytes());
+    assert_eq!(names(&message), [(None, "message/rfc822", 17), (None, "message/rfc822", 9)]);
+}
+
+#[test]
+fn a_single_part_can_be_an_attachment() {
+    let message = build(
+        b"Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\
+          Content-Disposition: attachment;\r\n filename*0*=utf-8''%C3%A9t;\r\n filename*1=e.zip\r\n\r\nZm9v\r\n",
+    );
+    assert_eq!(message.attachments, [attachment("\u{e9}te.zip", "application/zip", b"foo")]);
+    let message = build(b"Content-Type: text/csv; name=\"=?utf-8?q?=C3=A9.csv?=\"\r\n\r\na;b\r\n");
+    assert_eq!(names(&message), [(Some("\u{e9}.csv"), "text/csv", 5)]);
+}
+
+#[test]
+fn missing_ends() {
+    // No closing delimiter; a header cut by a delimiter; a delimiter as the very last bytes.
+    let message = build(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/gif\r\n--b\r\nContent-Type: image/png\r\n\r\nPNG\r\n");
+    assert_eq!(names(&message), [(None, "image/gif", 0), (None, "image/png", 5)]);
+    let message =
+        build(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/gif\r\n\r\nGIF\r\n--b--");
+    assert_eq!(names(&message), [(None, "image/gif", 3)]);
+    // The boundary of the outer multipart ends the inner one too.
+    let message = build(b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\nContent-Type: image/gif\r\n\r\nGIF\r\n--o\r\nContent-Type: image/png\r\n\r\nPNG\r\n--i\r\n--o--\r\n");
+    assert_eq!(names(&message), [(None, "image/gif", 3), (None, "image/png", 8)]);
+}
+
+#[test]
+fn nesting_and_number_are_bounded() {
+    let mut mail = String::new();
+    for depth in 0..1000 {
+        mail += &format!("Content-Type: multipart/mixed; boundary=b{depth}\r\n\r\n--b{depth}\r\n");
+    }
+    mail += "Content-Type: image/png\r\n\r\nPNG";
+    assert!(build_in(&[mail.as_bytes()]).attachments.is_empty());
+    let mut mail = String::from("Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+    for _ in 0..3000 {
+        mail += "--b\r\nContent-Type: image/png\r\n\r\nPNG\r\n";
+    }
+    assert_eq!(build_in(&[mail.as_bytes()]).attachments.len(), Limits::default().attachments);
+    let mut mail = String::new();
+    for _ in 0..1000 {
+        mail += "Content-Type: message/rfc822\r\n\r\n";
+    }
+    assert!(build_in(&[mail.as_bytes()]).attachments.len() < 20);
+}
+
+#[test]
+fn a_gap_takes_the_digest_of_what_is_open() {
+    let options = Options { digests: true, ..Options::default() };
+    let mut out = Emitter::new(1);
+    let message = Message::new(Protocol::Pop3, MessageDirection::Retrieved, MessagePart::Full);
+    let mut builder = MessageBuilder::new(message, &options, &Limits::default());
+    builder.push(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/gif\r\n\r\nGI",
+        Span::default(),
+        &mut out,
+    );
+    builder.gap();
+    builder.push(b"\r\n--b\r\nContent-Type: image/png\r\n\r\nPNG\r\n--b--\r\n", Span::default(), &mut out);
+    let (message, _) = builder.finish(true);
+    assert!(!message.complete);
+    assert_eq!(message.attachments[0].sha256, None);
+    assert_eq!(message.attachments[1].sha256, sha256(b"PNG"));
+}

@@ -1,0 +1,362 @@
+//! The client's side: command lines, responses to challenges, what comes before the first command.
+
+use super::command::{self, Verb};
+use super::*;
+use crate::event::{Command, EventBody, Recipient};
+use crate::mail::line::{Line, LineEnd};
+use crate::mail::sasl::MASK;
+
+impl Smtp {
+    /// The client's next bytes.
+    pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        let all = Advance { consumed: chunk.bytes.len(), next: Next::Continue };
+        if !self.deferred.is_empty() {
+            // The client goes on after one reply: the look-alike was none.
+            self.reject_look_alike(cx);
+            if self.replay(cx) == Next::StartTls {
+                return Advance { consumed: 0, next: Next::StartTls };
+            }
+        }
+        let mut rest = chunk;
+        if self.wait == Wait::No {
+            self.client_bytes(&mut rest, cx);
+        }
+        if !rest.bytes.is_empty() {
+            self.hold.push(rest);
+        }
+        if self.wait != Wait::No {
+            self.stop_waiting(cx);
+        }
+        all
+    }
+
+    /// Reads until the server has to decide something.
+    pub(super) fn client_bytes(&mut self, input: &mut Chunk<'_>, cx: &mut Context<'_>) {
+        while !input.bytes.is_empty() && self.wait == Wait::No {
+            match self.mode {
+                Mode::Start => self.preamble(input, cx),
+                Mode::Command | Mode::Response => self.client_lines(input, cx),
+                Mode::Data => self.data_bytes(input, cx),
+                Mode::Chunk { .. } => self.chunk_bytes(input, cx),
+            }
+        }
+    }
+
+    /// What was held can be read now.
+    pub(super) fn release(&mut self, cx: &mut Context<'_>) {
+        let mut hold = std::mem::take(&mut self.hold);
+        while self.wait == Wait::No
+            && let Some(front) = hold.front()
+        {
+            let used = match front {
+                hold::Front::Bytes(chunk) => {
+                    let mut rest = chunk;
+                    self.client_bytes(&mut rest, cx);
+                    chunk.bytes.len() - rest.bytes.len()
+                }
+                hold::Front::Gap(len, span) => {
+                    self.client_gap(len, span, cx);
+                    0
+                }
+            };
+            hold.advance(used);
+        }
+        self.hold = hold;
+    }
+
+    fn preamble(&mut self, input: &mut Chunk<'_>, cx: &mut Context<'_>) {
+        let before = self.preamble.len();
+        self.preamble.extend_from_slice(input.bytes);
+        match proxy::parse(&self.preamble) {
+            proxy::Header::NeedMore => input.bytes = &[],
+            proxy::Header::None => {
+                self.mode = Mode::Command;
+                let mut early = std::mem::take(&mut self.preamble);
+                early.truncate(before);
+                // What looked like a header is the beginning of a line.
+                self.client_bytes(&mut Chunk { bytes: &early, span: input.span }, cx);
+            }
+            proxy::Header::Proxy(len, client) => {
+                self.mode = Mode::Command;
+                self.preamble.clear();
+                input.bytes = input.bytes.get(len.saturating_sub(before)..).unwrap_or_default();
+                self.summary.proxy_client = client;
+                let detail = client.map_or_else(|| "no address given".into(), endpoint);
+                cx.out.diagnose(input.span, Code::ProxyHeader, detail);
+            }
+        }
+    }
+
+    fn client_lines(&mut self, input: &mut Chunk<'_>, cx: &mut Context<'_>) {
+        let mut lines = std::mem::take(&mut self.lines[0]);
+        while let Some(line) = lines.next(input, cx.limits.line_bytes) {
+            self.client_line(line, cx);
+            if self.wait != Wait::No || !matches!(self.mode, Mode::Command | Mode::Response) {
+                break;
+            }
+        }
+        self.lines[0] = lines;
+    }
+
+    pub(super) fn client_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
+        let cut = line.end == LineEnd::Cut;
+        if std::mem::replace(&mut self.cut, cut) {
+            self.skip(Direction::Client, line.wire_len());
+            return;
+        }
+        if self.lost[0] {
+            if !command::is_trustworthy(line.bytes) {
+                self.skip(Direction::Client, line.wire_len());
+                return;
+            }
+            self.found_again(Direction::Client, line.span, cx);
+        }
+        if cut {
+            self.tell_once(line.span, Code::LongLine, "a command's end is not kept", cx);
+        }
+        if line.end == LineEnd::Lf {
+            self.tell_once(line.span, Code::BareLf, "a command ends in LF alone", cx);
+        }
+        if self.mode == Mode::Response {
+            if !(cx.one_sided && command::is_trustworthy(line.bytes)) {
+                return self.response(line, cx);
+            }
+            self.end_login(AuthOutcome::Unknown, line.span, cx);
+        }
+        self.command(line, cx);
+    }
+
+    fn command(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
+        let parsed = command::parse(line.bytes);
+        self.summary.commands += 1;
+        if parsed.verb != Verb::Bdat
+            && let Some(id) = self.open_transaction().filter(|t| t.chunk_refused).map(|t| t.id)
+        {
+            self.close_transaction(id, MessageOutcome::Aborted, line.span, cx);
+        }
+        if parsed.verb == Verb::Auth && !parsed.args.is_empty() {
+            return self.auth(parsed, line.span, cx);
+        }
+        let seq = self.tell_command(parsed.name, parsed.args.into(), line.span, cx);
+        let transaction = self.open_transaction().map_or(0, |t| t.id);
+        let mut pending = Pending { seq: Some(seq), kind: Kind::Other, sent: Some(line.span.last), transaction };
+        match parsed.verb {
+            Verb::Helo | Verb::Ehlo | Verb::Lhlo => {
+                pending.kind = Kind::Hello;
+                let name = parsed.args.split(|b| *b == b' ').next().unwrap_or_default();
+                self.summary.helo = Some(name.into());
+                if parsed.verb == Verb::Lhlo {
+                    self.protocol = Protocol::Lmtp;
+                }
+                if cx.one_sided {
+                    self.reset_transactions(transaction, line.span, cx);
+                }
+            }
+            Verb::Rset => {
+                pending.kind = Kind::Rset;
+                if cx.one_sided {
+                    self.reset_transactions(transaction, line.span, cx);
+                }
+            }
+            Verb::Mail => {
+                pending.kind = Kind::Mail;
+                pending.transaction = self.mail(parsed.args, transaction, line.span, cx);
+            }
+            Verb::Rcpt => {
+                pending.kind = Kind::Rcpt(self.rcpt(parsed.args, line.span, cx));
+                pending.transaction = self.open_transaction().map_or(0, |t| t.id);
+            }
+            Verb::Data => {
+                pending.kind = Kind::Data;
+                if !cx.one_sided {
+                    self.wait = Wait::Data;
+                }
+            }
+            Verb::Bdat => {
+                // A size that cannot be read is refused, and no bytes follow.
+                let Some((size, last)) = command::bdat(parsed.args) else {
+                    cx.out.diagnose(line.span, Code::BadLength, "the size of a chunk is no number");
+                    return self.expect(pending, line.span, cx);
+                };
+                let id = self.begin_chunk(size, last, cx);
+                pending.kind = Kind::Chunk { last };
+                pending.transaction = id;
+                self.chunk_size = size;
+                self.chunk_seq = Some(seq);
+                self.expect(pending, line.span, cx);
+                if size == 0 {
+                    self.end_chunk(line.span, cx);
+                }
+                return;
+            }
+            Verb::StartTls => {
+                pending.kind = Kind::StartTls;
+                if !cx.one_sided {
+                    self.wait = Wait::StartTls;
+                }
+            }
+            Verb::Quit => {
+                pending.kind = Kind::Quit;
+                self.quit = true;
+            }
+            Verb::Burl | Verb::Auth | Verb::Other | Verb::Unknown => {}
+        }
+        self.expect(pending, line.span, cx);
+        if parsed.verb == Verb::Data && cx.one_sided {
+            self.begin_data(true, false, Some(seq), cx);
+        }
+    }
+
+    fn tell_command(&mut self, verb: &[u8], args: Text, span: Span, cx: &mut Context<'_>) -> u64 {
+        let command = Command {
+            tls: cx.tls,
+            verb: verb.into(),
+            args,
+            tag: None,
+            injected: cx.injected,
+            assumed: cx.one_sided && !cx.injected,
+        };
+        cx.out.push(span, EventBody::Command(command))
+    }
+
+    fn mail(&mut self, args: &[u8], before: u64, span: Span, cx: &mut Context<'_>) -> u64 {
+        if cx.one_sided {
+            self.reset_transactions(before, span, cx);
+            self.numbered += 1;
+        }
+        let number = if cx.one_sided { self.numbered } else { 0 };
+        let transaction = self.begin_transaction(cx);
+        transaction.number = number;
+        if let Some(path) = command::path(args, b"FROM") {
+            transaction.mail_from = Some(path.address.into());
+            transaction.mail_params = (!path.params.is_empty()).then(|| path.params.into());
+        }
+        transaction.id
+    }
+
+    fn rcpt(&mut self, args: &[u8], span: Span, cx: &mut Context<'_>) -> Option<usize> {
+        let path = command::path(args, b"TO")?;
+        if self.open_transaction().is_none() {
+            // MAIL is missing, or will be missed by the server.
+            self.begin_transaction(cx);
+        }
+        let transaction = self.open_transaction()?;
+        let index = transaction.recipients.len();
+        if index >= cx.limits.recipients {
+            self.tell_once(span, Code::EntryLimit, "more recipients than are kept", cx);
+            return None;
+        }
+        transaction.recipients.push(Recipient { address: path.address.into(), ..Recipient::default() });
+        Some(index)
+    }
+
+    fn auth(&mut self, parsed: command::Line<'_>, span: Span, cx: &mut Context<'_>) {
+        // One exchange at a time: an older one never got its end.
+        self.end_login(AuthOutcome::Unknown, span, cx);
+        let (mechanism, initial) = split_word(parsed.args);
+        let mut login = Login {
+            exchange: Exchange::sasl(mechanism, cx.tls, span),
+            mechanism: mechanism.to_ascii_uppercase(),
+            responses: 0,
+            cancelled: false,
+        };
+        let mut args = mechanism.to_vec();
+        let mut exposed = false;
+        if !initial.is_empty() {
+            args.push(b' ');
+            args.extend_from_slice(&login.exchange.response(initial, span, cx.options).0);
+            exposed = login.answered(initial);
+        }
+        self.login = Some(login);
+        let seq = self.tell_command(parsed.name, args.into(), span, cx);
+        self.exposed(exposed, span, cx);
+        self.expect(Pending { seq: Some(seq), kind: Kind::Auth, sent: Some(span.last), transaction: 0 }, span, cx);
+        if cx.one_sided {
+            self.mode = Mode::Response;
+        } else {
+            self.wait = Wait::Auth;
+        }
+    }
+
+    /// A line that answers a challenge.
+    fn response(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
+        let bytes = line.bytes.trim_ascii();
+        let (shown, exposed) = match &mut self.login {
+            Some(login) => {
+                let shown = login.exchange.response(bytes, line.span, cx.options);
+                login.cancelled |= bytes == b"*";
+                (shown, login.answered(bytes))
+            }
+            None => (MASK.into(), false),
+        };
+        let seq = self.tell_command(b"", shown, line.span, cx);
+        self.exposed(exposed, line.span, cx);
+        self.expect(
+            Pending { seq: Some(seq), kind: Kind::Auth, sent: Some(line.span.last), transaction: 0 },
+            line.span,
+            cx,
+        );
+        if !cx.one_sided {
+            self.mode = Mode::Command;
+            self.wait = Wait::Auth;
+        }
+    }
+
+    fn exposed(&mut self, exposed: bool, span: Span, cx: &mut Context<'_>) {
+        if exposed && !cx.tls {
+            let mechanism = self.login.as_ref().map(|l| String::from_utf8_lossy(&l.mechanism).into_owned());
+            cx.out.diagnose(
+                span,
+                Code::PlaintextPassword,
+                format!("AUTH {} without TLS", mechanism.unwrap_or_default()),
+            );
+        }
+    }
+
+    /// Commands that were sent in the clear behind STARTTLS.
+    pub(super) fn injected(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) {
+        let mut lines = std::mem::take(&mut self.injected_lines);
+        let mut input = chunk;
+        while let Some(line) = lines.next(&mut input, cx.limits.line_bytes) {
+            self.injected_line(line.bytes, line.span, cx);
+        }
+        if let Some((rest, span)) = lines.take_pending() {
+            self.injected_line(&rest, span, cx);
+        }
+    }
+
+    fn injected_line(&mut self, line: &[u8], span: Span, cx: &mut Context<'_>) {
+        let parsed = command::parse(line);
+        let mut args = parsed.args.to_vec();
+        if parsed.verb == Verb::Auth {
+            let (mechanism, initial) = split_word(parsed.args);
+            if !initial.is_empty() {
+                let mut exchange = Exchange::sasl(mechanism, cx.tls, span);
+                args = mechanism.to_vec();
+                args.push(b' ');
+                args.extend_from_slice(&exchange.response(initial, span, cx.options).0);
+            }
+        }
+        self.tell_command(parsed.name, args.into(), span, cx);
+    }
+}
+
+impl Login {
+    /// Counts a response; gives whether it carried a password that anyone can read.
+    fn answered(&mut self, response: &[u8]) -> bool {
+        self.responses += 1;
+        let content = !matches!(response, b"" | b"=" | b"*");
+        match self.mechanism.as_slice() {
+            b"PLAIN" => content,
+            // The first answer is the name.
+            b"LOGIN" => content && self.responses == 2,
+            _ => false,
+        }
+    }
+}
+
+fn split_word(args: &[u8]) -> (&[u8], &[u8]) {
+    let end = args.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(args.len());
+    let (word, rest) = args.split_at(end);
+    (word, rest.trim_ascii())
+}

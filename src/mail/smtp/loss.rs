@@ -1,0 +1,205 @@
+//! After a gap: finding the next line to trust, and settling what waited for bytes that will not come.
+
+use super::content::begins_with_command;
+use super::reply;
+use super::*;
+use crate::mail::line::{Line, LineEnd, find_byte};
+
+impl Smtp {
+    /// Bytes of the client are missing.
+    pub(super) fn gap_of_client(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
+        if self.wait == Wait::EndOfData {
+            // What followed the look-alike is lost with what would judge it.
+            self.reject_look_alike(cx);
+            self.replay(cx);
+        }
+        if self.wait == Wait::No {
+            self.client_gap(len, span, cx);
+        } else {
+            self.hold.push_gap(len, span);
+        }
+    }
+
+    pub(super) fn client_gap(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
+        match self.mode {
+            Mode::Data => {
+                let back = self.transactions.back_mut();
+                if let (Some(content), Some(transaction)) = (&mut self.content, back)
+                    && let Progress::Open(builder) = &mut transaction.message
+                {
+                    content.scanner.flush(|b| builder.push(b, span, cx.out));
+                    content.scanner.gap();
+                    content.gap = true;
+                    builder.gap();
+                }
+            }
+            Mode::Chunk { .. } => self.chunk_gap(len, span, cx),
+            Mode::Start | Mode::Command | Mode::Response => {
+                self.mode = Mode::Command;
+                let partial = self.lines[0].take_pending().map_or(0, |(bytes, _)| bytes.len());
+                let preamble = std::mem::take(&mut self.preamble).len();
+                self.skip(Direction::Client, partial + preamble);
+                self.lost[0] = true;
+                self.cut = false;
+                self.client_lossy = true;
+            }
+        }
+    }
+
+    /// Bytes of the server are missing.
+    pub(super) fn gap_of_server(&mut self, span: Span, cx: &mut Context<'_>) {
+        if let Some((partial, _)) = self.lines[1].take_pending() {
+            self.skip(Direction::Server, partial.len());
+        }
+        self.server_gap = true;
+        self.lost[1] = true;
+        if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting) {
+            self.pending.pop_front();
+        }
+        self.stale = self.pending.len();
+        if !self.deferred.is_empty() {
+            self.reject_look_alike(cx);
+            self.replay(cx);
+        }
+        if self.wait != Wait::No && !self.hold.is_empty() {
+            self.decide_by_looks(span, cx);
+        }
+    }
+
+    /// A line that can be trusted came.
+    pub(super) fn found_again(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
+        let index = dir.index();
+        self.lost[index] = false;
+        let passed_over = std::mem::take(&mut self.passed_over[index]);
+        cx.out.diagnose(span, Code::Resynchronised, format!("the {}'s lines go on here", dir.as_str()));
+        if passed_over > 0 {
+            cx.out.diagnose(span, Code::Skipped, format!("{passed_over} bytes of the {}", dir.as_str()));
+        }
+    }
+
+    /// More was held while the server has to decide: it may never, or not in sight.
+    pub(super) fn stop_waiting(&mut self, cx: &mut Context<'_>) {
+        while self.wait != Wait::No && !self.hold.is_empty() {
+            let held = self.hold.bytes();
+            let unheard = cx.one_sided || (self.server_gap && self.stale > 0);
+            if held.len() > cx.limits.line_bytes || unheard && find_byte(held, b'\n').is_some() {
+                self.decide_by_looks(Span::default(), cx);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Decides in the server's place by what the client sent.
+    fn decide_by_looks(&mut self, span: Span, cx: &mut Context<'_>) {
+        let commands = begins_with_command(self.hold.bytes());
+        match self.wait {
+            Wait::No => return,
+            Wait::EndOfData => {
+                if self.server_gap || cx.one_sided {
+                    self.judge_by_looks(cx);
+                } else {
+                    self.reject_look_alike(cx);
+                }
+                self.replay(cx);
+                return;
+            }
+            Wait::Data if !commands => {
+                self.wait = Wait::No;
+                let seq = self.pending.iter().rev().find(|p| p.kind == Kind::Data).and_then(|p| p.seq);
+                self.begin_data(cx.one_sided, false, seq, cx);
+            }
+            Wait::Auth if !commands && self.login.is_some() => {
+                self.wait = Wait::No;
+                self.mode = Mode::Response;
+            }
+            Wait::Auth => {
+                self.wait = Wait::No;
+                self.end_login(AuthOutcome::Unknown, span, cx);
+            }
+            Wait::Data | Wait::StartTls => self.wait = Wait::No,
+        }
+        self.release(cx);
+    }
+
+    /// Commands whose replies are in a gap.
+    pub(super) fn settle_lost_replies(&mut self, span: Span, cx: &mut Context<'_>) {
+        for pending in std::mem::take(&mut self.lost_replies) {
+            self.unanswered(pending, span, cx);
+        }
+    }
+
+    /// The connection is over: what is open ends.
+    pub(super) fn wind_up(&mut self, span: Span, cx: &mut Context<'_>) {
+        self.finish_lines(span, cx);
+        let aborted = self.closed() && !self.server_gap && !cx.one_sided;
+        let (message, login) = if self.closed() {
+            (if aborted { MessageOutcome::Aborted } else { MessageOutcome::Unknown }, AuthOutcome::Aborted)
+        } else {
+            (MessageOutcome::Unknown, AuthOutcome::Unknown)
+        };
+        self.end_login(if self.server_gap || cx.one_sided { AuthOutcome::Unknown } else { login }, span, cx);
+        self.pending.retain(|p| p.kind != Kind::Greeting);
+        if !cx.one_sided && self.seen[1] && !self.server_gap && !self.pending.is_empty() {
+            let detail = format!("{} awaited a reply when the session ended", self.pending.len());
+            cx.out.diagnose(span, Code::Unanswered, detail);
+        }
+        if self.transactions.iter().any(|t| matches!(t.message, Progress::Open(_))) {
+            cx.out.diagnose(span, Code::MessageCut, "the session ended within a message");
+        }
+        while let Some(transaction) = self.transactions.front() {
+            let id = transaction.id;
+            // A message cut short is aborted by the close, whoever was heard.
+            let open = matches!(transaction.message, Progress::Open(_));
+            let refused = transaction.refusal.is_some() && !open;
+            let outcome = match (refused, open && self.closed()) {
+                (true, _) => MessageOutcome::Rejected,
+                (_, true) => MessageOutcome::Aborted,
+                _ => message,
+            };
+            self.close_transaction(id, outcome, span, cx);
+        }
+    }
+
+    /// What is left in the buffers.
+    fn finish_lines(&mut self, span: Span, cx: &mut Context<'_>) {
+        if let Some((bytes, span)) = self.lines[1].take_pending() {
+            // A last line without its end is a reply all the same.
+            if reply::is_trustworthy(&bytes) {
+                self.server_line(Line { bytes: &bytes, end: LineEnd::Lf, span }, cx);
+            } else {
+                self.skip(Direction::Server, bytes.len());
+            }
+        }
+        if let Some(reply) = self.assembler.take() {
+            self.answer(reply, cx);
+        }
+        if self.wait == Wait::EndOfData {
+            if self.server_gap || cx.one_sided {
+                self.judge_by_looks(cx);
+            } else {
+                self.reject_look_alike(cx);
+            }
+            self.replay(cx);
+        }
+        if self.wait != Wait::No && !self.hold.is_empty() {
+            if cx.one_sided || self.server_gap {
+                self.decide_by_looks(span, cx);
+            }
+            let unread = self.hold.bytes().len();
+            if unread > 0 {
+                self.skip(Direction::Client, unread);
+                cx.out.diagnose(span, Code::Skipped, format!("{unread} bytes of the client, sent before an answer"));
+            }
+        }
+        if let Some((bytes, _)) = self.lines[0].take_pending() {
+            self.skip(Direction::Client, bytes.len());
+        }
+        if let Some(content) = &mut self.content
+            && let Some(transaction) = self.transactions.back_mut()
+            && let Progress::Open(builder) = &mut transaction.message
+        {
+            content.scanner.flush(|b| builder.push(b, span, cx.out));
+        }
+    }
+}

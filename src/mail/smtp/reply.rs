@@ -1,0 +1,305 @@
+//! Replies (RFC 5321 §4.2): lines put together, enhanced status codes (RFC 3463), queue ids.
+
+use crate::event::Text;
+use crate::mail::line::{Line, LineEnd};
+use crate::position::Span;
+
+/// A whole reply.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reply {
+    /// None where the line was no reply.
+    pub(super) code: Option<u16>,
+    /// Text of each line behind its code.
+    pub(super) lines: Vec<Text>,
+    /// Text of the last line.
+    pub(super) text: Text,
+    pub(super) span: Span,
+}
+
+impl Reply {
+    /// `2` for 250 and so on; 0 without a code.
+    pub(super) fn class(&self) -> u16 {
+        self.code.unwrap_or(0) / 100
+    }
+
+    /// Positive completion.
+    pub(super) fn ok(&self) -> bool {
+        self.class() == 2
+    }
+
+    /// Negative, transient or permanent.
+    pub(super) fn negative(&self) -> bool {
+        matches!(self.class(), 4 | 5)
+    }
+
+    /// Code and text of the last line, as sent.
+    pub(super) fn status(&self) -> Text {
+        let mut status = self.code.map(|c| c.to_string()).unwrap_or_default().into_bytes();
+        if !self.text.is_empty() {
+            if !status.is_empty() {
+                status.push(b' ');
+            }
+            status.extend_from_slice(&self.text.0);
+        }
+        Text(status)
+    }
+
+    /// The enhanced status code at the beginning of the text.
+    pub(super) fn enhanced(&self) -> Option<Text> {
+        self.lines.first().and_then(|l| enhanced(&l.0)).or_else(|| enhanced(&self.text.0)).map(Text::from)
+    }
+
+    /// The id under which the server's log knows the message.
+    pub(super) fn queue_id(&self) -> Option<Text> {
+        self.lines.iter().rev().find_map(|l| queue_id(&l.0)).map(Text::from)
+    }
+}
+
+/// A line of a reply: its code, whether more lines follow, its text.
+fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
+    let (digits, rest) = line.split_first_chunk::<3>()?;
+    let [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9'] = *digits else { return None };
+    let code = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
+    match rest {
+        [] => Some((code, false, rest)),
+        [b'-', text @ ..] => Some((code, true, text)),
+        [b' ' | b'\t', text @ ..] => Some((code, false, text)),
+        // More digits make it something else; anything else is text without its blank.
+        [b'0'..=b'9', ..] => None,
+        text => Some((code, false, text)),
+    }
+}
+
+/// Whether a line can be taken for one of a reply: where to go on after a loss.
+pub(super) fn is_trustworthy(line: &[u8]) -> bool {
+    split(line).is_some() && line.get(3).is_none_or(|b| matches!(b, b' ' | b'-'))
+}
+
+/// Puts lines together.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    open: Option<Reply>,
+    /// The rest of a line that was cut comes next.
+    cut: bool,
+}
+
+/// What a line did.
+pub(super) enum Assembled {
+    /// More lines follow.
+    More,
+    /// The reply is whole.
+    Whole(Reply),
+}
+
+impl Assembler {
+    /// Whether the next line begins a reply.
+    pub(super) fn at_start(&self) -> bool {
+        self.open.is_none() && !self.cut
+    }
+
+    /// The next line; at most `max` are kept. `overflow` is called when more come.
+    pub(super) fn line(&mut self, line: Line<'_>, max: usize, mut overflow: impl FnMut()) -> Assembled {
+        let cut = line.end == LineEnd::Cut;
+        if std::mem::replace(&mut self.cut, cut) {
+            // The rest of a line that was too long: only its end matters.
+            return match (&mut self.open, cut) {
+                (Some(open), false) => {
+                    open.span.last = line.span.last;
+                    Assembled::More
+                }
+                _ => Assembled::More,
+            };
+        }
+        let (code, more, text) = match (split(line.bytes), &self.open) {
+            (Some((code, more, text)), _) => (Some(code), more, text),
+            // No code amid a reply: a line of its text.
+            (None, Some(open)) => (open.code, true, line.bytes),
+            (None, None) => (None, false, line.bytes),
+        };
+        let mut reply = self.open.take().unwrap_or_else(|| Reply { span: line.span, ..Reply::default() });
+        reply.code = code;
+        reply.span.last = line.span.last;
+        reply.text = text.into();
+        if reply.lines.len() < max {
+            reply.lines.push(text.into());
+        } else {
+            overflow();
+        }
+        if more {
+            self.open = Some(reply);
+            return Assembled::More;
+        }
+        Assembled::Whole(reply)
+    }
+
+    /// Gives up what is not finished.
+    pub(super) fn take(&mut self) -> Option<Reply> {
+        self.cut = false;
+        self.open.take()
+    }
+
+    /// After a gap: a reply that is open goes on only with a line of its own code.
+    pub(super) fn belongs(&self, line: &[u8]) -> bool {
+        self.open.as_ref().is_none_or(|open| split(line).is_some_and(|(code, ..)| Some(code) == open.code))
+    }
+}
+
+fn enhanced(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(text.len());
+    let word = text.get(..end)?;
+    let mut parts = word.split(|&b| b == b'.');
+    let number = |part: &[u8]| (1..=3).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    let class = parts.next()?;
+    let good = matches!(class, b"2" | b"4" | b"5") && number(parts.next()?) && number(parts.next()?);
+    (good && parts.next().is_none()).then_some(word)
+}
+
+/// What the servers' own words put before the id.
+const BEFORE_ID: &[&[u8]] = &[
+    // Postfix, Haraka, Stalwart, OpenSMTPD's and others' "queued as X".
+    b"queued as ",
+    b"queued with id ",
+    b"accepted for delivery as ",
+    // CommuniGate, MDaemon, hMailServer, qpsmtpd kin.
+    b"queued (",
+    b"queue id ",
+    b"queueid=",
+    b"queue-id ",
+    b"message-id: ",
+    // Exim, OpenSMTPD ("2.0.0: X Message accepted" is below), Zoho.
+    b"ok id=",
+    b" id=",
+    b"id=",
+    // Exchange: `<message-id> [InternalId=123, Hostname=x] Queued mail for delivery`.
+    b"internalid=",
+    // Amazon SES, qmail's "ok 123 qp 456".
+    b" qp ",
+    b"ok: message ",
+];
+
+fn queue_id(text: &[u8]) -> Option<&[u8]> {
+    let lower = text.to_ascii_lowercase();
+    for marker in BEFORE_ID {
+        let Some(at) = find(&lower, marker) else { continue };
+        // `ok 123 qp 456`: both numbers name it in the log; the first is the message's.
+        if *marker == b" qp " {
+            return last_word(text.get(..at)?);
+        }
+        let rest = text.get(at + marker.len()..)?;
+        if let Some(id) = first_word(rest) {
+            return Some(id);
+        }
+    }
+    let text = enhanced(text).and_then(|e| text.get(e.len()..)).unwrap_or(text).trim_ascii();
+    let lower = text.to_ascii_lowercase();
+    // Sendmail: `2.0.0 sAOA01Xx012345 Message accepted for delivery`, OpenSMTPD: `2.0.0 a1b2c3d4 Message accepted…`.
+    for after in [&b" message accepted"[..], b" queued mail for delivery", b" accepted for delivery", b" saved"] {
+        if let Some(at) = find(&lower, after) {
+            return last_word(text.get(..at)?).filter(|w| looks_like_id(w));
+        }
+    }
+    // Google: `OK  1700000000 a1b2c3…-d4e5si123456.0 - gsmtp`.
+    if let Some(at) = find(&lower, b" - gsmtp") {
+        return last_word(text.get(..at)?);
+    }
+    None
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|w| w == needle)
+}
+
+fn is_id_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=' | b'@' | b'$' | b'!')
+}
+
+fn first_word(text: &[u8]) -> Option<&[u8]> {
+    let text = text.trim_ascii_start();
+    let text = text.strip_prefix(b"<").or_else(|| text.strip_prefix(b"[")).unwrap_or(text);
+    let end = text.iter().position(|&b| !is_id_byte(b)).unwrap_or(text.len());
+    let word = text.get(..end)?;
+    let word = word.strip_suffix(b".").unwrap_or(word);
+    (!word.is_empty()).then_some(word)
+}
+
+fn last_word(text: &[u8]) -> Option<&[u8]> {
+    let text = text.trim_ascii_end();
+    let start = text.iter().rposition(|b| matches!(b, b' ' | b'\t')).map_or(0, |at| at + 1);
+    let word = text.get(start..)?;
+    let word = word.strip_prefix(b"<").and_then(|w| w.strip_suffix(b">")).unwrap_or(word);
+    (!word.is_empty() && word.iter().all(|&b| is_id_byte(b))).then_some(word)
+}
+
+/// A word of a sentence is none: an id has a digit.
+fn looks_like_id(word: &[u8]) -> bool {
+    word.len() >= 4 && word.iter().any(u8::is_ascii_digit) && enhanced(word).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> Option<&str> {
+        queue_id(text.as_bytes()).map(|id| std::str::from_utf8(id).unwrap())
+    }
+
+    #[test]
+    fn queue_ids() {
+        assert_eq!(id("2.0.0 Ok: queued as 837BB9A4129"), Some("837BB9A4129"));
+        assert_eq!(id("2.0.0 Ok: 409 bytes queued as D38BA9A40F1"), Some("D38BA9A40F1"));
+        assert_eq!(id("OK id=1rABCd-0001Xy-2z"), Some("1rABCd-0001Xy-2z"));
+        assert_eq!(id("2.0.0 sAOA01Xx012345 Message accepted for delivery"), Some("sAOA01Xx012345"));
+        assert_eq!(
+            id(
+                "2.6.0 <a@b.test> [InternalId=4711, Hostname=X.test] 8345 bytes in 0.1, 42 KB/sec Queued mail for delivery"
+            ),
+            Some("4711")
+        );
+        assert_eq!(id("2.6.0 <abc123@x.test> Queued mail for delivery"), Some("abc123@x.test"));
+        assert_eq!(id("ok 1700000001 qp 4567"), Some("1700000001"));
+        assert_eq!(id("2.0.0 OK  1700000000 a1-20020a05si123.45 - gsmtp"), Some("a1-20020a05si123.45"));
+        assert_eq!(id("2.0.0 <alice@example.com> yGwGLrr9BGvrdwAAg+zDdQ:T3 Saved"), Some("yGwGLrr9BGvrdwAAg+zDdQ:T3"));
+        assert_eq!(id("2.0.0 Ok"), None);
+        assert_eq!(id("Message accepted for delivery"), None);
+        assert_eq!(id("2.0.0 Message accepted for delivery"), None);
+    }
+
+    #[test]
+    fn enhanced_codes() {
+        for good in ["2.1.0 Ok", "5.7.26", "4.123.999 x"] {
+            assert!(enhanced(good.as_bytes()).is_some(), "{good}");
+        }
+        for bad in ["2.1 x", "2.1.0.1 x", "3.1.0", "2.1.x", "", "2.1.1000", "mail.2.1"] {
+            assert!(enhanced(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    fn assemble(lines: &[&str]) -> Vec<(Option<u16>, Vec<String>)> {
+        let mut assembler = Assembler::default();
+        let mut replies = Vec::new();
+        for line in lines {
+            let line = Line { bytes: line.as_bytes(), end: LineEnd::CrLf, span: Span::default() };
+            if let Assembled::Whole(reply) = assembler.line(line, 10, || {}) {
+                replies.push((reply.code, reply.lines.iter().map(|l| l.to_str_lossy().into_owned()).collect()));
+            }
+        }
+        replies
+    }
+
+    #[test]
+    fn lines_make_replies() {
+        assert_eq!(
+            assemble(&["250-a", "250-b c", "250 d", "250", "354-", "354", "250ok"]),
+            [
+                (Some(250), vec!["a".into(), "b c".into(), "d".into()]),
+                (Some(250), vec!["".into()]),
+                (Some(354), vec!["".into(), "".into()]),
+                (Some(250), vec!["ok".into()]),
+            ]
+        );
+        // Another code in the last line decides; a line without a code amid others is text.
+        assert_eq!(assemble(&["250-a", "oops", "550 b"]), [(Some(550), vec!["a".into(), "oops".into(), "b".into()])]);
+        assert_eq!(assemble(&["* OK"]), [(None, vec!["* OK".into()])]);
+        assert_eq!(assemble(&["2500"]), [(None, vec!["2500".into()])]);
+    }
+}

@@ -1,0 +1,384 @@
+//! The server's side: replies, the commands they answer, what they do to the dialogue.
+
+use super::reply::{self, Assembled};
+use super::*;
+use crate::event::{self, EventBody};
+use crate::mail::line::{Line, LineEnd};
+
+impl Smtp {
+    /// The server's next bytes.
+    pub(super) fn server_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        let total = chunk.bytes.len();
+        let mut input = chunk;
+        let mut next = Next::Continue;
+        let mut lines = std::mem::take(&mut self.lines[1]);
+        while next == Next::Continue
+            && let Some(line) = lines.next(&mut input, cx.limits.line_bytes)
+        {
+            next = self.server_line(line, cx);
+        }
+        self.lines[1] = lines;
+        Advance { consumed: total - input.bytes.len(), next }
+    }
+
+    pub(super) fn server_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
+        if self.lost[1] {
+            if !reply::is_trustworthy(line.bytes) {
+                self.skip(Direction::Server, line.wire_len());
+                return Next::Continue;
+            }
+            self.found_again(Direction::Server, line.span, cx);
+            if !self.assembler.belongs(line.bytes)
+                && let Some(cut) = self.assembler.take()
+            {
+                // The gap has the end of that reply.
+                self.answer(cut, cx);
+            }
+        }
+        if line.end == LineEnd::Cut {
+            self.tell_once(line.span, Code::LongLine, "a reply's end is not kept", cx);
+        }
+        let mut overflowed = false;
+        let assembled = self.assembler.line(line, cx.limits.reply_lines, || overflowed = true);
+        if overflowed {
+            self.tell_once(line.span, Code::EntryLimit, "more lines in a reply than are kept", cx);
+        }
+        let Assembled::Whole(reply) = assembled else { return Next::Continue };
+        match self.answer(reply, cx) {
+            Next::Continue => self.replay(cx),
+            next => next,
+        }
+    }
+
+    /// Replies that waited for a judgement.
+    pub(super) fn replay(&mut self, cx: &mut Context<'_>) -> Next {
+        while let Some(reply) = self.replay.pop_front() {
+            let next = self.answer(reply, cx);
+            if next != Next::Continue {
+                return next;
+            }
+        }
+        Next::Continue
+    }
+
+    /// A whole reply: finds its command, tells it, does what it does.
+    pub(super) fn answer(&mut self, reply: Reply, cx: &mut Context<'_>) -> Next {
+        let reply = if self.wait == Wait::EndOfData {
+            match self.judge(reply, cx) {
+                Some(reply) => reply,
+                None => return Next::Continue,
+            }
+        } else {
+            reply
+        };
+        if reply.negative() {
+            self.summary.last_error = Some(reply.status());
+        }
+        if self.mode == Mode::Data && self.wait == Wait::No && self.pending.is_empty() {
+            self.amid_data(&reply, cx);
+        }
+        let Some(pending) = self.match_pending(&reply) else {
+            return self.unmatched(reply, cx);
+        };
+        let latency = pending.sent.map(|sent| reply.span.first.ts.nanos_since(sent.ts));
+        if let Some(latency) = latency {
+            self.summary.slowest_reply =
+                Some(self.summary.slowest_reply.map_or(latency, |slowest| slowest.max(latency)));
+        }
+        // A reply that ends the message comes behind it in the story, an authentication's outcome behind its reply.
+        self.tell_reply(&reply, pending.seq, latency, cx);
+        self.apply(pending, reply, cx)
+    }
+
+    fn tell_reply(&mut self, reply: &Reply, command: Option<u64>, latency: Option<i64>, cx: &mut Context<'_>) {
+        let status = reply.code.map(|c| c.to_string()).unwrap_or_default();
+        let event = event::Reply {
+            tls: cx.tls,
+            code: reply.code,
+            status: status.into(),
+            enhanced: reply.enhanced(),
+            tag: None,
+            command,
+            text: reply.text.clone(),
+            lines: reply.lines.clone(),
+            latency,
+            assumed: cx.one_sided,
+        };
+        cx.out.push(reply.span, EventBody::Reply(event));
+    }
+
+    /// A reply while message data comes, no end of which was seen.
+    fn amid_data(&mut self, reply: &Reply, cx: &mut Context<'_>) {
+        let Some(content) = &self.content else { return };
+        let gap = content.gap;
+        let at_dot_cr = content.scanner.at_dot_cr();
+        if reply.code == Some(421) || reply.class() == 3 {
+            // Closing down.
+        } else if gap {
+            self.end_data(reply.span, None, cx);
+        } else if let Some(it) = at_dot_cr {
+            cx.out.diagnose(reply.span, Code::IrregularEndOfData, format!("the server took {} for it", it.name()));
+            self.end_data(reply.span, Some(reply.span.first), cx);
+        } else if reply.negative()
+            && let Some(transaction) = self.transactions.back_mut()
+        {
+            transaction.refusal = Some(reply.clone());
+        }
+    }
+
+    /// The command that a reply answers. Without losses that is the oldest.
+    fn match_pending(&mut self, reply: &Reply) -> Option<Pending> {
+        // What is no reply answers nothing.
+        reply.code?;
+        if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting) && likelihood(Kind::Greeting, reply) == 0 {
+            // The beginning is not in the capture.
+            self.pending.pop_front();
+        }
+        let index = if self.stale > 0 {
+            self.match_after_loss(reply)?
+        } else if self.client_lossy && self.pending.front().is_some_and(|p| likelihood(p.kind, reply) == 0) {
+            return None;
+        } else {
+            0
+        };
+        let pending = *self.pending.get(index)?;
+        self.lost_replies.extend(self.pending.drain(..index));
+        self.stale = self.stale.saturating_sub(index);
+        let last = match pending.kind {
+            Kind::EndOfData | Kind::Chunk { last: true } => {
+                let lmtp = self.lmtp();
+                self.transaction(pending.transaction).is_none_or(|t| t.verdict(reply, lmtp)) || reply.code == Some(421)
+            }
+            _ => true,
+        };
+        if last {
+            self.pending.pop_front();
+            self.stale = self.stale.saturating_sub(1);
+        }
+        if self.pending.is_empty() {
+            self.client_lossy = false;
+        }
+        Some(pending)
+    }
+
+    /// Some of the first `stale` pending commands were answered in the gap, which is not known.
+    fn match_after_loss(&self, reply: &Reply) -> Option<usize> {
+        let level = |index: usize| self.pending.get(index).map_or(0, |p| likelihood(p.kind, reply));
+        // The client went on: what it sent before the gap has been answered.
+        if level(self.stale) > 0 {
+            return Some(self.stale);
+        }
+        let mut likely = (0..self.stale).filter(|&i| level(i) > 1);
+        if let (Some(index), None) = (likely.next(), likely.next()) {
+            return Some(index);
+        }
+        let mut possible = (0..self.stale).filter(|&i| level(i) > 0);
+        match (possible.next(), possible.next()) {
+            (Some(index), None) => Some(index),
+            _ => (self.stale..self.pending.len()).find(|&i| level(i) > 0),
+        }
+    }
+
+    fn unmatched(&mut self, reply: Reply, cx: &mut Context<'_>) -> Next {
+        self.settle_lost_replies(reply.span, cx);
+        let greeting = self.summary.banner.is_none()
+            && self.pending.is_empty()
+            && likelihood(Kind::Greeting, &reply) > 0
+            && !self.client_lossy;
+        self.tell_reply(&reply, None, None, cx);
+        if greeting {
+            self.greet(&reply);
+            return Next::Continue;
+        }
+        let lossy = self.client_lossy || self.stale > 0 || self.server_gap;
+        if reply.code == Some(354) && self.client_lossy && self.wait == Wait::No && self.mode == Mode::Command {
+            // DATA is in the gap.
+            self.lost[0] = false;
+            self.begin_data(false, true, None, cx);
+        } else if !lossy && !cx.one_sided && reply.code != Some(421) {
+            cx.out.diagnose(reply.span, Code::UnexpectedReply, reply.status().to_str_lossy());
+        }
+        Next::Continue
+    }
+
+    fn greet(&mut self, reply: &Reply) {
+        self.greeting_refused = !reply.ok();
+        let banner = joined(&reply.lines);
+        let words = banner.0.split(|b| !b.is_ascii_alphanumeric());
+        if words.into_iter().any(|w| w.eq_ignore_ascii_case(b"LMTP")) {
+            self.protocol = Protocol::Lmtp;
+        }
+        self.summary.banner = Some(banner);
+    }
+
+    fn apply(&mut self, pending: Pending, reply: Reply, cx: &mut Context<'_>) -> Next {
+        let span = reply.span;
+        self.settle_lost_replies(span, cx);
+        match pending.kind {
+            Kind::Greeting => self.greet(&reply),
+            Kind::Hello => {
+                self.hello_refused = !reply.ok();
+                if reply.ok() {
+                    self.reset_transactions(pending.transaction, span, cx);
+                }
+            }
+            Kind::Rset if reply.ok() => self.reset_transactions(pending.transaction, span, cx),
+            Kind::Mail => self.mail_answered(pending.transaction, &reply, span, cx),
+            Kind::Rcpt(index) => {
+                if let Some(index) = index
+                    && let Some(transaction) = self.transaction(pending.transaction)
+                    && let Some(recipient) = transaction.recipients.get_mut(index)
+                {
+                    recipient.accepted = Some(reply.ok());
+                    recipient.code = reply.code;
+                    recipient.text = reply.text;
+                }
+            }
+            Kind::Data => self.data_answered(pending, &reply, cx),
+            Kind::EndOfData | Kind::Chunk { last: true } => self.message_answered(pending, &reply, cx),
+            Kind::Chunk { last: false } => {
+                let unsent = self.chunk_unsent(pending);
+                if !reply.ok()
+                    && let Some(transaction) = self.transaction(pending.transaction)
+                {
+                    transaction.chunk_refused = true;
+                    transaction.refusal.get_or_insert(reply);
+                    self.chunk_refused_unsent = unsent;
+                    self.expect_no_chunk(unsent);
+                }
+            }
+            Kind::Auth => self.auth_answered(&reply, cx),
+            Kind::StartTls => {
+                self.wait = Wait::No;
+                if reply.ok() {
+                    return Next::StartTls;
+                }
+                self.release(cx);
+            }
+            Kind::Quit | Kind::Rset | Kind::Other => {}
+        }
+        Next::Continue
+    }
+
+    fn mail_answered(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) {
+        if reply.ok() {
+            self.auth_failed = false;
+            if let Some(transaction) = self.transaction(id)
+                && transaction.number == 0
+            {
+                self.numbered += 1;
+                let numbered = self.numbered;
+                if let Some(transaction) = self.transaction(id) {
+                    transaction.number = numbered;
+                }
+            }
+            // What it replaces is over.
+            self.reset_transactions(id.saturating_sub(1), span, cx);
+            return;
+        }
+        // A refused MAIL leaves the transaction before it as it was (503: nested MAIL).
+        if self.transactions.back().is_some_and(|t| t.id == id && !t.has_message()) && self.current {
+            self.close_transaction(id, MessageOutcome::Aborted, span, cx);
+            self.current = self.transactions.back().is_some_and(|t| !t.has_message());
+        }
+    }
+
+    fn data_answered(&mut self, pending: Pending, reply: &Reply, cx: &mut Context<'_>) {
+        if self.wait != Wait::Data {
+            return;
+        }
+        self.wait = Wait::No;
+        if reply.class() == 3 {
+            self.begin_data(false, false, pending.seq, cx);
+        }
+        self.release(cx);
+    }
+
+    /// The verdict on a message, or on one of its recipients, has been noted.
+    fn message_answered(&mut self, pending: Pending, reply: &Reply, cx: &mut Context<'_>) {
+        let still =
+            self.pending.front().is_some_and(|p| p.kind == pending.kind && p.transaction == pending.transaction);
+        if still {
+            return;
+        }
+        let unsent = self.chunk_unsent(pending);
+        let id = pending.transaction;
+        match self.transaction(id) {
+            Some(t) if matches!(t.message, Progress::Open(_)) => {
+                t.decided = true;
+                self.chunk_refused_unsent = unsent && !reply.ok();
+                self.expect_no_chunk(self.chunk_refused_unsent);
+            }
+            _ => self.close_transaction(id, MessageOutcome::Unknown, reply.span, cx),
+        }
+    }
+
+    /// Whether none of the bytes of the chunk that `pending` announced came yet.
+    fn chunk_unsent(&self, pending: Pending) -> bool {
+        matches!(self.mode, Mode::Chunk { remaining, .. } if self.chunk_size == remaining)
+            && self.chunk_seq == pending.seq
+    }
+
+    fn expect_no_chunk(&mut self, unsent: bool) {
+        if unsent && let Mode::Chunk { slack, remaining, .. } = &mut self.mode {
+            *slack = *remaining;
+        }
+    }
+
+    fn auth_answered(&mut self, reply: &Reply, cx: &mut Context<'_>) {
+        let waited = self.wait == Wait::Auth;
+        if waited {
+            self.wait = Wait::No;
+        }
+        if reply.code == Some(334) {
+            if let Some(login) = &mut self.login {
+                login.exchange.challenge(&reply.text.0, reply.span, cx.options);
+                self.mode = Mode::Response;
+            }
+        } else {
+            let outcome = if reply.ok() { AuthOutcome::Success } else { AuthOutcome::Failure };
+            self.end_login(outcome, reply.span, cx);
+        }
+        if waited {
+            self.release(cx);
+        }
+    }
+}
+
+/// How well a reply fits a command: 0 not at all, 1 possibly, 2 it is made for it.
+pub(super) fn likelihood(kind: Kind, reply: &Reply) -> u8 {
+    let Some(code) = reply.code else { return 0 };
+    let only = |kinds: bool| if kinds { 2 } else { 0 };
+    match code {
+        354 => return only(kind == Kind::Data),
+        334 | 235 | 534 | 535 | 538 => return only(kind == Kind::Auth),
+        221 => return only(kind == Kind::Quit),
+        220 => return if kind == Kind::Other { 1 } else { only(matches!(kind, Kind::StartTls | Kind::Greeting)) },
+        214 | 252 => return only(kind == Kind::Other),
+        400..=599 => return 1,
+        250 | 251 => {}
+        _ => return u8::from(kind != Kind::Greeting),
+    }
+    let enhanced = reply.enhanced();
+    let enhanced = enhanced.as_ref().map_or(&b""[..], |e| &e.0);
+    match kind {
+        Kind::Greeting | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit => 0,
+        Kind::Hello => 1 + u8::from(reply.lines.len() > 1),
+        _ if reply.lines.len() > 2 => 0,
+        Kind::Mail => match enhanced {
+            b"2.1.0" => 2,
+            b"2.1.5" => 0,
+            _ => u8::from(reply.queue_id().is_none()),
+        },
+        Kind::Rcpt(_) => match enhanced {
+            b"2.1.5" => 2,
+            b"2.1.0" => 0,
+            _ => u8::from(reply.queue_id().is_none()),
+        },
+        Kind::EndOfData | Kind::Chunk { last: true } => match enhanced {
+            b"2.1.0" | b"2.1.5" => 0,
+            _ => 1 + u8::from(reply.queue_id().is_some()),
+        },
+        Kind::Chunk { .. } | Kind::Rset | Kind::Other => u8::from(!matches!(enhanced, b"2.1.0" | b"2.1.5")),
+    }
+}

@@ -1,0 +1,236 @@
+//! Gaps, and captures of one direction.
+
+use super::*;
+
+const CLIENT: Direction = Direction::Client;
+const SERVER: Direction = Direction::Server;
+
+fn messages(lines: &[String]) -> Vec<&str> {
+    lines.iter().filter(|l| l.starts_with('M')).map(String::as_str).collect()
+}
+
+#[test]
+fn a_gap_amid_a_message() {
+    let steps = [
+        &up_to_data()[..],
+        &[c("one\r\n"), Step::Gap(CLIENT, 10), c("three\r\n.\r\n"), s("250 ok\r\n"), c("QUIT\r\n"), s("221 bye\r\n")],
+    ]
+    .concat();
+    assert_eq!(
+        lines(&steps)[9..],
+        ["M1 t1 Accepted incomplete from=a@x to=b@y=250 size=12 id=-", "S4 250 ok", "C5 QUIT ", "S5 221 bye"]
+    );
+}
+
+#[test]
+fn the_end_of_data_in_a_gap() {
+    // The dot is lost: the reply tells.
+    let steps = [
+        &up_to_data()[..],
+        &[c("one\r\n"), Step::Gap(CLIENT, 10), s("250 2.0.0 Ok: queued as A\r\n"), c("QUIT\r\n"), s("221 bye\r\n")],
+    ]
+    .concat();
+    let found = lines(&steps);
+    assert_eq!(messages(&found), ["M1 t1 Accepted incomplete from=a@x to=b@y=250 size=5 id=A"]);
+    assert_eq!(found.last().map(String::as_str), Some("S5 221 bye"));
+    // The gap ends right before the dot.
+    let steps = [
+        &up_to_data()[..],
+        &[c("one\r"), Step::Gap(CLIENT, 1), c(".\r\n"), s("250 ok\r\n"), c("QUIT\r\n"), s("221 bye\r\n")],
+    ]
+    .concat();
+    assert_eq!(
+        lines(&steps)[9..],
+        ["M1 t1 Accepted incomplete from=a@x to=b@y=250 size=4 id=-", "S4 250 ok", "C5 QUIT ", "S5 221 bye"]
+    );
+}
+
+#[test]
+fn commands_in_a_gap() {
+    // DATA is lost; 354 tells that a message follows.
+    let steps = [
+        s("220 x\r\n"),
+        c("MAIL FROM:<a>\r\n"),
+        s("250 ok\r\n"),
+        Step::Gap(CLIENT, 21),
+        s("250 ok\r\n"),
+        s("354 go\r\n"),
+        c("hello\r\n.\r\n"),
+        s("250 2.0.0 Ok: queued as A\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    assert_eq!(
+        lines(&steps)[3..],
+        [
+            "S- 250 ok",
+            "S- 354 go",
+            "M1 t1 Accepted incomplete from=a to= size=7 id=A",
+            "S- 250 2.0.0 Ok: queued as A",
+            "C2 QUIT ",
+            "S2 221 bye",
+        ]
+    );
+    // Half a line is lost: what is left of it is passed over, the next one can be trusted.
+    let steps = [
+        s("220 x\r\n"),
+        c("MAIL FR"),
+        Step::Gap(CLIENT, 4),
+        c("bc>\r\nRCPT TO:<b>\r\nDATA\r\n"),
+        s("250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go\r\n"),
+        c("x\r\n.\r\n"),
+        s("250 ok\r\n"),
+    ];
+    let (lines, summary) = Run::default().lines(&steps);
+    assert_eq!(
+        lines[1..],
+        [
+            "D resynchronised",
+            "D skipped",
+            "C1 RCPT TO:<b>",
+            "C2 DATA ",
+            "S- 250 2.1.0 Ok",
+            "S1 250 2.1.5 Ok",
+            "S2 354 go",
+            "M1 t1 Accepted complete from=? to=b=250 size=3 id=-",
+            "S2 250 ok",
+        ]
+    );
+    assert_eq!(summary.skipped_bytes, 12);
+}
+
+#[test]
+fn replies_in_a_gap() {
+    // The final reply is lost.
+    let steps = [
+        &up_to_data()[..],
+        &[
+            c("x\r\n.\r\n"),
+            Step::Gap(SERVER, 8),
+            c("MAIL FROM:<c>\r\n"),
+            s("250 2.1.0 Ok\r\n"),
+            c("QUIT\r\n"),
+            s("221 bye\r\n"),
+        ],
+    ]
+    .concat();
+    let found = lines(&steps);
+    assert_eq!(
+        found[9..],
+        [
+            "M1 t1 Unknown complete from=a@x to=b@y=250 size=3 id=-",
+            "C5 MAIL FROM:<c>",
+            "D resynchronised",
+            "S5 250 2.1.0 Ok",
+            "C6 QUIT ",
+            "S6 221 bye",
+        ]
+    );
+    // The 354 is lost: what follows DATA is no command, so it was there.
+    let steps = [
+        &up_to_data()[..8],
+        &[Step::Gap(SERVER, 8), c("Subject: x\r\n\r\nbody\r\n.\r\n"), s("250 2.0.0 Ok: queued as A\r\n")],
+    ]
+    .concat();
+    assert_eq!(messages(&lines(&steps)), ["M1 t1 Accepted complete from=a@x to=b@y=250 size=20 id=A"]);
+    // A refusal of DATA is lost.
+    let steps = [&up_to_data()[..8], &[Step::Gap(SERVER, 8), c("RSET\r\n"), s("250 ok\r\n")]].concat();
+    let found = lines(&steps);
+    assert!(messages(&found).is_empty());
+    assert_eq!(found[8..], ["C5 RSET ", "D resynchronised", "S5 250 ok"]);
+    // Amid a reply of several lines.
+    let steps = [
+        s("220 x\r\n"),
+        c("EHLO a\r\n"),
+        s("250-x\r\n250-SI"),
+        Step::Gap(SERVER, 3),
+        s("1000\r\n250-VRFY\r\n250 DSN\r\n"),
+        c("NOOP\r\n"),
+        s("250 ok\r\n"),
+    ];
+    assert_eq!(
+        lines(&steps)[1..],
+        ["C1 EHLO a", "D resynchronised", "D skipped", "S1 250 x / VRFY / DSN", "C2 NOOP ", "S2 250 ok"]
+    );
+}
+
+#[test]
+fn chunks_with_gaps() {
+    let hello = [s("220 x\r\n"), c("MAIL FROM:<a>\r\n"), s("250 ok\r\n")];
+    let steps =
+        [&hello[..], &[c("BDAT 10 LAST\r\nab"), Step::Gap(CLIENT, 6), c("ijQUIT\r\n"), s("250 ok\r\n221 bye\r\n")]]
+            .concat();
+    let expected =
+        ["C2 BDAT 10 LAST", "M1 t1 Accepted incomplete from=a to= size=4 id=-", "C3 QUIT ", "S2 250 ok", "S3 221 bye"];
+    assert_eq!(lines(&steps)[3..], expected);
+    // Inside TLS the gap's length is a bound: the chunk ends before the next command.
+    let steps = [
+        &hello[..],
+        &[c("BDAT 100 LAST\r\nab"), Step::Gap(CLIENT, 97), c("i\r\nQUIT\r\n"), s("250 ok\r\n221 bye\r\n")],
+    ]
+    .concat();
+    let run = Run { tls: true, ..Run::default() };
+    let found = run.lines(&steps).0;
+    assert_eq!(messages(&found), ["M1 t1 Accepted incomplete from=a to= size=5 id=-"]);
+    assert_eq!(found.last().map(String::as_str), Some("S3 221 bye"));
+    // A gap beyond the chunk.
+    let steps =
+        [&hello[..], &[c("BDAT 4 LAST\r\nab"), Step::Gap(CLIENT, 60), c("T\r\nQUIT\r\n"), s("221 bye\r\n")]].concat();
+    assert_eq!(lines(&steps).last().map(String::as_str), Some("S3 221 bye"));
+}
+
+#[test]
+fn mid_stream() {
+    let steps = [
+        Step::Gap(SERVER, 100),
+        Step::Gap(CLIENT, 100),
+        c("tail of a line\r\nMAIL FROM:<a>\r\n"),
+        s("250 2.1.0 Ok\r\n"),
+        c("RCPT TO:<b>\r\n"),
+        s("250 2.1.5 Ok\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    let found = lines(&steps);
+    assert_eq!(found[2..4], ["C1 MAIL FROM:<a>", "D resynchronised"]);
+    assert_eq!(found[4..], ["S1 250 2.1.0 Ok", "C2 RCPT TO:<b>", "S2 250 2.1.5 Ok", "C3 QUIT ", "S3 221 bye"]);
+}
+
+#[test]
+fn client_only() {
+    let run = Run { one_sided: true, ..Run::default() };
+    let steps = [
+        c("EHLO a\r\nAUTH LOGIN\r\n"),
+        c("YWxpY2U=\r\nc2VjcmV0\r\n"),
+        c("MAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\n"),
+        c("x\r\n.\r\nMAIL FROM:<c>\r\nRCPT TO:<d>\r\nBDAT 3 LAST\r\nabcQUIT\r\n"),
+    ];
+    let (lines, summary) = run.lines(&steps);
+    let found = messages(&lines);
+    assert_eq!(
+        found,
+        [
+            "M1 t1 Accepted complete from=a to=b=0 size=3 assumed id=-",
+            "M2 t2 Accepted complete from=c to=d=0 size=3 assumed id=-",
+        ]
+    );
+    assert!(lines.iter().filter(|l| l.starts_with('C')).all(|l| l.ends_with(" assumed")), "{lines:?}");
+    assert_eq!(summary.commands, 9);
+    assert_eq!(summary.outcome, Some(Outcome::Completed));
+    // LF alone throughout: the end is meant.
+    let steps = [c("MAIL FROM:<a>\nRCPT TO:<b>\nDATA\nx\n.\nQUIT\n")];
+    let (lines, _) = run.lines(&steps);
+    assert_eq!(messages(&lines), ["M1 t1 Accepted complete from=a to=b=0 size=2 assumed id=-"]);
+    assert_eq!(lines.last().map(String::as_str), Some("C4 QUIT  assumed"));
+}
+
+#[test]
+fn server_only() {
+    let run = Run { one_sided: true, ..Run::default() };
+    let steps = [s("220 x ESMTP\r\n250-x\r\n250 DSN\r\n250 ok\r\n250 ok\r\n354 go\r\n250 queued as X\r\n221 bye\r\n")];
+    let (lines, summary) = run.lines(&steps);
+    assert_eq!(lines[0], "S- 220 x ESMTP");
+    assert_eq!(lines.len(), 7);
+    assert!(lines.iter().all(|l| l.starts_with("S- ")));
+    assert_eq!((summary.commands, summary.messages), (0, 0));
+}

@@ -1,0 +1,126 @@
+//! Mail transactions (RFC 5321 §3.3): the envelope, the message, and what became of them.
+
+use crate::event::{EventBody, Message, MessageOutcome, Recipient, Text};
+use crate::mail::Emitter;
+use crate::mail::message::MessageBuilder;
+use crate::position::Span;
+
+use super::reply::Reply;
+
+/// One transaction, from MAIL to the reply that ends it.
+#[derive(Default)]
+pub(super) struct Transaction {
+    /// Which one of the session's MAIL commands began it (0 where a message came without one).
+    pub(super) id: u64,
+    /// Number among those that the server accepted; 0 while that is not known.
+    pub(super) number: u64,
+    pub(super) mail_from: Option<Text>,
+    pub(super) mail_params: Option<Text>,
+    pub(super) recipients: Vec<Recipient>,
+    pub(super) message: Progress,
+    /// A chunk's refusal, or a refusal amid the data.
+    pub(super) refusal: Option<Reply>,
+    /// The refusal was of a chunk that was not the last: nothing was delivered.
+    pub(super) chunk_refused: bool,
+    /// Verdicts by recipient (LMTP), or the one of all.
+    pub(super) verdicts: usize,
+    pub(super) outcome: Option<MessageOutcome>,
+    pub(super) status: Option<Text>,
+    pub(super) queue_id: Option<Text>,
+    /// `seq` of its DATA command.
+    pub(super) data_seq: Option<u64>,
+    /// All verdicts came before the last chunk's last byte.
+    pub(super) decided: bool,
+}
+
+/// How far the message is.
+#[derive(Default)]
+pub(super) enum Progress {
+    /// There is none yet.
+    #[default]
+    None,
+    /// Its bytes are coming.
+    Open(Box<MessageBuilder>),
+    /// Its bytes are over; the final reply is to come. `seq` is its place in the story.
+    Ended { message: Box<Message>, span: Span, seq: u64 },
+}
+
+impl Transaction {
+    /// Whether it has a message, under way or ended.
+    pub(super) fn has_message(&self) -> bool {
+        !matches!(self.message, Progress::None)
+    }
+
+    /// How many final replies a message gets: one, or one a recipient that was taken (RFC 2033 §4.2).
+    pub(super) fn replies_expected(&self, lmtp: bool) -> usize {
+        if !lmtp {
+            return 1;
+        }
+        self.recipients.iter().filter(|r| r.accepted != Some(false)).count().max(1)
+    }
+
+    /// A final reply. Gives whether it was the last one.
+    pub(super) fn verdict(&mut self, reply: &Reply, lmtp: bool) -> bool {
+        let expected = self.replies_expected(lmtp);
+        // RCPT's refusals do not count; their order is that of the recipients.
+        if lmtp
+            && let Some(recipient) = self.recipients.iter_mut().filter(|r| r.accepted != Some(false)).nth(self.verdicts)
+        {
+            recipient.code = reply.code;
+            recipient.text = reply.text.clone();
+            // `accepted` is set when all verdicts are in, so that the count above stays right.
+        }
+        self.verdicts += 1;
+        let accepted = reply.ok();
+        if self.outcome != Some(MessageOutcome::Accepted) || accepted {
+            self.outcome = Some(if accepted { MessageOutcome::Accepted } else { MessageOutcome::Rejected });
+            self.status = Some(reply.status());
+        }
+        if accepted && self.queue_id.is_none() {
+            self.queue_id = reply.queue_id();
+        }
+        let done = self.verdicts >= expected;
+        if done && lmtp {
+            for recipient in self.recipients.iter_mut().filter(|r| r.accepted != Some(false)) {
+                recipient.accepted = recipient.code.map(|c| c / 100 == 2);
+            }
+        }
+        done
+    }
+
+    /// No more bytes of the message. `ended`: by end of data or the last chunk. `at` stands for the span of an empty
+    /// message.
+    pub(super) fn end_message(&mut self, ended: bool, at: Span, out: &mut Emitter) {
+        self.message = match std::mem::take(&mut self.message) {
+            Progress::Open(builder) => {
+                let (message, span) = builder.finish(ended);
+                Progress::Ended { message: Box::new(message), span: span.unwrap_or(at), seq: out.reserve() }
+            }
+            other => other,
+        };
+    }
+
+    /// Emits the message, if there is one, with what is known. `otherwise` is its outcome where no reply told.
+    pub(super) fn close(mut self, otherwise: MessageOutcome, at: Span, out: &mut Emitter) {
+        self.end_message(false, at, out);
+        let Progress::Ended { mut message, span, seq } = self.message else { return };
+        if self.chunk_refused {
+            message.outcome = MessageOutcome::Aborted;
+        } else {
+            message.outcome = self.outcome.unwrap_or(otherwise);
+        }
+        if message.outcome != MessageOutcome::Accepted
+            && let Some(refusal) = &self.refusal
+        {
+            message.status = Some(refusal.status());
+        } else {
+            message.status = self.status;
+        }
+        message.queue_id = self.queue_id;
+        message.transaction = self.number;
+        message.mail_from = self.mail_from;
+        message.mail_params = self.mail_params;
+        message.rcpt_to = self.recipients;
+        out.push_at(seq, span, EventBody::Message(message));
+    }
+}
