@@ -1,1 +1,146 @@
-//! (to be written)
+//! IMAP4rev1 and IMAP4rev2 (RFC 3501, RFC 9051) and what servers and clients in the field send.
+//!
+//! Framing stands apart from grammar: [`fragment`] finds the literals that lines announce, whatever the lines mean;
+//! what a (command, reply) pair did decides what comes next. A synchronising literal is waited for until the server
+//! answers, and does not exist if it is refused. Literals stream through, they are never held.
+//!
+//! After a loss each direction looks for a line to trust ([`plausible`]): a tag with a known verb; untagged data of a
+//! known kind; a tagged reply to a command that waits.
+
+mod append;
+mod client;
+mod command;
+pub mod detect;
+mod fetch;
+mod fragment;
+mod held;
+mod join;
+mod pending;
+mod plausible;
+mod reply;
+mod server;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod verbs;
+
+use super::{Advance, Chunk, Context, Dissector, Held, Summary};
+use crate::event::{Outcome, Protocol};
+use crate::position::{Direction, Span};
+use client::{Client, State, Wait};
+use pending::Effect;
+use server::Server;
+use shared::Shared;
+
+/// The dissector of one IMAP session.
+#[derive(Default)]
+pub struct Imap {
+    client: Client,
+    server: Server,
+    shared: Shared,
+}
+
+impl Imap {
+    /// A session from its first byte, or from wherever its capture begins.
+    pub fn new() -> Self {
+        Imap::default()
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        let s = &self.shared;
+        if s.refused {
+            Some(Outcome::Refused)
+        } else if s.auth_failed {
+            Some(Outcome::AuthFailed)
+        } else if s.logout {
+            Some(Outcome::Completed)
+        } else if s.bye {
+            Some(Outcome::Aborted)
+        } else {
+            None
+        }
+    }
+}
+
+impl Dissector for Imap {
+    fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        if !chunk.bytes.is_empty() {
+            self.shared.saw[dir.index()] = true;
+        }
+        match dir {
+            Direction::Client => self.client_input(chunk, cx),
+            Direction::Server => self.server_input(chunk, cx),
+        }
+    }
+
+    fn gap(&mut self, dir: Direction, len: u64, _span: Span, cx: &mut Context<'_>) {
+        self.shared.saw[dir.index()] = true;
+        self.shared.uncertain = true;
+        match dir {
+            Direction::Client => self.client_gap(len, cx),
+            Direction::Server => self.server_gap(len, cx),
+        }
+    }
+
+    fn end(&mut self, dir: Direction, _span: Span, cx: &mut Context<'_>) {
+        self.shared.ended[dir.index()] = true;
+        match dir {
+            Direction::Client => self.client_end(cx),
+            Direction::Server => self.server_end(cx),
+        }
+    }
+
+    fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
+        self.all_over(span, cx);
+    }
+
+    fn take_held(&mut self, dir: Direction) -> Option<Held> {
+        match dir {
+            Direction::Client => {
+                if let State::Wait(Wait::StartTls | Wait::Compress) = self.client.state {
+                    self.client.state = State::Lines;
+                }
+                self.client.held.take_whole()
+            }
+            Direction::Server => None,
+        }
+    }
+
+    fn tls_started(&mut self) {
+        // What was half said in the clear does not continue inside TLS; nor does a STARTTLS wait for an answer.
+        let last_tag = std::mem::take(&mut self.client.last_tag);
+        self.client = Client { last_tag, ..Client::default() };
+        self.server = Server::default();
+        while let Some(seq) = self.shared.table.find(|e| matches!(e, Effect::StartTls)) {
+            self.shared.table.remove(seq);
+        }
+    }
+
+    fn at_line_start(&self, dir: Direction) -> bool {
+        match dir {
+            Direction::Client => {
+                let lines = matches!(self.client.state, State::Lines | State::Wait(Wait::StartTls | Wait::Compress));
+                lines && self.client.open.is_none() && self.client.held.len() == 0 && self.client.lines.at_start()
+            }
+            Direction::Server => self.server.at_line_start(),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let s = &self.shared;
+        Summary {
+            protocol: Some(Protocol::Imap),
+            banner: s.banner.clone(),
+            helo: None,
+            user: s.user.clone(),
+            commands: s.commands,
+            messages: s.full,
+            last_error: s.last_error.clone(),
+            slowest_reply: s.slowest,
+            outcome: self.outcome(),
+            skipped_bytes: s.skipped,
+            proxy_client: None,
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! One command while its text comes, and what it means once it is whole.
+
+use super::Imap;
+use super::append::{Append, Role};
+use super::client::{State, Wait};
+use super::pending::{Appended, Effect, Pending, ranges};
+use super::tokens::{Token, Tokens};
+use super::verbs;
+use crate::diagnostic::Code;
+use crate::event::{Command, EventBody, MessageOutcome, Text};
+use crate::limits::Limits;
+use crate::mail::sasl::{Exchange, MASK};
+use crate::mail::{Context, Next};
+use crate::position::Span;
+
+/// Leading words kept of a command that needs them: LOGIN has two, APPEND keeps its own.
+const WORDS: usize = 4;
+
+/// A command that is not over yet.
+pub(super) struct Open {
+    /// Its reserved place.
+    pub(super) seq: u64,
+    /// Its frames so far.
+    pub(super) span: Span,
+    pub(super) tag: Option<Vec<u8>>,
+    /// What the server takes for its tag.
+    reply_tag: Vec<u8>,
+    /// In upper case, if known.
+    verb: Text,
+    known: Option<&'static str>,
+    args: Vec<u8>,
+    /// The text was longer than its bound.
+    pub(super) long: bool,
+    /// Its first words, literals among them.
+    words: Vec<Vec<u8>>,
+    keeps_words: bool,
+    pub(super) append: Option<Append>,
+    /// What the literal that was announced is.
+    pub(super) role: Role,
+    pub(super) messages: Vec<Appended>,
+    pub(super) transaction: Option<u64>,
+    /// The server answered before the command was over.
+    pub(super) answered: Option<Answer>,
+    /// A lone word that may be a response to a challenge that was not seen.
+    secret: bool,
+}
+
+/// The reply to a command's messages.
+pub(super) struct Answer {
+    pub(super) outcome: MessageOutcome,
+    pub(super) status: Text,
+}
+
+impl Open {
+    /// Reads tag and verb; gives the rest of the line. `uncertain`: a lone word need not be a command.
+    pub(super) fn begin<'a>(text: &'a [u8], uncertain: bool, span: Span, cx: &mut Context<'_>) -> (Self, &'a [u8]) {
+        let (first, rest) = verbs::word(text);
+        let (second, args) = verbs::word(rest);
+        let mut open = Open {
+            seq: cx.out.reserve(),
+            span,
+            tag: None,
+            reply_tag: first.to_vec(),
+            verb: Text::default(),
+            known: None,
+            args: Vec::new(),
+            long: false,
+            words: Vec::new(),
+            keeps_words: false,
+            append: None,
+            role: Role::Argument,
+            messages: Vec::new(),
+            transaction: None,
+            answered: None,
+            secret: false,
+        };
+        let mut args = args;
+        open.known = verbs::known(second);
+        if second.is_empty() || (open.known.is_none() && verbs::known(first).is_some()) {
+            // No tag: typed by hand, or a response to a challenge.
+            open.known = verbs::known(first);
+            open.secret = open.known.is_none() && uncertain;
+            open.verb = open.known.map_or_else(|| first.into(), Text::from);
+            args = rest;
+        } else {
+            open.tag = Some(first.to_vec());
+            open.verb = open.known.map_or_else(|| second.into(), Text::from);
+        }
+        if open.known == Some("UID") {
+            let (second, behind) = verbs::word(args);
+            if let Some(whole) = verbs::uid(second) {
+                open.known = Some(whole);
+                open.verb = whole.into();
+                args = behind;
+            }
+        }
+        let keeps = ["LOGIN", "AUTHENTICATE", "SELECT", "EXAMINE", "COMPRESS"];
+        open.keeps_words = open.known.is_some_and(|k| keeps.contains(&k));
+        open.append = open.known.and_then(Append::of);
+        (open, args)
+    }
+
+    /// It reaches to the end of those bytes.
+    pub(super) fn reach(&mut self, span: Span) {
+        self.span = self.span.to(span);
+    }
+
+    /// Whether its lines may end in literals: commands without arguments have none, however they end.
+    pub(super) fn takes_literals(&self) -> bool {
+        !matches!(self.known, Some("STARTTLS" | "LOGOUT" | "NOOP" | "CAPABILITY" | "IDLE")) && !self.secret
+    }
+
+    /// The next text, whole and without the literal's announcement.
+    pub(super) fn text(&mut self, text: &[u8], before: &[u8], span: Span, cx: &mut Context<'_>) {
+        let room = cx.limits.line_bytes.saturating_sub(self.args.len());
+        self.args.extend(text.iter().take(room));
+        if room < text.len() && !std::mem::replace(&mut self.long, true) {
+            cx.out.diagnose(span, Code::LongLine, "a command's text");
+        }
+        if self.keeps_words && self.words.len() < WORDS {
+            let words = Tokens::new(before).filter_map(|word| match word {
+                Token::Quoted(content) => Some(content.into_owned()),
+                Token::Atom(atom) => Some(atom.to_vec()),
+                Token::Open | Token::Close => None,
+            });
+            self.words.extend(words.take(WORDS - self.words.len()));
+        }
+    }
+
+    /// An argument that came as a literal.
+    pub(super) fn argument_literal(&mut self, content: &[u8], limits: &Limits) {
+        let room = limits.line_bytes.saturating_sub(self.args.len());
+        if room > 0 && !content.is_empty() {
+            self.args.push(b' ');
+            self.args.extend(content.iter().take(room - 1));
+        }
+        if self.keeps_words && self.words.len() < WORDS {
+            self.words.push(content.to_vec());
+        }
+    }
+
+    /// The tag that its reply will carry.
+    pub(super) fn reply_tag(&self) -> &[u8] {
+        &self.reply_tag
+    }
+
+    fn word(&self, at: usize) -> Option<&[u8]> {
+        self.words.get(at).map(Vec::as_slice)
+    }
+
+    fn is(&self, verb: &str) -> bool {
+        self.known == Some(verb)
+    }
+}
+
+impl Imap {
+    /// The open command is over; `whole` when it ended as it should and the server will act on it.
+    pub(super) fn complete(&mut self, whole: bool, cx: &mut Context<'_>) -> Next {
+        let Some(open) = self.client.open.take() else { return Next::Continue };
+        let mut open = *open;
+        self.client.scanner = super::fragment::Scanner::default();
+        let mut effect = self.effect(&open);
+        let args = self.shown_args(&mut open, &mut effect, cx);
+        let command = Command {
+            tls: cx.tls,
+            verb: if open.secret { Text::default() } else { std::mem::take(&mut open.verb) },
+            args,
+            tag: open.tag.as_deref().map(Text::from),
+            injected: cx.injected,
+            assumed: cx.one_sided,
+        };
+        cx.out.push_at(open.seq, open.span, EventBody::Command(command));
+        if !open.secret && !cx.injected {
+            self.shared.commands += 1;
+        }
+        if !cx.tls && !cx.injected && whole && exposes(&open) {
+            cx.out.diagnose(open.span, Code::PlaintextPassword, open.known.unwrap_or_default());
+        }
+        if cx.injected || open.secret {
+            self.shared.settle(open.messages, MessageOutcome::Unknown, None, None, cx.out);
+            return Next::Continue;
+        }
+        if let Some(answer) = open.answered {
+            self.shared.settle(open.messages, answer.outcome, Some(&answer.status), None, cx.out);
+            if let Effect::Auth(exchange) = effect {
+                let outcome = match answer.outcome {
+                    MessageOutcome::Accepted => crate::event::AuthOutcome::Success,
+                    _ => crate::event::AuthOutcome::Failure,
+                };
+                self.auth_over(*exchange, outcome, open.span, cx);
+            }
+            return Next::Continue;
+        }
+        let next = if whole && open.tag.is_some() { self.act(&open, &effect, cx) } else { Next::Continue };
+        let pending = Pending {
+            tag: open.reply_tag,
+            last: open.span.last,
+            effect,
+            messages: open.messages,
+            doubtful: false,
+            cancelled: false,
+            transaction: open.transaction,
+        };
+        if self.shared.table.len() >= cx.limits.pending_commands
+            && let Some((seq, oldest)) =
+                self.shared.table.oldest().and_then(|s| Some((s, self.shared.table.remove(s)?)))
+        {
+            if !std::mem::replace(&mut self.shared.crowded, true) && !self.shared.client_only() {
+                cx.out.diagnose(open.span, Code::EntryLimit, "commands that wait for their reply");
+            }
+            self.without_reply(seq, oldest, open.span, cx);
+        }
+        self.shared.table.insert(open.seq, pending);
+        next
+    }
+
+    /// What the client does next depends on some commands.
+    fn act(&mut self, open: &Open, effect: &Effect, cx: &Context<'_>) -> Next {
+        match effect {
+            Effect::Auth(_) if open.is("AUTHENTICATE") => self.client.auth = Some(open.seq),
+            Effect::Idle => self.client.idle = Some(open.seq),
+            Effect::StartTls if cx.one_sided => return Next::StartTls,
+            Effect::Compress if cx.one_sided => {
+                self.shared.deflate = true;
+                return Next::Deflate;
+            }
+            Effect::StartTls => self.client.state = State::Wait(Wait::StartTls),
+            Effect::Compress => self.client.state = State::Wait(Wait::Compress),
+            Effect::Logout => self.shared.logout = true,
+            _ => {}
+        }
+        Next::Continue
+    }
+
+    fn effect(&self, open: &Open) -> Effect {
+        match open.known {
+            Some("SELECT" | "EXAMINE") => Effect::Select(open.word(0).unwrap_or_default().into(), None),
+            Some("CLOSE" | "UNSELECT") => Effect::Deselect,
+            Some("FETCH" | "UID FETCH") => Effect::Fetch(ranges(&open.args)),
+            Some("IDLE") => Effect::Idle,
+            Some("STARTTLS") => Effect::StartTls,
+            Some("COMPRESS") if open.word(0).is_some_and(|w| w.eq_ignore_ascii_case(b"DEFLATE")) => Effect::Compress,
+            Some("LOGOUT") => Effect::Logout,
+            _ => Effect::None,
+        }
+    }
+
+    /// The arguments without what is secret in them; begins the authentication that they belong to.
+    fn shown_args(&mut self, open: &mut Open, effect: &mut Effect, cx: &mut Context<'_>) -> Text {
+        if open.secret {
+            return MASK.into();
+        }
+        if open.is("LOGIN") {
+            let Some(user) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
+            let password = open.word(1);
+            let exchange = Exchange::password("LOGIN-COMMAND", &user, password, cx.tls, open.span, cx.options);
+            *effect = Effect::Auth(Box::new(exchange));
+            if cx.options.show_secrets {
+                return std::mem::take(&mut open.args).into();
+            }
+            let mut shown = user;
+            if password.is_some() || open.args.last() == Some(&b'}') {
+                shown.push(b' ');
+                shown.extend_from_slice(MASK.as_bytes());
+            }
+            return shown.into();
+        }
+        if open.is("AUTHENTICATE") {
+            let Some(mechanism) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
+            let mut exchange = Exchange::sasl(&mechanism, cx.tls, open.span);
+            let mut shown = mechanism;
+            if let Some(initial) = open.word(1) {
+                shown.push(b' ');
+                shown.extend_from_slice(&exchange.response(initial, open.span, cx.options).0);
+            }
+            *effect = Effect::Auth(Box::new(exchange));
+            return shown.into();
+        }
+        std::mem::take(&mut open.args).into()
+    }
+}
+
+/// Whether a password can be read from what the client sends.
+fn exposes(open: &Open) -> bool {
+    if open.is("LOGIN") {
+        return open.word(1).is_some();
+    }
+    let plain: [&[u8]; 4] = [b"PLAIN", b"LOGIN", b"XOAUTH2", b"OAUTHBEARER"];
+    open.is("AUTHENTICATE") && open.word(0).is_some_and(|w| plain.iter().any(|p| p.eq_ignore_ascii_case(w)))
+}

@@ -1,0 +1,153 @@
+//! Whether a connection's first bytes are IMAP: a greeting, a tagged command, or the middle of a session.
+
+use super::{plausible, verbs};
+use crate::mail::detect::Likely;
+
+/// First words of other protocols' commands, which are no tags: `AUTH LOGIN` is SMTP, `LIST ACTIVE` NNTP.
+const OTHERS: &[&str] = &[
+    "APOP",
+    "AUTH",
+    "AUTHINFO",
+    "BDAT",
+    "CAPA",
+    "DATA",
+    "DELE",
+    "EHLO",
+    "EXPN",
+    "GET",
+    "HEAD",
+    "HELO",
+    "HELP",
+    "LHLO",
+    "LIST",
+    "MAIL",
+    "NOOP",
+    "PASS",
+    "POST",
+    "PUT",
+    "QUIT",
+    "RCPT",
+    "RETR",
+    "RSET",
+    "SITE",
+    "STAT",
+    "STLS",
+    "TOP",
+    "UIDL",
+    "USER",
+    "VRFY",
+    "XCLIENT",
+    "AUTHENTICATE",
+    "CAPABILITY",
+    "HAVESPACE",
+    "LOGOUT",
+    "OPTIONS",
+    "DELETE",
+];
+
+/// How likely it is from the first bytes of each direction, either of which may be empty.
+pub fn likely(client: &[u8], server: &[u8]) -> Likely {
+    match (judge(client, client_line), judge(server, server_line)) {
+        (Some(a), Some(b)) => a.max(b),
+        (a, b) => a.or(b).unwrap_or(Likely::NeedMore),
+    }
+}
+
+/// The best of the first lines: a capture that begins in the middle begins in the middle of a line, or of a literal.
+fn judge(bytes: &[u8], line: fn(&[u8], bool) -> Likely) -> Option<Likely> {
+    const LINES: usize = 64;
+    if bytes.is_empty() {
+        return None;
+    }
+    let mut lines = bytes.split_inclusive(|&b| b == b'\n');
+    let first = lines.next().map_or(Likely::NeedMore, |l| line(l.trim_ascii_end(), l.ends_with(b"\n")));
+    if first >= Likely::Maybe {
+        return Some(first);
+    }
+    let later = lines.take(LINES).filter(|l| l.ends_with(b"\n")).map(|l| line(l.trim_ascii_end(), true)).max();
+    // Further on, words alone do not make it sure.
+    Some(first.max(later.unwrap_or(Likely::No).min(Likely::Maybe)))
+}
+
+fn server_line(line: &[u8], whole: bool) -> Likely {
+    for greeting in [b"* OK".as_slice(), b"* PREAUTH", b"* BYE"] {
+        let head = line.get(..greeting.len()).unwrap_or(line);
+        if !greeting.get(..head.len()).is_some_and(|g| g.eq_ignore_ascii_case(head)) {
+            continue;
+        }
+        match line.get(greeting.len()) {
+            Some(b' ') => return Likely::Yes,
+            Some(_) => {}
+            None if head.len() == greeting.len() && whole => return Likely::Yes,
+            None if !whole => return Likely::NeedMore,
+            None => {}
+        }
+    }
+    let complete = plausible::untagged(line) || plausible::tagged(line).is_some();
+    if complete && (whole || line.len() > 16) {
+        return Likely::Maybe;
+    }
+    // `+OK` and `-ERR` are POP3 and Redis, three digits SMTP and its kin.
+    let other = line.starts_with(b"+OK")
+        || line.starts_with(b"-")
+        || line.starts_with(b"HTTP")
+        || line.get(..3).is_some_and(|d| d.iter().all(u8::is_ascii_digit));
+    if whole || other || line.len() > 64 { Likely::No } else { Likely::NeedMore }
+}
+
+fn client_line(line: &[u8], whole: bool) -> Likely {
+    let (tag, rest) = verbs::word(line);
+    let other = OTHERS.iter().any(|o| o.as_bytes().eq_ignore_ascii_case(tag));
+    if other || (!verbs::is_tag(tag) && !tag.is_empty()) {
+        return Likely::No;
+    }
+    let (verb, args) = verbs::word(rest);
+    // The verb ends where something follows it.
+    let ended = whole || verb.len() < rest.len();
+    if !ended {
+        return if line.len() > 96 { Likely::No } else { Likely::NeedMore };
+    }
+    let known = match verbs::known(verb) {
+        Some("UID") if whole => verbs::uid(verbs::word(args).0).is_some(),
+        known => known.is_some(),
+    };
+    match (known, tag.iter().any(u8::is_ascii_digit)) {
+        (true, true) => Likely::Yes,
+        (true, false) => Likely::Maybe,
+        (false, _) => Likely::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginnings() {
+        assert_eq!(likely(b"", b"* OK [CAPABILITY IMAP4rev1] ready\r\n"), Likely::Yes);
+        assert_eq!(likely(b"", b"* PREAUTH hello"), Likely::Yes);
+        assert_eq!(likely(b"", b"* BYE too many\r\n"), Likely::Yes);
+        assert_eq!(likely(b"", b"* O"), Likely::NeedMore);
+        assert_eq!(likely(b"A1", b""), Likely::NeedMore);
+        assert_eq!(likely(b"A1 CAPABILITY\r\n", b""), Likely::Yes);
+        assert_eq!(likely(b"a login alice secret\r\n", b""), Likely::Maybe);
+        assert_eq!(likely(b"", b""), Likely::NeedMore);
+    }
+
+    #[test]
+    fn middles() {
+        assert_eq!(likely(b"x UID FETCH 1 FLAGS\r\n", b""), Likely::Maybe);
+        assert_eq!(likely(b"", b"* 23 EXISTS\r\n"), Likely::Maybe);
+        assert_eq!(likely(b"", b"lo world\r\n)\r\n* 2 FETCH (UID 5)\r\nA5 OK done\r\n"), Likely::Maybe);
+    }
+
+    #[test]
+    fn others() {
+        for client in ["AUTH LOGIN\r\n", "USER login\r\n", "EHLO a\r\n", "LIST ACTIVE\r\n", "GET / HTTP/1.1\r\n"] {
+            assert_eq!(likely(client.as_bytes(), b""), Likely::No, "{client}");
+        }
+        for server in ["+OK POP3 ready\r\n", "220 smtp\r\n", "\"IMPLEMENTATION\" \"x\"\r\n", "*1\r\n$4\r\nPING\r\n"] {
+            assert_eq!(likely(b"", server.as_bytes()), Likely::No, "{server}");
+        }
+    }
+}

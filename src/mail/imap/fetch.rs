@@ -1,0 +1,429 @@
+//! A FETCH response while it comes: `* n FETCH (…)`, byte by byte, its contents streamed (RFC 9051 §7.5.2).
+
+use super::append::{flag_list, number};
+use super::shared::Shared;
+use super::tokens::Tokens;
+use crate::diagnostic::Code;
+use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Text};
+use crate::mail::Context;
+use crate::mail::message::MessageBuilder;
+use crate::position::Span;
+
+/// Longest item name or atom kept, bytes: `BODY[HEADER.FIELDS (…)]` with every field there is.
+const TOKEN: usize = 8 << 10;
+/// Finished contents held until the response's end; earlier ones go out with what is known by then.
+const HELD: usize = 256;
+
+/// What the value that comes next is for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Item {
+    /// No value: a name comes next.
+    Name,
+    Uid,
+    Size,
+    Flags,
+    Date,
+    Content(Content),
+    Other,
+}
+
+/// What a content is of its message.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+struct Content {
+    part: MessagePart,
+    /// First byte, of a range.
+    origin: Option<u64>,
+    /// The range is one of the whole message.
+    joins: bool,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Quote {
+    No,
+    Inside,
+    Escape,
+}
+
+/// Where a literal of the response goes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Sink {
+    Nowhere,
+    Token,
+    Content,
+}
+
+struct Done {
+    message: Message,
+    span: Option<Span>,
+    range: Option<(u64, u64)>,
+}
+
+/// The response.
+pub(super) struct Fetch {
+    seqno: u32,
+    depth: usize,
+    quote: Quote,
+    bracket: bool,
+    token: Vec<u8>,
+    /// Name of the item whose value is next.
+    name: Vec<u8>,
+    item: Item,
+    sink: Sink,
+    uid: Option<u32>,
+    size: Option<u64>,
+    flags: Vec<Text>,
+    date: Option<Text>,
+    content: Option<(MessageBuilder, Content)>,
+    /// Length of the content at hand, gaps included.
+    len: u64,
+    done: Vec<Done>,
+    too_deep: bool,
+}
+
+impl Fetch {
+    /// The response about that message.
+    pub(super) fn new(seqno: u32) -> Self {
+        Fetch {
+            seqno,
+            depth: 0,
+            quote: Quote::No,
+            bracket: false,
+            token: Vec::new(),
+            name: Vec::new(),
+            item: Item::Name,
+            sink: Sink::Nowhere,
+            uid: None,
+            size: None,
+            flags: Vec::new(),
+            date: None,
+            content: None,
+            len: 0,
+            done: Vec::new(),
+            too_deep: false,
+        }
+    }
+
+    /// The next text, line ends and literals left out.
+    pub(super) fn text(&mut self, bytes: &[u8], span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
+        let mut rest = bytes;
+        while let Some((&b, tail)) = rest.split_first() {
+            match self.quote {
+                Quote::Inside => {
+                    let run = rest.iter().position(|&b| matches!(b, b'"' | b'\\')).unwrap_or(rest.len());
+                    let (plain, after) = rest.split_at(run);
+                    rest = after;
+                    self.quoted(plain, span, shared, cx);
+                    if let Some((&b, tail)) = rest.split_first() {
+                        rest = tail;
+                        if b == b'\\' {
+                            self.quote = Quote::Escape;
+                        } else {
+                            self.quote = Quote::No;
+                            self.quote_ended(shared);
+                        }
+                    }
+                    continue;
+                }
+                Quote::Escape => {
+                    self.quote = Quote::Inside;
+                    self.quoted(&[b], span, shared, cx);
+                }
+                Quote::No => self.byte(b, span, shared, cx),
+            }
+            rest = tail;
+        }
+    }
+
+    fn byte(&mut self, b: u8, span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
+        match b {
+            b']' if self.bracket => {
+                self.bracket = false;
+                self.keep(b);
+            }
+            _ if self.bracket => self.keep(b),
+            b'[' if self.depth == 1 && self.item == Item::Name => {
+                self.bracket = true;
+                self.keep(b);
+            }
+            b'(' => {
+                self.atom_ended(span, cx);
+                self.depth = self.depth.saturating_add(1);
+                if self.depth > cx.limits.nesting && !std::mem::replace(&mut self.too_deep, true) {
+                    cx.out.diagnose(span, Code::NestingLimit, "parentheses in a FETCH response");
+                }
+            }
+            b')' => {
+                if self.depth != 2 || self.item != Item::Flags {
+                    self.atom_ended(span, cx);
+                }
+                self.depth = self.depth.saturating_sub(1);
+                if self.depth == 1 {
+                    self.list_ended();
+                }
+            }
+            b' ' if self.depth == 2 && self.item == Item::Flags => self.keep(b),
+            b' ' => self.atom_ended(span, cx),
+            b'"' => {
+                self.quote = Quote::Inside;
+                if self.depth == 1 {
+                    self.token.clear();
+                    if let Item::Content(content) = self.item {
+                        self.begin(content, shared, cx);
+                    }
+                }
+            }
+            _ => self.keep(b),
+        }
+    }
+
+    fn keep(&mut self, b: u8) {
+        if (self.depth == 1 || (self.depth == 2 && self.item == Item::Flags)) && self.token.len() < TOKEN {
+            self.token.push(b);
+        }
+    }
+
+    fn quoted(&mut self, bytes: &[u8], span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
+        if self.content.is_some() {
+            self.data(bytes, span, shared, cx);
+        } else if self.depth == 1 {
+            let room = TOKEN.saturating_sub(self.token.len());
+            self.token.extend(bytes.iter().take(room));
+        }
+    }
+
+    fn quote_ended(&mut self, shared: &mut Shared) {
+        if self.content.is_some() {
+            self.content_ended(true, shared);
+        } else if self.depth == 1 {
+            if self.item == Item::Date {
+                self.date = Some(std::mem::take(&mut self.token).into());
+            }
+            self.token.clear();
+        }
+        if self.depth == 1 {
+            self.item = Item::Name;
+        }
+    }
+
+    fn list_ended(&mut self) {
+        if self.item == Item::Flags {
+            self.flags = flag_list(&mut Tokens::new(&self.token));
+        }
+        self.token.clear();
+        self.item = Item::Name;
+    }
+
+    /// A space or parenthesis came: what stood before it is whole.
+    fn atom_ended(&mut self, span: Span, cx: &mut Context<'_>) {
+        if self.depth != 1 || self.token.is_empty() {
+            return;
+        }
+        match self.item {
+            Item::Name => {
+                self.item = classify(&self.token);
+                std::mem::swap(&mut self.name, &mut self.token);
+            }
+            item => {
+                match item {
+                    Item::Uid => self.uid = number(&self.token),
+                    Item::Size => self.size = number(&self.token).map(u64::from),
+                    Item::Content(_) if !self.token.eq_ignore_ascii_case(b"NIL") => {
+                        cx.out.diagnose(span, Code::BadLength, "a FETCH content that is no string");
+                    }
+                    _ => {}
+                }
+                self.item = Item::Name;
+            }
+        }
+        self.token.clear();
+    }
+
+    /// A literal begins behind the text so far.
+    pub(super) fn literal(&mut self, shared: &mut Shared, cx: &mut Context<'_>) {
+        self.sink = Sink::Nowhere;
+        if self.bracket {
+            // Part of a name: a header field's, say.
+            self.sink = Sink::Token;
+        } else if self.depth == 1 {
+            self.token.clear();
+            if let Item::Content(content) = self.item {
+                self.begin(content, shared, cx);
+                self.sink = Sink::Content;
+            }
+        }
+    }
+
+    /// Bytes of the literal.
+    pub(super) fn literal_data(&mut self, bytes: &[u8], span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
+        match self.sink {
+            Sink::Nowhere => {}
+            Sink::Token => {
+                let room = TOKEN.saturating_sub(self.token.len());
+                self.token.extend(bytes.iter().take(room));
+            }
+            Sink::Content => self.data(bytes, span, shared, cx),
+        }
+    }
+
+    /// `len` bytes of the literal are missing.
+    pub(super) fn literal_gap(&mut self, len: u64, shared: &mut Shared) {
+        if let Some((builder, content)) = &mut self.content {
+            builder.gap();
+            self.len = self.len.saturating_add(len);
+            if content.joins {
+                shared.joins.gap(len);
+            }
+        }
+    }
+
+    /// The literal is over; `whole` when that is its announced end.
+    pub(super) fn literal_ended(&mut self, whole: bool, shared: &mut Shared) {
+        self.content_ended(whole, shared);
+        self.sink = Sink::Nowhere;
+        if self.depth == 1 && !self.bracket {
+            self.item = Item::Name;
+        }
+    }
+
+    fn begin(&mut self, content: Content, shared: &mut Shared, cx: &Context<'_>) {
+        let mut message = shared.message(MessageDirection::Retrieved, content.part, cx);
+        message.seqno = Some(self.seqno);
+        message.section = Some(self.name.as_slice().into());
+        shared.selected(&mut message);
+        self.len = 0;
+        self.content = Some((MessageBuilder::new(message, cx.options, cx.limits), content));
+        if let Some(origin) = content.origin.filter(|_| content.joins) {
+            let mut whole = Message::new(Protocol::Imap, MessageDirection::Retrieved, MessagePart::Full);
+            if origin == 0 {
+                whole = shared.message(MessageDirection::Retrieved, MessagePart::Full, cx);
+                whole.joined = true;
+                let end = self.name.iter().rposition(|&b| b == b'<').unwrap_or(self.name.len());
+                whole.section = self.name.get(..end).map(Text::from);
+                shared.selected(&mut whole);
+            }
+            shared.joins.begin(self.seqno, origin, || MessageBuilder::new(whole, cx.options, cx.limits));
+        }
+    }
+
+    fn data(&mut self, bytes: &[u8], span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
+        let Some((builder, content)) = &mut self.content else { return };
+        builder.push(bytes, span, cx.out);
+        self.len = self.len.saturating_add(bytes.len() as u64);
+        if content.joins {
+            shared.joins.push(bytes, span, cx.out);
+        }
+    }
+
+    fn content_ended(&mut self, whole: bool, shared: &mut Shared) {
+        let Some((builder, content)) = self.content.take() else { return };
+        if content.joins {
+            shared.joins.end(whole);
+        }
+        let (mut message, span) = builder.finish(whole);
+        message.outcome = if message.complete { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
+        let range = content.origin.filter(|_| content.joins && whole).map(|origin| (origin, self.len));
+        self.done.push(Done { message, span, range });
+    }
+
+    /// The line ended, or was lost, within a quoted content.
+    pub(super) fn cut(&mut self, shared: &mut Shared) {
+        self.content_ended(false, shared);
+    }
+
+    /// Whether so many contents wait that they had better go out.
+    pub(super) fn crowded(&self) -> bool {
+        self.done.len() >= HELD
+    }
+
+    /// Pushes the messages that ended, with what is known by now. `span` is that of the response.
+    pub(super) fn flush(&mut self, span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
+        if let Some(size) = self.size.take() {
+            shared.joins.size(self.seqno, self.uid, size);
+        }
+        if self.done.is_empty() {
+            return;
+        }
+        let transaction = shared.fetch_transaction();
+        for Done { mut message, span: own, range } in std::mem::take(&mut self.done) {
+            self.tell(&mut message, transaction);
+            shared.count(&message);
+            cx.out.push(own.unwrap_or(span), EventBody::Message(Box::new(message)));
+            let Some((origin, len)) = range else { continue };
+            let requested = shared.requested(origin);
+            if let Some(builder) = shared.joins.complete(self.seqno, self.uid, (origin, len), requested) {
+                let (mut whole, own) = builder.finish(true);
+                self.tell(&mut whole, transaction);
+                whole.outcome = if whole.complete { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
+                shared.count(&whole);
+                cx.out.push(own.unwrap_or(span), EventBody::Message(Box::new(whole)));
+            }
+        }
+    }
+
+    /// Fills in what the response told beside the content.
+    fn tell(&self, message: &mut Message, transaction: u64) {
+        message.seqno = Some(self.seqno);
+        message.uid = self.uid;
+        message.flags.clone_from(&self.flags);
+        message.internaldate.clone_from(&self.date);
+        message.transaction = transaction;
+    }
+}
+
+/// What the value behind that name is.
+fn classify(name: &[u8]) -> Item {
+    let upper = name.to_ascii_uppercase();
+    let content = |part| Item::Content(Content { part, origin: None, joins: false });
+    match upper.as_slice() {
+        b"UID" => return Item::Uid,
+        b"FLAGS" => return Item::Flags,
+        b"INTERNALDATE" => return Item::Date,
+        b"RFC822.SIZE" => return Item::Size,
+        b"RFC822" | b"RFC822.PEEK" => return content(MessagePart::Full),
+        b"RFC822.HEADER" => return content(MessagePart::Headers),
+        b"RFC822.TEXT" | b"RFC822.TEXT.PEEK" => return content(MessagePart::Section),
+        _ => {}
+    }
+    section(&upper).map_or(Item::Other, Item::Content)
+}
+
+/// `BODY[section]<origin>`, `BINARY[section]<origin>`, in upper case.
+fn section(name: &[u8]) -> Option<Content> {
+    let prefixes: [&[u8]; 4] = [b"BODY[", b"BODY.PEEK[", b"BINARY[", b"BINARY.PEEK["];
+    let body = prefixes.iter().find_map(|p| name.strip_prefix(*p))?;
+    let close = body.iter().rposition(|&b| b == b']')?;
+    let (inside, behind) = (body.get(..close)?, body.get(close + 1..)?);
+    let origin = behind.strip_prefix(b"<").and_then(|o| {
+        let digits = o.iter().position(|b| !b.is_ascii_digit()).unwrap_or(o.len());
+        o.get(..digits).and_then(number)
+    });
+    let part = match (origin, inside) {
+        (Some(_), _) => MessagePart::Range,
+        (None, b"") => MessagePart::Full,
+        (None, s) if s.starts_with(b"HEADER") => MessagePart::Headers,
+        (None, _) => MessagePart::Section,
+    };
+    Some(Content { part, origin: origin.map(u64::from), joins: origin.is_some() && inside.is_empty() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let part = |name: &[u8]| match classify(name) {
+            Item::Content(content) => Some((content.part, content.origin)),
+            _ => None,
+        };
+        assert_eq!(part(b"BODY[]"), Some((MessagePart::Full, None)));
+        assert_eq!(part(b"body[]<0>"), Some((MessagePart::Range, Some(0))));
+        assert_eq!(part(b"BINARY[1.2]"), Some((MessagePart::Section, None)));
+        assert_eq!(part(b"BODY[HEADER.FIELDS (DATE FROM)]"), Some((MessagePart::Headers, None)));
+        assert_eq!(part(b"BODY[1.2.MIME]"), Some((MessagePart::Section, None)));
+        assert_eq!(part(b"RFC822.TEXT"), Some((MessagePart::Section, None)));
+        assert_eq!(part(b"BINARY.SIZE[2]"), None);
+        assert_eq!(part(b"BODY"), None);
+        assert_eq!(part(b"BODYSTRUCTURE"), None);
+    }
+}

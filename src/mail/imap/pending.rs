@@ -1,0 +1,197 @@
+//! The commands that wait for their tagged reply.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::append::number;
+use super::tokens::{Token, Tokens};
+use crate::event::{Message, Text};
+use crate::mail::sasl::Exchange;
+use crate::position::{FramePos, Span};
+
+/// A message given with APPEND whose fate is not known yet.
+pub(super) struct Appended {
+    /// Its reserved place.
+    pub(super) seq: u64,
+    /// Its frames.
+    pub(super) span: Span,
+    /// Which message of its command.
+    pub(super) index: usize,
+    /// The message.
+    pub(super) message: Message,
+}
+
+/// A range that a FETCH asked for: `BODY[section]<origin.len>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Requested {
+    /// First byte.
+    pub(super) origin: u64,
+    /// Most bytes.
+    pub(super) len: u64,
+}
+
+/// What a command's reply decides.
+pub(super) enum Effect {
+    /// Nothing that matters here.
+    None,
+    /// SELECT or EXAMINE of that mailbox, with the UIDVALIDITY that came meanwhile.
+    Select(Text, Option<u32>),
+    /// CLOSE, UNSELECT.
+    Deselect,
+    /// FETCH, with the ranges it asked for.
+    Fetch(Vec<Requested>),
+    /// LOGIN, AUTHENTICATE.
+    Auth(Box<Exchange>),
+    /// IDLE.
+    Idle,
+    /// STARTTLS.
+    StartTls,
+    /// COMPRESS DEFLATE.
+    Compress,
+    /// LOGOUT.
+    Logout,
+}
+
+/// A command that waits.
+pub(super) struct Pending {
+    /// Its tag.
+    pub(super) tag: Vec<u8>,
+    /// Frame of the last byte that the client sent for it.
+    pub(super) last: FramePos,
+    /// What its reply decides.
+    pub(super) effect: Effect,
+    /// Messages it gave.
+    pub(super) messages: Vec<Appended>,
+    /// Its reply may be in a gap.
+    pub(super) doubtful: bool,
+    /// The client cancelled the authentication.
+    pub(super) cancelled: bool,
+    /// Its number among the commands that carried messages.
+    pub(super) transaction: Option<u64>,
+}
+
+/// Ranges remembered of one FETCH: clients ask for one or two.
+const RANGES: usize = 16;
+
+/// The partial fetches in a FETCH command's arguments.
+pub(super) fn ranges(args: &[u8]) -> Vec<Requested> {
+    // Most FETCH commands ask for none.
+    if !args.contains(&b'<') {
+        return Vec::new();
+    }
+    let words = Tokens::new(args).filter_map(|word| match word {
+        Token::Atom(atom) => range(atom),
+        _ => None,
+    });
+    words.take(RANGES).collect()
+}
+
+fn range(atom: &[u8]) -> Option<Requested> {
+    let body = atom.strip_suffix(b">")?;
+    let open = body.iter().rposition(|&b| b == b'<')?;
+    let (origin, len) = {
+        let mut ends = body.get(open + 1..)?.splitn(2, |&b| b == b'.');
+        (ends.next()?, ends.next()?)
+    };
+    Some(Requested { origin: number(origin)?.into(), len: number(len)?.into() })
+}
+
+/// All of them, by age and by tag.
+#[derive(Default)]
+pub(super) struct Table {
+    by_seq: BTreeMap<u64, Pending>,
+    by_tag: HashMap<Vec<u8>, VecDeque<u64>>,
+    /// How many of them are doubtful.
+    doubtful: usize,
+}
+
+impl Table {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.by_seq.len()
+    }
+
+    /// Adds the command with that `seq`.
+    pub(super) fn insert(&mut self, seq: u64, pending: Pending) {
+        self.by_tag.entry(pending.tag.clone()).or_default().push_back(seq);
+        self.doubtful += usize::from(pending.doubtful);
+        self.by_seq.insert(seq, pending);
+    }
+
+    /// Takes the oldest with that tag.
+    pub(super) fn take(&mut self, tag: &[u8]) -> Option<(u64, Pending)> {
+        let seq = *self.by_tag.get(tag)?.front()?;
+        self.remove(seq).map(|p| (seq, p))
+    }
+
+    /// Takes the one with that `seq`.
+    pub(super) fn remove(&mut self, seq: u64) -> Option<Pending> {
+        let pending = self.by_seq.remove(&seq)?;
+        self.doubtful -= usize::from(pending.doubtful);
+        if let Some(seqs) = self.by_tag.get_mut(&pending.tag) {
+            seqs.retain(|&s| s != seq);
+            if seqs.is_empty() {
+                self.by_tag.remove(&pending.tag);
+            }
+        }
+        Some(pending)
+    }
+
+    /// Whether one with that tag waits.
+    pub(super) fn has_tag(&self, tag: &[u8]) -> bool {
+        self.by_tag.contains_key(tag)
+    }
+
+    /// The one with that `seq`.
+    pub(super) fn get_mut(&mut self, seq: u64) -> Option<&mut Pending> {
+        self.by_seq.get_mut(&seq)
+    }
+
+    /// The oldest.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.by_seq.keys().next().copied()
+    }
+
+    /// The oldest with such an effect.
+    pub(super) fn find(&self, effect: impl Fn(&Effect) -> bool) -> Option<u64> {
+        self.iter().find(|(_, p)| effect(&p.effect)).map(|(seq, _)| seq)
+    }
+
+    /// All, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Pending)> {
+        self.by_seq.iter().map(|(&seq, p)| (seq, p))
+    }
+
+    /// All, oldest first.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut Pending)> {
+        self.by_seq.iter_mut().map(|(&seq, p)| (seq, p))
+    }
+
+    /// Replies are missing: any of those that wait may have had its own.
+    pub(super) fn doubt(&mut self) {
+        for pending in self.by_seq.values_mut() {
+            pending.doubtful = true;
+        }
+        self.doubtful = self.by_seq.len();
+    }
+
+    /// Takes one that is doubtful and older than `seq`: a later command was answered, so it had been too.
+    pub(super) fn take_doubtful(&mut self, seq: u64) -> Option<(u64, Pending)> {
+        if self.doubtful == 0 {
+            return None;
+        }
+        let found = self.by_seq.range(..seq).find(|(_, p)| p.doubtful).map(|(&s, _)| s)?;
+        self.remove(found).map(|p| (found, p))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_fetches() {
+        assert_eq!(ranges(b"1 BODY.PEEK[]<0.100>"), [Requested { origin: 0, len: 100 }]);
+        assert_eq!(ranges(b"1 (UID BODY[HEADER.FIELDS (TO)]<5.6> BODY[1])"), [Requested { origin: 5, len: 6 }]);
+        assert_eq!(ranges(b"1 BODY[]<x.y>"), []);
+    }
+}

@@ -1,0 +1,227 @@
+//! What the server's answers decide.
+
+use super::Imap;
+use super::append::append_uid;
+use super::client::{State as ClientState, Wait};
+use super::command::Answer;
+use super::pending::{Effect, Pending};
+use super::server::joined;
+use super::shared::Mailbox;
+use crate::diagnostic::Code;
+use crate::event::{AuthOutcome, MessageOutcome, Text};
+use crate::mail::sasl::Exchange;
+use crate::mail::{Context, Next};
+use crate::position::Span;
+
+impl Imap {
+    /// `+ …`: leave to send a literal, a challenge, or IDLE's beginning.
+    pub(super) fn continuation(&mut self, text: Text, span: Span, cx: &mut Context<'_>) -> Next {
+        if let ClientState::Wait(Wait::Literal(len)) = self.client.state {
+            let open = self.client.open.as_ref();
+            let command = open.map(|o| o.seq);
+            let latency = open.map(|o| span.first.ts.nanos_since(o.span.last.ts)).filter(|&n| n >= 0);
+            self.shared.timed(latency);
+            self.push_timed_reply("+", None, command, latency, text, span, cx);
+            self.accept_literal(len, cx);
+            self.release(cx);
+            return Next::Continue;
+        }
+        let command = self.client.auth.or(self.client.idle).or_else(|| self.shared.table.oldest());
+        if let Some(pending) = command.and_then(|seq| self.shared.table.get_mut(seq)) {
+            let latency = Some(span.first.ts.nanos_since(pending.last.ts)).filter(|&n| n >= 0);
+            if let Effect::Auth(exchange) = &mut pending.effect {
+                exchange.challenge(&text.0, span, cx.options);
+            }
+            self.shared.timed(latency);
+        } else {
+            self.unexpected("+", span, cx);
+        }
+        self.push_reply("+", None, command, text, span, cx);
+        Next::Continue
+    }
+
+    /// `tag OK|NO|BAD …`.
+    pub(super) fn tagged(
+        &mut self,
+        tag: &[u8],
+        status: &'static str,
+        text: Text,
+        span: Span,
+        cx: &mut Context<'_>,
+    ) -> Next {
+        if status != "OK" {
+            self.shared.last_error = Some(joined(status, &text));
+        }
+        self.shared.end_transaction();
+        let own = self.client.open.as_ref().is_some_and(|o| o.reply_tag() == tag) && !self.shared.table.has_tag(tag);
+        if own {
+            if let ClientState::Wait(Wait::Literal(_)) = self.client.state {
+                self.refuse_literal(cx);
+            } else {
+                self.early_answer(tag, status, text, span, cx);
+                return Next::Continue;
+            }
+        }
+        let Some((seq, pending)) = self.shared.table.take(tag) else {
+            if self.shared.saw[0] {
+                self.unexpected(status, span, cx);
+            }
+            self.push_timed_reply(status, Some(tag), None, None, text, span, cx);
+            return Next::Continue;
+        };
+        while let Some((older, lost)) = self.shared.table.take_doubtful(seq) {
+            self.without_reply(older, lost, span, cx);
+        }
+        let latency = self.shared.latency(&pending, span);
+        self.shared.timed(latency);
+        let next = self.decided(seq, pending, status, &text, span, cx);
+        self.push_timed_reply(status, Some(tag), Some(seq), latency, text, span, cx);
+        if own || next == Next::Continue {
+            self.release_if_answered(cx);
+        }
+        next
+    }
+
+    /// The server answered before the command was over: the rest of a literal that was sent anyway still comes.
+    fn early_answer(&mut self, tag: &[u8], status: &'static str, text: Text, span: Span, cx: &mut Context<'_>) {
+        let outcome = if status == "OK" { MessageOutcome::Accepted } else { MessageOutcome::Rejected };
+        let mut command = None;
+        if let Some(open) = &mut self.client.open {
+            command = Some(open.seq);
+            open.answered = Some(Answer { outcome, status: joined(status, &text) });
+        }
+        self.push_timed_reply(status, Some(tag), command, None, text, span, cx);
+    }
+
+    fn unexpected(&mut self, status: &str, span: Span, cx: &mut Context<'_>) {
+        cx.out.diagnose(span, Code::UnexpectedReply, status);
+    }
+
+    /// A command's tagged reply: what it changes.
+    fn decided(
+        &mut self,
+        seq: u64,
+        pending: Pending,
+        status: &'static str,
+        text: &Text,
+        span: Span,
+        cx: &mut Context<'_>,
+    ) -> Next {
+        let ok = status == "OK";
+        if !pending.messages.is_empty() {
+            let uids = append_uid(&text.0, pending.messages.len()).filter(|_| ok);
+            let outcome = if ok { MessageOutcome::Accepted } else { MessageOutcome::Rejected };
+            self.shared.settle(pending.messages, outcome, Some(&joined(status, text)), uids.as_ref(), cx.out);
+        }
+        self.forget(seq);
+        match pending.effect {
+            Effect::Select(name, uidvalidity) => self.select(ok.then_some((name, uidvalidity)), status),
+            Effect::Deselect if ok => self.select(None, "NO"),
+            Effect::Auth(exchange) => {
+                let outcome = match status {
+                    "OK" => AuthOutcome::Success,
+                    _ if pending.cancelled => AuthOutcome::Aborted,
+                    _ => AuthOutcome::Failure,
+                };
+                self.auth_over(*exchange, outcome, span, cx);
+            }
+            Effect::StartTls if ok => return Next::StartTls,
+            Effect::Compress if ok => {
+                self.shared.deflate = true;
+                return Next::Deflate;
+            }
+            _ => {}
+        }
+        Next::Continue
+    }
+
+    /// SELECT and EXAMINE: a failed one leaves nothing selected, a BAD one changes nothing (RFC 9051 §6.3.2).
+    fn select(&mut self, selected: Option<(Text, Option<u32>)>, status: &str) {
+        if status == "BAD" {
+            return;
+        }
+        self.shared.joins.clear();
+        self.shared.mailbox = match selected {
+            Some((name, uidvalidity)) => Mailbox { name: Some(name), uidvalidity },
+            None => Mailbox::default(),
+        };
+    }
+
+    /// The command is over: nothing is part of it any more.
+    fn forget(&mut self, seq: u64) {
+        if self.client.auth == Some(seq) {
+            self.client.auth = None;
+        }
+        if self.client.idle == Some(seq) {
+            self.client.idle = None;
+        }
+    }
+
+    /// What was held behind STARTTLS or COMPRESS is plain text after all.
+    fn release_if_answered(&mut self, cx: &mut Context<'_>) {
+        let waiting = match self.client.state {
+            ClientState::Wait(Wait::StartTls) => self.shared.table.find(|e| matches!(e, Effect::StartTls)).is_some(),
+            ClientState::Wait(Wait::Compress) => self.shared.table.find(|e| matches!(e, Effect::Compress)).is_some(),
+            ClientState::Wait(Wait::Literal(_)) => true,
+            _ => self.client.held.len() == 0,
+        };
+        if !waiting {
+            self.release(cx);
+        }
+    }
+
+    /// An authentication ended.
+    pub(super) fn auth_over(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
+        let user = exchange.finish(outcome, span, cx.out);
+        match outcome {
+            AuthOutcome::Success => {
+                self.shared.authenticated = true;
+                self.shared.auth_failed = false;
+            }
+            AuthOutcome::Failure => self.shared.auth_failed = !self.shared.authenticated,
+            AuthOutcome::Aborted | AuthOutcome::Unknown => {}
+        }
+        if user.is_some() {
+            self.shared.user = user;
+        }
+    }
+
+    /// A command whose reply was not seen.
+    pub(super) fn without_reply(&mut self, seq: u64, pending: Pending, span: Span, cx: &mut Context<'_>) {
+        let outcome = self.shared.without_reply();
+        self.shared.settle(pending.messages, outcome, None, None, cx.out);
+        self.forget(seq);
+        match pending.effect {
+            // What comes after it will be from there, as far as one can tell.
+            Effect::Select(name, uidvalidity) => self.select(Some((name, uidvalidity)), "OK"),
+            Effect::Auth(exchange) => {
+                let outcome = match outcome {
+                    MessageOutcome::Aborted => AuthOutcome::Aborted,
+                    _ => AuthOutcome::Unknown,
+                };
+                self.auth_over(*exchange, outcome, span, cx);
+            }
+            _ => {}
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn all_over(&mut self, span: Span, cx: &mut Context<'_>) {
+        self.client_end(cx);
+        self.server_end(cx);
+        let mut unanswered = 0u64;
+        while let Some((seq, pending)) =
+            self.shared.table.oldest().and_then(|seq| Some((seq, self.shared.table.remove(seq)?)))
+        {
+            unanswered += 1;
+            self.without_reply(seq, pending, span, cx);
+        }
+        if unanswered > 0 && !self.shared.client_only() {
+            cx.out.diagnose(span, Code::Unanswered, format!("{unanswered} commands"));
+        }
+        if self.shared.skipped > self.shared.skipped_told {
+            let bytes = self.shared.skipped - self.shared.skipped_told;
+            cx.out.diagnose(span, Code::Skipped, format!("{bytes} bytes"));
+        }
+    }
+}

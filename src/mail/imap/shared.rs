@@ -1,0 +1,194 @@
+//! What both directions of a session know together.
+
+use super::join::Joins;
+use super::pending::{Appended, Effect, Pending, Table};
+use crate::diagnostic::Code;
+use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Text};
+use crate::mail::{Context, Emitter};
+use crate::position::{Direction, Span};
+
+/// Waiting commands looked at for what a response belongs to: clients keep a handful under way.
+const LOOK: usize = 64;
+
+/// The selected mailbox.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mailbox {
+    /// Its name, when the SELECT was seen.
+    pub(super) name: Option<Text>,
+    /// UIDVALIDITY.
+    pub(super) uidvalidity: Option<u32>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Commands that wait for their reply.
+    pub(super) table: Table,
+    /// What is selected.
+    pub(super) mailbox: Mailbox,
+    /// Ranges being put together.
+    pub(super) joins: Joins,
+    /// Directions of which anything was seen.
+    pub(super) saw: [bool; 2],
+    /// Directions that are over.
+    pub(super) ended: [bool; 2],
+    /// The server has spoken a line.
+    pub(super) spoken: bool,
+    /// The beginning was not seen, or something is missing: a lone word may be a response to an unseen challenge.
+    pub(super) uncertain: bool,
+    /// Commands were dropped for their number, and that was told.
+    pub(super) crowded: bool,
+    /// DEFLATE is on.
+    pub(super) deflate: bool,
+    /// Messages begun.
+    ordinals: u64,
+    /// Commands that carried messages.
+    transactions: u64,
+    /// Transaction of fetched messages whose command was not seen.
+    orphan: Option<u64>,
+    /// Full messages.
+    pub(super) full: u64,
+    /// Commands told.
+    pub(super) commands: u64,
+    /// The greeting.
+    pub(super) banner: Option<Text>,
+    /// Who authenticated or tried to.
+    pub(super) user: Option<Text>,
+    /// The last NO or BAD.
+    pub(super) last_error: Option<Text>,
+    /// Slowest reply, nanoseconds.
+    pub(super) slowest: Option<i64>,
+    /// Bytes passed over.
+    pub(super) skipped: u64,
+    /// How many of them a diagnostic has told.
+    pub(super) skipped_told: u64,
+    /// The greeting was BYE.
+    pub(super) refused: bool,
+    /// Someone is in.
+    pub(super) authenticated: bool,
+    /// The last attempt failed, and nothing that needs a login followed.
+    pub(super) auth_failed: bool,
+    /// LOGOUT was sent, or answered.
+    pub(super) logout: bool,
+    /// The server closed of its own accord.
+    pub(super) bye: bool,
+}
+
+impl Shared {
+    /// A new message with what is known of any.
+    pub(super) fn message(&mut self, direction: MessageDirection, part: MessagePart, cx: &Context<'_>) -> Message {
+        self.ordinals += 1;
+        let mut message = Message::new(Protocol::Imap, direction, part);
+        message.ordinal = self.ordinals;
+        message.tls = cx.tls;
+        message.assumed = cx.one_sided;
+        message
+    }
+
+    /// Names the selected mailbox.
+    pub(super) fn selected(&self, message: &mut Message) {
+        message.mailbox.clone_from(&self.mailbox.name);
+        message.uidvalidity = self.mailbox.uidvalidity;
+    }
+
+    /// Counts it, if it is one that counts.
+    pub(super) fn count(&mut self, message: &Message) {
+        self.full += u64::from(message.part == MessagePart::Full);
+    }
+
+    /// The next transaction.
+    pub(super) fn begin_transaction(&mut self) -> u64 {
+        self.transactions += 1;
+        self.transactions
+    }
+
+    /// The transaction that a FETCH response belongs to.
+    pub(super) fn fetch_transaction(&mut self) -> u64 {
+        let next = self.transactions + 1;
+        let fetch = self.table.iter_mut().take(LOOK).find(|(_, p)| matches!(p.effect, Effect::Fetch(_)));
+        let slot = match fetch {
+            Some((_, pending)) => &mut pending.transaction,
+            None => &mut self.orphan,
+        };
+        let number = *slot.get_or_insert(next);
+        self.transactions = self.transactions.max(number);
+        number
+    }
+
+    /// The command is over: fetched messages without one begin another transaction.
+    pub(super) fn end_transaction(&mut self) {
+        self.orphan = None;
+    }
+
+    /// How many bytes the client asked for of the range that begins there.
+    pub(super) fn requested(&self, origin: u64) -> Option<u64> {
+        self.table.iter().take(LOOK).find_map(|(_, p)| match &p.effect {
+            Effect::Fetch(ranges) => ranges.iter().find(|r| r.origin == origin).map(|r| r.len),
+            _ => None,
+        })
+    }
+
+    /// The command that untagged data answers: the only one under way, unless that one waits for news.
+    pub(super) fn solicitor(&self) -> Option<u64> {
+        if self.table.len() != 1 {
+            return None;
+        }
+        self.table.iter().next().filter(|(_, p)| !matches!(p.effect, Effect::Idle)).map(|(seq, _)| seq)
+    }
+
+    /// Nanoseconds from the last byte of the command to a reply that began with `span`; none if time ran backwards.
+    pub(super) fn latency(&self, pending: &Pending, span: Span) -> Option<i64> {
+        Some(span.first.ts.nanos_since(pending.last.ts)).filter(|&n| n >= 0)
+    }
+
+    /// Remembers the slowest.
+    pub(super) fn timed(&mut self, latency: Option<i64>) {
+        self.slowest = self.slowest.max(latency);
+    }
+
+    /// Only the client was captured: success is assumed.
+    pub(super) fn client_only(&self) -> bool {
+        self.saw[Direction::Client.index()] && !self.saw[Direction::Server.index()]
+    }
+
+    /// What became of a command whose reply will not come.
+    pub(super) fn without_reply(&self) -> MessageOutcome {
+        if self.client_only() {
+            MessageOutcome::Accepted
+        } else if self.ended.contains(&true) {
+            MessageOutcome::Aborted
+        } else {
+            MessageOutcome::Unknown
+        }
+    }
+
+    /// A line to trust was found, `skipped` bytes later.
+    pub(super) fn resynchronised(&mut self, who: &str, skipped: u64, span: Span, out: &mut Emitter) {
+        if skipped > 0 {
+            self.skipped = self.skipped.saturating_add(skipped);
+            self.skipped_told = self.skipped_told.saturating_add(skipped);
+            out.diagnose(span, Code::Resynchronised, format!("the {who}'s {skipped} bytes passed over"));
+        }
+    }
+
+    /// Tells given messages, now that their fate is known.
+    pub(super) fn settle(
+        &mut self,
+        messages: Vec<Appended>,
+        outcome: MessageOutcome,
+        status: Option<&Text>,
+        uids: Option<&(u32, Vec<u32>)>,
+        out: &mut Emitter,
+    ) {
+        for Appended { seq, span, index, mut message } in messages {
+            message.outcome = outcome;
+            message.status = status.cloned();
+            if let Some((validity, uids)) = uids {
+                message.uidvalidity = Some(*validity);
+                message.uid = uids.get(index).copied();
+            }
+            self.count(&message);
+            out.push_at(seq, span, EventBody::Message(Box::new(message)));
+        }
+    }
+}

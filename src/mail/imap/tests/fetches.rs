@@ -1,0 +1,137 @@
+use super::*;
+use crate::event::MessagePart;
+
+fn session(middle: &[Step]) -> Vec<Step> {
+    let mut steps = vec![s("* OK hi\r\n"), c("s SELECT INBOX\r\n"), s("* OK [UIDVALIDITY 9] x\r\ns OK\r\n")];
+    steps.extend_from_slice(middle);
+    steps
+}
+
+#[test]
+fn facts_behind_the_literal() {
+    let story = tell(&session(&[
+        c("f UID FETCH 5 (FLAGS INTERNALDATE BODY.PEEK[])\r\n"),
+        s(
+            "* 2 FETCH (INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" BODY[] {5}\r\nhi)\r\n UID 5 FLAGS (\\Seen $x))\r\nf OK\r\n",
+        ),
+    ]));
+    let message = &story.messages()[0];
+    assert_eq!((message.uid, message.seqno, message.size), (Some(5), Some(2), 5));
+    assert_eq!(message.flags, ["\\Seen".into(), "$x".into()]);
+    assert_eq!(message.internaldate, Some("17-Jul-1996 02:44:25 -0700".into()));
+    assert_eq!((message.mailbox.clone(), message.uidvalidity), (Some("INBOX".into()), Some(9)));
+    assert_eq!((message.part, message.complete), (MessagePart::Full, true));
+    assert_eq!(story.told()[3].split(' ').next(), Some("*"));
+}
+
+#[test]
+fn sections() {
+    let story = tell(&session(&[
+        c("f FETCH 1 (BODY BODY[1] BODY[2.MIME] BODY[HEADER.FIELDS (FROM)] RFC822.HEADER RFC822.TEXT)\r\n"),
+        s(
+            "* 1 FETCH (ENVELOPE (\"a (\" NIL {3}\r\n)\"( ((\"x\" NIL \"y\" \"z\"))) BODY (\"text\" \"plain\" NIL) UID 4 ",
+        ),
+        s(
+            "BODY[1] \"q\\\"\\\\t (\" BODY[2.MIME] NIL BODY[HEADER.FIELDS ({4}\r\nFROM \"to\")] {2}\r\n\r\n RFC822.HEADER {0}\r\n",
+        ),
+        s(" RFC822.TEXT {1}\r\nx BINARY[2] ~{2}\r\n\0\0 RFC822 \"\" BODY[3] \"\")\r\nf OK\r\n"),
+    ]));
+    let got: Vec<_> = story
+        .messages()
+        .iter()
+        .map(|m| (m.section.as_ref().unwrap().to_str_lossy().into_owned(), m.size, m.part))
+        .collect();
+    let want = [
+        ("BODY[1]", 6, MessagePart::Section),
+        ("BODY[HEADER.FIELDS ({4}FROM \"to\")]", 2, MessagePart::Headers),
+        ("RFC822.HEADER", 0, MessagePart::Headers),
+        ("RFC822.TEXT", 1, MessagePart::Section),
+        ("BINARY[2]", 2, MessagePart::Section),
+        ("RFC822", 0, MessagePart::Full),
+        ("BODY[3]", 0, MessagePart::Section),
+    ];
+    assert_eq!(got, want.map(|(n, s, p)| (n.to_owned(), s, p)));
+    assert!(story.messages().iter().all(|m| m.uid == Some(4) && m.complete && m.transaction == 1));
+}
+
+#[test]
+fn ranges_make_a_whole() {
+    let story = tell(&session(&[
+        c("f UID FETCH 5 BODY.PEEK[]<0.4>\r\n"),
+        s("* 2 FETCH (UID 5 BODY[]<0> {4}\r\nabcd)\r\nf OK\r\n"),
+        c("g UID FETCH 5 BODY.PEEK[]<4.4>\r\n"),
+        s("* 2 FETCH (BODY[]<4> {4}\r\nefgh UID 5)\r\ng OK\r\n"),
+        c("h UID FETCH 5 BODY.PEEK[]<8.4>\r\n"),
+        s("* 2 FETCH (UID 5 BODY[]<8> {1}\r\ni)\r\nh OK\r\n"),
+    ]));
+    let messages = story.messages();
+    assert_eq!(messages.len(), 4);
+    assert!(messages[..3].iter().all(|m| m.part == MessagePart::Range && !m.joined));
+    let whole = &messages[3];
+    assert_eq!((whole.part, whole.joined, whole.size, whole.complete), (MessagePart::Full, true, 9, true));
+    assert_eq!((whole.uid, whole.section.clone()), (Some(5), Some("BODY[]".into())));
+    assert_eq!(story.summary.messages, 1);
+}
+
+#[test]
+fn ranges_end_by_size_or_empty_range() {
+    let story = tell(&session(&[
+        c("e FETCH 1 RFC822.SIZE\r\n"),
+        s("* 1 FETCH (RFC822.SIZE 8)\r\ne OK\r\n"),
+        c("f FETCH 1 BODY[]<0.4>\r\n"),
+        s("* 1 FETCH (BODY[]<0> {4}\r\nabcd)\r\nf OK\r\n"),
+        c("g FETCH 1 BODY[]<4.4>\r\n"),
+        s("* 1 FETCH (BODY[]<4> {4}\r\nefgh)\r\ng OK\r\n"),
+        c("h FETCH 2 BODY[]<0.2>\r\n"),
+        s("* 2 FETCH (BODY[]<0> {2}\r\nab)\r\nh OK\r\n"),
+        c("i FETCH 2 BODY[]<2.2>\r\n"),
+        s("* 2 FETCH (BODY[]<2> \"\")\r\ni OK\r\n"),
+    ]));
+    let joined: Vec<_> = story.messages().iter().filter(|m| m.joined).map(|m| (m.seqno, m.size)).collect();
+    assert_eq!(joined, [(Some(1), 8), (Some(2), 2)]);
+}
+
+#[test]
+fn ranges_with_a_hole_make_none() {
+    let story = tell(&session(&[
+        c("f FETCH 1 BODY[]<0.4>\r\n"),
+        s("* 1 FETCH (BODY[]<0> {4}\r\nabcd)\r\nf OK\r\n"),
+        c("g FETCH 1 BODY[]<6.4>\r\n"),
+        s("* 1 FETCH (BODY[]<6> {1}\r\ne)\r\ng OK\r\n"),
+    ]));
+    assert_eq!(story.messages().iter().filter(|m| m.joined).count(), 0);
+    // Another message has the number by then.
+    let story = tell(&session(&[
+        c("f FETCH 2 BODY[]<0.4>\r\n"),
+        s("* 2 FETCH (BODY[]<0> {4}\r\nabcd)\r\nf OK\r\n"),
+        s("* 1 EXPUNGE\r\n"),
+        c("g FETCH 2 BODY[]<4.4>\r\n"),
+        s("* 2 FETCH (BODY[]<4> {1}\r\ne)\r\ng OK\r\n"),
+        c("h FETCH 1 BODY[]<4.4>\r\n"),
+        s("* 1 FETCH (BODY[]<4> {1}\r\ne)\r\nh OK\r\n"),
+    ]));
+    let joined: Vec<_> = story.messages().iter().filter(|m| m.joined).map(|m| (m.seqno, m.size)).collect();
+    assert_eq!(joined, [(Some(1), 5)]);
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let deep = format!("* 1 FETCH (BODYSTRUCTURE {}{} UID 3 BODY[] {{2}}\r\nhi)\r\n", "(".repeat(100), ")".repeat(100));
+    let story = tell(&session(&[s(&deep)]));
+    assert_eq!(story.codes(), ["nesting-limit"]);
+    assert_eq!((story.messages()[0].uid, story.messages()[0].size), (Some(3), 2));
+}
+
+#[test]
+fn long_lines_are_cut_and_still_read() {
+    let name = "x".repeat(300);
+    let line =
+        format!("* 1 FETCH (ENVELOPE (\"{name}\") BODY[] \"{name}\" BODY[1] {{2}}\r\nhi UID 3)\r\n* 2 EXISTS\r\n");
+    let story = tell_with(&session(&[s(&line)]), |run| run.limits.line_bytes = 100);
+    let messages = story.messages();
+    assert_eq!((messages[0].size, messages[0].uid, messages[1].size), (300, Some(3), 2));
+    assert_eq!(story.told().last().unwrap(), "* 2 EXISTS");
+    assert_eq!(story.codes(), ["long-line"]);
+    let text = story.replies().iter().find(|r| r.text.0.starts_with(b"1 FETCH")).map(|r| r.text.0.len());
+    assert_eq!(text, Some(100));
+}

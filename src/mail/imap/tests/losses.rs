@@ -1,0 +1,118 @@
+use super::*;
+use crate::event::MessageOutcome;
+
+#[test]
+fn gap_inside_a_literal() {
+    let story = tell(&[
+        s("* OK hi\r\n"),
+        c("a APPEND x {10+}\r\n123"),
+        Step::GapC(4),
+        c("890\r\nb NOOP\r\n"),
+        s("a OK\r\n* 1 FETCH (BODY[] {10}\r\nabc"),
+        Step::GapS(4),
+        s("hij UID 6)\r\nb OK\r\n"),
+    ]);
+    let messages = story.messages();
+    assert_eq!((messages[0].size, messages[0].complete, messages[0].outcome), (6, false, MessageOutcome::Accepted));
+    assert_eq!((messages[1].size, messages[1].complete, messages[1].uid), (6, false, Some(6)));
+    assert_eq!(story.lines(), ["a APPEND x {10+}", "b NOOP"]);
+    assert_eq!(story.codes(), [""; 0]);
+    assert_eq!(story.summary.skipped_bytes, 0);
+}
+
+#[test]
+fn gap_beyond_a_literal() {
+    let story = tell(&[
+        s("* OK hi\r\n"),
+        c("a1 APPEND x {10+}\r\n123"),
+        Step::GapC(12),
+        c("text\r\nPlease select one\r\na2 NOOP\r\n"),
+        s("a1 OK\r\n* 1 FETCH (BODY[] {10}\r\nabc"),
+        Step::GapS(17),
+        s("* a bullet\r\n* 12 eggs\r\nwhat OK\r\n* 3 EXISTS\r\na2 OK\r\n"),
+    ]);
+    assert_eq!(story.lines(), ["a1 APPEND x {10+}", "a2 NOOP"]);
+    assert_eq!(story.told()[2], "* 1 FETCH (BODY[] {10}");
+    assert_eq!(story.told()[3], "* 3 EXISTS");
+    assert!(story.messages().iter().all(|m| !m.complete && m.size == 3));
+    assert_eq!(story.codes(), ["message-cut", "resynchronised", "resynchronised"]);
+    assert_eq!(story.summary.skipped_bytes, 6 + 19 + 12 + 11 + 9);
+}
+
+#[test]
+fn gap_of_unsure_length() {
+    let steps = [
+        s("* OK hi\r\n"),
+        c("a1 FETCH 1 BODY[]\r\n"),
+        s("* 1 FETCH (BODY[] {20}\r\n0123456789"),
+        // At most five; it was four.
+        Step::GapS(5),
+        s("456789)\r\n* 3 EXISTS\r\na1 OK\r\n"),
+    ];
+    let story = tell_with(&steps, |run| run.tls = true);
+    let message = &story.messages()[0];
+    assert_eq!((message.size, message.complete), (15, false));
+    assert_eq!(story.told()[2..], ["* 3 EXISTS", "a1 OK "]);
+}
+
+#[test]
+fn gap_in_text() {
+    let story = tell(&[
+        s("* OK hi\r\n"),
+        c("a1 SELECT INBOX\r\na2 FETCH 1 (FL"),
+        Step::GapC(6),
+        c("S)\r\na3 NOOP\r\n"),
+        s("* 5 EXISTS\r\n* FLA"),
+        Step::GapS(100),
+        s("mpleted\r\na2 OK done\r\n* 1 FETCH (BODY[] {1}\r\nx)\r\na3 OK\r\n"),
+    ]);
+    assert_eq!(story.lines(), ["a1 SELECT INBOX", "a2 FETCH 1 (FL", "a3 NOOP"]);
+    let message = &story.messages()[0];
+    // The answer to SELECT is lost, but what came after it was answered.
+    assert_eq!(message.mailbox, Some("INBOX".into()));
+    assert_eq!(story.told().last().unwrap(), "a3 OK ");
+}
+
+#[test]
+fn lost_leave_for_a_literal() {
+    let steps = |then: &str| [s("* OK hi\r\n"), c("a1 APPEND x {6}\r\n"), Step::GapS(30), c(then), s("* 1 EXISTS\r\n")];
+    let story = tell(&steps("mail\r\n\r\na2 NOOP\r\n"));
+    assert_eq!(story.messages()[0].size, 6);
+    assert_eq!(story.lines(), ["a1 APPEND x {6}", "a2 NOOP"]);
+    let story = tell(&steps("a2 NOOP\r\n"));
+    assert_eq!(story.messages().len(), 0);
+    assert_eq!(story.lines(), ["a1 APPEND x {6}", "a2 NOOP"]);
+}
+
+#[test]
+fn beginning_in_the_middle() {
+    let story =
+        tell(&[c("the rest of a mail\r\nc3VwZXJzZWNyZXQ=\r\na7 NOOP\r\n"), s("lo world)\r\na6 OK\r\na7 OK\r\n")]);
+    assert_eq!(story.lines(), ["a7 NOOP"]);
+    assert_eq!(story.told(), ["a7 OK "]);
+    assert_eq!(story.summary.banner, None);
+    assert!(!format!("{:?}", story.events).contains("c3Vw"));
+}
+
+#[test]
+fn cut_by_the_end() {
+    let story = tell(&[s("* OK hi\r\n"), c("a APPEND x {10+}\r\n123"), s("* 1 FETCH (UID 7 BODY[] {5}\r\nxy")]);
+    let messages = story.messages();
+    assert_eq!((messages[0].size, messages[0].complete, messages[0].outcome), (3, false, MessageOutcome::Aborted));
+    assert_eq!((messages[1].size, messages[1].complete, messages[1].uid), (2, false, Some(7)));
+}
+
+#[test]
+fn hostile_sizes_stay_linear_and_bounded() {
+    let mut run = Run::default();
+    let many = "(".repeat(100_000);
+    run.feed(&[s("* OK hi\r\n"), s("* 1 FETCH ("), s(&many), s("\r\n"), c(&many), c("\r\n")], usize::MAX);
+    let commands = "x NOOP\r\n".repeat(10_000);
+    run.feed(&[c(&commands), s(&"x OK\r\n".repeat(20_000)), c(&"a CREATE {0+}\r\n".repeat(5000))], usize::MAX);
+    let story = run.finish();
+    assert!(story.codes().contains(&"entry-limit"));
+    assert!(story.events.iter().all(|e| match &e.body {
+        EventBody::Command(c) => c.args.0.len() <= Limits::default().line_bytes,
+        _ => true,
+    }));
+}

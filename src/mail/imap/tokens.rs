@@ -1,0 +1,116 @@
+//! The words of a command's text: atoms, quoted strings, parentheses. Anything goes, nothing is an error.
+
+use std::borrow::Cow;
+
+/// A word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token<'a> {
+    /// `(`
+    Open,
+    /// `)`
+    Close,
+    /// What stood between quotes, unescaped.
+    Quoted(Cow<'a, [u8]>),
+    /// Anything else up to a space or parenthesis.
+    Atom(&'a [u8]),
+}
+
+/// Walks over the words of a text.
+#[derive(Clone, Debug)]
+pub(super) struct Tokens<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Tokens<'a> {
+    /// The words of `text`.
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Tokens { rest: text }
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        self.rest = self.rest.trim_ascii_start();
+        let (&first, tail) = self.rest.split_first()?;
+        match first {
+            b'(' | b')' => {
+                self.rest = tail;
+                Some(if first == b'(' { Token::Open } else { Token::Close })
+            }
+            b'"' => {
+                let (content, rest) = quoted(tail);
+                self.rest = rest;
+                Some(Token::Quoted(content))
+            }
+            _ => {
+                let (atom, rest) = self.rest.split_at(atom_len(self.rest));
+                self.rest = rest;
+                Some(Token::Atom(atom))
+            }
+        }
+    }
+}
+
+/// An atom ends at a space or parenthesis, but a section (`BODY[HEADER.FIELDS (DATE FROM)]<0.5>`) is one word.
+fn atom_len(text: &[u8]) -> usize {
+    let mut bracket = false;
+    for (at, &b) in text.iter().enumerate() {
+        match b {
+            b'[' => bracket = true,
+            b']' => bracket = false,
+            b' ' | b'(' | b')' if !bracket => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The content of a quoted string whose first quote is off, and what follows it.
+fn quoted(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
+    let mut owned: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while let Some(&b) = text.get(at) {
+        match b {
+            b'"' => {
+                let plain = text.get(..at).unwrap_or_default();
+                return (owned.map_or(Cow::Borrowed(plain), Cow::Owned), text.get(at + 1..).unwrap_or_default());
+            }
+            b'\\' if at + 1 < text.len() => {
+                let copy = owned.get_or_insert_with(|| text.get(..at).unwrap_or_default().to_vec());
+                copy.extend(text.get(at + 1));
+                at += 2;
+            }
+            _ => {
+                if let Some(copy) = &mut owned {
+                    copy.push(b);
+                }
+                at += 1;
+            }
+        }
+    }
+    (owned.map_or(Cow::Borrowed(text), Cow::Owned), &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words() {
+        let words: Vec<_> = Tokens::new(b"\"a\\\"b c\" (\\Seen x) BODY[HEADER.FIELDS (A B)]<0.5> \"open").collect();
+        assert_eq!(
+            words,
+            [
+                Token::Quoted(Cow::Borrowed(b"a\"b c")),
+                Token::Open,
+                Token::Atom(b"\\Seen"),
+                Token::Atom(b"x"),
+                Token::Close,
+                Token::Atom(b"BODY[HEADER.FIELDS (A B)]<0.5>"),
+                Token::Quoted(Cow::Borrowed(b"open")),
+            ]
+        );
+    }
+}
