@@ -268,6 +268,11 @@ impl Exchange {
         }
     }
 
+    /// The line that named the user is missing.
+    pub fn forget_user(&mut self) {
+        self.auth.user = None;
+    }
+
     /// The mechanism's name in upper case.
     pub fn mechanism(&self) -> &Text {
         &self.auth.mechanism
