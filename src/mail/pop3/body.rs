@@ -13,7 +13,9 @@ enum At {
     /// A dot and a CR began the line.
     DotCr,
     /// In the middle of a line, or at its CR.
-    Middle { cr: bool },
+    Middle {
+        cr: bool,
+    },
     /// A dot line that may be the end.
     Doubt,
 }

@@ -130,8 +130,7 @@ impl Pop3 {
         let (args, exchange) = self.interpret(parsed, span, cx);
         let reveals = exchange.as_ref().is_some_and(Exchange::reveals_secret);
         let verb = verb(parsed);
-        let command =
-            Command { tls: cx.tls, verb: verb.clone(), args, assumed: cx.one_sided, ..Command::default() };
+        let command = Command { tls: cx.tls, verb: verb.clone(), args, assumed: cx.one_sided, ..Command::default() };
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
         self.told.commands += 1;

@@ -80,9 +80,7 @@ pub(super) fn status(line: &[u8]) -> Option<(Status, &[u8])> {
     let ends = |rest: &[u8]| rest.first().is_none_or(u8::is_ascii_whitespace);
     let text = |at: usize| line.get(at..).unwrap_or_default();
     match line {
-        [b'+', o, k, rest @ ..] if [*o, *k].eq_ignore_ascii_case(b"OK") && ends(rest) => {
-            Some((Status::Ok, text(4)))
-        }
+        [b'+', o, k, rest @ ..] if [*o, *k].eq_ignore_ascii_case(b"OK") && ends(rest) => Some((Status::Ok, text(4))),
         [b'-', e, r, s, rest @ ..] if [*e, *r, *s].eq_ignore_ascii_case(b"ERR") && ends(rest) => {
             Some((Status::Err, text(5)))
         }

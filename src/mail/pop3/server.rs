@@ -170,7 +170,11 @@ impl Pop3 {
             return Next::Continue;
         };
         self.answer(&mut reply, &pending, line.span);
-        if status == Status::Ok { self.accepted(pending, reply, line, cx) } else { self.denied(pending, reply, line, cx) }
+        if status == Status::Ok {
+            self.accepted(pending, reply, line, cx)
+        } else {
+            self.denied(pending, reply, line, cx)
+        }
     }
 
     /// Ties the reply to its command.

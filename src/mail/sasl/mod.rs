@@ -252,12 +252,8 @@ impl Exchange {
     }
 
     fn facts<'a>(&'a mut self, options: &'a Options) -> (&'a mut Mechanism, Facts<'a>) {
-        let facts = Facts {
-            auth: &mut self.auth,
-            realm: &mut self.realm,
-            reveals_secret: &mut self.reveals_secret,
-            options,
-        };
+        let facts =
+            Facts { auth: &mut self.auth, realm: &mut self.realm, reveals_secret: &mut self.reveals_secret, options };
         (&mut self.mechanism, facts)
     }
 

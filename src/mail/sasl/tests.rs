@@ -15,8 +15,7 @@ fn run(mechanism: &str, lines: &[&str], options: &Options) -> (Auth, Vec<String>
         let (side, text) = line.split_at(3);
         match side {
             "S: " => exchange.challenge(text.as_bytes(), Span::default(), options),
-            _ => shown
-                .push(exchange.response(text.as_bytes(), Span::default(), options).to_str_lossy().into_owned()),
+            _ => shown.push(exchange.response(text.as_bytes(), Span::default(), options).to_str_lossy().into_owned()),
         }
     }
     (finish(exchange, AuthOutcome::Success), shown)
@@ -154,10 +153,8 @@ fn apop() {
 #[test]
 fn digest_md5() {
     // RFC 2831 §4.
-    let challenge = b64(
-        "S",
-        r#"realm="elwood.innosoft.com",nonce="OA6MG9tEQGm2hh",qop="auth",algorithm=md5-sess,charset=utf-8"#,
-    );
+    let challenge =
+        b64("S", r#"realm="elwood.innosoft.com",nonce="OA6MG9tEQGm2hh",qop="auth",algorithm=md5-sess,charset=utf-8"#);
     let response = b64(
         "C",
         "charset=utf-8,username=\"chris\",realm=\"elwood.innosoft.com\",nonce=\"OA6MG9tEQGm2hh\",nc=00000001,\
@@ -231,7 +228,8 @@ fn bearer_tokens() {
     let (auth, _) = run("OAUTHBEARER", &[line], &knowing("x", "y"));
     assert_eq!((auth.user, auth.authzid), (Some("user@example.com".into()), Some("user@example.com".into())));
     assert_eq!(auth.secret, Some("vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==".into()));
-    let (auth, shown) = run("OAUTHBEARER", &[line, "S: eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=", "C: AQ=="], &Options::default());
+    let (auth, shown) =
+        run("OAUTHBEARER", &[line, "S: eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=", "C: AQ=="], &Options::default());
     assert_eq!((auth.secret, shown), (None, vec![MASK.to_owned(), "AQ==".to_owned()]));
 }
 
