@@ -10,6 +10,8 @@ pub mod line;
 pub mod message;
 pub mod pop3;
 pub mod sasl;
+#[cfg(test)]
+mod script;
 pub mod sieve;
 pub mod smtp;
 

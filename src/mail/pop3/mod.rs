@@ -47,6 +47,9 @@ pub struct Pop3 {
     bare_lf_told: [bool; 2],
     pending: VecDeque<Pending>,
     limit_told: bool,
+    /// Exchanges whose end was not seen before TLS began.
+    orphans: Vec<Exchange>,
+    one_sided: bool,
     /// The server's challenge waits for the client's response.
     challenged: bool,
     hold: Hold,
@@ -98,12 +101,13 @@ impl Pop3 {
         if exchange.invalid_base64() {
             cx.out.diagnose(span, Code::InvalidBase64, "in an AUTH exchange");
         }
+        let cancelled = exchange.cancelled();
         if let Some(user) = exchange.finish(outcome, span, cx.out) {
             self.told.user = Some(user);
         }
         match outcome {
             AuthOutcome::Success => self.authenticated = Some(true),
-            AuthOutcome::Failure if self.authenticated.is_none() => self.authenticated = Some(false),
+            AuthOutcome::Failure if self.authenticated.is_none() && !cancelled => self.authenticated = Some(false),
             _ => {}
         }
     }
@@ -156,6 +160,8 @@ impl Dissector for Pop3 {
         if self.hold.waiting() && !client::looks_like_tls(self.hold.pending()) {
             self.resume_held(cx);
         }
+        let held = self.hold.take().map_or(0, |held| held.bytes.len());
+        self.skip(held);
         self.server_end(span, cx);
         if let Some(first) = self.pending.front()
             && !cx.one_sided
@@ -163,6 +169,13 @@ impl Dissector for Pop3 {
         {
             let detail = format!("{} commands, from {} on", self.pending.len(), first.verb.to_str_lossy());
             cx.out.diagnose(span, Code::Unanswered, detail);
+        }
+        self.one_sided = cx.one_sided;
+        if cx.one_sided {
+            self.quit |= self.pending.iter().any(|pending| pending.kind == Kind::Quit);
+        }
+        for exchange in std::mem::take(&mut self.orphans) {
+            self.authenticated(exchange, AuthOutcome::Unknown, span, cx);
         }
         self.give_up(self.pending.len(), span, cx);
         for at in 0..2 {
@@ -187,10 +200,13 @@ impl Dissector for Pop3 {
         self.lost = [false; 2];
         self.answer_lost = false;
         self.challenged = false;
-        self.pending.clear();
+        self.orphans.extend(self.pending.drain(..).filter_map(|pending| pending.exchange));
         self.login_user = None;
         self.greeted = true;
-        self.mode = server::Mode::Status;
+        // A reply to a command that was never seen (to STLS, likely) is still to be told.
+        if !self.mode.is_guess() {
+            self.mode = server::Mode::Status;
+        }
     }
 
     fn at_line_start(&self, dir: Direction) -> bool {
@@ -209,7 +225,7 @@ impl Dissector for Pop3 {
             Some(Outcome::AuthFailed)
         } else if self.quit {
             Some(Outcome::Completed)
-        } else if !self.greeted && self.gap_seen == [false, false] {
+        } else if !self.greeted && !self.one_sided && self.gap_seen == [false, false] {
             Some(Outcome::NoBanner)
         } else if self.ended.contains(&true) {
             Some(Outcome::Aborted)

@@ -32,6 +32,10 @@ impl Mode {
     pub(super) fn in_body(&self) -> bool {
         matches!(self, Mode::Body(_))
     }
+
+    pub(super) fn is_guess(&self) -> bool {
+        matches!(self, Mode::Guess(_))
+    }
 }
 
 pub(super) struct Listing {
@@ -203,8 +207,11 @@ impl Pop3 {
         if let Some(exchange) = pending.exchange.take() {
             self.authenticated(exchange, AuthOutcome::Failure, line.span, cx);
         }
-        if pending.kind == Kind::StartTls {
-            self.resume_held(cx);
+        match pending.kind {
+            Kind::StartTls => self.resume_held(cx),
+            // RFC 1939 §6: the server could not remove every message, and closes all the same.
+            Kind::Quit => self.quit = true,
+            _ => {}
         }
         Next::Continue
     }
