@@ -4,11 +4,14 @@
 //! follows the dialogue and never polices it.
 
 pub mod detect;
+mod hold;
 pub mod imap;
 pub mod line;
 pub mod message;
 pub mod pop3;
 pub mod sasl;
+#[cfg(test)]
+mod script;
 pub mod sieve;
 pub mod smtp;
 

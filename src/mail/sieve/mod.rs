@@ -1,1 +1,252 @@
-//! (to be written)
+//! ManageSieve (RFC 5804).
+//!
+//! Scripts are no mail: a literal is told by its size, in the place where it stood, and its bytes are dropped. A
+//! reply is all lines up to the one that begins with OK, NO or BYE; capabilities, script names and the like are its
+//! `lines`.
+
+mod client;
+pub mod detect;
+mod lines;
+mod server;
+
+use std::collections::VecDeque;
+
+use self::lines::{Lines, Logical};
+use super::hold::Hold;
+use super::sasl::Exchange;
+use super::{Advance, Chunk, Context, Dissector, Held, Summary};
+use crate::diagnostic::Code;
+use crate::event::{AuthOutcome, Outcome, Protocol, Text};
+use crate::position::{Direction, Span, Timestamp};
+
+/// What a command asks for, as far as it matters here.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Authenticate,
+    StartTls,
+    Logout,
+    Capability,
+    /// Any other command of RFC 5804.
+    Known,
+    Unknown,
+}
+
+impl Kind {
+    fn of(verb: &[u8]) -> Self {
+        match verb.to_ascii_uppercase().as_slice() {
+            b"AUTHENTICATE" => Kind::Authenticate,
+            b"STARTTLS" => Kind::StartTls,
+            b"LOGOUT" => Kind::Logout,
+            b"CAPABILITY" => Kind::Capability,
+            b"HAVESPACE" | b"PUTSCRIPT" | b"LISTSCRIPTS" | b"SETACTIVE" | b"GETSCRIPT" | b"DELETESCRIPT"
+            | b"RENAMESCRIPT" | b"CHECKSCRIPT" | b"NOOP" | b"UNAUTHENTICATE" | b"XCLIENT" => Kind::Known,
+            _ => Kind::Unknown,
+        }
+    }
+}
+
+/// A command that waits for its reply.
+struct Pending {
+    kind: Kind,
+    verb: Text,
+    /// `seq` of its event, or of that of the last response in an exchange.
+    seq: u64,
+    /// When its last byte was sent.
+    sent: Timestamp,
+    exchange: Option<Exchange>,
+    /// A gap may hold its reply.
+    uncertain: bool,
+}
+
+/// The ManageSieve dissector.
+#[derive(Default)]
+pub struct Sieve {
+    lines: [Lines; 2],
+    /// Bytes are missing, and no line to trust was found since.
+    lost: [bool; 2],
+    gap_seen: [bool; 2],
+    ended: [bool; 2],
+    bare_lf_told: [bool; 2],
+    pending: VecDeque<Pending>,
+    limit_told: bool,
+    /// Exchanges whose end was not seen before TLS began.
+    orphans: Vec<Exchange>,
+    one_sided: bool,
+    /// The server's challenge waits for the client's response.
+    challenged: bool,
+    hold: Hold,
+    /// The reply to STARTTLS may be lost.
+    answer_lost: bool,
+    pipelined: bool,
+    greeted: bool,
+    /// The lines of the reply that has not ended.
+    data: Option<server::Data>,
+    logged_out: bool,
+    refused: bool,
+    authenticated: Option<bool>,
+    told: Summary,
+}
+
+impl Sieve {
+    /// A dissector for a connection from its beginning; a [`Dissector::gap`] first says that it isn't.
+    pub fn new() -> Self {
+        Sieve::default()
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.told.skipped_bytes = self.told.skipped_bytes.saturating_add(bytes as u64);
+    }
+
+    fn found(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
+        if std::mem::take(&mut self.lost[dir.index()]) {
+            let detail = format!("the {}'s lines can be trusted again", dir.as_str());
+            cx.out.diagnose(span, Code::Resynchronised, detail);
+        }
+    }
+
+    /// What is odd about the line itself.
+    fn tell_oddities(&mut self, dir: Direction, line: &Logical, cx: &mut Context<'_>) {
+        if line.cut {
+            cx.out.diagnose(line.span, Code::LongLine, format!("cut at {} bytes", line.text.len()));
+        }
+        if line.bad_length {
+            cx.out.diagnose(line.span, Code::BadLength, "a literal's size of more than 32 bits");
+        }
+        if line.bare_lf && !std::mem::replace(&mut self.bare_lf_told[dir.index()], true) {
+            cx.out.diagnose(line.span, Code::BareLf, format!("sent by the {}", dir.as_str()));
+        }
+    }
+
+    fn authenticated(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
+        if exchange.invalid_base64() {
+            cx.out.diagnose(span, Code::InvalidBase64, "in an AUTHENTICATE exchange");
+        }
+        let cancelled = exchange.cancelled();
+        if let Some(user) = exchange.finish(outcome, span, cx.out) {
+            self.told.user = Some(user);
+        }
+        match outcome {
+            AuthOutcome::Success => self.authenticated = Some(true),
+            AuthOutcome::Failure if self.authenticated.is_none() && !cancelled => self.authenticated = Some(false),
+            _ => {}
+        }
+    }
+
+    /// Drops the first waiting commands: nothing will answer them.
+    fn give_up(&mut self, count: usize, span: Span, cx: &mut Context<'_>) {
+        let over = self.ended[Direction::Server.index()] && !cx.one_sided;
+        let unanswered: Vec<Pending> = self.pending.drain(..count.min(self.pending.len())).collect();
+        for exchange in unanswered.into_iter().filter_map(|pending| pending.exchange) {
+            self.authenticated(exchange, if over { AuthOutcome::Aborted } else { AuthOutcome::Unknown }, span, cx);
+        }
+    }
+}
+
+impl Dissector for Sieve {
+    fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        match dir {
+            Direction::Client if cx.injected => client::injected(chunk, cx),
+            Direction::Client => self.client_input(chunk, cx),
+            Direction::Server => self.server_input(chunk, cx),
+        }
+    }
+
+    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+        let at = dir.index();
+        self.gap_seen[at] = true;
+        for pending in &mut self.pending {
+            pending.uncertain |= dir == Direction::Server;
+            if let Some(exchange) = &mut pending.exchange {
+                exchange.gap();
+            }
+        }
+        // Inside TLS the length is only a bound.
+        if self.lines[at].gap(len, !cx.tls) {
+            return;
+        }
+        let skipped = self.lines[at].reset();
+        self.skip(skipped);
+        self.lost[at] = true;
+        if dir == Direction::Server {
+            self.server_gap(span, cx);
+        }
+    }
+
+    fn end(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
+        self.ended[dir.index()] = true;
+        if dir == Direction::Server {
+            self.server_end(span, cx);
+        }
+    }
+
+    fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
+        if self.hold.waiting() && !client::looks_like_tls(self.hold.pending()) {
+            self.resume_held(cx);
+        }
+        let held = self.hold.take().map_or(0, |held| held.bytes.len());
+        self.skip(held);
+        self.server_end(span, cx);
+        if let Some(first) = self.pending.front()
+            && !cx.one_sided
+            && self.gap_seen == [false, false]
+        {
+            let detail = format!("{} commands, from {} on", self.pending.len(), first.verb.to_str_lossy());
+            cx.out.diagnose(span, Code::Unanswered, detail);
+        }
+        self.one_sided = cx.one_sided;
+        if cx.one_sided {
+            self.logged_out |= self.pending.iter().any(|pending| pending.kind == Kind::Logout);
+        }
+        for exchange in std::mem::take(&mut self.orphans) {
+            self.authenticated(exchange, AuthOutcome::Unknown, span, cx);
+        }
+        self.give_up(self.pending.len(), span, cx);
+        for at in 0..2 {
+            let skipped = self.lines[at].reset();
+            self.skip(skipped);
+        }
+    }
+
+    fn take_held(&mut self, dir: Direction) -> Option<Held> {
+        match dir {
+            Direction::Client => self.hold.take(),
+            Direction::Server => None,
+        }
+    }
+
+    fn tls_started(&mut self) {
+        // RFC 5804 §2.2: both sides forget what they knew; the server sends its capabilities again, unasked.
+        let _ = self.hold.take();
+        self.lines = Default::default();
+        self.lost = [false; 2];
+        self.answer_lost = false;
+        self.challenged = false;
+        self.orphans.extend(self.pending.drain(..).filter_map(|pending| pending.exchange));
+        self.data = None;
+        self.greeted = true;
+    }
+
+    fn at_line_start(&self, dir: Direction) -> bool {
+        self.lines[dir.index()].at_start() && (dir == Direction::Server || self.hold.is_empty())
+    }
+
+    fn summary(&self) -> Summary {
+        let outcome = if self.refused {
+            Some(Outcome::Refused)
+        } else if self.authenticated == Some(false) {
+            Some(Outcome::AuthFailed)
+        } else if self.logged_out {
+            Some(Outcome::Completed)
+        } else if !self.greeted && !self.one_sided && self.gap_seen == [false, false] {
+            Some(Outcome::NoBanner)
+        } else if self.ended.contains(&true) {
+            Some(Outcome::Aborted)
+        } else {
+            None
+        };
+        Summary { protocol: Some(Protocol::Sieve), outcome, ..self.told.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,383 @@
+//! The RFCs' dialogues, and what real servers and clients do.
+
+use super::*;
+use crate::event::{MessageOutcome, MessagePart};
+use crate::mail::Options;
+use crate::mail::script::{Step, Told, c, play, s};
+
+fn told(steps: &[Step]) -> Told {
+    play(Pop3::new, steps, &Options::default(), false)
+}
+
+#[test]
+fn a_session() {
+    // RFC 1939 §10, with a message of its own.
+    let told = told(&[
+        s("+OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>\r\n"),
+        c("APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n"),
+        s("+OK mrose's maildrop has 2 messages (320 octets)\r\n"),
+        c("STAT\r\n"),
+        s("+OK 2 320\r\n"),
+        c("LIST\r\n"),
+        s("+OK 2 messages (320 octets)\r\n1 120\r\n2 200\r\n.\r\n"),
+        c("uidl 2\r\n"),
+        s("+OK 2 QhdPYR:00WBw1Ph7x7\r\n"),
+        c("RETR 2\r\n"),
+        s("+OK 120 octets\r\nSubject: x\r\n\r\n..dot\r\n.\r\n"),
+        c("TOP 1 0\r\n"),
+        s("+OK\r\nSubject: y\r\n\r\n.\r\n"),
+        c("DELE 1\r\n"),
+        s("-ERR [IN-USE] no\r\n"),
+        c("QUIT\r\n"),
+        s("+OK dewey POP3 server signing off (maildrop empty)\r\n"),
+    ]);
+    assert_eq!(
+        told.lines(),
+        [
+            "< +OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>",
+            "> APOP mrose ***",
+            "< +OK mrose's maildrop has 2 messages (320 octets)",
+            "auth APOP mrose Success",
+            "> STAT",
+            "< +OK 2 320",
+            "> LIST",
+            "< +OK 2 messages (320 octets)",
+            "> UIDL 2",
+            "< +OK 2 QhdPYR:00WBw1Ph7x7",
+            "> RETR 2",
+            "< +OK 120 octets",
+            "message 1 Full 20 true",
+            "> TOP 1 0",
+            "< +OK",
+            "message 2 Headers 14 true",
+            "> DELE 1",
+            "< -ERR [IN-USE] no",
+            "> QUIT",
+            "< +OK dewey POP3 server signing off (maildrop empty)",
+        ]
+    );
+    assert_eq!(told.summary, (8, 1, 0, Some(Outcome::Completed)));
+    let listing = told.replies()[3];
+    assert_eq!(listing.lines, ["2 messages (320 octets)".into(), "1 120".into(), "2 200".into()]);
+    assert_eq!((listing.command, listing.latency), (Some(7), Some(1000)));
+    assert_eq!(told.replies()[7].enhanced, Some("IN-USE".into()));
+    let [retrieved, top] = told.messages()[..] else { panic!() };
+    assert_eq!((retrieved.number, retrieved.uidl.clone()), (Some(2), Some("QhdPYR:00WBw1Ph7x7".into())));
+    assert_eq!(
+        (retrieved.outcome, retrieved.status.clone()),
+        (MessageOutcome::Accepted, Some("+OK 120 octets".into()))
+    );
+    assert_eq!((top.part, top.number, top.uidl.clone()), (MessagePart::Headers, Some(1), None));
+}
+
+#[test]
+fn apop_is_judged() {
+    let steps = [
+        s("+OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>\r\n"),
+        c("APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n"),
+        s("+OK\r\n"),
+    ];
+    let options = Options { passwords: vec![("mrose".into(), "tanstaaf".into())], ..Options::default() };
+    let told = play(Pop3::new, &steps, &options, false);
+    assert_eq!(told.auths()[0].verified, Some(true));
+    assert_eq!(told.auths()[0].secret, None);
+}
+
+#[test]
+fn passwords_are_masked() {
+    let steps = [
+        s("+OK\r\n"),
+        c("user alice\r\n"),
+        s("+OK\r\n"),
+        c("pass  two words \r\n"),
+        s("-ERR [AUTH] Authentication failed.\r\n"),
+        c("QUIT\r\n"),
+        s("+OK bye\r\n"),
+    ];
+    let told = told(&steps);
+    assert_eq!(
+        told.lines(),
+        [
+            "< +OK",
+            "> USER alice",
+            "< +OK",
+            "> PASS ***",
+            "! plaintext-password",
+            "< -ERR [AUTH] Authentication failed.",
+            "auth USER alice Failure",
+            "> QUIT",
+            "< +OK bye",
+        ]
+    );
+    assert_eq!(told.summary.3, Some(Outcome::AuthFailed));
+    let shown = play(Pop3::new, &steps, &Options { show_secrets: true, ..Options::default() }, false);
+    assert_eq!(shown.auths()[0].secret, Some(" two words ".into()));
+    assert!(shown.lines().contains(&"> PASS  two words".to_owned()), "{:?}", shown.lines());
+}
+
+#[test]
+fn auth_exchanges() {
+    // From a capture of Dovecot 2.3.19: a list of mechanisms, a cancelled exchange, one with a challenge.
+    let told = told(&[
+        s("+OK Dovecot (Debian) ready. <7710.3c.6b04fdb7.xv79ahUrz80cNqNAyw7fPQ==@vm>\r\n"),
+        c("AUTH\r\n"),
+        s("+OK\r\nPLAIN\r\nLOGIN\r\n.\r\n"),
+        c("AUTH PLAIN\r\n"),
+        s("+ \r\n"),
+        c("*\r\n"),
+        s("-ERR Authentication aborted by client.\r\n"),
+        c("AUTH plain =\r\n"),
+        s("+\r\n"),
+        c("AGFsaWNlAHdvbmRlcmxhbmQx\r\n"),
+        s("-ERR [AUTH] no\r\n"),
+        c("AUTH CRAM-MD5\r\n"),
+        s("+ PDE2NzUwOTUzNTg2MzIwNzkuMTc5NTQ4OTIwN0B2bT4=\r\n"),
+        c("YWxpY2UgMDc1NDFiYTY3ZTBmNWE2NjY2MmQzZmQ0OGNkYWQ3MDI=\r\n"),
+        s("+OK Logged in.\r\n"),
+        c("STAT\r\n"),
+        s("+OK 5 2716\r\n"),
+    ]);
+    assert_eq!(
+        told.lines()[1..],
+        [
+            "> AUTH",
+            "< +OK",
+            "> AUTH PLAIN",
+            "< +",
+            ">  *",
+            "< -ERR Authentication aborted by client.",
+            "auth PLAIN - Aborted",
+            "> AUTH plain =",
+            "< +",
+            ">  ***",
+            "! plaintext-password",
+            "< -ERR [AUTH] no",
+            "auth PLAIN alice Failure",
+            "> AUTH CRAM-MD5",
+            "< + PDE2NzUwOTUzNTg2MzIwNzkuMTc5NTQ4OTIwN0B2bT4=",
+            ">  ***",
+            "< +OK Logged in.",
+            "auth CRAM-MD5 alice Success",
+            "> STAT",
+            "< +OK 5 2716",
+        ]
+    );
+    assert_eq!(told.summary.0, 5, "responses are no commands");
+    // The final reply answers the last response.
+    assert_eq!(told.replies()[7].command, told.replies()[6].command.map(|seq| seq + 2));
+}
+
+#[test]
+fn known_passwords_judge_exchanges() {
+    // Recorded from Dovecot 2.3.19.
+    let options = Options { passwords: vec![("alice".into(), "wonderland1".into())], ..Options::default() };
+    let cram = [
+        s("+OK x\r\n"),
+        c("AUTH CRAM-MD5\r\n"),
+        s("+ PDE2NzUwOTUzNTg2MzIwNzkuMTc5NTQ4OTIwN0B2bT4=\r\n"),
+        c("YWxpY2UgMDc1NDFiYTY3ZTBmNWE2NjY2MmQzZmQ0OGNkYWQ3MDI=\r\n"),
+        s("+OK Logged in.\r\n"),
+    ];
+    let scram = [
+        s("+OK x\r\n"),
+        c("AUTH SCRAM-SHA-1 biwsbj1hbGljZSxyPWZ5a28rZDJsYmJGZ09OUnY5cWt4ZGF3THBvcA==\r\n"),
+        s("+ cj1meWtvK2QybGJiRmdPTlJ2OXFreGRhd0xwb3AoUVc0NGBZU1QrJlJhOGZfVV0hPjglKWsuU0NQLlwoSEx+Rng2O0A4eUwmU3piW1Yn\
+           KnQ1UT48fVBsMkVZOS07LHM9VnhoektnV3RRVmxjeXM1S2g5bm1PUT09LGk9NDA5Ng==\r\n"),
+        c("Yz1iaXdzLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdMcG9wKFFXNDRgWVNUKyZSYThmX1VdIT44JSlrLlNDUC5cKEhMfkZ4NjtAOHlM\
+           JlN6YltWJyp0NVE+PH1QbDJFWTktOyxwPUZKN2FaRnk2VHBJLzY5c0c0WWtreWN4WlJiZz0=\r\n"),
+        s("+ dj1JTXUwQk5MODBNRFI2ZnVrTEpRbi9JQTc3YUU9\r\n"),
+        c("\r\n"),
+        s("+OK Logged in.\r\n"),
+    ];
+    for steps in [&cram[..], &scram[..]] {
+        let told = play(Pop3::new, steps, &options, false);
+        assert_eq!(told.auths()[0].verified, Some(true));
+        assert_eq!((told.auths()[0].outcome, told.summary.0), (AuthOutcome::Success, 1));
+    }
+}
+
+#[test]
+fn pipelined() {
+    let told = told(&[
+        s("+OK\r\n"),
+        c("USER a\r\nPASS b\r\nUIDL\r\nRETR 1\r\nRETR 9\r\nTOP 2 1\r\nXFOO\r\nXBAR\r\nQUIT\r\n"),
+        s("+OK\r\n+OK\r\n+OK\r\n1 u1\r\n2 u2\r\n.\r\n+OK\r\n.\r\n-ERR none\r\n+OK\r\na: b\r\n.\r\n"),
+        s("+OK foo\r\n+OK\r\nbar\r\n..\r\n.\r\n+OK bye\r\n"),
+    ]);
+    let sizes: Vec<_> = told.messages().iter().map(|m| (m.part, m.size, m.complete, m.uidl.clone())).collect();
+    assert_eq!(
+        sizes,
+        [(MessagePart::Full, 0, true, Some("u1".into())), (MessagePart::Headers, 6, true, Some("u2".into())),]
+    );
+    let answered: Vec<_> = told.replies().iter().map(|reply| reply.command).collect();
+    // Commands are events 2 to 11 (3 and 4 are PASS and its diagnostic).
+    assert_eq!(answered, [None, Some(2), Some(3), Some(5), Some(6), Some(7), Some(8), Some(9), Some(10), Some(11)]);
+    assert_eq!(told.replies()[8].lines, ["".into(), "bar".into(), ".".into()], "an unknown command's many lines");
+    assert_eq!(told.summary, (9, 1, 0, Some(Outcome::Completed)));
+}
+
+#[test]
+fn stls() {
+    let accepted = told(&[
+        s("+OK\r\n"),
+        c("STLS\r\nUSER x\r\nPASS y\r\nAUTH PLAIN AHgAeQ=="),
+        s("+OK\r\n"),
+        c("CAPA\r\n"),
+        s("+OK\r\nUSER\r\n.\r\n"),
+    ]);
+    assert!(accepted.starttls);
+    assert_eq!(accepted.held, b"USER x\r\nPASS y\r\nAUTH PLAIN AHgAeQ==");
+    assert_eq!(
+        accepted.lines(),
+        [
+            "< +OK",
+            "> STLS",
+            "< +OK",
+            "injected > USER x",
+            "injected > PASS ***",
+            "injected > AUTH PLAIN ***",
+            "~> CAPA",
+            "~< +OK",
+        ]
+    );
+    assert_eq!(accepted.summary.0, 2);
+    let refused = told(&[
+        s("+OK\r\n"),
+        c("STLS\r\nSTLS\r\nSTAT\r\n"),
+        s("-ERR no\r\n"),
+        s("-ERR still no\r\n"),
+        s("+OK 0 0\r\n"),
+    ]);
+    assert!(!refused.starttls);
+    assert_eq!(refused.lines(), ["< +OK", "> STLS", "< -ERR no", "> STLS", "< -ERR still no", "> STAT", "< +OK 0 0"]);
+    let unheard = told(&[s("+OK\r\n"), c("STLS\r\n"), Step::Gap(Direction::Server, 5), c("\x16\x03\x01")]);
+    assert!(unheard.starttls, "the answer is missing, and TLS follows");
+    assert_eq!(unheard.held.first(), Some(&0x16));
+    let unheard =
+        told(&[s("+OK\r\n"), c("STLS\r\nNOOP\r\n"), Step::Gap(Direction::Server, 5), c("STAT\r\n"), s("+OK 1 1\r\n")]);
+    assert!(!unheard.starttls);
+    assert_eq!(unheard.lines()[1..4], ["> STLS", "> NOOP", "> STAT"]);
+    let blind = play(Pop3::new, &[c("STLS\r\n")], &Options::default(), true);
+    assert!(blind.starttls, "nobody will answer: taken as accepted");
+    assert_eq!(blind.lines(), ["assumed > STLS"]);
+}
+
+#[test]
+fn gaps() {
+    // Inside a message.
+    let inside = told(&[
+        s("+OK\r\n"),
+        c("RETR 1\r\n"),
+        s("+OK\r\nSubject: a\r\n\r\nbo"),
+        Step::Gap(Direction::Server, 100),
+        s("dy\r\n.\r\n"),
+        c("QUIT\r\n"),
+        s("+OK\r\n"),
+    ]);
+    assert_eq!(inside.lines()[3..], ["message 1 Full 20 false", "> QUIT", "< +OK"]);
+    // Over a message's end and the next replies.
+    let over = told(&[
+        s("+OK\r\n"),
+        c("RETR 1\r\n"),
+        s("+OK\r\nSubject: a\r\n\r\nbo"),
+        Step::Gap(Direction::Server, 100),
+        c("NOOP\r\n"),
+        s("+OK done\r\n"),
+        c("STAT\r\n"),
+        s("+OK 1 1\r\n"),
+    ]);
+    assert_eq!(over.lines()[3..], ["> NOOP", "message 1 Full 16 false", "< +OK done", "> STAT", "< +OK 1 1"]);
+    assert_eq!(over.messages()[0].outcome, MessageOutcome::Accepted);
+    // Over replies: a client that waits for each has had them.
+    let replies =
+        told(&[s("+OK\r\n"), c("NOOP\r\n"), Step::Gap(Direction::Server, 5), c("STAT\r\n"), s("+OK 1 1\r\n")]);
+    assert_eq!(replies.lines()[2..], ["> STAT", "! resynchronised", "< +OK 1 1"]);
+    assert_eq!(replies.replies()[1].command, Some(3));
+    // Over a command, and into the middle of a password.
+    let commands = told(&[
+        s("+OK\r\n"),
+        Step::Gap(Direction::Client, 20),
+        c("ecret\r\n"),
+        s("+OK\r\n"),
+        c("STAT\r\n"),
+        s("+OK 1 1\r\n"),
+    ]);
+    assert_eq!(commands.lines(), ["< +OK", "< +OK", "! resynchronised", "> STAT", "< +OK 1 1"]);
+    assert_eq!(commands.summary.2, 5);
+    // The greeting is missing.
+    let middle = told(&[Step::Gap(Direction::Server, 0), c("STAT\r\n"), s("+OK 1 1\r\n")]);
+    assert_eq!(middle.replies()[0].command, Some(1));
+}
+
+#[test]
+fn one_direction() {
+    let server = play(
+        Pop3::new,
+        &[s(
+            "+OK ready\r\n+OK\r\n+OK Logged in.\r\n+OK 1 9\r\n+OK\r\n1 9\r\n.\r\n+OK 9 octets\r\nA: b\r\n\r\n.\r\n+OK bye\r\n",
+        )],
+        &Options::default(),
+        true,
+    );
+    assert_eq!(
+        server.lines(),
+        [
+            "< +OK ready",
+            "< +OK",
+            "< +OK Logged in.",
+            "< +OK 1 9",
+            "< +OK",
+            "< +OK 9 octets",
+            "message 1 Full 8 true",
+            "< +OK bye",
+        ]
+    );
+    assert!(server.messages()[0].assumed && server.replies().iter().all(|reply| reply.assumed));
+    let client =
+        play(Pop3::new, &[c("USER a\r\nPASS b\r\nAUTH PLAIN\r\nAGEAYg==\r\nQUIT\r\n")], &Options::default(), true);
+    assert_eq!(
+        client.lines(),
+        [
+            "assumed > USER a",
+            "assumed > PASS ***",
+            "! plaintext-password",
+            "assumed > AUTH PLAIN",
+            "assumed >  ***",
+            "! plaintext-password",
+            "assumed > QUIT",
+            "auth USER a Unknown",
+            "auth PLAIN a Unknown",
+        ]
+    );
+    assert_eq!(client.summary.3, Some(Outcome::Completed), "QUIT is assumed to have been answered");
+}
+
+#[test]
+fn bounds_and_noise() {
+    // No line end for long, binary noise, empty lines: nothing is lost track of.
+    let long = vec![b'x'; 200_000];
+    let long = told(&[
+        s("+OK\r\n"),
+        c(&long),
+        c("\r\n"),
+        s("-ERR Too long\r\n"),
+        c("\r\n"),
+        s("-ERR What\r\n"),
+        c("STAT\r\n"),
+        s("+OK 1 1\r\n"),
+    ]);
+    assert_eq!(long.lines()[1], "! long-line");
+    assert_eq!(long.lines().last().map(String::as_str), Some("< +OK 1 1"));
+    assert_eq!(long.replies()[3].command, Some(7));
+    // A refused greeting; a connection that says nothing.
+    let refused = told(&[s("-ERR [SYS/TEMP] busy\r\n")]);
+    assert_eq!(
+        (refused.summary.3, refused.replies()[0].enhanced.clone()),
+        (Some(Outcome::Refused), Some("SYS/TEMP".into()))
+    );
+    assert_eq!(told(&[]).summary.3, Some(Outcome::NoBanner));
+    // The connection ends inside a message.
+    let cut = told(&[s("+OK\r\n"), c("RETR 1\r\n"), s("+OK\r\nA: b\r\n")]);
+    assert_eq!(cut.lines()[3..], ["! message-cut", "message 1 Full 6 false"]);
+    assert_eq!(cut.summary.3, Some(Outcome::Aborted));
+}

@@ -1,0 +1,229 @@
+//! The client's commands, and its responses in an AUTHENTICATE exchange.
+
+use super::lines::{Lines, Logical, Word};
+use super::{Kind, Pending, Sieve};
+use crate::diagnostic::Code;
+use crate::event::{Command, EventBody, Text};
+use crate::mail::sasl::{Exchange, MASK};
+use crate::mail::{Advance, Chunk, Context, Next};
+use crate::position::{Direction, Span};
+
+const CLIENT: usize = 0;
+
+/// A TLS handshake record, or an SSLv2 hello: bytes that begin no command.
+pub(super) fn looks_like_tls(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(0x16 | 0x80))
+}
+
+fn all(len: usize) -> Advance {
+    Advance { consumed: len, next: Next::Continue }
+}
+
+impl Sieve {
+    pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        let len = chunk.bytes.len();
+        if !self.hold.waiting() {
+            let rest = self.client_lines(chunk, cx);
+            if let Some(rest) = rest
+                && cx.one_sided
+            {
+                // Nobody will answer: it is taken to have been accepted.
+                let _ = self.hold.take();
+                self.pending.pop_back();
+                return Advance { consumed: len - rest, next: Next::StartTls };
+            }
+            if let Some(rest) = rest {
+                let bytes = chunk.bytes.get(len - rest..).unwrap_or_default();
+                self.hold.push(Chunk { bytes, span: chunk.span });
+            }
+            return all(len);
+        }
+        self.hold.push(chunk);
+        if !self.answer_lost && self.hold.pending().len() <= cx.limits.line_bytes {
+            return all(len);
+        }
+        if looks_like_tls(self.hold.pending()) {
+            return Advance { consumed: len, next: Next::StartTls };
+        }
+        self.resume_held(cx);
+        all(len)
+    }
+
+    /// Takes lines until the chunk is used up (none), or up to STARTTLS: the number of bytes behind it.
+    fn client_lines(&mut self, mut chunk: Chunk<'_>, cx: &mut Context<'_>) -> Option<usize> {
+        while let Some(line) = self.lines[CLIENT].next(&mut chunk, cx.limits.line_bytes) {
+            if self.client_line(&line, cx) {
+                self.hold.begin();
+                return Some(chunk.bytes.len());
+            }
+        }
+        None
+    }
+
+    /// STARTTLS was refused, or its answer will not come: what the client sent behind it were commands.
+    pub(super) fn resume_held(&mut self, cx: &mut Context<'_>) {
+        self.answer_lost = false;
+        let released = self.hold.release();
+        if let Some(rest) = self.client_lines(released.chunk(), cx) {
+            self.hold.put_back(released, rest);
+        }
+    }
+
+    /// One line; whether it is STARTTLS.
+    fn client_line(&mut self, line: &Logical, cx: &mut Context<'_>) -> bool {
+        self.tell_oddities(Direction::Client, line, cx);
+        let (verb, args) = split_verb(&line.text);
+        let kind = Kind::of(verb);
+        if self.response(kind, line, cx) {
+            return false;
+        }
+        if self.lost[CLIENT] {
+            if kind == Kind::Unknown {
+                self.skip(line.text.len());
+                return false;
+            }
+            self.found(Direction::Client, line.span, cx);
+        }
+        self.command(kind, verb, args, line, cx);
+        kind == Kind::StartTls
+    }
+
+    /// Takes the line as a response in an AUTHENTICATE exchange, if it is one: a string alone.
+    fn response(&mut self, kind: Kind, line: &Logical, cx: &mut Context<'_>) -> bool {
+        let challenged = std::mem::take(&mut self.challenged);
+        let waiting = if challenged { self.pending.front_mut() } else { self.pending.back_mut() };
+        let Some(pending) = waiting.filter(|pending| pending.kind == Kind::Authenticate) else { return false };
+        if kind != Kind::Unknown {
+            return false;
+        }
+        let Some(exchange) = pending.exchange.as_mut() else { return false };
+        let revealed = exchange.reveals_secret();
+        let words = line.words();
+        let args = match words.first() {
+            Some(word) => respond(exchange, word, line, &line.text, cx),
+            None => exchange.response(&line.text, line.span, cx.options),
+        };
+        let reveals = !revealed && exchange.reveals_secret();
+        let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
+        pending.seq = cx.out.push(line.span, EventBody::Command(command));
+        pending.sent = line.span.last.ts;
+        warn_of_plaintext(reveals, line.span, cx);
+        true
+    }
+
+    fn command(&mut self, kind: Kind, verb: &[u8], args: &[u8], line: &Logical, cx: &mut Context<'_>) {
+        let span = line.span;
+        let mut shown = args.into();
+        let mut exchange = None;
+        if kind == Kind::Authenticate {
+            let words = line.words_of(args);
+            let mechanism = words.first().map(Word::value).unwrap_or_default();
+            let mut begun = Exchange::sasl(mechanism, cx.tls, span);
+            if let Some(initial) = words.get(1) {
+                let at = args.len() - raw_tail(args).len();
+                let response = respond(&mut begun, initial, line, raw_tail(args), cx);
+                shown = Text([args.get(..at).unwrap_or_default(), &response.0].concat());
+            }
+            exchange = Some(begun);
+        }
+        let reveals = exchange.as_ref().is_some_and(Exchange::reveals_secret);
+        let verb = shown_verb(kind, verb);
+        let command =
+            Command { tls: cx.tls, verb: verb.clone(), args: shown, assumed: cx.one_sided, ..Command::default() };
+        let seq = cx.out.push(span, EventBody::Command(command));
+        warn_of_plaintext(reveals, span, cx);
+        self.told.commands += 1;
+        if self.pending.front().is_some_and(|first| first.uncertain) && !self.pipelined {
+            // This client waits for its replies, so it had one to each earlier command: they are in the gap.
+            let answered = self.pending.iter().take_while(|pending| pending.uncertain).count();
+            self.give_up(answered, span, cx);
+        }
+        self.pipelined |= !self.pending.is_empty() && !cx.one_sided;
+        if self.pending.len() >= cx.limits.pending_commands {
+            if !std::mem::replace(&mut self.limit_told, true) {
+                cx.out.diagnose(span, Code::EntryLimit, "commands without a reply");
+            }
+            self.give_up(1, span, cx);
+        }
+        let sent = span.last.ts;
+        self.pending.push_back(Pending { kind, verb, seq, sent, exchange, uncertain: false });
+    }
+}
+
+/// Hands a response to its exchange; what may be shown in the place of `raw`, its text in the line.
+fn respond(exchange: &mut Exchange, word: &Word, line: &Logical, raw: &[u8], cx: &Context<'_>) -> Text {
+    if line.partial {
+        exchange.gap();
+    }
+    let shown = exchange.response(word.value(), line.span, cx.options);
+    match word {
+        // The size stands for the literal.
+        Word::Literal(_) => raw.into(),
+        _ if shown.0 == word.value() => raw.into(),
+        Word::Quoted(_) => Text([b"\"", shown.0.as_slice(), b"\""].concat()),
+        Word::Atom(_) | Word::Code(_) => shown,
+    }
+}
+
+/// What follows the first word of AUTHENTICATE's arguments.
+fn raw_tail(args: &[u8]) -> &[u8] {
+    let args = args.trim_ascii_start();
+    let end = match args {
+        [b'"', quoted @ ..] => quoted.iter().position(|&byte| byte == b'"').map_or(args.len(), |at| at + 2),
+        bare => bare.iter().position(|&byte| byte == b' ').unwrap_or(bare.len()),
+    };
+    args.get(end..).unwrap_or_default().trim_ascii_start()
+}
+
+fn split_verb(text: &[u8]) -> (&[u8], &[u8]) {
+    let text = text.trim_ascii_start();
+    let end = text.iter().position(|&byte| byte == b' ').unwrap_or(text.len());
+    let (verb, rest) = text.split_at(end);
+    (verb, rest.get(1..).unwrap_or_default())
+}
+
+fn shown_verb(kind: Kind, verb: &[u8]) -> Text {
+    if kind == Kind::Unknown { verb.into() } else { Text(verb.to_ascii_uppercase()) }
+}
+
+fn warn_of_plaintext(reveals: bool, span: Span, cx: &mut Context<'_>) {
+    if reveals && !cx.tls {
+        cx.out.diagnose(span, Code::PlaintextPassword, "a password or token was sent without TLS");
+    }
+}
+
+/// Commands behind STARTTLS that came before TLS did.
+pub(super) fn injected(chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+    let mut lines = Lines::default();
+    let mut rest = chunk;
+    let mut auth = false;
+    let mut inject = |line: &Logical, cx: &mut Context<'_>| {
+        let (verb, args) = split_verb(&line.text);
+        let kind = Kind::of(verb);
+        let command = Command { tls: cx.tls, injected: true, ..Command::default() };
+        let mask = |text: &[u8]| if cx.options.show_secrets { text.into() } else { Text::from(MASK) };
+        let command = if auth && kind == Kind::Unknown {
+            Command { args: mask(&line.text), ..command }
+        } else {
+            auth = kind == Kind::Authenticate;
+            let tail = raw_tail(args);
+            let args = if auth && !tail.is_empty() {
+                Text([args.get(..args.len() - tail.len()).unwrap_or_default(), &mask(tail).0].concat())
+            } else {
+                args.into()
+            };
+            Command { verb: shown_verb(kind, verb), args, ..command }
+        };
+        cx.out.push(line.span, EventBody::Command(command));
+    };
+    while let Some(line) = lines.next(&mut rest, cx.limits.line_bytes) {
+        inject(&line, cx);
+    }
+    // A last line without its end.
+    if let Some(line) = lines.next(&mut Chunk { bytes: b"\r\n", span: chunk.span }, cx.limits.line_bytes)
+        && !line.text.is_empty()
+    {
+        inject(&line, cx);
+    }
+    all(chunk.bytes.len())
+}

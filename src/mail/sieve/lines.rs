@@ -1,0 +1,239 @@
+//! ManageSieve's lines, which literals make longer than one line (RFC 5804 §4).
+
+use crate::mail::Chunk;
+use crate::mail::line::{LineBuffer, LineEnd};
+use crate::position::Span;
+
+/// A line with its literals taken out of it.
+#[derive(Debug, Default)]
+pub(super) struct Logical {
+    /// The text; in the place of a literal its size, as sent: `{85+}`.
+    pub(super) text: Vec<u8>,
+    /// The literals' bytes, as many as the bound lets be kept.
+    literals: Vec<Vec<u8>>,
+    pub(super) span: Span,
+    /// Longer than the bound: the text lacks its end.
+    pub(super) cut: bool,
+    /// Bytes of a literal are missing, or were not kept.
+    pub(super) partial: bool,
+    pub(super) bare_lf: bool,
+    /// A literal's size that can't be: taken for text.
+    pub(super) bad_length: bool,
+}
+
+/// A direction's bytes in logical lines.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    lines: LineBuffer,
+    current: Logical,
+    begun: bool,
+    /// Where in the text the part behind the last literal begins.
+    behind_literal: usize,
+    /// Bytes of the literal still to come.
+    left: u64,
+    /// Bytes kept of text and literals.
+    kept: usize,
+}
+
+impl Lines {
+    /// Takes the next logical line out of `chunk`, advancing it. `max` bounds what is kept of it, bytes.
+    pub(super) fn next(&mut self, chunk: &mut Chunk<'_>, max: usize) -> Option<Logical> {
+        loop {
+            if self.left > 0 {
+                if chunk.bytes.is_empty() {
+                    return None;
+                }
+                let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(chunk.bytes.len());
+                let (literal, rest) = chunk.bytes.split_at(taken);
+                chunk.bytes = rest;
+                self.left -= taken as u64;
+                let keep = literal.len().min(max.saturating_sub(self.kept));
+                self.kept += keep;
+                self.current.partial |= keep < literal.len();
+                if let Some(last) = self.current.literals.last_mut() {
+                    last.extend_from_slice(&literal[..keep]);
+                }
+                continue;
+            }
+            let line = self.lines.next(chunk, max)?;
+            if !std::mem::replace(&mut self.begun, true) {
+                self.current.span = line.span;
+            }
+            self.current.span.last = line.span.last;
+            let keep = line.bytes.len().min(max.saturating_sub(self.kept));
+            self.kept += keep;
+            self.current.text.extend_from_slice(&line.bytes[..keep]);
+            self.current.cut |= keep < line.bytes.len() || line.end == LineEnd::Cut;
+            if line.end == LineEnd::Cut {
+                continue;
+            }
+            self.current.bare_lf |= line.end == LineEnd::Lf;
+            let part = self.current.text.get(self.behind_literal..).unwrap_or_default();
+            match literal_size(part) {
+                Some(Ok(size)) if !self.current.cut => {
+                    self.left = size;
+                    self.current.literals.push(Vec::new());
+                    self.behind_literal = self.current.text.len();
+                    // Each literal costs an entry, so it counts as a byte.
+                    self.kept += 1;
+                }
+                found => {
+                    self.current.bad_length |= matches!(found, Some(Err(())));
+                    return Some(self.take());
+                }
+            }
+        }
+    }
+
+    fn take(&mut self) -> Logical {
+        self.begun = false;
+        self.behind_literal = 0;
+        self.left = 0;
+        self.kept = 0;
+        std::mem::take(&mut self.current)
+    }
+
+    /// `len` bytes are missing, `exact` or at most. Whether the place in the line is still known.
+    pub(super) fn gap(&mut self, len: u64, exact: bool) -> bool {
+        if exact && len <= self.left {
+            self.left -= len;
+            self.current.partial = true;
+            return true;
+        }
+        false
+    }
+
+    /// Gives up the unfinished line; its bytes that are not told.
+    pub(super) fn reset(&mut self) -> usize {
+        let pending = self.lines.take_pending().map_or(0, |(bytes, _)| bytes.len());
+        let told = self.take();
+        pending + told.text.len() + told.literals.iter().map(Vec::len).sum::<usize>()
+    }
+
+    pub(super) fn at_start(&self) -> bool {
+        !self.begun && self.lines.at_start()
+    }
+}
+
+/// The size of the literal that ends this part of a line, if one does: `{n}` or `{n+}`, not inside quotes. An error
+/// where no size of 32 bits stands in the braces.
+fn literal_size(part: &[u8]) -> Option<Result<u64, ()>> {
+    let inner = part.strip_suffix(b"}")?;
+    let open = inner.iter().rposition(|&byte| byte == b'{')?;
+    let mut quoted = false;
+    let mut escaped = false;
+    for &byte in &part[..open] {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    if quoted || !part[..open].last().is_none_or(|&before| before == b' ' || before == b'(') {
+        return None;
+    }
+    let digits = &inner[open + 1..];
+    let digits = digits.strip_suffix(b"+").unwrap_or(digits);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let size = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u32>().ok());
+    Some(size.map(u64::from).ok_or(()))
+}
+
+/// A word of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// A quoted string, its escapes resolved.
+    Quoted(Vec<u8>),
+    /// A literal's bytes.
+    Literal(Vec<u8>),
+    /// Anything else up to a blank.
+    Atom(Vec<u8>),
+    /// What stood in parentheses, as sent.
+    Code(Vec<u8>),
+}
+
+impl Word {
+    pub(super) fn value(&self) -> &[u8] {
+        match self {
+            Word::Quoted(value) | Word::Literal(value) | Word::Atom(value) | Word::Code(value) => value,
+        }
+    }
+}
+
+impl Logical {
+    /// Words looked at: no command has more than a few.
+    const WORDS: usize = 16;
+
+    /// The line's words.
+    pub(super) fn words(&self) -> Vec<Word> {
+        self.words_of(&self.text)
+    }
+
+    /// The words of a part of the line that holds its first literal first.
+    pub(super) fn words_of(&self, text: &[u8]) -> Vec<Word> {
+        let mut literals = self.literals.iter();
+        let mut words = Vec::new();
+        let mut rest = text.trim_ascii_start();
+        while let Some(&first) = rest.first()
+            && words.len() < Self::WORDS
+        {
+            let (word, tail) = match first {
+                b'"' => {
+                    let (value, tail) = unquote(&rest[1..]);
+                    (Word::Quoted(value), tail)
+                }
+                b'(' => {
+                    let end = closing(rest);
+                    let inner = rest.get(1..end).unwrap_or_default();
+                    (Word::Code(inner.to_vec()), rest.get(end + 1..).unwrap_or_default())
+                }
+                _ => {
+                    let end = rest.iter().position(|&byte| byte == b' ' || byte == b'(').unwrap_or(rest.len());
+                    // A literal may stand right against what follows it.
+                    let brace = rest.iter().position(|&byte| byte == b'}').filter(|&at| first == b'{' && at < end);
+                    let (word, tail) = rest.split_at(brace.map_or(end, |at| at + 1));
+                    match literal_size(word).and_then(|_| literals.next()) {
+                        Some(literal) => (Word::Literal(literal.clone()), tail),
+                        None => (Word::Atom(word.to_vec()), tail),
+                    }
+                }
+            };
+            words.push(word);
+            rest = tail.trim_ascii_start();
+        }
+        words
+    }
+}
+
+/// Where the parenthesis that opens `text` closes, outside quotes; its length where it does not.
+fn closing(text: &[u8]) -> usize {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b')' if !quoted => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// A quoted string whose opening quote was taken: its value and what follows it.
+fn unquote(text: &[u8]) -> (Vec<u8>, &[u8]) {
+    let mut value = Vec::new();
+    let mut bytes = text.iter().enumerate();
+    while let Some((at, &byte)) = bytes.next() {
+        match byte {
+            b'"' => return (value, &text[at + 1..]),
+            b'\\' => value.extend(bytes.next().map(|(_, &escaped)| escaped)),
+            _ => value.push(byte),
+        }
+    }
+    (value, &[])
+}

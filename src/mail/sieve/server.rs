@@ -1,0 +1,228 @@
+//! The server's replies: data lines, then OK, NO or BYE.
+
+use super::lines::{Logical, Word};
+use super::{Kind, Sieve, client};
+use crate::diagnostic::Code;
+use crate::event::{AuthOutcome, EventBody, Reply, Text};
+use crate::mail::{Advance, Chunk, Context, Next};
+use crate::position::{Direction, Span};
+
+const SERVER: usize = 1;
+
+/// The lines of a reply before its last.
+pub(super) struct Data {
+    lines: Vec<Text>,
+    span: Span,
+    bytes: usize,
+    dropped: u64,
+    /// They are the server's capabilities: only CAPABILITY asks for them, a greeting and TLS bring them unasked.
+    capabilities: bool,
+    implementation: Option<Text>,
+}
+
+/// The status word that begins a line.
+fn status(text: &[u8]) -> Option<(&'static str, &[u8])> {
+    ["OK", "NO", "BYE"].into_iter().find_map(|word| {
+        let (head, rest) = text.split_at_checked(word.len())?;
+        let ends = rest.first().is_none_or(|&byte| byte == b' ' || byte == b'(');
+        (ends && head.eq_ignore_ascii_case(word.as_bytes())).then_some((word, rest))
+    })
+}
+
+impl Sieve {
+    pub(super) fn server_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        let mut rest = chunk;
+        let mut next = Next::Continue;
+        while next == Next::Continue
+            && let Some(line) = self.lines[SERVER].next(&mut rest, cx.limits.line_bytes)
+        {
+            next = self.server_line(&line, cx);
+        }
+        Advance { consumed: chunk.bytes.len() - rest.bytes.len(), next }
+    }
+
+    fn server_line(&mut self, line: &Logical, cx: &mut Context<'_>) -> Next {
+        self.tell_oddities(Direction::Server, line, cx);
+        if let Some((status, rest)) = status(&line.text) {
+            self.found(Direction::Server, line.span, cx);
+            return self.final_line(status, rest, line, cx);
+        }
+        if self.lost[SERVER] {
+            // Perhaps the rest of a script.
+            self.skip(line.text.len());
+            return Next::Continue;
+        }
+        let string = matches!(line.text.first(), Some(b'"' | b'{'));
+        if string && self.data.is_none() && self.challenge(line, cx) {
+            return Next::Continue;
+        }
+        // Behind a script's literal only its line end is left.
+        if !line.text.is_empty() {
+            self.data_line(line, cx);
+        }
+        Next::Continue
+    }
+
+    /// A string while AUTHENTICATE waits is a challenge.
+    fn challenge(&mut self, line: &Logical, cx: &mut Context<'_>) -> bool {
+        let Some(pending) = self.pending.front_mut().filter(|pending| pending.kind == Kind::Authenticate) else {
+            return false;
+        };
+        let words = line.words();
+        let [word] = words.as_slice() else { return false };
+        if let Some(exchange) = &mut pending.exchange {
+            exchange.challenge(word.value(), line.span, cx.options);
+        }
+        let latency = line.span.first.ts.nanos_since(pending.sent);
+        let reply = Reply {
+            tls: cx.tls,
+            status: "+".into(),
+            command: Some(pending.seq),
+            text: word.value().into(),
+            lines: vec![word.value().into()],
+            latency: Some(latency),
+            assumed: cx.one_sided,
+            ..Reply::default()
+        };
+        self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+        self.challenged = true;
+        cx.out.push(line.span, EventBody::Reply(reply));
+        true
+    }
+
+    fn data_line(&mut self, line: &Logical, cx: &mut Context<'_>) {
+        let data = self.data.get_or_insert_with(|| Data {
+            lines: Vec::new(),
+            span: line.span,
+            bytes: 0,
+            dropped: 0,
+            capabilities: false,
+            implementation: None,
+        });
+        data.span = data.span.to(line.span);
+        data.bytes = data.bytes.saturating_add(line.text.len());
+        if data.lines.len() < cx.limits.reply_lines && data.bytes <= cx.limits.header_bytes {
+            data.lines.push(line.text.as_slice().into());
+        } else {
+            data.dropped += 1;
+        }
+        if !data.capabilities
+            && let [Word::Quoted(name), rest @ ..] = line.words().as_slice()
+            && name.eq_ignore_ascii_case(b"IMPLEMENTATION")
+            && let [Word::Quoted(value) | Word::Literal(value)] = rest
+        {
+            data.capabilities = true;
+            data.implementation = Some(value.as_slice().into());
+        }
+    }
+
+    fn final_line(&mut self, status: &'static str, rest: &[u8], line: &Logical, cx: &mut Context<'_>) -> Next {
+        let words = line.words_of(rest);
+        let code = words.iter().find_map(|word| match word {
+            Word::Code(code) => Some(code.as_slice()),
+            _ => None,
+        });
+        let text: Text = words
+            .iter()
+            .find(|word| matches!(word, Word::Quoted(_) | Word::Literal(_)))
+            .map_or_else(|| rest_of(rest, code), |word| word.value().into());
+        let data = self.data.take();
+        let (mut lines, span, capabilities, implementation) = match data {
+            Some(data) => {
+                if data.dropped > 0 {
+                    let detail = format!("{} lines of a reply are not kept", data.dropped);
+                    cx.out.diagnose(data.span, Code::EntryLimit, detail);
+                }
+                (data.lines, data.span.to(line.span), data.capabilities, data.implementation)
+            }
+            None => (Vec::new(), line.span, false, None),
+        };
+        lines.push(text.clone());
+        let mut reply = Reply {
+            tls: cx.tls,
+            status: status.into(),
+            enhanced: code.map(Text::from),
+            text: text.clone(),
+            lines,
+            assumed: cx.one_sided,
+            ..Reply::default()
+        };
+        if status != "OK" {
+            // A farewell to LOGOUT is no error.
+            let farewell = status == "BYE" && self.pending.front().is_some_and(|first| first.kind == Kind::Logout);
+            if !farewell {
+                self.told.last_error = Some(match reply.enhanced.as_ref() {
+                    Some(code) => Text([status.as_bytes(), b" (", &code.0, b") ", &text.0].concat()),
+                    None => Text([status.as_bytes(), b" ", &text.0].concat()),
+                });
+            }
+        }
+        if !std::mem::replace(&mut self.greeted, true) && !self.gap_seen[SERVER] {
+            self.told.banner = if text.is_empty() { implementation } else { Some(text) };
+            self.refused = status != "OK";
+            cx.out.push(span, EventBody::Reply(reply));
+            return Next::Continue;
+        }
+        let unasked = capabilities && self.pending.front().is_none_or(|first| first.kind != Kind::Capability);
+        let Some(mut pending) = self.pending.pop_front_if(|_| !unasked) else {
+            if !unasked && status != "BYE" && !cx.one_sided && self.gap_seen == [false, false] {
+                cx.out.diagnose(span, Code::UnexpectedReply, "no command waits for it");
+            }
+            cx.out.push(span, EventBody::Reply(reply));
+            return Next::Continue;
+        };
+        reply.command = Some(pending.seq);
+        let latency = span.first.ts.nanos_since(pending.sent);
+        reply.latency = Some(latency);
+        self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+        cx.out.push(span, EventBody::Reply(reply));
+        if let Some(mut exchange) = pending.exchange.take() {
+            self.challenged = false;
+            // `OK (SASL "…")`: the mechanism's last word comes with the success.
+            if let Some(last) = code.and_then(|code| code.strip_prefix(b"SASL ")) {
+                exchange.challenge(
+                    last.trim_ascii()
+                        .trim_ascii_start()
+                        .strip_prefix(b"\"")
+                        .map_or(last, |quoted| quoted.strip_suffix(b"\"").unwrap_or(quoted)),
+                    span,
+                    cx.options,
+                );
+            }
+            let outcome = if status == "OK" { AuthOutcome::Success } else { AuthOutcome::Failure };
+            self.authenticated(exchange, outcome, span, cx);
+        }
+        match (pending.kind, status) {
+            (Kind::StartTls, "OK") => return Next::StartTls,
+            (Kind::StartTls, _) => self.resume_held(cx),
+            (Kind::Logout, "OK" | "BYE") => self.logged_out = true,
+            _ => {}
+        }
+        Next::Continue
+    }
+
+    pub(super) fn server_gap(&mut self, span: Span, cx: &mut Context<'_>) {
+        self.server_end(span, cx);
+        if self.hold.waiting() {
+            self.answer_lost = true;
+            if !self.hold.is_empty() && !client::looks_like_tls(self.hold.pending()) {
+                self.resume_held(cx);
+            }
+        }
+    }
+
+    /// Nothing more comes of the reply that has begun: what there is of it is told, without a status.
+    pub(super) fn server_end(&mut self, _span: Span, cx: &mut Context<'_>) {
+        if let Some(data) = self.data.take() {
+            let text = data.lines.last().cloned().unwrap_or_default();
+            let reply = Reply { tls: cx.tls, text, lines: data.lines, assumed: cx.one_sided, ..Reply::default() };
+            cx.out.push(data.span, EventBody::Reply(reply));
+        }
+    }
+}
+
+/// Text that a server sent without quotes: what is left of the line.
+fn rest_of(rest: &[u8], code: Option<&[u8]>) -> Text {
+    let behind = code.and_then(|code| rest.get(rest.iter().position(|&b| b == b'(')? + code.len() + 2..));
+    behind.unwrap_or(rest).trim_ascii().into()
+}

@@ -1,0 +1,185 @@
+//! Dialogues as Dovecot's Pigeonhole speaks them, and RFC 5804's own.
+
+use super::*;
+use crate::mail::Options;
+use crate::mail::script::{Step, Told, c, play, s};
+
+fn told(steps: &[Step]) -> Told {
+    play(Sieve::new, steps, &Options::default(), false)
+}
+
+const GREETING: &str =
+    "\"IMPLEMENTATION\" \"Example1 ManageSieved v001\"\r\n\"SASL\" \"PLAIN\"\r\n\"STARTTLS\"\r\nOK \"Ready.\"\r\n";
+
+#[test]
+fn scripts_and_replies() {
+    let told = told(&[
+        s(GREETING),
+        c("Authenticate \"PLAIN\" {24+}\r\nAGFsaWNlAHdvbmRlcmxhbmQx\r\n"),
+        s("OK \"Logged in.\"\r\n"),
+        c("PUTSCRIPT \"bad {3+}\" {20+}\r\nthis is not sieve;\r\n\r\n"),
+        s("NO {26}\r\nbad: line 1:\r\nerror: x\"{3}\r\n"),
+        c("GETSCRIPT {2+}\r\ns0\r\n"),
+        s("{12}\r\nOK \"lie\"\r\n\r\n\r\nOK \"Getscript completed.\"\r\n"),
+        c("LISTSCRIPTS\r\n"),
+        s("\"s0\" ACTIVE\r\n\"s\\\"1\"\r\nOK\r\n"),
+        c("DELETESCRIPT \"s0\"\r\n"),
+        s("NO (ACTIVE) \"Cannot delete the active Sieve script.\"\r\n"),
+        c("NOOP \"STARTTLS-SYNC-42\"\r\n"),
+        s("OK (TAG {16}\r\nSTARTTLS-SYNC-42) \"Done\"\r\n"),
+        c("LOGOUT\r\n"),
+        s("OK \"Logout completed.\"\r\n"),
+    ]);
+    assert_eq!(
+        told.lines(),
+        [
+            "< OK Ready.",
+            "> AUTHENTICATE \"PLAIN\" {24+}",
+            "! plaintext-password",
+            "< OK Logged in.",
+            "auth PLAIN alice Success",
+            "> PUTSCRIPT \"bad {3+}\" {20+}",
+            "< NO bad: line 1:\r\nerror: x\"{3}",
+            "> GETSCRIPT {2+}",
+            "< OK Getscript completed.",
+            "> LISTSCRIPTS",
+            "< OK",
+            "> DELETESCRIPT \"s0\"",
+            "< NO Cannot delete the active Sieve script.",
+            "> NOOP \"STARTTLS-SYNC-42\"",
+            "< OK Done",
+            "> LOGOUT",
+            "< OK Logout completed.",
+        ]
+    );
+    assert_eq!(told.summary, (7, 0, 0, Some(Outcome::Completed)));
+    let replies = told.replies();
+    assert_eq!(replies[3].lines, ["{12}".into(), "Getscript completed.".into()], "a script is no reply");
+    assert_eq!(replies[4].lines, ["\"s0\" ACTIVE".into(), "\"s\\\"1\"".into(), "".into()]);
+    assert_eq!(replies[5].enhanced, Some("ACTIVE".into()));
+    assert_eq!((replies[1].command, replies[1].latency), (Some(2), Some(1000)));
+}
+
+#[test]
+fn authentication() {
+    // Recorded from Dovecot 2.3.19.
+    let told = told(&[
+        s(GREETING),
+        c("AUTHENTICATE \"PLAIN\" \"AGFsaWNlAGJhZA==\"\r\n"),
+        s("NO \"Authentication failed.\"\r\n"),
+        c("AUTHENTICATE \"LOGIN\"\r\n"),
+        s("\"VXNlcm5hbWU6\"\r\n"),
+        c("\"YWxpY2U=\"\r\n"),
+        s("{12}\r\nUGFzc3dvcmQ6\r\n"),
+        c("{16+}\r\nd29uZGVybGFuZDE=\r\n"),
+        s("OK \"Logged in.\"\r\n"),
+        c("AUTHENTICATE \"PLAIN\"\r\n"),
+        s("\"\"\r\n"),
+        c("\"*\"\r\n"),
+        s("NO \"aborted\"\r\n"),
+    ]);
+    assert_eq!(
+        told.lines()[1..],
+        [
+            "> AUTHENTICATE \"PLAIN\" \"***\"",
+            "! plaintext-password",
+            "< NO Authentication failed.",
+            "auth PLAIN alice Failure",
+            "> AUTHENTICATE \"LOGIN\"",
+            "< + VXNlcm5hbWU6",
+            ">  \"YWxpY2U=\"",
+            "< + UGFzc3dvcmQ6",
+            ">  {16+}",
+            "! plaintext-password",
+            "< OK Logged in.",
+            "auth LOGIN alice Success",
+            "> AUTHENTICATE \"PLAIN\"",
+            "< +",
+            ">  \"*\"",
+            "< NO aborted",
+            "auth PLAIN - Aborted",
+        ]
+    );
+    assert_eq!(told.summary.0, 3);
+}
+
+#[test]
+fn scram_ends_with_the_reply() {
+    // RFC 5804 §2.1's way of sending RFC 5802 §5's last message.
+    let options = Options { passwords: vec![("user".into(), "pencil".into())], ..Options::default() };
+    let steps = [
+        s(GREETING),
+        c("AUTHENTICATE \"SCRAM-SHA-1\" \"biwsbj11c2VyLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdM\"\r\n"),
+        s(
+            "{96}\r\ncj1meWtvK2QybGJiRmdPTlJ2OXFreGRhd0wzcmZjTkhZSlkxWlZ2V1ZzN2oscz1RU1hDUitRNnNlazhiZjkyLGk9NDA5Ng==\r\n",
+        ),
+        c(
+            "\"Yz1iaXdzLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdMM3JmY05IWUpZMVpWdldWczdqLHA9djBYOHYzQnoyVDBDSkdiSlF5RjBYK0hJNFRzPQ==\"\r\n",
+        ),
+        s("OK (SASL \"dj1ybUY5cHFWOFM3c3VBb1pXamE0ZEpSa0ZzS1E9\")\r\n"),
+    ];
+    let told = play(Sieve::new, &steps, &options, false);
+    assert_eq!((told.auths()[0].verified, told.auths()[0].outcome), (Some(true), AuthOutcome::Success));
+}
+
+#[test]
+fn starttls() {
+    let told = told(&[
+        s(GREETING),
+        c("STARTTLS\r\nNOOP\r\nAUTHENTICATE \"PLAIN\" \"AGEAYg==\"\r\n"),
+        s("OK \"Begin TLS\"\r\n"),
+        s("\"IMPLEMENTATION\" \"x\"\r\nOK \"TLS negotiation successful.\"\r\n"),
+        c("CAPABILITY\r\n"),
+        s("\"IMPLEMENTATION\" \"x\"\r\nOK\r\n"),
+        c("LOGOUT\r\n"),
+        s("BYE \"x\"\r\n"),
+    ]);
+    assert_eq!(
+        told.lines()[1..],
+        [
+            "> STARTTLS",
+            "< OK Begin TLS",
+            "injected > NOOP",
+            "injected > AUTHENTICATE \"PLAIN\" ***",
+            "~< OK TLS negotiation successful.",
+            "~> CAPABILITY",
+            "~< OK",
+            "~> LOGOUT",
+            "~< BYE x",
+        ]
+    );
+    let answered: Vec<_> = told.replies().iter().map(|reply| reply.command).collect();
+    assert_eq!(answered, [None, Some(2), None, Some(7), Some(9)]);
+    assert_eq!(told.summary, (3, 0, 0, Some(Outcome::Completed)));
+    let refused = play(
+        Sieve::new,
+        &[s(GREETING), c("STARTTLS\r\nNOOP\r\n"), s("NO\r\n"), s("OK\r\n")],
+        &Options::default(),
+        false,
+    );
+    assert_eq!(refused.lines()[1..], ["> STARTTLS", "< NO", "> NOOP", "< OK"]);
+}
+
+#[test]
+fn gaps_and_lies() {
+    // A gap inside a script keeps the place.
+    let script = told(&[
+        s(GREETING),
+        c("PUTSCRIPT \"a\" {100+}\r\nabc"),
+        Step::Gap(Direction::Client, 90),
+        c("defghij\r\nNOOP\r\n"),
+        s("OK\r\nOK\r\n"),
+    ]);
+    assert_eq!(script.lines()[1..], ["> PUTSCRIPT \"a\" {100+}", "> NOOP", "< OK", "< OK"]);
+    // One outside looks for the next command.
+    let outside = told(&[s(GREETING), Step::Gap(Direction::Client, 9), c("\"secret\"\r\nNOOP\r\n"), s("OK\r\n")]);
+    assert_eq!(outside.lines()[1..], ["! resynchronised", "> NOOP", "< OK"]);
+    // Sizes that can't be, and a literal that never ends.
+    let lies = told(&[s(GREETING), c("PUTSCRIPT \"a\" {99999999999+}\r\nNOOP\r\n"), s("NO\r\nOK\r\n")]);
+    assert_eq!(lies.lines()[1..], ["! bad-length", "> PUTSCRIPT \"a\" {99999999999+}", "> NOOP", "< NO", "< OK"]);
+    let endless = told(&[s(GREETING), c("PUTSCRIPT \"a\" {4294967295+}\r\nNOOP\r\n")]);
+    assert_eq!(endless.lines().len(), 1);
+    assert!(endless.summary.2 > 0, "its bytes are accounted for");
+    let refused = told(&[s("BYE \"Too many\"\r\n")]);
+    assert_eq!(refused.summary.3, Some(Outcome::Refused));
+}
