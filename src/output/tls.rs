@@ -9,7 +9,7 @@ use super::sessions::Look;
 use super::style::Role;
 use super::table::{Cell, Column, Table};
 use super::transcript::{grouped, how_decrypted, protection};
-use super::words::{Word, why_not};
+use super::words::Word;
 use super::{Files, Sink};
 use crate::event::{Certificate, Event, EventBody, Resumed, SecretSource, Security, Session, TlsHandshake};
 use crate::pipeline::Report;
@@ -234,8 +234,7 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         ),
     );
     if let Some(reason) = tls.reason {
-        let (_, advice) = why_not(reason);
-        say("What to do", &format!("{advice} (see `{reason}` in docs/diagnostics.md)"));
+        say("Look up", &format!("`{reason}` in docs/diagnostics.md"));
     } else if tls.secret == Some(SecretSource::NoneNeeded) {
         say("Note", "the suite has no encryption: anyone on the path could read along");
     }
@@ -253,4 +252,81 @@ fn describe(certificate: &Certificate, look: &Look) -> String {
         let _ = write!(out, ", by {}", escape(certificate.issuer.as_bytes()));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Alert;
+    use crate::output::samples;
+    use crate::position::Direction;
+
+    fn write(tls: TlsHandshake, explain: bool, with_session: bool) -> String {
+        let mut sink = Tls::new(Vec::new(), Look::default(), explain);
+        let mut events = vec![Event {
+            session: samples::SESSION,
+            seq: 6,
+            span: tls.span,
+            body: EventBody::Tls(Box::new(tls.clone())),
+        }];
+        if with_session {
+            let session = Session { tls: vec![tls], ..samples::session() };
+            events.push(Event {
+                seq: 7,
+                span: session.span,
+                body: EventBody::Session(Box::new(session)),
+                ..events[0].clone()
+            });
+        }
+        samples::feed(&mut sink, events);
+        String::from_utf8(sink.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn a_line_a_handshake() {
+        let expected = "   ID  FRAME  CLIENT             SERVER             VERSION  SUITE                         RESUMED  DECRYPTED  WITH, OR WHY NOT
+    1     11  10.0.0.5:36034     10.0.0.9:587       TLSv1.2  TLS_RSA_WITH_AES_128_CBC_SHA  no       all        rsa-key server.key
+";
+        assert_eq!(write(samples::handshake(), false, true), expected);
+    }
+
+    #[test]
+    fn handshakes_without_a_session_are_told_at_the_end() {
+        let text = write(samples::closed(Reason::NoKey), false, false);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.ends_with("none       no-key\n"), "{text}");
+    }
+
+    #[test]
+    fn prose() {
+        let mut tls = samples::closed(Reason::ForwardSecrecy);
+        tls.suite = Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into());
+        tls.steps = vec!["the suite has forward secrecy".into()];
+        tls.alerts = vec![Alert {
+            dir: Direction::Client,
+            description: "close_notify".into(),
+            fatal: false,
+            span: samples::at(35),
+        }];
+        let expected = "\
+── 1  2026-11-24 10:00:01.188  10.0.0.5:36034 → 10.0.0.9:587  SMTP + STARTTLS
+  Handshake    frames 11 to 14 of mail.pcap
+  Agreed on    TLSv1.2, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+  Asked for    mail.example.test
+  Certificate  CN=mail.example.test, RSA-2048, valid 2025-01-01 to 2027-01-01, by CN=Test CA
+  Alert        alert by the client, frame 35: close_notify
+  Tried        the suite has forward secrecy
+  Verdict      not decrypted: forward secrecy; a key log is needed (--keylog); the server's private key can't open it
+  Records      0 decrypted, 12 not (4,321 bytes)
+  Look up      `forward-secrecy` in docs/diagnostics.md
+";
+        assert_eq!(write(tls, true, true), expected);
+    }
+
+    #[test]
+    fn prose_of_what_was_decrypted() {
+        let text = write(samples::handshake(), true, true);
+        assert!(text.contains("  Verdict      decrypted: key server.key (certificate match)\n"), "{text}");
+        assert!(!text.contains("Look up"));
+    }
 }
