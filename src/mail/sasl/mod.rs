@@ -74,13 +74,3 @@ impl Exchange {
         user
     }
 }
-
-/// The CRAM-MD5 response (RFC 2195 §2), base64; none when the challenge is no base64.
-pub fn compute_cram_md5(_user: &str, _password: &str, _challenge_base64: &str) -> Option<String> {
-    None
-}
-
-/// The APOP digest (RFC 1939 §7) of the banner's timestamp and the password, 32 hex digits.
-pub fn compute_apop(_timestamp: &str, _password: &str) -> String {
-    String::new()
-}
