@@ -40,6 +40,8 @@ pub struct Limits {
     pub recipients: usize,
     /// Lines kept of one reply.
     pub reply_lines: usize,
+    /// Unique ids kept of one POP3 mailbox.
+    pub unique_ids: usize,
     /// Header bytes of a message that are parsed.
     pub header_bytes: usize,
     /// Attachments listed of one message.
@@ -81,6 +83,7 @@ impl Default for Limits {
             pending_commands: 4096,
             recipients: 10_000,
             reply_lines: 1000,
+            unique_ids: 20_000,
             header_bytes: 256 << 10,
             attachments: 1000,
             nesting: 64,

@@ -40,7 +40,7 @@ pub struct LineBuffer {
 impl LineBuffer {
     /// Takes the next line out of `input`, advancing it; none when `input` is used up without a line end (its bytes
     /// are kept for the next call). `max` bounds a line, bytes.
-    pub fn next<'a>(&'a mut self, input: &mut Chunk<'a>, max: usize) -> Option<Line<'a>> {
+    pub fn next<'a, 'b: 'a>(&'a mut self, input: &mut Chunk<'b>, max: usize) -> Option<Line<'a>> {
         if std::mem::take(&mut self.spent) {
             self.partial.clear();
         }

@@ -3,6 +3,8 @@
 //! Knows nothing of TLS or of output. A dissector gets one session's bytes in causal order and writes events; it
 //! follows the dialogue and never polices it.
 
+pub mod detect;
+mod hold;
 pub mod imap;
 pub mod line;
 pub mod message;

@@ -1,1 +1,229 @@
-//! (to be written)
+//! POP3: RFC 1939, extensions RFC 2449, STLS RFC 2595, AUTH RFC 5034, UTF8 and LANG RFC 6856.
+//!
+//! The client's lines make a queue of commands; each status line of the server answers the first of it, and the
+//! command says whether a multi-line reply follows. A challenge makes the client's next line a response.
+
+mod body;
+mod client;
+mod command;
+pub mod detect;
+mod server;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use self::command::Kind;
+use super::hold::Hold;
+use super::line::LineBuffer;
+use super::sasl::Exchange;
+use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
+use crate::diagnostic::Code;
+use crate::event::{AuthOutcome, Outcome, Protocol, Text};
+use crate::position::{Direction, Span, Timestamp};
+
+/// A command that waits for its reply.
+struct Pending {
+    kind: Kind,
+    verb: Text,
+    /// `seq` of its event, or of that of the last response in an AUTH exchange.
+    seq: u64,
+    /// When its last byte was sent.
+    sent: Timestamp,
+    number: Option<u32>,
+    exchange: Option<Exchange>,
+    /// A gap may hold its reply.
+    uncertain: bool,
+}
+
+/// The POP3 dissector.
+#[derive(Default)]
+pub struct Pop3 {
+    lines: [LineBuffer; 2],
+    /// The rest of an overlong line is being passed over.
+    overlong: [bool; 2],
+    /// Bytes are missing, and no line to trust was found since.
+    lost: [bool; 2],
+    gap_seen: [bool; 2],
+    ended: [bool; 2],
+    bare_lf_told: [bool; 2],
+    pending: VecDeque<Pending>,
+    limit_told: bool,
+    /// The server's challenge waits for the client's response.
+    challenged: bool,
+    hold: Hold,
+    /// The reply to STLS may be lost.
+    answer_lost: bool,
+    /// The client has sent commands without waiting for replies.
+    pipelined: bool,
+    /// USER's argument.
+    login_user: Option<Vec<u8>>,
+    greeted: bool,
+    greeting: Vec<u8>,
+    mode: server::Mode,
+    unique_ids: BTreeMap<u32, Text>,
+    ordinal: u64,
+    transaction: u64,
+    quit: bool,
+    refused: bool,
+    authenticated: Option<bool>,
+    told: Summary,
+}
+
+impl Pop3 {
+    /// A dissector for a connection from its beginning; a [`Dissector::gap`] first says that it isn't.
+    pub fn new() -> Self {
+        Pop3::default()
+    }
+
+    /// Passes bytes over.
+    fn skip(&mut self, bytes: usize) {
+        self.told.skipped_bytes = self.told.skipped_bytes.saturating_add(bytes as u64);
+    }
+
+    /// A line to trust was found.
+    fn found(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
+        if std::mem::take(&mut self.lost[dir.index()]) {
+            let detail = format!("the {}'s lines can be trusted again", dir.as_str());
+            cx.out.diagnose(span, Code::Resynchronised, detail);
+        }
+    }
+
+    fn tell_bare_lf(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
+        if !std::mem::replace(&mut self.bare_lf_told[dir.index()], true) {
+            cx.out.diagnose(span, Code::BareLf, format!("sent by the {}", dir.as_str()));
+        }
+    }
+
+    /// An exchange is over: its event, and what it says of the session.
+    fn authenticated(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
+        if exchange.invalid_base64() {
+            cx.out.diagnose(span, Code::InvalidBase64, "in an AUTH exchange");
+        }
+        if let Some(user) = exchange.finish(outcome, span, cx.out) {
+            self.told.user = Some(user);
+        }
+        match outcome {
+            AuthOutcome::Success => self.authenticated = Some(true),
+            AuthOutcome::Failure if self.authenticated.is_none() => self.authenticated = Some(false),
+            _ => {}
+        }
+    }
+
+    /// Drops the first waiting commands: nothing will answer them.
+    fn give_up(&mut self, count: usize, span: Span, cx: &mut Context<'_>) {
+        let over = self.ended[Direction::Server.index()] && !cx.one_sided;
+        let unanswered: Vec<Pending> = self.pending.drain(..count.min(self.pending.len())).collect();
+        for exchange in unanswered.into_iter().filter_map(|pending| pending.exchange) {
+            self.authenticated(exchange, if over { AuthOutcome::Aborted } else { AuthOutcome::Unknown }, span, cx);
+        }
+    }
+}
+
+impl Dissector for Pop3 {
+    fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        match dir {
+            Direction::Client if cx.injected => self.injected(chunk, cx),
+            Direction::Client => self.client_input(chunk, cx),
+            Direction::Server => self.server_input(chunk, cx),
+        }
+    }
+
+    fn gap(&mut self, dir: Direction, _len: u64, span: Span, cx: &mut Context<'_>) {
+        let at = dir.index();
+        self.gap_seen[at] = true;
+        self.overlong[at] = false;
+        if let Some((partial, _)) = self.lines[at].take_pending() {
+            self.skip(partial.len());
+        }
+        match dir {
+            Direction::Client => {
+                self.lost[at] = true;
+                for exchange in self.pending.iter_mut().filter_map(|pending| pending.exchange.as_mut()) {
+                    exchange.gap();
+                }
+            }
+            Direction::Server => self.server_gap(span, cx),
+        }
+    }
+
+    fn end(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
+        self.ended[dir.index()] = true;
+        if dir == Direction::Server {
+            self.server_end(span, cx);
+        }
+    }
+
+    fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
+        if self.hold.waiting() && !client::looks_like_tls(self.hold.pending()) {
+            self.resume_held(cx);
+        }
+        self.server_end(span, cx);
+        if let Some(first) = self.pending.front()
+            && !cx.one_sided
+            && self.gap_seen == [false, false]
+        {
+            let detail = format!("{} commands, from {} on", self.pending.len(), first.verb.to_str_lossy());
+            cx.out.diagnose(span, Code::Unanswered, detail);
+        }
+        self.give_up(self.pending.len(), span, cx);
+        for at in 0..2 {
+            if let Some((partial, _)) = self.lines[at].take_pending() {
+                self.skip(partial.len());
+            }
+        }
+    }
+
+    fn take_held(&mut self, dir: Direction) -> Option<Held> {
+        match dir {
+            Direction::Client => self.hold.take(),
+            Direction::Server => None,
+        }
+    }
+
+    fn tls_started(&mut self) {
+        // RFC 2595 §4: what was known before TLS is discarded; no new greeting follows.
+        let _ = self.hold.take();
+        self.lines = Default::default();
+        self.overlong = [false; 2];
+        self.lost = [false; 2];
+        self.answer_lost = false;
+        self.challenged = false;
+        self.pending.clear();
+        self.login_user = None;
+        self.greeted = true;
+        self.mode = server::Mode::Status;
+    }
+
+    fn at_line_start(&self, dir: Direction) -> bool {
+        let at = dir.index();
+        let inside = match dir {
+            Direction::Client => !self.hold.is_empty(),
+            Direction::Server => self.mode.in_body(),
+        };
+        !inside && !self.overlong[at] && self.lines[at].at_start()
+    }
+
+    fn summary(&self) -> Summary {
+        let outcome = if self.refused {
+            Some(Outcome::Refused)
+        } else if self.authenticated == Some(false) {
+            Some(Outcome::AuthFailed)
+        } else if self.quit {
+            Some(Outcome::Completed)
+        } else if !self.greeted && self.gap_seen == [false, false] {
+            Some(Outcome::NoBanner)
+        } else if self.ended.contains(&true) {
+            Some(Outcome::Aborted)
+        } else {
+            None
+        };
+        Summary { protocol: Some(Protocol::Pop3), outcome, ..self.told.clone() }
+    }
+}
+
+/// What an input leads to when all of it is done with.
+fn all(len: usize) -> Advance {
+    Advance { consumed: len, next: Next::Continue }
+}
+
+#[cfg(test)]
+mod tests;

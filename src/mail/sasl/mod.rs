@@ -1,4 +1,19 @@
 //! SASL exchanges (RFC 4422) and the protocols' own logins, decoded and judged; secrets masked.
+//!
+//! One [`Exchange`] follows one authentication: the dissector hands it each challenge and response as it stands in
+//! the line, and gets back what may be shown of it. A response is shown in full only where nothing in it is a secret
+//! or the user asked for secrets; a line that can't be judged is taken for one.
+
+mod cram;
+mod decode;
+mod digest;
+mod ntlm;
+mod oauth;
+mod password;
+mod scram;
+
+pub use cram::{compute_apop, compute_cram_md5};
+pub use decode::decode_base64;
 
 use super::{Emitter, Options};
 use crate::event::{Auth, AuthOutcome, EventBody, Text};
@@ -11,16 +26,115 @@ pub const MASK: &str = "***";
 pub struct Exchange {
     auth: Auth,
     span: Span,
+    mechanism: Mechanism,
+    /// Domain or realm of the user, where the mechanism names one.
+    realm: Option<Text>,
+    invalid_base64: bool,
+    cancelled: bool,
+    reveals_secret: bool,
+}
+
+/// The state that each family of mechanisms keeps between lines.
+enum Mechanism {
+    Plain,
+    Login(password::Login),
+    External,
+    Anonymous,
+    CramMd5(cram::CramMd5),
+    DigestMd5(digest::DigestMd5),
+    Scram(scram::Scram),
+    OAuth(oauth::Kind),
+    /// NTLM and the GSS mechanisms, whose tokens may carry NTLM.
+    Ntlm,
+    /// The protocols' own logins, and mechanisms of which nothing is known.
+    Opaque,
+}
+
+impl Mechanism {
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"PLAIN" => Mechanism::Plain,
+            b"LOGIN" => Mechanism::Login(password::Login::default()),
+            b"EXTERNAL" => Mechanism::External,
+            b"ANONYMOUS" => Mechanism::Anonymous,
+            b"CRAM-MD5" => Mechanism::CramMd5(cram::CramMd5::default()),
+            b"DIGEST-MD5" => Mechanism::DigestMd5(digest::DigestMd5),
+            b"XOAUTH2" => Mechanism::OAuth(oauth::Kind::XOAuth2),
+            b"OAUTHBEARER" => Mechanism::OAuth(oauth::Kind::OAuthBearer),
+            b"NTLM" | b"MSN" | b"GSSAPI" | b"GSS-SPNEGO" => Mechanism::Ntlm,
+            _ => match scram::Scram::named(name) {
+                Some(scram) => Mechanism::Scram(scram),
+                None => Mechanism::Opaque,
+            },
+        }
+    }
+}
+
+/// Whether a line may be shown as it stands.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Shown {
+    Public,
+    Secret,
+}
+
+/// What a mechanism writes its findings into.
+struct Facts<'a> {
+    auth: &'a mut Auth,
+    realm: &'a mut Option<Text>,
+    reveals_secret: &'a mut bool,
+    options: &'a Options,
+}
+
+impl Facts<'_> {
+    fn user(&mut self, user: &[u8]) {
+        self.auth.user = Some(user.into());
+    }
+
+    /// Sets the authorization identity; an empty one is the same as none (RFC 4422 §3.4.1).
+    fn authzid(&mut self, authzid: &[u8]) {
+        self.auth.authzid = (!authzid.is_empty()).then(|| authzid.into());
+    }
+
+    /// A password or token that the line holds in the clear.
+    fn plain_secret(&mut self, secret: &[u8]) {
+        *self.reveals_secret = true;
+        self.answer(secret);
+    }
+
+    /// The answer to a challenge: no password, but made from one.
+    fn answer(&mut self, answer: &[u8]) {
+        self.auth.secret = self.options.show_secrets.then(|| answer.into());
+    }
+
+    /// Compares a password that was sent with the one that is known, if one is.
+    fn check_password(&mut self, password: &[u8]) {
+        let known = self.known_password();
+        self.auth.verified = known.map(|known| known == password);
+    }
+
+    /// The password known of the exchange's user, by exact name or else without regard to ASCII case.
+    fn known_password(&self) -> Option<&[u8]> {
+        known_password(self.options, &self.auth.user.as_ref()?.0)
+    }
+}
+
+fn known_password<'o>(options: &'o Options, user: &[u8]) -> Option<&'o [u8]> {
+    let mut of_user = options.passwords.iter().filter(|(name, _)| name.0.eq_ignore_ascii_case(user));
+    let first = of_user.next()?;
+    let exact = std::iter::once(first).chain(of_user).find(|(name, _)| name.0 == user);
+    Some(&exact.unwrap_or(first).1.0)
 }
 
 impl Exchange {
     /// AUTH or AUTHENTICATE with that mechanism (any case). Responses and challenges come later.
     pub fn sasl(mechanism: &[u8], tls: bool, span: Span) -> Self {
+        let name = mechanism.to_ascii_uppercase();
         Exchange {
+            mechanism: Mechanism::named(&name),
             auth: Auth {
                 dir: Direction::Client,
                 tls,
-                mechanism: Text(mechanism.to_ascii_uppercase()),
+                mechanism: Text(name),
                 user: None,
                 authzid: None,
                 secret: None,
@@ -28,6 +142,10 @@ impl Exchange {
                 verified: None,
             },
             span,
+            realm: None,
+            invalid_base64: false,
+            cancelled: false,
+            reveals_secret: false,
         }
     }
 
@@ -41,36 +159,163 @@ impl Exchange {
         options: &Options,
     ) -> Self {
         let mut exchange = Exchange::sasl(mechanism.as_bytes(), tls, span);
-        exchange.auth.user = Some(user.into());
-        exchange.auth.secret = password.filter(|_| options.show_secrets).map(Text::from);
+        // The name is no SASL mechanism even where it looks like one.
+        exchange.mechanism = Mechanism::Opaque;
+        let mut facts = exchange.facts(options).1;
+        facts.user(user);
+        if let Some(password) = password {
+            facts.plain_secret(password);
+            facts.check_password(password);
+        }
         exchange
     }
 
     /// POP3's APOP (RFC 1939 §7): `banner` holds the timestamp, `digest` is 32 hex digits.
-    pub fn apop(_banner: &[u8], user: &[u8], _digest: &[u8], tls: bool, span: Span, _options: &Options) -> Self {
+    pub fn apop(banner: &[u8], user: &[u8], digest: &[u8], tls: bool, span: Span, options: &Options) -> Self {
         let mut exchange = Exchange::sasl(b"APOP", tls, span);
-        exchange.auth.user = Some(user.into());
+        let mut facts = exchange.facts(options).1;
+        facts.user(user);
+        facts.answer(digest);
+        cram::check_apop(banner, digest, &mut facts);
         exchange
     }
 
     /// A challenge as it stands in the line, base64 (`334 `, `+ ` taken off).
-    pub fn challenge(&mut self, _base64: &[u8], span: Span, _options: &Options) {
+    pub fn challenge(&mut self, base64: &[u8], span: Span, _options: &Options) {
         self.span.last = span.last;
+        // Servers send text instead of base64 for an empty challenge (`+ go on`): that is no anomaly.
+        let Some(decoded) = decode_base64(base64) else { return };
+        match &mut self.mechanism {
+            Mechanism::Login(login) => login.challenge(&decoded),
+            Mechanism::CramMd5(cram) => cram.challenge(decoded),
+            Mechanism::Scram(scram) => scram.challenge(decoded),
+            Mechanism::Plain
+            | Mechanism::External
+            | Mechanism::Anonymous
+            | Mechanism::DigestMd5(_)
+            | Mechanism::OAuth(_)
+            | Mechanism::Ntlm
+            | Mechanism::Opaque => {}
+        }
     }
 
     /// A response as it stands in the line: base64, `=` for an empty initial one, `*` to cancel.
     /// Gives what may be shown of it.
-    pub fn response(&mut self, _base64: &[u8], span: Span, _options: &Options) -> Text {
+    pub fn response(&mut self, base64: &[u8], span: Span, options: &Options) -> Text {
         self.span.last = span.last;
-        MASK.into()
+        let line = base64.trim_ascii();
+        if line == b"*" {
+            self.cancelled = true;
+            return base64.into();
+        }
+        if line.is_empty() || line == b"=" {
+            self.interpret(&[], options);
+            return base64.into();
+        }
+        let shown = match decode_base64(line) {
+            Some(decoded) => self.interpret(&decoded, options),
+            None => {
+                self.invalid_base64 = true;
+                self.garbled(line, options)
+            }
+        };
+        if shown == Shown::Public || options.show_secrets { base64.into() } else { MASK.into() }
+    }
+
+    fn interpret(&mut self, decoded: &[u8], options: &Options) -> Shown {
+        let (mechanism, mut facts) = self.facts(options);
+        match mechanism {
+            Mechanism::Plain => password::plain(decoded, &mut facts),
+            Mechanism::Login(login) => login.response(decoded, &mut facts),
+            Mechanism::External => password::external(decoded, &mut facts),
+            // The trace of an anonymous user is for the log by its definition (RFC 4505).
+            Mechanism::Anonymous => Shown::Public,
+            Mechanism::CramMd5(cram) => cram.response(decoded, &mut facts),
+            Mechanism::DigestMd5(digest) => digest.response(decoded, &mut facts),
+            Mechanism::Scram(scram) => scram.response(decoded, &mut facts),
+            Mechanism::OAuth(kind) => oauth::response(*kind, decoded, &mut facts),
+            Mechanism::Ntlm => ntlm::response(decoded, &mut facts),
+            Mechanism::Opaque => {
+                facts.answer(decoded);
+                Shown::Secret
+            }
+        }
+    }
+
+    /// A response that is no base64: for LOGIN likely the bare word, else nothing can be told of it.
+    fn garbled(&mut self, line: &[u8], options: &Options) -> Shown {
+        let (mechanism, mut facts) = self.facts(options);
+        match mechanism {
+            Mechanism::Login(login) => login.response(line, &mut facts),
+            _ => Shown::Secret,
+        }
+    }
+
+    fn facts<'a>(&'a mut self, options: &'a Options) -> (&'a mut Mechanism, Facts<'a>) {
+        let facts = Facts {
+            auth: &mut self.auth,
+            realm: &mut self.realm,
+            reveals_secret: &mut self.reveals_secret,
+            options,
+        };
+        (&mut self.mechanism, facts)
+    }
+
+    /// Lines of the exchange are missing here: what follows is shown only where it can't be a secret.
+    pub fn gap(&mut self) {
+        if let Mechanism::Login(login) = &mut self.mechanism {
+            login.gap();
+        }
+    }
+
+    /// The line that named the user is missing.
+    pub fn forget_user(&mut self) {
+        self.auth.user = None;
+    }
+
+    /// The mechanism's name in upper case.
+    pub fn mechanism(&self) -> &Text {
+        &self.auth.mechanism
+    }
+
+    /// The authentication identity, once it was sent.
+    pub fn user(&self) -> Option<&Text> {
+        self.auth.user.as_ref()
+    }
+
+    /// NTLM's domain or DIGEST-MD5's realm, once it was sent.
+    pub fn realm(&self) -> Option<&Text> {
+        self.realm.as_ref()
+    }
+
+    /// A response was no base64.
+    pub fn invalid_base64(&self) -> bool {
+        self.invalid_base64
+    }
+
+    /// The client cancelled with `*`.
+    pub fn cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// A password or a bearer token has been sent in a form that whoever reads the line can use.
+    pub fn reveals_secret(&self) -> bool {
+        self.reveals_secret
     }
 
     /// The exchange ended with the server's final reply, or without one. Pushes the `auth` event; gives the user.
+    /// A failure after the client cancelled is told as [`AuthOutcome::Aborted`].
     pub fn finish(mut self, outcome: AuthOutcome, span: Span, out: &mut Emitter) -> Option<Text> {
-        self.auth.outcome = outcome;
+        self.auth.outcome = match outcome {
+            AuthOutcome::Failure if self.cancelled => AuthOutcome::Aborted,
+            outcome => outcome,
+        };
         self.span.last = span.last;
         let user = self.auth.user.clone();
         out.push(self.span, EventBody::Auth(self.auth));
         user
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! The client's lines: commands, responses to challenges, what is held behind STLS.
+
+use super::command::{Kind, Parsed};
+use super::{Pending, Pop3, all};
+use crate::diagnostic::Code;
+use crate::event::{Command, EventBody, Text};
+use crate::mail::line::{Line, LineBuffer, LineEnd};
+use crate::mail::sasl::{Exchange, MASK};
+use crate::mail::{Advance, Chunk, Context, Next};
+use crate::position::{Direction, Span};
+
+const CLIENT: usize = 0;
+
+/// A TLS handshake record, or an SSLv2 hello: bytes that begin no command.
+pub(super) fn looks_like_tls(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(0x16 | 0x80))
+}
+
+impl Pop3 {
+    pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        let len = chunk.bytes.len();
+        if !self.hold.waiting() {
+            let rest = self.client_lines(chunk, cx);
+            if rest.is_some() && cx.one_sided {
+                // Nobody will answer: it is taken to have been accepted.
+                let _ = self.hold.take();
+                self.pending.pop_back();
+                return Advance { consumed: len - rest.unwrap_or(0), next: Next::StartTls };
+            }
+            if let Some(rest) = rest {
+                let bytes = chunk.bytes.get(len - rest..).unwrap_or_default();
+                self.hold.push(Chunk { bytes, span: chunk.span });
+            }
+            return all(len);
+        }
+        self.hold.push(chunk);
+        if !self.answer_lost && self.hold.pending().len() <= cx.limits.line_bytes {
+            return all(len);
+        }
+        if looks_like_tls(self.hold.pending()) {
+            return Advance { consumed: len, next: Next::StartTls };
+        }
+        self.resume_held(cx);
+        all(len)
+    }
+
+    /// Takes lines until the chunk is used up (none), or up to STLS: the number of bytes behind it.
+    fn client_lines(&mut self, mut chunk: Chunk<'_>, cx: &mut Context<'_>) -> Option<usize> {
+        let mut lines = std::mem::take(&mut self.lines[CLIENT]);
+        let mut behind = None;
+        while let Some(line) = lines.next(&mut chunk, cx.limits.line_bytes) {
+            if self.client_line(line, cx) {
+                self.hold.begin();
+                behind = Some(chunk.bytes.len());
+                break;
+            }
+        }
+        self.lines[CLIENT] = lines;
+        behind
+    }
+
+    /// STLS was refused, or its answer will not come: what the client sent behind it were commands.
+    pub(super) fn resume_held(&mut self, cx: &mut Context<'_>) {
+        self.answer_lost = false;
+        let released = self.hold.release();
+        let rest = self.client_lines(released.chunk(), cx);
+        if let Some(rest) = rest {
+            self.hold.put_back(released, rest);
+        }
+    }
+
+    /// One line; whether it is STLS.
+    fn client_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> bool {
+        if !self.whole(Direction::Client, &line, cx) {
+            return false;
+        }
+        let parsed = Parsed::new(line.bytes);
+        if self.response(&parsed, &line, cx) {
+            return false;
+        }
+        if self.lost[CLIENT] {
+            if parsed.kind == Kind::Unknown {
+                // The rest of a line whose beginning is missing, perhaps of a password.
+                self.skip(line.bytes.len());
+                return false;
+            }
+            self.found(Direction::Client, line.span, cx);
+        }
+        self.settle_guess(cx);
+        self.command(&parsed, line.span, cx);
+        parsed.kind == Kind::StartTls
+    }
+
+    /// Whether the line is to be read: the rest of an overlong one is not.
+    pub(super) fn whole(&mut self, dir: Direction, line: &Line<'_>, cx: &mut Context<'_>) -> bool {
+        let rest = std::mem::replace(&mut self.overlong[dir.index()], line.end == LineEnd::Cut);
+        if rest {
+            self.skip(line.bytes.len());
+            return false;
+        }
+        match line.end {
+            LineEnd::Cut => cx.out.diagnose(line.span, Code::LongLine, format!("cut at {} bytes", line.bytes.len())),
+            LineEnd::Lf => self.tell_bare_lf(dir, line.span, cx),
+            LineEnd::CrLf => {}
+        }
+        true
+    }
+
+    /// Takes the line as a response in an AUTH exchange, if it is one: after a challenge always, before it when it is
+    /// no command (the client did not wait, or the challenge is missing).
+    fn response(&mut self, parsed: &Parsed<'_>, line: &Line<'_>, cx: &mut Context<'_>) -> bool {
+        let challenged = std::mem::take(&mut self.challenged);
+        let waiting = if challenged { self.pending.front_mut() } else { self.pending.back_mut() };
+        let Some(pending) = waiting.filter(|pending| pending.kind == Kind::Auth) else { return false };
+        if !challenged && parsed.kind != Kind::Unknown {
+            return false;
+        }
+        let Some(exchange) = pending.exchange.as_mut() else { return false };
+        let revealed = exchange.reveals_secret();
+        let args = exchange.response(line.bytes, line.span, cx.options);
+        let reveals = !revealed && exchange.reveals_secret();
+        let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
+        pending.seq = cx.out.push(line.span, EventBody::Command(command));
+        pending.sent = line.span.last.ts;
+        warn_of_plaintext(reveals, line.span, cx);
+        true
+    }
+
+    fn command(&mut self, parsed: &Parsed<'_>, span: Span, cx: &mut Context<'_>) {
+        let (args, exchange) = self.interpret(parsed, span, cx);
+        let reveals = exchange.as_ref().is_some_and(Exchange::reveals_secret);
+        let verb = verb(parsed);
+        let command =
+            Command { tls: cx.tls, verb: verb.clone(), args, assumed: cx.one_sided, ..Command::default() };
+        let seq = cx.out.push(span, EventBody::Command(command));
+        warn_of_plaintext(reveals, span, cx);
+        self.told.commands += 1;
+        if self.pending.front().is_some_and(|first| first.uncertain) && !self.pipelined {
+            // This client waits for its replies, so it had one to each earlier command: they are in the gap.
+            let answered = self.pending.iter().take_while(|pending| pending.uncertain).count();
+            self.give_up(answered, span, cx);
+        }
+        self.pipelined |= !self.pending.is_empty() && !cx.one_sided;
+        if self.pending.len() >= cx.limits.pending_commands {
+            if !std::mem::replace(&mut self.limit_told, true) {
+                cx.out.diagnose(span, Code::EntryLimit, "commands without a reply");
+            }
+            self.give_up(1, span, cx);
+        }
+        self.pending.push_back(Pending {
+            kind: parsed.kind,
+            verb,
+            seq,
+            sent: span.last.ts,
+            number: parsed.number(),
+            exchange,
+            uncertain: false,
+        });
+    }
+
+    /// The arguments as they may be shown, and the exchange that the command begins.
+    fn interpret(&mut self, parsed: &Parsed<'_>, span: Span, cx: &Context<'_>) -> (Text, Option<Exchange>) {
+        let args = parsed.args;
+        let shown = shown_args(parsed, cx);
+        match parsed.kind {
+            Kind::Single if parsed.verb.eq_ignore_ascii_case(b"USER") => {
+                self.login_user = Some(args.trim_ascii().to_vec());
+                (shown, None)
+            }
+            Kind::Password => {
+                let user = self.login_user.clone().unwrap_or_default();
+                // Everything behind the one space is the password, blanks too (RFC 1939 §7).
+                let mut exchange = Exchange::password("USER", &user, Some(args), cx.tls, span, cx.options);
+                if self.login_user.is_none() {
+                    exchange.forget_user();
+                }
+                (shown, Some(exchange))
+            }
+            Kind::Apop => {
+                let (user, digest) = split_last(args);
+                (shown, Some(Exchange::apop(&self.greeting, user, digest, cx.tls, span, cx.options)))
+            }
+            Kind::Auth => {
+                let (mechanism, initial) = split_first(args);
+                let mut exchange = Exchange::sasl(mechanism, cx.tls, span);
+                let shown = match initial {
+                    [] => args.into(),
+                    initial => joined(mechanism, &exchange.response(initial, span, cx.options).0),
+                };
+                (shown, Some(exchange))
+            }
+            _ => (shown, None),
+        }
+    }
+
+    /// Commands behind STLS that came before TLS did.
+    pub(super) fn injected(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        let mut rest = chunk;
+        let mut lines = LineBuffer::default();
+        let mut auth = false;
+        while let Some(line) = lines.next(&mut rest, cx.limits.line_bytes) {
+            inject(line.bytes, line.span, &mut auth, cx);
+        }
+        if let Some((bytes, span)) = lines.take_pending() {
+            inject(&bytes, span, &mut auth, cx);
+        }
+        all(chunk.bytes.len())
+    }
+}
+
+/// Tells an injected command. Behind an AUTH, what is no command is a response.
+fn inject(line: &[u8], span: Span, auth: &mut bool, cx: &mut Context<'_>) {
+    let parsed = Parsed::new(line);
+    let response = *auth && parsed.kind == Kind::Unknown;
+    let (verb, args) = if response {
+        (Text::default(), if cx.options.show_secrets { line.into() } else { MASK.into() })
+    } else {
+        *auth = parsed.kind == Kind::Auth;
+        let (mechanism, initial) = split_first(parsed.args);
+        let masked = *auth && !initial.is_empty() && !cx.options.show_secrets;
+        let args = if masked { joined(mechanism, MASK.as_bytes()) } else { shown_args(&parsed, cx) };
+        (verb(&parsed), args)
+    };
+    let command = Command { tls: cx.tls, verb, args, injected: true, ..Command::default() };
+    cx.out.push(span, EventBody::Command(command));
+}
+
+fn warn_of_plaintext(reveals: bool, span: Span, cx: &mut Context<'_>) {
+    if reveals && !cx.tls {
+        cx.out.diagnose(span, Code::PlaintextPassword, "a password or token was sent without TLS");
+    }
+}
+
+fn verb(parsed: &Parsed<'_>) -> Text {
+    match parsed.kind {
+        Kind::Unknown => parsed.verb.into(),
+        _ => Text(parsed.verb.to_ascii_uppercase()),
+    }
+}
+
+/// The arguments with PASS's password and APOP's digest masked; AUTH's are its exchange's to judge.
+fn shown_args(parsed: &Parsed<'_>, cx: &Context<'_>) -> Text {
+    match parsed.kind {
+        Kind::Password if !cx.options.show_secrets => MASK.into(),
+        Kind::Apop if !cx.options.show_secrets => joined(split_last(parsed.args).0, MASK.as_bytes()),
+        _ => parsed.args.into(),
+    }
+}
+
+fn joined(head: &[u8], tail: &[u8]) -> Text {
+    Text([head, b" ", tail].concat())
+}
+
+fn split_first(args: &[u8]) -> (&[u8], &[u8]) {
+    let args = args.trim_ascii();
+    let end = args.iter().position(u8::is_ascii_whitespace).unwrap_or(args.len());
+    let (head, tail) = args.split_at(end);
+    (head, tail.trim_ascii())
+}
+
+/// The name, which may hold blanks, and the last word.
+fn split_last(args: &[u8]) -> (&[u8], &[u8]) {
+    let args = args.trim_ascii();
+    match args.iter().rposition(u8::is_ascii_whitespace) {
+        Some(at) => (args[..at].trim_ascii_end(), &args[at + 1..]),
+        None => (args, b""),
+    }
+}

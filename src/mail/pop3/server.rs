@@ -1,0 +1,420 @@
+//! The server's side: status lines, listings, messages.
+
+use super::body::Body;
+use super::command::{Kind, Status, begins_mail, response_code, status};
+use super::{Pending, Pop3, client};
+use crate::diagnostic::Code;
+use crate::event::{
+    AuthOutcome, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Reply, Text,
+};
+use crate::mail::line::{Line, LineEnd};
+use crate::mail::message::MessageBuilder;
+use crate::mail::{Advance, Chunk, Context, Emitter, Next};
+use crate::position::{Direction, Span};
+
+const SERVER: usize = 1;
+
+/// What the server's next line is.
+#[derive(Default)]
+pub(super) enum Mode {
+    /// A status line.
+    #[default]
+    Status,
+    /// A line of a multi-line reply.
+    Listing(Box<Listing>),
+    /// Part of a message.
+    Body(Box<Download>),
+    /// A status line, or the first line of a multi-line reply: the command is not known.
+    Guess(Box<Guess>),
+}
+
+impl Mode {
+    pub(super) fn in_body(&self) -> bool {
+        matches!(self, Mode::Body(_))
+    }
+}
+
+pub(super) struct Listing {
+    reply: Reply,
+    span: Span,
+    seq: Option<u64>,
+    unique_ids: bool,
+    /// Bytes of the lines kept.
+    bytes: usize,
+    dropped: u64,
+    gapped: bool,
+}
+
+pub(super) struct Download {
+    builder: MessageBuilder,
+    body: Body,
+    span: Span,
+}
+
+pub(super) struct Guess {
+    reply: Reply,
+    span: Span,
+    /// The reply's place in the story.
+    seq: u64,
+    /// The client's next command shows that there was one line; not where the command was never seen.
+    command_seen: bool,
+}
+
+impl Pop3 {
+    pub(super) fn server_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        let len = chunk.bytes.len();
+        let mut rest = chunk;
+        let mut lines = std::mem::take(&mut self.lines[SERVER]);
+        let mut next = Next::Continue;
+        while next == Next::Continue {
+            if let Mode::Body(download) = &mut self.mode {
+                let span = chunk.span;
+                let fed = feed(download, rest, !self.pending.is_empty(), cx.out);
+                let behind: Vec<u8> = if fed.ended { download.body.behind().to_vec() } else { Vec::new() };
+                rest.bytes = rest.bytes.get(fed.consumed..).unwrap_or_default();
+                if !fed.ended {
+                    break;
+                }
+                self.finish_body(true, span, cx);
+                // Too short to make a line.
+                lines.next(&mut Chunk { bytes: &behind, span }, cx.limits.line_bytes);
+                continue;
+            }
+            let Some(line) = lines.next(&mut rest, cx.limits.line_bytes) else { break };
+            next = self.server_line(line, cx);
+        }
+        self.lines[SERVER] = lines;
+        Advance { consumed: len - rest.bytes.len(), next }
+    }
+
+    fn server_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
+        if !self.whole(Direction::Server, &line, cx) {
+            return Next::Continue;
+        }
+        match std::mem::take(&mut self.mode) {
+            Mode::Status => return self.status_line(&line, cx),
+            Mode::Listing(listing) if listing.gapped && self.reply_due(line.bytes) => {
+                self.finish_listing(*listing, cx);
+                return self.status_line(&line, cx);
+            }
+            Mode::Listing(listing) => self.listing_line(listing, &line, cx),
+            Mode::Guess(guess) => {
+                if status(line.bytes).is_some() {
+                    push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
+                    return self.status_line(&line, cx);
+                }
+                if begins_mail(line.bytes) {
+                    self.assumed_body(*guess, &line, cx);
+                } else {
+                    let listing = Listing::new(guess.reply, guess.span, Some(guess.seq), false);
+                    self.listing_line(Box::new(listing), &line, cx);
+                }
+            }
+            // Taken as bytes, not as lines.
+            Mode::Body(download) => self.mode = Mode::Body(download),
+        }
+        Next::Continue
+    }
+
+    fn reply_due(&self, line: &[u8]) -> bool {
+        !self.pending.is_empty() && status(line).is_some()
+    }
+
+    fn status_line(&mut self, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+        let Some((status, text)) = status(line.bytes) else {
+            self.skip(line.bytes.len());
+            self.lost[SERVER] = true;
+            return Next::Continue;
+        };
+        self.found(Direction::Server, line.span, cx);
+        let first = !std::mem::replace(&mut self.greeted, true) && !self.gap_seen[SERVER];
+        let mut reply = Reply {
+            tls: cx.tls,
+            status: match status {
+                Status::Ok => "+OK",
+                Status::Err => "-ERR",
+                Status::Challenge => "+",
+            }
+            .into(),
+            enhanced: response_code(text).map(Text::from),
+            text: text.into(),
+            lines: vec![text.into()],
+            assumed: cx.one_sided,
+            ..Reply::default()
+        };
+        if status == Status::Err {
+            self.told.last_error = Some(line.bytes.into());
+        }
+        if first && status != Status::Challenge {
+            self.greeting = text.to_vec();
+            self.told.banner = Some(text.into());
+            self.refused = status == Status::Err;
+            push_reply(None, reply, line.span, cx.out);
+            return Next::Continue;
+        }
+        if status == Status::Challenge {
+            reply.enhanced = None;
+            self.challenge(reply, text, line.span, cx);
+            return Next::Continue;
+        }
+        let Some(pending) = self.pending.pop_front() else {
+            if status == Status::Ok && (cx.one_sided || self.gap_seen != [false, false]) {
+                let seq = cx.out.reserve();
+                self.mode = Mode::Guess(Box::new(Guess { reply, span: line.span, seq, command_seen: false }));
+                return Next::Continue;
+            }
+            if !cx.one_sided && self.gap_seen == [false, false] {
+                cx.out.diagnose(line.span, Code::UnexpectedReply, "no command waits for it");
+            }
+            push_reply(None, reply, line.span, cx.out);
+            return Next::Continue;
+        };
+        self.answer(&mut reply, &pending, line.span);
+        if status == Status::Ok { self.accepted(pending, reply, line, cx) } else { self.denied(pending, reply, line, cx) }
+    }
+
+    /// Ties the reply to its command.
+    fn answer(&mut self, reply: &mut Reply, pending: &Pending, span: Span) {
+        reply.command = Some(pending.seq);
+        let latency = span.first.ts.nanos_since(pending.sent);
+        reply.latency = Some(latency);
+        self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+    }
+
+    fn challenge(&mut self, mut reply: Reply, text: &[u8], span: Span, cx: &mut Context<'_>) {
+        if let Some(mut pending) = self.pending.pop_front_if(|pending| pending.kind == Kind::Auth) {
+            self.answer(&mut reply, &pending, span);
+            if let Some(exchange) = &mut pending.exchange {
+                exchange.challenge(text, span, cx.options);
+            }
+            self.pending.push_front(pending);
+            self.challenged = true;
+        }
+        push_reply(None, reply, span, cx.out);
+    }
+
+    fn denied(&mut self, mut pending: Pending, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+        self.challenged = false;
+        push_reply(None, reply, line.span, cx.out);
+        if let Some(exchange) = pending.exchange.take() {
+            self.authenticated(exchange, AuthOutcome::Failure, line.span, cx);
+        }
+        if pending.kind == Kind::StartTls {
+            self.resume_held(cx);
+        }
+        Next::Continue
+    }
+
+    fn accepted(&mut self, mut pending: Pending, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+        let span = line.span;
+        match pending.kind {
+            Kind::Listing | Kind::UniqueIds => {
+                let listing = Listing::new(reply, span, None, pending.kind == Kind::UniqueIds);
+                self.mode = Mode::Listing(Box::new(listing));
+                return Next::Continue;
+            }
+            Kind::Unknown => {
+                let seq = cx.out.reserve();
+                self.mode = Mode::Guess(Box::new(Guess { reply, span, seq, command_seen: true }));
+                return Next::Continue;
+            }
+            Kind::Retrieve | Kind::Top => {
+                let part = if pending.kind == Kind::Top { MessagePart::Headers } else { MessagePart::Full };
+                push_reply(None, reply, span, cx.out);
+                self.begin_body(part, pending.number, line.bytes, span, cx);
+                return Next::Continue;
+            }
+            Kind::UniqueId => self.unique_id(&reply.text.0, cx),
+            Kind::Quit => self.quit = true,
+            Kind::Auth => self.challenged = false,
+            Kind::Single | Kind::Password | Kind::Apop | Kind::StartTls => {}
+        }
+        push_reply(None, reply, span, cx.out);
+        if let Some(exchange) = pending.exchange.take() {
+            self.authenticated(exchange, AuthOutcome::Success, span, cx);
+        }
+        if pending.kind == Kind::StartTls { Next::StartTls } else { Next::Continue }
+    }
+
+    fn listing_line(&mut self, mut listing: Box<Listing>, line: &Line<'_>, cx: &mut Context<'_>) {
+        listing.span.last = line.span.last;
+        if line.bytes == b"." && line.end != LineEnd::Cut {
+            self.finish_listing(*listing, cx);
+            return;
+        }
+        let text = line.bytes.strip_prefix(b".").unwrap_or(line.bytes);
+        if listing.unique_ids {
+            self.unique_id(text, cx);
+        }
+        listing.add(text, cx);
+        self.mode = Mode::Listing(listing);
+    }
+
+    fn finish_listing(&mut self, listing: Listing, cx: &mut Context<'_>) {
+        let (span, dropped) = (listing.span, listing.dropped);
+        push_reply(listing.seq, listing.reply, span, cx.out);
+        if dropped > 0 {
+            cx.out.diagnose(span, Code::EntryLimit, format!("{dropped} lines of a reply are not kept"));
+        }
+    }
+
+    /// Remembers `number unique-id`.
+    fn unique_id(&mut self, text: &[u8], cx: &Context<'_>) {
+        let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let number = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse::<u32>().ok());
+        if let (Some(number), Some(id)) = (number, words.next())
+            // RFC 1939 §7: 1 to 70 characters.
+            && id.len() <= 255
+            && (self.unique_ids.len() < cx.limits.unique_ids || self.unique_ids.contains_key(&number))
+        {
+            self.unique_ids.insert(number, id.into());
+        }
+    }
+
+    fn begin_body(
+        &mut self,
+        part: MessagePart,
+        number: Option<u32>,
+        status: &[u8],
+        span: Span,
+        cx: &mut Context<'_>,
+    ) -> &mut Download {
+        self.ordinal += 1;
+        self.transaction += 1;
+        let mut message = Message::new(Protocol::Pop3, MessageDirection::Retrieved, part);
+        message.ordinal = self.ordinal;
+        message.transaction = self.transaction;
+        message.tls = cx.tls;
+        message.status = Some(status.into());
+        message.uidl = number.and_then(|number| self.unique_ids.get(&number).cloned());
+        message.number = number;
+        message.assumed = cx.one_sided;
+        let builder = MessageBuilder::new(message, cx.options, cx.limits);
+        let download = Box::new(Download { builder, body: Body::new(), span });
+        self.mode = Mode::Body(download);
+        match &mut self.mode {
+            Mode::Body(download) => download,
+            _ => unreachable!("it was set just now"),
+        }
+    }
+
+    /// A status line whose command is missing, and a line that begins a mail.
+    fn assumed_body(&mut self, guess: Guess, line: &Line<'_>, cx: &mut Context<'_>) {
+        let status = [&guess.reply.status.0, b" ".as_slice(), &guess.reply.text.0].concat();
+        push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
+        let download = self.begin_body(MessagePart::Full, None, &status, guess.span, cx);
+        download.builder.message_mut().assumed = true;
+        let end: &[u8] = match line.end {
+            LineEnd::CrLf => b"\r\n",
+            LineEnd::Lf => b"\n",
+            LineEnd::Cut => b"",
+        };
+        for bytes in [line.bytes, end] {
+            feed(download, Chunk { bytes, span: line.span }, false, cx.out);
+        }
+        // The rest of an overlong line is text like any other.
+        self.overlong[SERVER] = false;
+    }
+
+    fn finish_body(&mut self, ended: bool, span: Span, cx: &mut Context<'_>) {
+        let Mode::Body(download) = std::mem::take(&mut self.mode) else { return };
+        if download.body.bare_lf() {
+            self.tell_bare_lf(Direction::Server, span, cx);
+        }
+        let (mut message, bytes_span) = download.builder.finish(ended);
+        message.outcome = if ended { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
+        if message.part == MessagePart::Full {
+            self.told.messages += 1;
+        }
+        let message_span = bytes_span.unwrap_or(download.span);
+        if !ended {
+            cx.out.diagnose(span, Code::MessageCut, format!("after {} bytes", message.size));
+        }
+        cx.out.push(message_span, EventBody::Message(Box::new(message)));
+    }
+
+    /// The client's next command: what could have been a multi-line reply was one line.
+    pub(super) fn settle_guess(&mut self, cx: &mut Context<'_>) {
+        if let Mode::Guess(guess) = &self.mode
+            && guess.command_seen
+            && !self.pipelined
+        {
+            self.end_guess(cx);
+        }
+    }
+
+    fn end_guess(&mut self, cx: &mut Context<'_>) {
+        if let Mode::Guess(guess) = std::mem::take(&mut self.mode) {
+            push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
+        }
+    }
+
+    pub(super) fn server_gap(&mut self, span: Span, cx: &mut Context<'_>) {
+        match &mut self.mode {
+            Mode::Status => self.lost[SERVER] = true,
+            Mode::Listing(listing) => listing.gapped = true,
+            Mode::Body(download) => {
+                let Download { builder, body, .. } = &mut **download;
+                body.gap(&mut |bytes| builder.push(bytes, span, cx.out));
+                builder.gap();
+            }
+            Mode::Guess(_) => {
+                self.end_guess(cx);
+                self.lost[SERVER] = true;
+            }
+        }
+        for pending in &mut self.pending {
+            pending.uncertain = true;
+        }
+        if self.hold.waiting() {
+            self.answer_lost = true;
+            if !self.hold.is_empty() && !client::looks_like_tls(self.hold.pending()) {
+                self.resume_held(cx);
+            }
+        }
+    }
+
+    /// Nothing more will come from the server.
+    pub(super) fn server_end(&mut self, span: Span, cx: &mut Context<'_>) {
+        match std::mem::take(&mut self.mode) {
+            Mode::Status => {}
+            Mode::Guess(guess) => push_reply(Some(guess.seq), guess.reply, guess.span, cx.out),
+            Mode::Listing(listing) => self.finish_listing(*listing, cx),
+            Mode::Body(mut download) => {
+                let Download { builder, body, .. } = &mut *download;
+                let ended = body.close(&mut |bytes| builder.push(bytes, span, cx.out));
+                self.mode = Mode::Body(download);
+                self.finish_body(ended, span, cx);
+            }
+        }
+    }
+}
+
+impl Listing {
+    fn new(reply: Reply, span: Span, seq: Option<u64>, unique_ids: bool) -> Self {
+        Listing { reply, span, seq, unique_ids, bytes: 0, dropped: 0, gapped: false }
+    }
+
+    fn add(&mut self, text: &[u8], cx: &Context<'_>) {
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.reply.lines.len() < cx.limits.reply_lines && self.bytes <= cx.limits.header_bytes {
+            self.reply.lines.push(text.into());
+        } else {
+            self.dropped += 1;
+        }
+    }
+}
+
+fn feed(download: &mut Download, chunk: Chunk<'_>, reply_due: bool, out: &mut Emitter) -> super::body::Fed {
+    let Download { builder, body, .. } = download;
+    body.feed(chunk.bytes, reply_due, &mut |bytes| builder.push(bytes, chunk.span, out))
+}
+
+fn push_reply(seq: Option<u64>, reply: Reply, span: Span, out: &mut Emitter) {
+    match seq {
+        Some(seq) => out.push_at(seq, span, EventBody::Reply(reply)),
+        None => {
+            out.push(span, EventBody::Reply(reply));
+        }
+    }
+}
