@@ -86,7 +86,8 @@ pub enum Error {
 }
 
 /// Decodes the inputs into `sink`.
-pub fn run(_config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
+pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
+    crate::capture::Capture::open(&config.inputs, &config.limits)?;
     let report = Report::default();
     sink.begin(&report.files)?;
     sink.finish(&report)?;
