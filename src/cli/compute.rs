@@ -52,10 +52,13 @@ pub(super) fn compute(options: &Auth, mechanism: Mechanism) -> anyhow::Result<Ou
         },
     };
     let answer = match mechanism {
-        Mechanism::CramMd5 => match sasl::compute_cram_md5(user, &password, challenge) {
-            Some(answer) => answer,
-            None => bail!("--challenge: no base64; give it as the server sent it, behind `334 ` or `+ `"),
-        },
+        Mechanism::CramMd5 => {
+            // A challenge is a message id in angle brackets (RFC 2195 §2), given as it is or in base64.
+            if challenge.is_empty() {
+                bail!("--challenge: it is empty; give it as the server sent it, behind `334 ` or `+ `");
+            }
+            sasl::compute_cram_md5(user, &password, challenge)
+        }
         Mechanism::Apop => {
             // The whole banner will do: the timestamp is what stands in angle brackets.
             let timestamp = challenge.find('<').and_then(|from| {

@@ -94,7 +94,7 @@ pub(super) fn hex(text: &str) -> Result<Psk, String> {
     let digits = digits.strip_prefix(b"0x").unwrap_or(&digits);
     // The value is not repeated: it is a secret.
     let wrong = || "expected an even number of hexadecimal digits".to_owned();
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return Err(wrong());
     }
     let value = |digit: u8| char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok());

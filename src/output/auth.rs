@@ -142,3 +142,46 @@ impl<W: Write> Sink for Auths<W> {
         self.out.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    fn write(secrets: bool, auths: Vec<Auth>) -> String {
+        let mut sink = Auths::new(Vec::new(), Look::default(), secrets);
+        let mut events: Vec<Event> = auths
+            .into_iter()
+            .zip(1..)
+            .map(|(auth, seq)| Event { session: 1, seq, span: samples::at(seq), body: EventBody::Auth(auth) })
+            .collect();
+        events.extend(samples::story().pop());
+        samples::feed(&mut sink, events);
+        String::from_utf8(sink.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn a_line_an_authentication() {
+        let plain = samples::auth();
+        let cram = Auth {
+            tls: false,
+            mechanism: "CRAM-MD5".into(),
+            user: Some("bob\u{1b}".into()),
+            outcome: AuthOutcome::Failure,
+            verified: Some(false),
+            ..samples::auth()
+        };
+        let expected = "   ID  FRAME  TIME                 CLIENT             SERVER             PROTOCOL  TLS  MECHANISM  USER      OUTCOME  VERIFIED
+    1      1  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      yes  PLAIN      alice     success  -
+    1      2  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      no   CRAM-MD5   bob\\x1b   failure  no
+";
+        assert_eq!(write(false, vec![plain, cram]), expected);
+    }
+
+    #[test]
+    fn secrets_have_a_column_only_when_asked_for() {
+        let auth = Auth { secret: Some("hunter2".into()), ..samples::auth() };
+        assert!(!write(false, vec![auth.clone()]).contains("hunter2"));
+        assert!(write(true, vec![auth]).contains("  hunter2\n"));
+    }
+}

@@ -112,3 +112,52 @@ fn tls(session: &Session) -> Cell {
         Some((true, _)) => Cell(format!("{version} partly"), Some(Role::Warn)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+    use crate::tls::Reason;
+
+    fn table(sessions: Vec<Session>, live: bool) -> String {
+        let mut sink = Sessions::new(Vec::new(), Look { live, ..Look::default() });
+        let events = sessions.into_iter().zip(1..).map(|(session, seq)| Event {
+            session: session.id,
+            seq,
+            span: session.span,
+            body: EventBody::Session(Box::new(session)),
+        });
+        samples::feed(&mut sink, events.collect());
+        String::from_utf8(sink.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn a_line_a_session() {
+        let whole = Session { complete: true, gap_count: 0, gap_bytes: 0, ..samples::session() };
+        let closed = Session {
+            id: 40_000,
+            protocol: None,
+            security: Security::Implicit,
+            tls: vec![samples::closed(Reason::ForwardSecrecy)],
+            user: None,
+            messages: 0,
+            gap_count: 0,
+            undecrypted_bytes: 4321,
+            outcome: Outcome::Cut,
+            ..samples::session()
+        };
+        let expected = "   ID  START                CLIENT                 SERVER             PROTOCOL  TLS             USER      MAILS  OUTCOME      MISSING
+    1  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       SMTP      TLSv1.2         alice         1  completed    -
+40000  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       ?         TLSv1.2 closed  -             0  cut          4,321 bytes not decrypted (forward-secrecy)
+";
+        assert_eq!(table(vec![whole, closed], false), expected);
+    }
+
+    #[test]
+    fn a_hostile_user_name_stays_in_its_line() {
+        let session = Session { user: Some("x\n\u{1b}[2J\u{202e}".into()), ..samples::session() };
+        let text = table(vec![session], true);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains("x\\n\\x1b[2J\\u{202e}"));
+    }
+}

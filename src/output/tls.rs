@@ -1,5 +1,6 @@
 //! A line a TLS handshake, or prose that explains it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -8,7 +9,7 @@ use super::sessions::Look;
 use super::style::Role;
 use super::table::{Cell, Column, Table};
 use super::transcript::{grouped, how_decrypted, protection};
-use super::words::{Word, why_not};
+use super::words::Word;
 use super::{Files, Sink};
 use crate::event::{Certificate, Event, EventBody, Resumed, SecretSource, Security, Session, TlsHandshake};
 use crate::pipeline::Report;
@@ -34,18 +35,45 @@ pub struct Tls<W: Write> {
     explain: bool,
     told: u64,
     files: Files,
+    /// Handshakes whose session has not ended; those of what is no mail may never see one.
+    held: BTreeMap<u64, Vec<TlsHandshake>>,
+    count: usize,
 }
+
+/// Handshakes that are held.
+const HELD: usize = 10_000;
 
 impl<W: Write> Tls<W> {
     /// Writes to `out`; `explain` gives prose instead of a table.
     pub fn new(out: W, look: Look, explain: bool) -> Self {
         let table = Table::new(COLUMNS, look.color, look.live);
-        Tls { out, table, look, explain, told: 0, files: Files::default() }
+        Tls { out, table, look, explain, told: 0, files: Files::default(), held: BTreeMap::new(), count: 0 }
     }
 
     /// What was written to.
     pub fn into_inner(self) -> W {
         self.out
+    }
+
+    fn release_all(&mut self) -> io::Result<()> {
+        self.count = 0;
+        for (id, handshakes) in std::mem::take(&mut self.held) {
+            handshakes.iter().try_for_each(|tls| self.tell(id, None, tls))?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, id: u64, session: Option<&Session>, tls: &TlsHandshake) -> io::Result<()> {
+        if !self.explain {
+            return self.table.row(&mut self.out, row(id, session, tls));
+        }
+        let mut text = String::new();
+        if self.told > 0 {
+            text.push('\n');
+        }
+        self.told += 1;
+        explain(&mut text, id, session, tls, &self.look, &self.files);
+        self.out.write_all(text.as_bytes())
     }
 }
 
@@ -55,42 +83,41 @@ impl<W: Write> Sink for Tls<W> {
         Ok(())
     }
 
-    /// Only sessions are of interest: they hold their handshakes, and who the peers were.
     fn event(&mut self, event: Event) -> io::Result<()> {
-        let EventBody::Session(session) = event.body else { return Ok(()) };
-        for tls in &session.tls {
-            if self.explain {
-                let mut text = String::new();
-                if self.told > 0 {
-                    text.push('\n');
-                }
-                self.told += 1;
-                explain(&mut text, &session, tls, &self.look, &self.files);
-                self.out.write_all(text.as_bytes())?;
-            } else {
-                self.table.row(&mut self.out, row(&session, tls))?;
+        match event.body {
+            EventBody::Tls(tls) => {
+                self.held.entry(event.session).or_default().push(*tls);
+                self.count += 1;
+                if self.count > HELD { self.release_all() } else { Ok(()) }
             }
+            EventBody::Session(session) => {
+                self.count -= self.held.remove(&event.session).map_or(0, |held| held.len());
+                session.tls.iter().try_for_each(|tls| self.tell(event.session, Some(&session), tls))?;
+                if self.look.live { self.out.flush() } else { Ok(()) }
+            }
+            _ => Ok(()),
         }
-        if self.look.live { self.out.flush() } else { Ok(()) }
     }
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {
+        self.release_all()?;
         self.table.release(&mut self.out)?;
         self.out.flush()
     }
 }
 
-fn row(session: &Session, tls: &TlsHandshake) -> Vec<Cell> {
+fn row(id: u64, session: Option<&Session>, tls: &TlsHandshake) -> Vec<Cell> {
+    let end = |end: Option<std::net::SocketAddr>| end.map_or("-".to_owned(), |e| e.to_string());
     let role = match tls.reason {
         None => Role::Good,
         Some(Reason::HandshakeFailed) => Role::Bad,
         Some(_) => Role::Warn,
     };
     vec![
-        session.id.to_string().into(),
+        id.to_string().into(),
         tls.span.first.number.to_string().into(),
-        session.client.to_string().into(),
-        session.server.to_string().into(),
+        end(session.map(|s| s.client)).into(),
+        end(session.map(|s| s.server)).into(),
         tls.version.unwrap_or("-").into(),
         tls.suite.as_ref().map_or("-".to_owned(), |s| escape(s.as_bytes()).into_owned()).into(),
         tls.resumed.word().into(),
@@ -115,18 +142,17 @@ fn short(tls: &TlsHandshake) -> String {
     if out.is_empty() { "-".to_owned() } else { out }
 }
 
-fn explain(out: &mut String, session: &Session, tls: &TlsHandshake, look: &Look, files: &Files) {
-    let mut heading = format!(
-        "── {}  {}  {} → {}  {}",
-        session.id,
-        look.zone.millis(tls.span.first.ts),
-        session.client,
-        session.server,
-        match session.protocol.is_some() || session.security != Security::None {
-            true => protection(session),
-            false => "TLS".to_owned(),
+fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandshake, look: &Look, files: &Files) {
+    let mut heading = format!("── {id}  {}", look.zone.millis(tls.span.first.ts));
+    if let Some(session) = session {
+        let _ = write!(heading, "  {} → {}", session.client, session.server);
+    }
+    match session.filter(|s| s.protocol.is_some() || s.security != Security::None) {
+        Some(session) => {
+            let _ = write!(heading, "  {}", protection(session));
         }
-    );
+        None => heading.push_str("  TLS"),
+    }
     if tls.handshake > 0 {
         let _ = write!(heading, ", renegotiation {}", tls.handshake);
     }
@@ -153,7 +179,11 @@ fn explain(out: &mut String, session: &Session, tls: &TlsHandshake, look: &Look,
     } else if !tls.offered.is_empty() {
         say(
             "Offered",
-            &format!("{} suites, first {}", tls.offered.len(), escape(tls.offered[..1].concat().as_bytes())),
+            &format!(
+                "{} suites, first {}",
+                tls.offered.len(),
+                escape(tls.offered.first().map_or(&b""[..], |s| s.as_bytes()))
+            ),
         );
     }
     if let Some(sni) = &tls.sni {
@@ -204,8 +234,7 @@ fn explain(out: &mut String, session: &Session, tls: &TlsHandshake, look: &Look,
         ),
     );
     if let Some(reason) = tls.reason {
-        let (_, advice) = why_not(reason);
-        say("What to do", &format!("{advice} (see `{reason}` in docs/diagnostics.md)"));
+        say("Look up", &format!("`{reason}` in docs/diagnostics.md"));
     } else if tls.secret == Some(SecretSource::NoneNeeded) {
         say("Note", "the suite has no encryption: anyone on the path could read along");
     }
@@ -223,4 +252,81 @@ fn describe(certificate: &Certificate, look: &Look) -> String {
         let _ = write!(out, ", by {}", escape(certificate.issuer.as_bytes()));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Alert;
+    use crate::output::samples;
+    use crate::position::Direction;
+
+    fn write(tls: TlsHandshake, explain: bool, with_session: bool) -> String {
+        let mut sink = Tls::new(Vec::new(), Look::default(), explain);
+        let mut events = vec![Event {
+            session: samples::SESSION,
+            seq: 6,
+            span: tls.span,
+            body: EventBody::Tls(Box::new(tls.clone())),
+        }];
+        if with_session {
+            let session = Session { tls: vec![tls], ..samples::session() };
+            events.push(Event {
+                seq: 7,
+                span: session.span,
+                body: EventBody::Session(Box::new(session)),
+                ..events[0].clone()
+            });
+        }
+        samples::feed(&mut sink, events);
+        String::from_utf8(sink.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn a_line_a_handshake() {
+        let expected = "   ID  FRAME  CLIENT             SERVER             VERSION  SUITE                         RESUMED  DECRYPTED  WITH, OR WHY NOT
+    1     11  10.0.0.5:36034     10.0.0.9:587       TLSv1.2  TLS_RSA_WITH_AES_128_CBC_SHA  no       all        rsa-key server.key
+";
+        assert_eq!(write(samples::handshake(), false, true), expected);
+    }
+
+    #[test]
+    fn handshakes_without_a_session_are_told_at_the_end() {
+        let text = write(samples::closed(Reason::NoKey), false, false);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.ends_with("none       no-key\n"), "{text}");
+    }
+
+    #[test]
+    fn prose() {
+        let mut tls = samples::closed(Reason::ForwardSecrecy);
+        tls.suite = Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into());
+        tls.steps = vec!["the suite has forward secrecy".into()];
+        tls.alerts = vec![Alert {
+            dir: Direction::Client,
+            description: "close_notify".into(),
+            fatal: false,
+            span: samples::at(35),
+        }];
+        let expected = "\
+── 1  2026-11-24 10:00:01.188  10.0.0.5:36034 → 10.0.0.9:587  SMTP + STARTTLS
+  Handshake    frames 11 to 14 of mail.pcap
+  Agreed on    TLSv1.2, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+  Asked for    mail.example.test
+  Certificate  CN=mail.example.test, RSA-2048, valid 2025-01-01 to 2027-01-01, by CN=Test CA
+  Alert        alert by the client, frame 35: close_notify
+  Tried        the suite has forward secrecy
+  Verdict      not decrypted: forward secrecy; a key log is needed (--keylog); the server's private key can't open it
+  Records      0 decrypted, 12 not (4,321 bytes)
+  Look up      `forward-secrecy` in docs/diagnostics.md
+";
+        assert_eq!(write(tls, true, true), expected);
+    }
+
+    #[test]
+    fn prose_of_what_was_decrypted() {
+        let text = write(samples::handshake(), true, true);
+        assert!(text.contains("  Verdict      decrypted: key server.key (certificate match)\n"), "{text}");
+        assert!(!text.contains("Look up"));
+    }
 }

@@ -18,7 +18,7 @@ pub(in crate::output) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);
@@ -195,12 +195,12 @@ pub(super) fn message(message: &Message) -> String {
 
 pub(super) fn gap(gap: &Gap) -> String {
     let cause = match gap.cause {
-        GapCause::Lost => "not in the capture",
-        GapCause::Snaplen => "cut off by the capture's snapshot length",
-        GapCause::Limit => "given up at a memory bound",
-        GapCause::MidStream => "before the capture began",
+        GapCause::Lost => "",
+        GapCause::Snaplen => ", cut off by the capture's snapshot length",
+        GapCause::Limit => ", given up at a memory bound",
+        GapCause::MidStream => ", before the capture began",
     };
-    format!("gap: {} from {}, {cause}", count(gap.bytes, "byte"), who(gap.dir))
+    format!("gap: {} from {}{cause}", count(gap.bytes, "byte"), who(gap.dir))
 }
 
 pub(super) fn diagnostic(diagnostic: &Diagnostic) -> String {
@@ -264,7 +264,8 @@ pub(super) fn closing(session: &Session) -> Option<String> {
         EndReason::Eof => "the capture ends here".to_owned(),
     };
     let mut out = match session.outcome {
-        Outcome::Completed => String::new(),
+        // What is missing has its lines already.
+        Outcome::Completed => return None,
         Outcome::Refused => format!("refused; {end}"),
         Outcome::AuthFailed => format!("authentication failed; {end}"),
         Outcome::TlsFailed => format!("TLS failed; {end}"),
@@ -272,17 +273,15 @@ pub(super) fn closing(session: &Session) -> Option<String> {
         Outcome::NoBanner => format!("the server never said a word; {end}"),
         Outcome::Cut => format!("not seen to its end: {end}"),
     };
-    if let Some(error) = session.last_error.as_ref().filter(|_| session.outcome != Outcome::Completed) {
+    if let Some(error) = &session.last_error {
         out.push_str("; last error: ");
         escape::push(&mut out, &error.0);
     }
-    if let Some(missing) = incomplete(session) {
-        if !out.is_empty() {
-            out.push_str("; ");
-        }
-        out.push_str(&missing);
+    // That the end is missing is what the closing line says already.
+    if session.gap_count > 0 || session.undecrypted_bytes > 0 {
+        out.extend(incomplete(session).map(|missing| format!("; {missing}")));
     }
-    (!out.is_empty()).then_some(out)
+    Some(out)
 }
 
 /// What of a session is missing, in words; none when nothing is.

@@ -1,1 +1,326 @@
+use super::*;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::event::{
+    Alert, Command, EndReason, Gap, GapCause, MessageData, Outcome, Protocol, Reply, Resumed, SecretSource, Security,
+    Session,
+};
+use crate::output::samples::{self, at, command, feed, reply, span};
+use crate::position::Direction;
+use crate::tls::Reason;
 
+fn tell(options: Options, events: Vec<Event>) -> String {
+    let mut sink = Transcript::new(Vec::new(), options);
+    feed(&mut sink, events);
+    String::from_utf8(sink.into_inner()).unwrap()
+}
+
+/// The lines that a few events make, without heading, as the story of a session.
+fn lines(bodies: Vec<EventBody>, session: Session) -> Vec<String> {
+    let end = EventBody::Session(Box::new(session));
+    let events = bodies.into_iter().chain([end]).zip(1..).map(|(body, seq)| Event {
+        session: samples::SESSION,
+        seq,
+        span: at(seq),
+        body,
+    });
+    tell(Options::default(), events.collect()).lines().skip(1).map(str::to_owned).collect()
+}
+
+fn line(body: EventBody) -> String {
+    lines(vec![body], samples::session()).remove(0)
+}
+
+/// As the contract shows it; only what a gap goes on with has its own line.
+const SAMPLE: &str = "\
+── 1  2026-11-24 10:00:01.178  10.0.0.5:36034 → 10.0.0.9:587  SMTP + STARTTLS · TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA · key server.key (certificate match)
+     4             <-  220 mail.example.test ESMTP
+     6              -> EHLO client.example
+     7   0.000281  <-  250-mail.example.test / 250-PIPELINING / 250 STARTTLS
+     9              -> STARTTLS
+    10   0.000036  <-  220 2.0.0 Ready to start TLS
+     ·              TLS established, frames 11–14
+    15              ~> EHLO client.example
+    16   0.000190  <~  250-mail.example.test / 250-PIPELINING / 250 AUTH PLAIN LOGIN
+    17              ~> AUTH PLAIN  user alice, password hidden
+    18   0.201004  <~  235 2.7.0 Authentication successful
+    19              ~> MAIL FROM:<alice@example.test>
+    19              ~> RCPT TO:<bob@example.net>
+    19              ~> DATA
+    21   0.000340  <~  250 2.1.0 Ok
+    21   0.000340  <~  250 2.1.5 Ok
+    21   0.000341  <~  354 End data with <CR><LF>.<CR><LF>
+    25              ~> message 1: 363 bytes, sha256 9f2c61d0…, \"post-mortem\"
+    27   0.200980  <~  250 2.0.0 Ok: queued as ABC123
+    31              ·  gap: 73 bytes from the client
+    31              ·  note tls-resynchronised: at TLS record 7
+    33              ~> QUIT
+    34   0.000102  <~  221 2.0.0 Bye
+";
+
+#[test]
+fn the_contracts_sample() {
+    assert_eq!(tell(Options::default(), samples::story()), SAMPLE);
+}
+
+#[test]
+fn a_spilled_session_reads_the_same() {
+    assert_eq!(tell(Options { memory: 1, ..Options::default() }, samples::story()), SAMPLE);
+}
+
+#[test]
+fn the_time_of_day() {
+    let text = tell(Options { absolute: true, ..Options::default() }, samples::story());
+    let line = text.lines().nth(3).unwrap();
+    assert_eq!(line, "     7 10:00:01.184000  <-  250-mail.example.test / 250-PIPELINING / 250 STARTTLS");
+}
+
+#[test]
+fn tsharks_shape() {
+    let text = tell(Options { layout: Layout::OneLine, ..Options::default() }, samples::story());
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "0.003000 10.0.0.9 -> 10.0.0.5 SMTP S: 220 mail.example.test ESMTP");
+    assert_eq!(lines[1], "0.005000 10.0.0.5 -> 10.0.0.9 SMTP C: EHLO client.example");
+    assert_eq!(lines[2], "0.006000 10.0.0.9 -> 10.0.0.5 SMTP S: 250-mail.example.test | 250-PIPELINING | 250 STARTTLS");
+    // As many as the story has below its heading.
+    assert_eq!(lines.len(), SAMPLE.lines().count() - 1);
+}
+
+#[test]
+fn live_lines_carry_their_session() {
+    let text = tell(Options { layout: Layout::Live, ..Options::default() }, samples::story());
+    assert!(text.lines().all(|l| l.starts_with("[1] ")));
+    assert!(text.starts_with("[1]      4             <-  220 mail.example.test ESMTP\n"));
+    assert!(text.contains("[1]     18              ~> authentication PLAIN: user alice, password hidden, success\n"));
+    assert!(text.contains("[1] ── 1  2026-11-24 10:00:01.178  10.0.0.5:36034 → 10.0.0.9:587"));
+}
+
+#[test]
+fn colour_only_when_asked_for() {
+    assert!(!SAMPLE.contains('\u{1b}'));
+    let text = tell(Options { color: Color::On, ..Options::default() }, samples::story());
+    assert!(text.contains("\u{1b}["));
+}
+
+#[test]
+fn two_sessions_are_set_apart() {
+    let mut events = samples::story();
+    events.extend(samples::story().into_iter().map(|e| Event { session: 2, ..e }));
+    assert_eq!(tell(Options::default(), events), format!("{SAMPLE}\n{SAMPLE}"));
+}
+
+#[test]
+fn the_wire_can_not_write_to_the_terminal() {
+    let text = line(command("EHLO", "\u{1b}]0;owned\u{7}\r\n", false));
+    assert_eq!(text, "     1              -> EHLO \\x1b]0;owned\\x07\\r\\n");
+}
+
+#[test]
+fn imap_pop3_and_sieve_replies() {
+    let said = |protocol, tag: Option<&str>, status: &str, lines: &[&str]| {
+        let reply = Reply {
+            status: status.into(),
+            tag: tag.map(Into::into),
+            text: (*lines.last().unwrap()).into(),
+            lines: lines.iter().map(|l| (*l).into()).collect(),
+            ..Reply::default()
+        };
+        let session = Session { protocol: Some(protocol), ..samples::session() };
+        let text = self::lines(vec![EventBody::Reply(reply)], session).remove(0);
+        text.split_once("<-  ").unwrap().1.to_owned()
+    };
+    assert_eq!(said(Protocol::Imap, None, "OK", &["Dovecot ready."]), "* OK Dovecot ready.");
+    assert_eq!(said(Protocol::Imap, Some("a1"), "NO", &["nope"]), "a1 NO nope");
+    assert_eq!(said(Protocol::Imap, None, "*", &["18 EXISTS"]), "* 18 EXISTS");
+    assert_eq!(said(Protocol::Imap, None, "+", &[""]), "+");
+    assert_eq!(said(Protocol::Pop3, None, "+OK", &["2 messages", "1 120", "2 200"]), "+OK 2 messages / 1 120 / 2 200");
+    assert_eq!(said(Protocol::Sieve, None, "OK", &["done"]), "OK done");
+}
+
+#[test]
+fn an_authentication_is_told_with_its_command() {
+    let session = || Session { protocol: Some(Protocol::Pop3), ..samples::session() };
+    let mut auth = samples::auth();
+    auth.tls = false;
+    auth.mechanism = "USER".into();
+    let event = |seq, span, body| Event { session: samples::SESSION, seq, span, body };
+    let pop3 = vec![
+        event(1, at(1), command("USER", "alice", false)),
+        event(2, at(3), command("PASS", "***", false)),
+        event(3, span(1, 4), EventBody::Auth(auth.clone())),
+        event(4, at(9), EventBody::Session(Box::new(session()))),
+    ];
+    let text = tell(Options::default(), pop3);
+    assert_eq!(
+        text.lines().skip(1).collect::<Vec<_>>(),
+        ["     1              -> USER alice", "     3              -> PASS  user alice, password hidden"]
+    );
+    // A challenge's answer is no password; shown only where the event holds it.
+    auth.mechanism = "CRAM-MD5".into();
+    assert_eq!(phrase::auth(&auth), "authentication CRAM-MD5: user alice, answer hidden, success");
+    auth.mechanism = "LOGIN".into();
+    auth.secret = Some("a\"b".into());
+    auth.authzid = Some("root".into());
+    auth.verified = Some(false);
+    assert_eq!(
+        phrase::auth(&auth),
+        "authentication LOGIN: user alice for root, password \"a\"b\", does not fit the known password, success"
+    );
+}
+
+#[test]
+fn an_authentication_without_its_command_has_its_own_line() {
+    assert_eq!(
+        line(EventBody::Auth(samples::auth())),
+        "     1              ~> authentication PLAIN: user alice, password hidden, success"
+    );
+}
+
+#[test]
+fn injected_commands_stand_out() {
+    let injected = Command { verb: "NOOP".into(), injected: true, ..Command::default() };
+    assert_eq!(line(EventBody::Command(injected)), "     1              -> NOOP  [injected before TLS]");
+}
+
+#[test]
+fn gaps_say_why() {
+    let gap = |cause, bytes| phrase::gap(&Gap { dir: Direction::Server, offset: 0, bytes, cause });
+    assert_eq!(gap(GapCause::Lost, 1), "gap: 1 byte from the server");
+    assert_eq!(
+        gap(GapCause::Snaplen, 1_234_567),
+        "gap: 1,234,567 bytes from the server, cut off by the capture's snapshot length"
+    );
+    assert_eq!(gap(GapCause::MidStream, 2), "gap: 2 bytes from the server, before the capture began");
+}
+
+#[test]
+fn bodies_are_shown_line_by_line() {
+    let data = |offset, bytes: &[u8]| EventBody::MessageData(MessageData { ordinal: 1, offset, bytes: bytes.to_vec() });
+    let text = lines(
+        vec![
+            data(0, b"Subject: caf\xe9\r\n\r\nhal"),
+            data(19, b"lo\x1b[2J\r\nend"),
+            EventBody::Message(Box::new(samples::message())),
+        ],
+        samples::session(),
+    );
+    assert_eq!(
+        text,
+        [
+            "                   |   Subject: caf\\xe9",
+            "                   |",
+            "                   |   hallo\\x1b[2J",
+            "                   |   end",
+            "     3              ~> message 1: 363 bytes, sha256 9f2c61d0…, \"post-mortem\"",
+        ]
+    );
+}
+
+#[test]
+fn an_endless_body_line_does_not_pile_up() {
+    let data = |n: u64| EventBody::MessageData(MessageData { ordinal: 1, offset: n * 5000, bytes: vec![b'x'; 5000] });
+    let text = lines((0..10).map(data).collect(), samples::session());
+    let shown: usize = text.iter().map(|l| l.matches('x').count()).sum();
+    assert_eq!(shown, 50_000);
+    assert!(text.iter().all(|l| l.len() < 2 * 8192 + 64));
+}
+
+#[test]
+fn why_not_decrypted_is_said_in_the_heading_with_what_to_do() {
+    let heading = |tls| {
+        let session = Session { tls: vec![tls], security: Security::Implicit, ..samples::session() };
+        let mut out = String::new();
+        header::push(&mut out, &session, &Options::default());
+        out.split_once("  SMTP in TLS · ").unwrap().1.trim_end().to_owned()
+    };
+    assert_eq!(
+        heading(samples::closed(Reason::ForwardSecrecy)),
+        "TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA · not decrypted: forward secrecy; a key log is needed (--keylog); \
+         the server's private key can't open it"
+    );
+    let resumed = crate::event::TlsHandshake {
+        secret: Some(SecretSource::Resumption),
+        resumed: Resumed::Ticket,
+        key: None,
+        ..samples::handshake()
+    };
+    assert_eq!(heading(resumed), "TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA · resumed, secret of the earlier handshake");
+}
+
+#[test]
+fn handshakes_that_failed_or_stayed_closed() {
+    let mut failed = samples::closed(Reason::HandshakeFailed);
+    failed.completed = false;
+    failed.alerts =
+        vec![Alert { dir: Direction::Server, description: "handshake_failure".into(), fatal: true, span: at(13) }];
+    assert_eq!(phrase::handshake(&failed), "TLS failed, frames 11–14; fatal alert from the server: handshake_failure");
+    assert_eq!(
+        phrase::handshake(&samples::closed(Reason::NoKey)),
+        "TLS established, frames 11–14; 12 records (4,321 bytes) not decrypted: no key was given"
+    );
+}
+
+#[test]
+fn the_closing_line() {
+    let closing = |outcome, end_reason, ended_by| {
+        let session = Session {
+            outcome,
+            end_reason,
+            ended_by,
+            last_error: Some("554 5.7.1 go away".into()),
+            ..samples::session()
+        };
+        phrase::closing(&session)
+    };
+    assert_eq!(closing(Outcome::Completed, EndReason::Fin, None), None);
+    assert_eq!(
+        closing(Outcome::Aborted, EndReason::Rst, Some(Direction::Server)).unwrap(),
+        "ended in the middle: connection reset by the server; last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
+    );
+    assert_eq!(
+        closing(Outcome::Cut, EndReason::Eof, None).unwrap(),
+        "not seen to its end: the capture ends here; last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
+    );
+}
+
+#[test]
+fn what_is_incomplete() {
+    let whole = Session { complete: true, ..samples::session() };
+    assert_eq!(incomplete(&whole), None);
+    let closed = Session {
+        gap_count: 0,
+        gap_bytes: 0,
+        undecrypted_bytes: 4321,
+        tls: vec![samples::closed(Reason::NoKey)],
+        ..samples::session()
+    };
+    assert_eq!(incomplete(&closed).unwrap(), "4,321 bytes not decrypted (no-key)");
+    let cut = Session { gap_count: 0, security: Security::None, tls: vec![], end_reason: EndReason::Eof, ..closed };
+    assert_eq!(incomplete(&Session { undecrypted_bytes: 0, ..cut }).unwrap(), "its end is not in the capture");
+}
+
+#[test]
+fn a_session_over_two_files_says_where_it_goes_on() {
+    let mut events = samples::story();
+    for event in &mut events {
+        if event.seq >= 22 {
+            event.span.last.file = crate::position::FileId(1);
+        }
+    }
+    let text = tell(Options::default(), events);
+    assert!(text.contains("     ·              goes on in next.pcap\n    33              ~> QUIT\n"), "{text}");
+    assert_eq!(text.matches("goes on in").count(), 1);
+}
+
+#[test]
+fn diagnostics_name_their_code() {
+    let diagnostic = Diagnostic { code: Code::PlaintextPassword, detail: "AUTH PLAIN".into() };
+    assert_eq!(
+        line(EventBody::Diagnostic(diagnostic)),
+        "     1              ·  warning plaintext-password: AUTH PLAIN"
+    );
+}
+
+#[test]
+fn a_reply_without_text_has_no_trailing_blank() {
+    assert!(line(reply(250, &[""], false, None)).ends_with("<-  250"));
+}

@@ -1,0 +1,330 @@
+//! The program as people type it: usage, messages, exit codes.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn ran(output: Output) -> Ran {
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn mailcap() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailcap"));
+    command.env_remove("MAILCAP_KEY_PASSWORD").env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Ran {
+    ran(mailcap().args(args).output().unwrap())
+}
+
+fn run_with_input(args: &[&str], input: &[u8]) -> Ran {
+    let mut child =
+        mailcap().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    ran(child.wait_with_output().unwrap())
+}
+
+/// A folder for one test, removed with it.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> String {
+    let path = dir.join(name);
+    fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A pcap file without a packet.
+const EMPTY_PCAP: &[u8] = &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+
+/// Complaints are one line each, start with the program's name and hold no control characters.
+#[track_caller]
+fn assert_complaint(ran: &Ran, code: i32, parts: &[&str]) {
+    assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+    for line in ran.stderr.lines() {
+        assert!(line.starts_with("mailcap: "), "{line}");
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+    for part in parts {
+        assert!(ran.stderr.contains(part), "{part:?} in {}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("panicked"));
+}
+
+#[test]
+fn alone_it_prints_help() {
+    let ran = run(&[]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stdout.contains("Usage: mailcap"));
+    assert!(ran.stdout.contains("mailcap decode mail.pcap"));
+}
+
+#[test]
+fn help_teaches_by_examples() {
+    for command in ["decode", "sessions", "tls", "auth"] {
+        for flag in ["-h", "--help"] {
+            let ran = run(&[command, flag]);
+            assert_eq!(ran.code, Some(0));
+            assert!(ran.stdout.contains("Examples:") && ran.stdout.contains(&format!("mailcap {command} ")));
+            assert!(ran.stdout.contains("--keylog") && ran.stdout.contains("--tshark-key"));
+        }
+    }
+    let long = run(&["--help"]).stdout;
+    assert!(long.contains("Exit status") && long.contains("0 all decoded"));
+}
+
+#[test]
+fn commands_that_do_not_exist_are_not_offered() {
+    let help = run(&["--help"]).stdout;
+    for command in ["extract", "services", "decrypt", "batch"] {
+        assert!(!help.lines().any(|l| l.trim_start().starts_with(&format!("{command} "))), "{command}");
+        assert_eq!(run(&[command, "x.pcap"]).code, Some(2));
+    }
+}
+
+#[test]
+fn version() {
+    let ran = run(&["--version"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), concat!("mailcap ", env!("CARGO_PKG_VERSION"), "\n")));
+}
+
+#[test]
+fn a_file_without_a_command() {
+    let ran = run(&["mail.pcap"]);
+    assert_complaint(&ran, 2, &["mail.pcap: ", "try: mailcap decode mail.pcap"]);
+    let dir = folder();
+    let file = write(dir.path(), "trace", EMPTY_PCAP);
+    assert_complaint(&run(&[&file]), 2, &["try: mailcap decode"]);
+}
+
+#[test]
+fn usage_errors_are_2() {
+    for args in [
+        &["decode"][..],
+        &["frobnicate"],
+        &["decode", "x.pcap", "--nonsense"],
+        &["decode", "x.pcap", "-d", "25,smtp"],
+        &["decode", "x.pcap", "--tz", "Mars/Olympus"],
+        &["decode", "x.pcap", "--host", "mail.example.test"],
+        &["decode", "x.pcap", "--psk", "xyz"],
+        &["decode", "x.pcap", "--max-memory", "1"],
+        &["decode", "x.pcap", "--live", "--json"],
+        &["decode", "x.pcap", "-j", "0"],
+        &["auth"],
+        &["auth", "--compute", "cram-md5", "--user", "tim"],
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.code, Some(2), "{args:?}");
+        assert!(!ran.stderr.is_empty() && ran.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_pre_shared_key_is_not_repeated_with_its_error() {
+    let ran = run(&["tls", "x.pcap", "--psk", "deadbeef5"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("hexadecimal"));
+}
+
+#[test]
+fn a_missing_file() {
+    assert_complaint(&run(&["decode", "/nonexistent/mail.pcap"]), 2, &["mailcap: /nonexistent/mail.pcap: "]);
+}
+
+#[test]
+fn a_web_page_called_pcap() {
+    let dir = folder();
+    let page = write(dir.path(), "mail.pcap", b"<!DOCTYPE html>\n<html><body>404 Not Found</body></html>\n");
+    assert_complaint(&run(&["decode", &page]), 2, &["mail.pcap: "]);
+}
+
+#[test]
+fn a_folder_without_captures() {
+    let dir = folder();
+    write(dir.path(), "notes.txt", b"nothing here");
+    assert_complaint(&run(&["sessions", dir.path().to_str().unwrap()]), 2, &[dir.path().to_str().unwrap()]);
+}
+
+#[test]
+fn a_hostile_file_name_is_escaped() {
+    assert_complaint(&run(&["decode", "/nonexistent/\u{1b}]0;x\u{7}.pcap"]), 2, &["\\x1b]0;x\\x07.pcap"]);
+}
+
+#[test]
+fn an_empty_capture_holds_no_mail() {
+    let dir = folder();
+    let file = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    for command in ["decode", "sessions", "auth"] {
+        let ran = run(&[command, &file]);
+        assert_complaint(&ran, 1, &["no mail session found"]);
+        assert_eq!(ran.stdout, "");
+    }
+    assert_complaint(&run(&["tls", &file]), 1, &["no TLS handshake found"]);
+    let ran = run(&["decode", &file, "--json", "--stats"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.starts_with("{\"type\":\"stats\",") && ran.stdout.ends_with("}\n"));
+    assert_eq!(ran.stdout.lines().count(), 1);
+}
+
+#[test]
+fn standard_input() {
+    let ran = run_with_input(&["decode", "-"], EMPTY_PCAP);
+    assert_complaint(&ran, 1, &["no mail session found"]);
+}
+
+#[test]
+fn output_files_are_not_overwritten() {
+    let dir = folder();
+    let file = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    let out = write(dir.path(), "out.txt", b"precious");
+    assert_complaint(&run(&["decode", &file, "-o", &out]), 2, &["out.txt: the file exists", "--force"]);
+    assert_eq!(fs::read(&out).unwrap(), b"precious");
+    assert_eq!(run(&["decode", &file, "-o", &out, "--force"]).code, Some(1));
+    assert_eq!(fs::read(&out).unwrap(), b"");
+    assert_complaint(&run(&["decode", &file, "-o", &file, "--force"]), 2, &["one of the inputs"]);
+    assert_eq!(fs::read(&file).unwrap(), EMPTY_PCAP);
+    assert_complaint(&run(&["decode", &file, "-o", dir.path().to_str().unwrap()]), 2, &["folder"]);
+    assert_complaint(&run(&["decode", &file, "-o", "/nonexistent/out.txt"]), 2, &["/nonexistent/out.txt: "]);
+}
+
+#[test]
+fn a_key_that_can_not_be_used() {
+    let dir = folder();
+    let capture = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    let missing = dir.path().join("missing.key");
+    assert_complaint(&run(&["decode", &capture, "-k", missing.to_str().unwrap()]), 2, &["missing.key: "]);
+    let text = write(dir.path(), "text.key", b"this is no key\n");
+    assert_complaint(&run(&["decode", &capture, "-k", &text]), 2, &["text.key: "]);
+    let keylog = dir.path().join("missing.keylog");
+    assert_complaint(&run(&["decode", &capture, "--keylog", keylog.to_str().unwrap()]), 2, &["missing.keylog: "]);
+    let password = dir.path().join("missing.password");
+    let args = ["decode", &capture, "-k", &text, "--key-password-file", password.to_str().unwrap()];
+    assert_complaint(&run(&args), 2, &["missing.password: "]);
+}
+
+#[test]
+fn tsharks_key_syntax() {
+    let dir = folder();
+    let capture = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    let key = dir.path().join("missing.key");
+    for (port, protocol) in [("25", "smtp"), ("start_tls", "smtp"), ("587", "start_tls")] {
+        let value = format!("94.127.66.53,{port},{protocol},{}", key.display());
+        assert_complaint(&run(&["decode", &capture, "--tshark-key", &value]), 2, &["missing.key: "]);
+    }
+    let ran = run(&["decode", &capture, "--tshark-key", "94.127.66.53,25,smtp,server.key,secret"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("--key-password-file"));
+}
+
+#[test]
+fn times_that_are_none() {
+    let dir = folder();
+    let file = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    assert_complaint(&run(&["decode", &file, "--since", "yesterday"]), 2, &["--since yesterday: "]);
+}
+
+#[test]
+fn passwords_to_check_with() {
+    let dir = folder();
+    let file = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    let users = write(dir.path(), "users", b"# known\nalice:se:cret\n\nbob:x\r\n");
+    assert_complaint(&run(&["auth", &file, "--check", &users]), 1, &["no mail session found"]);
+    let bad = write(dir.path(), "bad", b"alice:x\nhunter2\n");
+    let ran = run(&["auth", &file, "--check", &bad]);
+    assert_complaint(&ran, 2, &["line 2 has no colon"]);
+    assert!(!ran.stderr.contains("hunter2"), "a password is not repeated");
+    assert_eq!(run_with_input(&["auth", &file, "--check", "-"], b"alice:x\n").code, Some(1));
+    assert_complaint(&run_with_input(&["auth", "-", "--check", "-"], b"alice:x\n"), 2, &["both"]);
+}
+
+#[test]
+fn computing_needs_a_password_from_somewhere() {
+    let ran =
+        run(&["auth", "--compute", "apop", "--user", "mrose", "--challenge", "<1896.697170952@dbc.mtview.ca.us>"]);
+    assert_complaint(&ran, 2, &["--password-file"]);
+}
+
+/// RFC 2195 §2's example.
+#[test]
+fn cram_md5_is_computed() {
+    let dir = folder();
+    let password = write(dir.path(), "password", b"tanstaaftanstaaf\n");
+    let challenge = "PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+";
+    let args =
+        ["auth", "--compute", "cram-md5", "--user", "tim", "--challenge", challenge, "--password-file", &password];
+    let ran = run(&args);
+    assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw"));
+}
+
+/// RFC 1939 §7's example.
+#[test]
+fn apop_is_computed() {
+    let dir = folder();
+    let password = write(dir.path(), "password", b"tanstaaf\n");
+    let banner = "+OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>";
+    let ran =
+        run(&["auth", "--compute", "apop", "--user", "mrose", "--challenge", banner, "--password-file", &password]);
+    assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "APOP mrose c4c9334bac560ecc979e58001b3e22fb"));
+}
+
+#[test]
+fn ciphers() {
+    let ran = run(&["ciphers"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stdout.starts_with("ID "), "{}", ran.stdout);
+    let row = |name: &str| ran.stdout.lines().find(|l| l.contains(name)).unwrap_or_default().to_owned();
+    assert!(row(" TLS_RSA_WITH_AES_128_CBC_SHA ").ends_with("RSA key or key log"));
+    assert!(row(" TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 ").ends_with("  key log"));
+    assert!(!ran.stdout.contains('\u{1b}'));
+    assert!(run(&["ciphers", "--color", "always"]).stdout.contains('\u{1b}'));
+    let json = run(&["ciphers", "--json"]).stdout;
+    assert!(json.lines().all(|l| l.starts_with("{\"type\":\"suite\",") && l.ends_with('}')));
+}
+
+/// A reader that goes away is no error.
+#[test]
+fn a_broken_pipe_is_quiet() {
+    let mut child =
+        mailcap().args(["ciphers", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ran = ran(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+/// Real captures with their keys, where the tree has them.
+fn data(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name);
+    path.exists().then_some(path)
+}
+
+#[test]
+fn a_capture_without_and_with_its_key_log() {
+    let name = "tls/tls12-aes128-sha256-smtp-starttls";
+    let (Some(capture), Some(keylog)) = (data(&format!("{name}.pcap")), data(&format!("{name}.keylog"))) else {
+        return;
+    };
+    let (capture, keylog) = (capture.to_str().unwrap(), keylog.to_str().unwrap());
+    let closed = run(&["decode", capture]);
+    assert_complaint(&closed, 3, &["session ", "not decrypted (no-key)"]);
+    assert!(closed.stdout.contains("SMTP + STARTTLS") && closed.stdout.contains("no key was given"));
+    let open = run(&["decode", capture, "--keylog", keylog]);
+    assert_eq!((open.code, open.stderr.as_str()), (Some(0), ""));
+    assert!(open.stdout.contains(" ~> ") && open.stdout.contains(" <~  "));
+    assert!(open.stdout.contains("TLS established, frames "));
+    // Selection changes what is shown and what counts.
+    assert_eq!(run(&["decode", capture, "--proto", "imap"]).code, Some(1));
+    assert_eq!(run(&["tls", capture, "--keylog", keylog, "--explain"]).code, Some(0));
+}

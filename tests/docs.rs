@@ -1,0 +1,53 @@
+//! Keeps the documents in step with what the program says.
+
+use std::collections::BTreeSet;
+
+use mailcap::diagnostic::{Code, Severity};
+use mailcap::tls::Reason;
+
+const DIAGNOSTICS: &str = include_str!("../docs/diagnostics.md");
+
+/// Entries (`### `code``) below a heading, with their text.
+fn entries(heading: &str) -> Vec<(String, String)> {
+    let (_, section) = DIAGNOSTICS.split_once(&format!("\n## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let entry = |text: &str| {
+        let (title, body) = text.split_once('\n').unwrap();
+        (title.split('`').nth(1).unwrap().to_owned(), body.trim().to_owned())
+    };
+    section.split("\n### ").skip(1).map(entry).collect()
+}
+
+fn check(heading: &str, known: impl Iterator<Item = &'static str>) {
+    let entries = entries(heading);
+    let documented: BTreeSet<&str> = entries.iter().map(|(code, _)| code.as_str()).collect();
+    assert_eq!(documented.len(), entries.len(), "an entry twice");
+    assert_eq!(documented, known.collect::<BTreeSet<_>>());
+    for (code, body) in &entries {
+        assert!(body.contains("*What to do:*"), "{code} gives no advice");
+    }
+}
+
+#[test]
+fn every_reason_has_its_entry_and_no_other() {
+    check("Why TLS stayed closed", Reason::ALL.iter().map(|r| r.as_str()));
+}
+
+#[test]
+fn every_diagnostic_has_its_entry_and_no_other() {
+    check("What was odd", Code::ALL.iter().map(|c| c.as_str()));
+}
+
+#[test]
+fn severities_are_documented_as_they_are() {
+    let entries = entries("What was odd");
+    for code in Code::ALL {
+        let word = match code.severity() {
+            Severity::Note => "Note. ",
+            Severity::Warning => "Warning. ",
+            Severity::Error => "Error. ",
+        };
+        let (_, body) = entries.iter().find(|(name, _)| name == code.as_str()).unwrap();
+        assert!(body.starts_with(word), "{code} is a {}", code.severity().as_str());
+    }
+}
