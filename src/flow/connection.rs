@@ -121,8 +121,6 @@ impl<S> Connection<S> {
         let (sender_initiates, roles) = roles(segment);
         let (initiator, responder) =
             if sender_initiates { (segment.src, segment.dst) } else { (segment.dst, segment.src) };
-        let mut files = Vec::with_capacity(1);
-        files.push(at.file);
         let info = ConnectionInfo {
             id: at.index,
             initiator,
@@ -134,7 +132,7 @@ impl<S> Connection<S> {
             frames_by: [0; 2],
             bytes: [0; 2],
             duplicate_bytes: 0,
-            files,
+            files: vec![at.file],
             syn: [false; 2],
             vlan: segment.vlan,
             tunnel: segment.tunnel,

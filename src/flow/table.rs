@@ -233,7 +233,7 @@ impl<C: Consumer> FlowTable<C> {
     fn keep_bound(&mut self, consumer: &mut C) {
         while self.held > self.limits.reassembly_total_bytes {
             let Some((slot, id)) = self.holders.pop_front() else { break };
-            if !self.slab.get(slot).is_some_and(|connection| connection.info.id == id) {
+            if self.slab.get(slot).is_none_or(|connection| connection.info.id != id) {
                 continue;
             }
             self.with(slot, consumer, |connection, ctx| {
