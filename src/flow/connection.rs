@@ -300,6 +300,13 @@ impl<S> Connection<S> {
         if self.half(side).start == Start::Unseen {
             self.begin(side, seq, len > 0, ctx);
         }
+        if len == 0 && flags.ack {
+            let window = self.half(side.opposite()).window();
+            let half = self.half_mut(side);
+            if let Some(sent) = half.offset_of(seq).filter(|&sent| sent <= half.seen_end + window) {
+                half.sent = half.sent.max(sent);
+            }
+        }
         if len > 0 {
             self.take_payload(side, seq, segment, bound, ctx);
         }
