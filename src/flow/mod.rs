@@ -43,6 +43,7 @@ mod clock;
 mod connection;
 mod drain;
 mod half;
+mod intake;
 mod key;
 mod recent;
 mod remnant;
