@@ -54,6 +54,8 @@ pub(super) struct Half {
     pub(super) origin: u64,
     /// Behind the highest byte seen.
     pub(super) seen_end: u64,
+    /// How far it has sent by the sequence numbers of empty segments; a FIN counts as one.
+    pub(super) sent: u64,
     /// How far the peer has acknowledged; a FIN counts as one.
     pub(super) acked: u64,
     /// How far waits have been queued.
@@ -81,6 +83,7 @@ impl Half {
             next: ORIGIN,
             origin: ORIGIN,
             seen_end: ORIGIN,
+            sent: ORIGIN,
             acked: ORIGIN,
             queued: ORIGIN,
             buffers: None,
@@ -112,7 +115,7 @@ impl Half {
     /// What remains to be delivered, if all were there.
     pub(super) fn known_end(&self) -> u64 {
         let fin = self.fin().map_or(0, |fin| fin.offset + 1);
-        self.seen_end.max(self.acked).max(fin)
+        self.seen_end.max(self.acked).max(self.sent).max(fin)
     }
 
     pub(super) fn fin(&self) -> Option<&Fin> {
@@ -214,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_lone_syn_is_small() {
-        assert!(size_of::<Half>() <= 88, "{}", size_of::<Half>());
+        assert!(size_of::<Half>() <= 96, "{}", size_of::<Half>());
     }
 
     #[test]

@@ -1,11 +1,49 @@
 //! [`Segment`](crate::wire::Segment) → for each connection and direction, [`StreamChunk`]s in causal order.
 //!
 //! Connection table, roles, reassembly, expiry. Knows nothing of TLS or mail.
+//!
+//! # How it works
+//!
+//! [`FlowTable`] finds the connection of a segment by its endpoints, one entry for both directions. A SYN with another
+//! initial sequence number after the end, outside the window or after a quiet minute opens the next connection between
+//! the same endpoints (`EndReason::Reused`); the late segments of a connection that ended open none, because a small
+//! remnant of it is kept for two minutes. Timeouts follow the frames' clock, which no single frame can move far.
+//!
+//! **In order.** Each direction has 64-bit offsets, unwrapped from the sequence numbers around the next byte to deliver.
+//! A segment that begins there, and whose acknowledgement has been reached, is handed on as it lies in the frame. All
+//! else is copied into the direction's store: first copy wins, a differing one is told.
+//!
+//! **Causal order.** The acknowledgement number of a segment is a *bound*: its sender had received so much of the other
+//! direction, so that much is delivered, or declared lost, before the segment's bytes. A reply thus never overtakes its
+//! command, whatever the order in the file. Among copies the lowest bound counts. A direction that was never seen binds
+//! nothing, nor does an acknowledgement beyond what was seen plus the window. Where the two directions are concurrent
+//! (neither acknowledges the other) they come in order of capture.
+//!
+//! **Holes.** One that the peer has not acknowledged will be retransmitted, and waits. One that it has acknowledged was
+//! lost by the capture: after an allowance for copies captured late (`Limits::reorder_frames`, `Limits::reorder_time`)
+//! it becomes a [`StreamChunk::Gap`], and the connection goes on. The same allowance ends every causal wait, since a
+//! bound is an acknowledgement. Where both directions lost bytes at once, the order of the gaps follows what the segments
+//! behind them acknowledge, as far as they have been seen by then. A number acknowledged beyond the last byte seen, with
+//! nothing behind it, is taken for a FIN that was not captured. Full buffers, the end of a connection and the end of the
+//! input turn holes into gaps at once. If the peer is not in the capture, a hole waits four allowances.
+//!
+//! **Without SYN** the first byte seen, or an earlier one that the peer still expected, is offset 0; the first bytes are
+//! held until the peer acknowledges or the allowance is over, as an earlier segment may have been captured later.
+//!
+//! **Jumps.** A segment further ahead than the window is kept aside; the next one that agrees with it proves that the
+//! capture lost more than a window. One alone is forged or damaged, and is ignored.
+//!
+//! Reassembly memory is bounded for a direction and over all connections; the connections are bounded too. What happens
+//! at these bounds is told: `Code::ReassemblyLimit` with `GapCause::Limit`, `EndReason::Evicted`.
+//!
+//! A RST without a known connection opens none. After a RST or the second FIN, the connection ends at once if nothing is
+//! missing, otherwise after the allowance.
 
 mod clock;
 mod connection;
 mod drain;
 mod half;
+mod intake;
 mod key;
 mod recent;
 mod remnant;
@@ -78,13 +116,13 @@ pub struct ConnectionInfo {
     pub first: FramePos,
     /// Latest frame.
     pub last: FramePos,
-    /// Frames, retransmissions and empty ones too.
+    /// Frames, retransmissions and empty ones too. Those that come after the connection's end are not counted.
     pub frames: u64,
     /// Frames sent by each side, by [`Side::index`].
     pub frames_by: [u64; 2],
     /// New payload bytes delivered for each side.
     pub bytes: [u64; 2],
-    /// Payload bytes seen more than once.
+    /// Payload bytes seen more than once, keep-alive bytes and what was sent behind a FIN.
     pub duplicate_bytes: u64,
     /// Files that hold frames of it, in order, each once.
     pub files: Vec<FileId>,

@@ -45,14 +45,20 @@ impl Recent {
 /// Not cryptographic: it notices differences, it does not withstand someone who computes collisions.
 fn hash(bytes: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut lanes = [K, !K];
-    let (pairs, rest) = bytes.as_chunks::<16>();
-    for pair in pairs {
-        let word = u128::from_le_bytes(*pair);
-        lanes[0] = (lanes[0].rotate_left(29) ^ word as u64).wrapping_mul(K);
-        lanes[1] = (lanes[1].rotate_left(29) ^ (word >> 64) as u64).wrapping_mul(K);
+    // Four independent lanes, as a multiplication takes longer than a load.
+    let mut lanes = [K, !K, K.rotate_left(16), !K.rotate_left(16)];
+    let (words, _) = bytes.as_chunks::<8>();
+    let (blocks, last) = words.as_chunks::<4>();
+    for block in blocks {
+        for (lane, word) in lanes.iter_mut().zip(block) {
+            *lane = (lane.rotate_left(29) ^ u64::from_le_bytes(*word)).wrapping_mul(K);
+        }
     }
-    let mut state = lanes[0] ^ lanes[1].rotate_left(32) ^ bytes.len() as u64;
+    for (lane, word) in lanes.iter_mut().zip(last) {
+        *lane = (lane.rotate_left(29) ^ u64::from_le_bytes(*word)).wrapping_mul(K);
+    }
+    let rest = bytes.get(words.len() * 8..).unwrap_or_default();
+    let mut state = lanes.into_iter().fold(bytes.len() as u64, |state, lane| state.rotate_left(21) ^ lane);
     for &byte in rest {
         state = (state.rotate_left(13) ^ u64::from(byte)).wrapping_mul(K);
     }

@@ -36,7 +36,7 @@ pub(super) struct Store {
     pieces: BTreeMap<u64, Piece>,
     bytes: usize,
     /// A segment far beyond the window, kept until a second one says that the stream really went there.
-    stray: Option<(u64, Piece)>,
+    stray: Option<Box<(u64, Piece)>>,
 }
 
 impl Store {
@@ -56,7 +56,7 @@ impl Store {
 
     /// Memory, roughly.
     pub(super) fn cost(&self) -> usize {
-        let stray = self.stray.as_ref().map_or(0, |(_, piece)| piece.data.len() + OVERHEAD);
+        let stray = self.stray.as_ref().map_or(0, |stray| stray.1.data.len() + OVERHEAD);
         self.bytes + self.pieces.len() * OVERHEAD + stray
     }
 
@@ -77,15 +77,15 @@ impl Store {
 
     /// Takes the stray segment out.
     pub(super) fn take_stray(&mut self) -> Option<(u64, Piece)> {
-        self.stray.take()
+        self.stray.take().map(|stray| *stray)
     }
 
     pub(super) fn stray(&self) -> Option<(u64, &Piece)> {
-        self.stray.as_ref().map(|(offset, piece)| (*offset, piece))
+        self.stray.as_deref().map(|(offset, piece)| (*offset, piece))
     }
 
     pub(super) fn set_stray(&mut self, offset: u64, piece: Piece) {
-        self.stray = Some((offset, piece));
+        self.stray = Some(Box::new((offset, piece)));
     }
 
     /// The first piece that ends behind `cursor` and begins before `end`: its offset and end.

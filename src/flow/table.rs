@@ -99,10 +99,11 @@ impl<C: Consumer> FlowTable<C> {
 
     /// The clock moved on without a TCP segment: only what has waited long enough is resolved.
     pub fn tick(&mut self, at: FramePos, consumer: &mut C) {
-        self.at = at;
-        if self.clock.observe(at.ts.0) {
+        // A frame with several segments is one reading of the clock.
+        if at.index != self.at.index && self.clock.observe(at.ts.0) {
             self.next_expiry = i64::MIN;
         }
+        self.at = at;
         let now = self.clock.now();
         while let Some(wait) = self.waits.front().copied() {
             let frames = at.index.saturating_sub(wait.frame);
@@ -233,7 +234,7 @@ impl<C: Consumer> FlowTable<C> {
     fn keep_bound(&mut self, consumer: &mut C) {
         while self.held > self.limits.reassembly_total_bytes {
             let Some((slot, id)) = self.holders.pop_front() else { break };
-            if !self.slab.get(slot).is_some_and(|connection| connection.info.id == id) {
+            if self.slab.get(slot).is_none_or(|connection| connection.info.id != id) {
                 continue;
             }
             self.with(slot, consumer, |connection, ctx| {

@@ -287,6 +287,13 @@ fn the_tail_of_a_burst_is_lost() {
 }
 
 #[test]
+fn an_empty_segment_tells_what_was_sent_before_it() {
+    let mut lab = Lab::new();
+    lab.handshake().c(1, 1, "ab").c(9, 1, "").tick(50).expect(&["C 0 ab"]);
+    lab.finish().expect(&["C 2 gap 6 Lost", "1 Eof"]);
+}
+
+#[test]
 fn a_fin_that_was_not_captured_is_no_lost_byte() {
     let mut lab = Lab::new();
     lab.handshake().c(1, 1, "ab").s(1, 4, "").tick(20).send(1, FIN, 1, 4, "").c(4, 2, "");
