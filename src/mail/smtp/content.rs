@@ -4,7 +4,7 @@ use super::command;
 use super::data::{Before, Found, LookAlike, Scanner};
 use super::*;
 use crate::event::{Message, MessageDirection, MessagePart};
-use crate::mail::line::LineEnd;
+use crate::mail::line::{LineEnd, find_byte};
 use crate::mail::message::MessageBuilder;
 
 /// State of the data behind a 354.
@@ -217,8 +217,12 @@ impl Smtp {
 
     /// The look-alike is content.
     pub(super) fn reject_look_alike(&mut self, cx: &mut Context<'_>) {
+        // The server has been asked about all that is held, so that further look-alikes in it need no asking.
+        self.reject_trusting(self.hold.bytes().len(), cx);
+    }
+
+    fn reject_trusting(&mut self, held: usize, cx: &mut Context<'_>) {
         self.replay.extend(std::mem::take(&mut self.deferred));
-        let held = self.hold.bytes().len();
         self.keep_look_alike(cx);
         if let Some(content) = &mut self.content {
             content.trusting = held;
@@ -248,7 +252,7 @@ impl Smtp {
         if lf_only && (held.is_empty() || begins_with_command(held)) {
             self.take_look_alike(cx);
         } else {
-            self.reject_look_alike(cx);
+            self.reject_trusting(0, cx);
         }
     }
 
@@ -376,9 +380,13 @@ impl Smtp {
     }
 }
 
+/// Bytes in which a line is looked for that would be a command; bounds what a look-alike costs.
+pub(super) const COMMAND_BYTES: usize = 512;
+
 /// Whether the first line of `held` is a command.
 pub(super) fn begins_with_command(held: &[u8]) -> bool {
-    let line = held.split(|&b| b == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    held.contains(&b'\n') && command::is_trustworthy(line)
+    let held = held.get(..COMMAND_BYTES).unwrap_or(held);
+    let Some(end) = find_byte(held, b'\n') else { return false };
+    let line = held.get(..end).unwrap_or_default();
+    command::is_trustworthy(line.strip_suffix(b"\r").unwrap_or(line))
 }

@@ -1,6 +1,6 @@
 //! After a gap: finding the next line to trust, and settling what waited for bytes that will not come.
 
-use super::content::begins_with_command;
+use super::content::{COMMAND_BYTES, begins_with_command};
 use super::reply;
 use super::*;
 use crate::mail::line::{Line, LineEnd, find_byte};
@@ -82,7 +82,8 @@ impl Smtp {
         while self.wait != Wait::No && !self.hold.is_empty() {
             let held = self.hold.bytes();
             let unheard = cx.one_sided || (self.server_gap && self.stale > 0);
-            if held.len() > cx.limits.line_bytes || unheard && find_byte(held, b'\n').is_some() {
+            let readable = held.len() >= COMMAND_BYTES || find_byte(held, b'\n').is_some();
+            if held.len() > cx.limits.line_bytes || unheard && readable {
                 self.decide_by_looks(Span::default(), cx);
             } else {
                 return;

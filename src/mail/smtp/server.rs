@@ -5,6 +5,10 @@ use super::*;
 use crate::event::{self, EventBody};
 use crate::mail::line::{Line, LineEnd};
 
+/// Pending commands that are compared with a reply after a loss; nobody has more under way, and each costs a look at
+/// the reply's text.
+const LOOKED_AT: usize = 16;
+
 impl Smtp {
     /// The server's next bytes.
     pub(super) fn server_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
@@ -168,14 +172,15 @@ impl Smtp {
         if level(self.stale) > 0 {
             return Some(self.stale);
         }
-        let mut likely = (0..self.stale).filter(|&i| level(i) > 1);
+        let stale = self.stale.min(LOOKED_AT);
+        let mut likely = (0..stale).filter(|&i| level(i) > 1);
         if let (Some(index), None) = (likely.next(), likely.next()) {
             return Some(index);
         }
-        let mut possible = (0..self.stale).filter(|&i| level(i) > 0);
+        let mut possible = (0..stale).filter(|&i| level(i) > 0);
         match (possible.next(), possible.next()) {
             (Some(index), None) => Some(index),
-            _ => (self.stale..self.pending.len()).find(|&i| level(i) > 0),
+            _ => (self.stale..self.pending.len()).take(LOOKED_AT).find(|&i| level(i) > 0),
         }
     }
 
@@ -358,6 +363,9 @@ pub(super) fn likelihood(kind: Kind, reply: &Reply) -> u8 {
         400..=599 => return 1,
         250 | 251 => {}
         _ => return u8::from(kind != Kind::Greeting),
+    }
+    if matches!(kind, Kind::Greeting | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit) {
+        return 0;
     }
     let enhanced = reply.enhanced();
     let enhanced = enhanced.as_ref().map_or(&b""[..], |e| &e.0);

@@ -175,7 +175,8 @@ fn chunks_with_gaps() {
     assert_eq!(found.last().map(String::as_str), Some("S3 221 bye"));
     // A gap beyond the chunk.
     let steps =
-        [&hello[..], &[c("BDAT 4 LAST\r\nab"), Step::Gap(CLIENT, 60), c("T\r\nQUIT\r\n"), s("250 ok\r\n221 bye\r\n")]].concat();
+        [&hello[..], &[c("BDAT 4 LAST\r\nab"), Step::Gap(CLIENT, 60), c("T\r\nQUIT\r\n"), s("250 ok\r\n221 bye\r\n")]]
+            .concat();
     assert_eq!(lines(&steps).last().map(String::as_str), Some("S3 221 bye"));
 }
 
