@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn ends_and_dots() {
-        let cases: [(&[u8], &[u8], Option<&[u8]>); 9] = [
+        type Case = (&'static [u8], &'static [u8], Option<&'static [u8]>);
+        let cases: [Case; 9] = [
             (b".\r\n", b"", Some(b"")),
             (b"a\r\n.\r\n+OK", b"a\r\n", Some(b"+OK")),
             (b"..\r\n...b\r\n.\r\n", b".\r\n..b\r\n", Some(b"")),

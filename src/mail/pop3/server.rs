@@ -232,7 +232,7 @@ impl Pop3 {
             Kind::Retrieve | Kind::Top => {
                 let part = if pending.kind == Kind::Top { MessagePart::Headers } else { MessagePart::Full };
                 push_reply(None, reply, span, cx.out);
-                self.begin_body(part, pending.number, line.bytes, span, cx);
+                self.mode = Mode::Body(self.begin_body(part, pending.number, line.bytes, span, cx));
                 return Next::Continue;
             }
             Kind::UniqueId => self.unique_id(&reply.text.0, cx),
@@ -289,7 +289,7 @@ impl Pop3 {
         status: &[u8],
         span: Span,
         cx: &mut Context<'_>,
-    ) -> &mut Download {
+    ) -> Box<Download> {
         self.ordinal += 1;
         self.transaction += 1;
         let mut message = Message::new(Protocol::Pop3, MessageDirection::Retrieved, part);
@@ -301,19 +301,14 @@ impl Pop3 {
         message.number = number;
         message.assumed = cx.one_sided;
         let builder = MessageBuilder::new(message, cx.options, cx.limits);
-        let download = Box::new(Download { builder, body: Body::new(), span });
-        self.mode = Mode::Body(download);
-        match &mut self.mode {
-            Mode::Body(download) => download,
-            _ => unreachable!("it was set just now"),
-        }
+        Box::new(Download { builder, body: Body::new(), span })
     }
 
     /// A status line whose command is missing, and a line that begins a mail.
     fn assumed_body(&mut self, guess: Guess, line: &Line<'_>, cx: &mut Context<'_>) {
         let status = [&guess.reply.status.0, b" ".as_slice(), &guess.reply.text.0].concat();
         push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
-        let download = self.begin_body(MessagePart::Full, None, &status, guess.span, cx);
+        let mut download = self.begin_body(MessagePart::Full, None, &status, guess.span, cx);
         download.builder.message_mut().assumed = true;
         let end: &[u8] = match line.end {
             LineEnd::CrLf => b"\r\n",
@@ -321,8 +316,9 @@ impl Pop3 {
             LineEnd::Cut => b"",
         };
         for bytes in [line.bytes, end] {
-            feed(download, Chunk { bytes, span: line.span }, false, cx.out);
+            feed(&mut download, Chunk { bytes, span: line.span }, false, cx.out);
         }
+        self.mode = Mode::Body(download);
         // The rest of an overlong line is text like any other.
         self.overlong[SERVER] = false;
     }

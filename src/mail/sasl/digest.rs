@@ -70,8 +70,9 @@ impl Directives {
         let qop = self.get("qop").unwrap_or(b"auth");
         // Where all characters fit ISO 8859-1 they are hashed in it, else in UTF-8; clients that never heard of this
         // rule hash what they have. Each way is tried.
-        let ways: [fn(&[u8]) -> Vec<u8>; 2] = [latin1, <[u8]>::to_vec];
-        ways.iter().any(|encode| {
+        let ways = [true, false];
+        ways.into_iter().any(|narrow| {
+            let encode = |text: &[u8]| if narrow { latin1(text) } else { text.to_vec() };
             let secret = md5(&[&encode(user), &encode(realm), &encode(password)]);
             let mut a1 = secret.to_vec();
             for part in [field("nonce"), field("cnonce")] {
