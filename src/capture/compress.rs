@@ -5,10 +5,6 @@ use std::io::{self, BufRead, BufReader, Read};
 /// Reads on for a pipe, fewer system calls for a file.
 const INPUT: usize = 128 << 10;
 
-/// Names of the compressions, for the documentation's test.
-#[cfg(test)]
-pub(super) const NAMES: &[&str] = &["gzip", "zstd", "xz", "lz4", "bzip2"];
-
 /// The compression that `head` shows, if any.
 pub(super) fn detect(head: &[u8]) -> Option<&'static str> {
     match head {

@@ -199,10 +199,15 @@ pub(super) fn mpls<'p>(mut data: &'p [u8], context: &mut Context) -> Next<'p> {
     match data {
         [0x45..=0x4f, ..] => Ok((Layer::Ipv4, data)),
         [0x60..=0x6f, ..] => Ok((Layer::Ipv6, data)),
-        // A pseudowire control word (RFC 4385).
-        [0, _, _, _, rest @ ..] => Ok((Layer::Ethernet, rest)),
+        // A pseudowire control word (RFC 4385), unless the type of a frame without one is in its place.
+        [0, _, _, _, rest @ ..] if !be16(data, 12).is_ok_and(leads_on) => Ok((Layer::Ethernet, rest)),
         _ => Ok((Layer::Ethernet, data)),
     }
+}
+
+/// Whether an EtherType is one of those that are followed.
+fn leads_on(ether_type: u16) -> bool {
+    matches!(ether_type, 0x0800 | 0x86dd | 0x8100 | 0x88a8 | 0x8847 | 0x8864)
 }
 
 /// PPP (RFC 1661), with or without HDLC's address and control, with or without a compressed protocol field.

@@ -16,6 +16,7 @@ pub const TUNNELS: &[(&str, &str)] = &[
     ("6in6", "IPv6 in IPv6 (RFC 2473)"),
     ("gre", "GRE, with key, checksum, sequence number and routing (RFC 2784, 2890, 1701); the id is the key"),
     ("pptp", "PPP in enhanced GRE (RFC 2637); the id is the call"),
+    ("eoip", "MikroTik's Ethernet over IP, in GRE; the id is the tunnel"),
     ("erspan", "ERSPAN types I, II and III; the id is the session"),
     ("etherip", "Ethernet in IP (RFC 3378)"),
     ("vxlan", "VXLAN (RFC 7348) on UDP 4789, 8472 and, with other payloads, 4790; the id is the VNI"),
@@ -57,11 +58,17 @@ fn gre<'p>(data: &'p [u8], context: &mut Context) -> Next<'p> {
     const KEY: u16 = 0x2000;
     const SEQUENCE: u16 = 0x1000;
     const ACKNOWLEDGMENT: u16 = 0x0080;
+    const EOIP: u16 = 0x6400;
     let (flags, protocol) = (be16(data, 0)?, be16(data, 2)?);
     let has = |flag: u16| flags & flag != 0;
     let mut at = 4;
     if flags & 7 == 1 {
         let call = be16(data, 6)?;
+        if protocol == EOIP {
+            // The identifier is little-endian; Ethernet follows.
+            context.enter("eoip", Some(u32::from(call.swap_bytes())));
+            return Ok((Layer::Ethernet, behind(data, 8)?));
+        }
         at += 4 + 4 * usize::from(has(SEQUENCE)) + 4 * usize::from(has(ACKNOWLEDGMENT));
         context.enter("pptp", Some(u32::from(call)));
         return if protocol == 0x880b && has(SEQUENCE) {

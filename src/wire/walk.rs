@@ -137,7 +137,7 @@ enum Ip<'p> {
 }
 
 /// Cuts `rest`, an IP payload as captured, to the `length` bytes that the header announces, and says in `cut` how
-/// many of them are missing.
+/// many of them are missing: no more than were cut off the frame, whatever the header claims.
 #[inline]
 fn fit<'p>(rest: &'p [u8], length: usize, cut: &mut u32) -> &'p [u8] {
     match rest.get(..length) {
@@ -146,10 +146,18 @@ fn fit<'p>(rest: &'p [u8], length: usize, cut: &mut u32) -> &'p [u8] {
             payload
         }
         None => {
-            *cut = u32::try_from(length - rest.len()).unwrap_or(u32::MAX);
+            *cut = (*cut).min(u32::try_from(length - rest.len()).unwrap_or(u32::MAX));
             rest
         }
     }
+}
+
+/// Bytes missing from a packet without a length: segmentation offload, where it did not fit or was left to the card.
+#[inline]
+fn unmeasured(cut: u32) -> u32 {
+    /// Linux's bound for these is 512 KiB; a capture file's word alone is no reason to believe in gigabytes.
+    const LARGEST: u32 = 1 << 20;
+    if cut > LARGEST { 0 } else { cut }
 }
 
 #[inline]
@@ -158,8 +166,10 @@ fn ipv4<'p>(data: &'p [u8], cut: &mut u32, context: &mut Context) -> Result<Ip<'
     let (total, size) = (usize::from(header.total_len()), header.slice().len());
     let rest = data.get(size..).unwrap_or_default();
     let rest = match total {
-        // Segmentation offload: the length did not fit, or was left to the card.
-        0 => rest,
+        0 => {
+            *cut = unmeasured(*cut);
+            rest
+        }
         _ => fit(rest, total.checked_sub(size).ok_or(Skip::Malformed)?, cut),
     };
     context.src = header.source_addr().into();
@@ -183,8 +193,10 @@ fn ipv6<'p>(data: &'p [u8], cut: &mut u32, context: &mut Context) -> Next<'p> {
     let rest = match usize::from(header.payload_length()) {
         0 => match jumbo_length(next, rest) {
             Some(length) => fit(rest, length, cut),
-            // Segmentation offload, as in IPv4.
-            None => rest,
+            None => {
+                *cut = unmeasured(*cut);
+                rest
+            }
         },
         length => fit(rest, length, cut),
     };
