@@ -58,7 +58,7 @@ fn check(folder: &Path, truth: &Value, by: By) -> Option<Vec<String>> {
     let told = tell(&files(folder, &truth["file"]), &how);
     let mut problems = Vec::new();
     for connection in truth["connections"].as_array().unwrap() {
-        let client: SocketAddr = connection["client"].as_str().unwrap().parse().unwrap();
+        let client = address(connection["client"].as_str().unwrap());
         match told.by_client(client) {
             None => problems.push(format!("no session for {client}")),
             Some(story) => match expect {
@@ -71,6 +71,12 @@ fn check(folder: &Path, truth: &Value, by: By) -> Option<Vec<String>> {
         }
     }
     Some(problems)
+}
+
+/// `IP:PORT`, the port behind the last colon.
+fn address(text: &str) -> SocketAddr {
+    let (ip, port) = text.rsplit_once(':').unwrap();
+    SocketAddr::new(ip.trim_matches(['[', ']']).parse().unwrap(), port.parse().unwrap())
 }
 
 fn unhex(text: &str) -> Vec<u8> {

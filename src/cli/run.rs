@@ -293,7 +293,10 @@ pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
     let sink = extract::Extract::new(dir, shape, &limits(options.common.max_memory))
         .with_context(|| format!("{}: can't be written to", dir.display()))?;
     let (seen, report) = job.run(Box::new(sink), Wanted { digests: true, bodies: true, ..PLAIN })?;
-    complain(&format!("{}: holds the messages in full, readable by you alone; manifest.jsonl lists them", dir.display()));
+    complain(&format!(
+        "{}: holds the messages in full, readable by you alone; manifest.jsonl lists them",
+        dir.display()
+    ));
     Ok(outcome_of_mail(&seen, &report))
 }
 

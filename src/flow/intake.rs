@@ -68,7 +68,8 @@ impl<S> Connection<S> {
         if info.files.last() != Some(&ctx.at.file) && !info.files.contains(&ctx.at.file) {
             info.files.push(ctx.at.file);
         }
-        self.seen = ctx.now;
+        // A frame ahead of the clock counts with its own time: when the clock catches up, its connection is not idle.
+        self.seen = ctx.now.max(ctx.at.ts.0);
     }
 
     /// A SYN tells the roles; while nothing was delivered, a wrong guess is put right.

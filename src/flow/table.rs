@@ -214,8 +214,8 @@ impl<C: Consumer> FlowTable<C> {
                 } else if now.saturating_sub(stamp) < timeout {
                     self.next_expiry = self.next_expiry.min(stamp.saturating_add(timeout));
                     break;
-                } else if (0..timeout).contains(&now.saturating_sub(seen)) {
-                    self.slab.touch(slot, list, seen, 0);
+                } else if now.saturating_sub(seen).saturating_abs() < timeout {
+                    self.slab.touch(slot, list, seen.min(now), 0);
                 } else {
                     self.close(slot, EndReason::Timeout, consumer);
                 }

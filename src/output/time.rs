@@ -39,8 +39,7 @@ pub fn compact(ts: Timestamp) -> String {
 /// For mbox (RFC 4155): `Mon Nov 24 16:00:00 2025`, UTC.
 pub fn asctime(ts: Timestamp) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (y, mo, d, h, mi, s, _) = civil(ts);
     // 1970-01-01 was a Thursday.
     let day = DAYS[ts.0.div_euclid(SECOND * 86_400).rem_euclid(7) as usize];

@@ -34,7 +34,9 @@ pub(super) fn attachment(number: usize, name: Option<&str>) -> String {
     let name = name.unwrap_or_default();
     let mut safe: String = name
         .chars()
-        .map(|c| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '+' | ',' | '(' | ')') { c } else { '_' })
+        .map(
+            |c| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '+' | ',' | '(' | ')') { c } else { '_' },
+        )
         .collect();
     safe = safe.trim_matches([' ', '.']).to_owned();
     if safe.len() > NAME_BYTES {
