@@ -198,7 +198,7 @@ impl Handshake {
             let candidate = Candidate {
                 secret: Secret::new(&[]),
                 source: SecretSource::RsaKey,
-                name: Some(key.shared_name()),
+                name: Some(Arc::from(key.name())),
                 premaster_version: premaster.first_chunk().map(|&v| u16::from_be_bytes(v)),
             };
             self.add_premaster(suite, &compose(&premaster), candidate);
