@@ -199,3 +199,11 @@ fn nothing_secret_is_shown() {
     assert!(text.contains("512") && text.contains("rsa512.pem"));
     assert!(text.len() < 600, "{text}");
 }
+
+/// Rings and protections go to the threads that decode.
+#[test]
+fn shared_between_threads() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<KeyRing>();
+    is_shared::<super::super::protection::Protection>();
+}
