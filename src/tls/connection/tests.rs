@@ -181,3 +181,10 @@ fn hostile_gap_lengths_do_not_overflow() {
     }
     connection.finish(span, &mut env, &mut out);
 }
+
+#[test]
+fn it_can_go_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Connection>();
+    is_send::<SessionCache>();
+}
