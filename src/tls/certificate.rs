@@ -186,8 +186,72 @@ fn bits(number: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// A self-signed certificate made with `openssl req -x509 -newkey rsa:512 -subj "/C=DE/O=A, B/CN=mail.example.test"`.
-    const DER: &str = "@@";
+    fn der(hex: &[&str]) -> Vec<u8> {
+        let hex = hex.concat();
+        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+    }
+
+    /// A self-signed certificate of the test corpus (`rsa512.crt`); what it says is from `openssl x509 -text`.
+    const RSA512: &[&str] = &[
+        "308201e830820192a003020102021461add802db02a00369b8d1f8680737e34b8fa9e3300d06092a864886f70d01010b0500",
+        "303331163014060355040a0c0d6d6174726978207368617265643119301706035504030c106d61696c2d7273613531322e74",
+        "657374301e170d3236313132343032343535325a170d3336313132313032343535325a303331163014060355040a0c0d6d61",
+        "74726978207368617265643119301706035504030c106d61696c2d7273613531322e74657374305c300d06092a864886f70d",
+        "0101010500034b003048024100d8a46e7b10b6641cf42339eb80778d3218573a79f2bdba162f5a4c6e6172d8082df55224ba",
+        "f6b4f9e05252137bdb898162d731804f0e19caed77b424e69d7f670203010001a37e307c301d0603551d0e04160414857175",
+        "7bf88957714066d0fa91fa15d9ae01156a301f0603551d230418301680148571757bf88957714066d0fa91fa15d9ae01156a",
+        "300f0603551d130101ff040530030101ff30290603551d110422302082106d61696c2d7273613531322e74657374820c6d61",
+        "696c2e6578616d706c65300d06092a864886f70d01010b050003410021f520f803bf9f0c42ba554363e9a28dd7e626861194",
+        "04281233a04d0505ee6d78064aa3bf43f2a5addb0c8c7d72414f4b4a5e6b6804fa43855b34e2b69ba349",
+    ];
+
+    /// Another (`ec384.crt`).
+    const EC384: &[&str] = &[
+        "30820220308201a6a003020102021413ce0a1476479f43b4160d161c4e926d777fcb47300a06082a8648ce3d040302303231",
+        "163014060355040a0c0d6d6174726978207368617265643118301606035504030c0f6d61696c2d65633338342e7465737430",
+        "1e170d3236313132343032343535365a170d3336313132313032343535365a303231163014060355040a0c0d6d6174726978",
+        "207368617265643118301606035504030c0f6d61696c2d65633338342e746573743076301006072a8648ce3d020106052b81",
+        "0400220362000401a9997c7e8fbe358d9939a71e747f81dd82695c7937f2c9e79fcbfbf066b7b0f47c349ae7d985b236dffe",
+        "5994b8562c785c83d7ada405830dd435cc3319d21db670781011dfe4b4c355f4469fbd255a2b0f8af13ab2707a1fe040c1c9",
+        "b5fd95a37d307b301d0603551d0e0416041401f7617b20254ac70bbe0baf36f922313b2d53ad301f0603551d230418301680",
+        "1401f7617b20254ac70bbe0baf36f922313b2d53ad300f0603551d130101ff040530030101ff30280603551d110421301f82",
+        "0f6d61696c2d65633338342e74657374820c6d61696c2e6578616d706c65300a06082a8648ce3d040302036800306502300c",
+        "44e529b025a417f16d1803c9d2d9f221ee06d8098de95dc9a9d50ac17631555c478a90e121140ae38169f5533ec126023100",
+        "e83201690fff5c0c2bc15d537d599ce3776b6ef2897f9835db46902429b05786d15f463949f07b23fc1b0d2b7d8c6de9",
+    ];
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    #[test]
+    fn rsa() {
+        let read = read(&der(RSA512));
+        assert_eq!(read.info.subject, "O=matrix shared, CN=mail-rsa512.test");
+        assert_eq!(read.info.issuer, read.info.subject);
+        assert_eq!(read.info.key, "RSA-512");
+        // 2026-11-24 02:45:52 and 2036-11-21 02:45:52, UTC.
+        assert_eq!(read.info.not_before, Some(Timestamp(1_795_488_352_000_000_000)));
+        assert_eq!(read.info.not_after, Some(Timestamp(2_110_848_352_000_000_000)));
+        assert_eq!(hex(&read.info.sha256), "eca70c1b339105827db055c19944fc9a13674bd57b13fc7e5f1ff91bf5c12648");
+        let modulus = read.modulus.unwrap();
+        assert_eq!((modulus.len(), hex(&modulus[..4])), (64, "d8a46e7b".to_owned()));
+    }
+
+    #[test]
+    fn elliptic_curve() {
+        let read = read(&der(EC384));
+        assert_eq!((read.info.key.as_str(), read.modulus), ("EC-P384", None));
+        assert_eq!(hex(&read.info.sha256), "b4bd4d5440f45324f05ea439d1186c7ed68ea5efa358a280b26306b006dae004");
+    }
+
+    #[test]
+    fn cut_anywhere_it_does_not_panic() {
+        let whole = der(RSA512);
+        for end in 0..whole.len() {
+            assert_eq!(read(&whole[..end]).modulus, None);
+        }
+    }
 
     #[test]
     fn garbage_keeps_its_hash() {

@@ -79,7 +79,8 @@ impl Joiner {
         let rest = self.buf.get(self.start..).unwrap_or_default();
         let &[_, a, b, c, ..] = rest else {
             if rest.is_empty() {
-                self.clear();
+                self.buf = Vec::new();
+                self.start = 0;
             }
             return Joined::More;
         };

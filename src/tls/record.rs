@@ -105,8 +105,8 @@ pub fn looks_like_tls(bytes: &[u8]) -> Looks {
         // Encrypted, or a plain handshake message: then it begins with a hello.
         (content::HANDSHAKE, _) => match body {
             [] => Looks::More,
-            [0 | 1 | 2, 0, ..] => Looks::Yes,
-            [0 | 1 | 2] => {
+            [0..=2, 0, ..] => Looks::Yes,
+            [0..=2] => {
                 if header.len == 1 {
                     Looks::Yes
                 } else {

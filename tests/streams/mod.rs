@@ -30,8 +30,11 @@ fn u32be(b: &[u8], at: usize) -> u32 {
     u32::from_be_bytes(b[at..at + 4].try_into().unwrap())
 }
 
-/// Frames with their link type, and the key logs of decryption secrets blocks.
-fn frames(file: &[u8]) -> (Vec<(u16, Vec<u8>)>, Vec<Vec<u8>>) {
+/// Link type and bytes.
+type Frame = (u16, Vec<u8>);
+
+/// Frames, and the key logs of decryption secrets blocks.
+fn frames(file: &[u8]) -> (Vec<Frame>, Vec<Vec<u8>>) {
     let (mut frames, mut secrets) = (Vec::new(), Vec::new());
     let magic = u32be(file, 0);
     let big = matches!(magic, 0xa1b2c3d4 | 0xa1b23c4d);

@@ -86,9 +86,9 @@ impl Connection {
             (kind::ENCRYPTED_EXTENSIONS, Direction::Server) => {
                 let extensions = EncryptedExtensions::parse(body);
                 handshake.alpn = extensions.alpn;
-                let offered = handshake.client.as_ref().is_some_and(|c| c.early_data);
-                if offered && !extensions.early_data {
-                    handshake.note("The server did not take the client's early data.");
+                match extensions.early_data {
+                    true => self.take_early(up),
+                    false => self.refuse_early(),
                 }
             }
             (kind::CERTIFICATE, _) => self.certificate(dir, body, span, up),
@@ -109,6 +109,7 @@ impl Connection {
                 handshake.remember(span.last.index, env.sessions, env.limits);
             }
             (kind::END_OF_EARLY_DATA, Direction::Client) => {
+                self.take_early(up);
                 let half = &mut self.halves[dir.index()];
                 if half.epoch.stage == Stage::Early
                     && let Some(next) = half.pending.take()
@@ -156,6 +157,7 @@ impl Connection {
         } else if half.epoch.stage == Stage::Early {
             // A second ClientHello: the server wanted another, and early data is off.
             half.enter(Epoch::new(Cipher::Clear, index, Stage::Clear));
+            self.refuse_early();
         }
     }
 
@@ -331,11 +333,13 @@ impl Connection {
             let half = &mut self.halves[dir.index()];
             // Behind the handshake it answers a CertificateRequest and changes no keys.
             if matches!(half.epoch.stage, Stage::Handshake | Stage::Early) {
+                let client = dir == Direction::Client;
                 handshake.finished[dir.index()] = true;
                 let epoch = handshake.tls13_epoch(index, dir, Stage::Application(0), env.keys);
                 half.pending = None;
                 half.enter(epoch);
-                if dir == Direction::Client {
+                if client {
+                    self.take_early(up);
                     self.establish(span, up);
                 }
             }

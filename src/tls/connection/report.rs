@@ -20,6 +20,7 @@ impl Connection {
                 self.protecting(dir).closed_bytes += held;
             }
         }
+        self.take_early(up);
         let seen = [self.halves[0].bytes > 0, self.halves[1].bytes > 0];
         let ended = self.halves.iter().any(|half| half.ended || half.closed);
         let handshakes = std::mem::take(&mut self.handshakes);

@@ -89,7 +89,7 @@ impl Handshake {
         {
             self.add(found.into());
         }
-        if self.client_key_exchange.is_none() && !self.hello_done && self.server_key_exchange.is_none() {
+        if self.is_abbreviated(&id) {
             return self.gather_resumed(&id, keys, sessions);
         }
         let Some(exchange) = self.client_key_exchange.clone() else {
@@ -137,6 +137,17 @@ impl Handshake {
             KeyExchange::Dh | KeyExchange::Ecdh => logged(Reason::NoKey),
             _ => logged(Reason::UnsupportedSuite),
         }
+    }
+
+    /// Whether the server went on from its ServerHello to ChangeCipherSpec: an earlier session is taken up. Behind a gap
+    /// only if the client had one to offer.
+    fn is_abbreviated(&self, id: &[u8]) -> bool {
+        let full = self.client_key_exchange.is_some()
+            || self.hello_done
+            || self.certificate_seen
+            || self.server_key_exchange.is_some();
+        let offered = self.client.as_ref().is_some_and(|c| c.ticket.is_some() || !id.is_empty() && c.session_id == id);
+        !full && (offered || !self.gap)
     }
 
     fn gather_resumed(&mut self, id: &[u8], keys: &KeyRing, sessions: &SessionCache) -> Reason {

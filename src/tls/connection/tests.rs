@@ -1,0 +1,190 @@
+//! Small handshakes made by hand; whole ones with real peers are in `tests/tls_plaintext.rs`.
+
+use super::*;
+use crate::diagnostic::Code;
+use crate::event::{Decrypted, SecretSource, TlsHandshake};
+use crate::tls::Reason;
+
+#[derive(Default)]
+struct Out {
+    plain: Vec<(Direction, Vec<u8>)>,
+    lost: Vec<(Direction, u64, Option<GapCause>)>,
+    odd: Vec<Code>,
+    established: Vec<u32>,
+    closed: Vec<Direction>,
+}
+
+impl Upper for Out {
+    fn plaintext(&mut self, dir: Direction, bytes: &[u8], _: Span) {
+        self.plain.push((dir, bytes.to_vec()));
+    }
+    fn lost(&mut self, dir: Direction, len: u64, cause: Option<GapCause>, _: Span) {
+        self.lost.push((dir, len, cause));
+    }
+    fn established(&mut self, handshake: u32, _: Span) {
+        self.established.push(handshake);
+    }
+    fn odd(&mut self, code: Code, _: &str, _: Span) {
+        self.odd.push(code);
+    }
+    fn closed(&mut self, dir: Direction, _: Span) {
+        self.closed.push(dir);
+    }
+}
+
+use Direction::{Client, Server};
+
+fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+    [&[kind, 3, 1][..], &(body.len() as u16).to_be_bytes(), body].concat()
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let len = (body.len() as u32).to_be_bytes();
+    record(22, &[&[kind, len[1], len[2], len[3]], body].concat())
+}
+
+fn client_hello() -> Vec<u8> {
+    message(1, &[&[3, 1][..], &[7; 32], &[0, 0, 2, 0, 2, 1, 0]].concat())
+}
+
+/// TLS_RSA_WITH_NULL_SHA in TLS 1.0.
+fn server_hello() -> Vec<u8> {
+    message(2, &[&[3, 1][..], &[8; 32], &[0, 0, 2, 0]].concat())
+}
+
+/// A whole handshake with a certificate that can't be read.
+fn handshake() -> Vec<(Direction, Vec<u8>)> {
+    let finished = record(22, &[&[20, 0, 0, 12][..], &[1; 12 + 20]].concat());
+    vec![
+        (Client, client_hello()),
+        (Server, server_hello()),
+        (Server, message(11, &[0, 0, 5, 0, 0, 2, 1, 2])),
+        (Server, message(14, &[])),
+        (Client, message(16, &[&[1, 0][..], &[9; 256]].concat())),
+        (Client, record(20, &[1])),
+        (Client, finished.clone()),
+        (Server, record(20, &[1])),
+        (Server, finished),
+    ]
+}
+
+fn play(pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, TlsHandshake) {
+    let (keys, mut sessions, limits) = (KeyRing::new(), SessionCache::new(), Limits::default());
+    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits };
+    let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
+    let mut given = 0;
+    for (dir, bytes) in pieces {
+        if bytes.is_empty() {
+            connection.gap(*dir, 100, GapCause::Lost, span, &mut env, &mut out);
+        }
+        for piece in bytes.chunks(chunk) {
+            connection.data(*dir, piece, span, &mut env, &mut out);
+        }
+        given += bytes.len() as u64;
+    }
+    let reports = connection.finish(span, &mut env, &mut out);
+    assert_eq!(connection.opened_bytes() + connection.overhead_bytes() + connection.undecrypted_bytes(), given);
+    (out, reports.into_iter().next().unwrap())
+}
+
+#[test]
+fn a_null_cipher_needs_no_key() {
+    let mut pieces = handshake();
+    // Sent twice by mistake.
+    pieces.insert(6, (Client, record(20, &[1])));
+    pieces.push((Client, record(23, &[&b"QUIT\r\n"[..], &[0; 20]].concat())));
+    for chunk in [1, 7, 100_000] {
+        let (out, report) = play(&pieces, chunk);
+        assert_eq!(out.plain, [(Client, b"QUIT\r\n".to_vec())]);
+        assert_eq!(out.established, [0]);
+        assert_eq!((report.decrypted, report.secret), (Decrypted::All, Some(SecretSource::NoneNeeded)));
+        assert_eq!((report.reason, report.version), (None, Some("TLSv1.0")));
+        assert_eq!(report.suite.as_deref(), Some("TLS_RSA_WITH_NULL_SHA"));
+        assert_eq!(report.certificate.map(|c| c.subject), Some(String::new()));
+    }
+}
+
+#[test]
+fn without_a_key_it_says_so() {
+    let mut pieces = handshake();
+    // TLS_RSA_WITH_AES_128_CBC_SHA instead.
+    pieces[1].1[5 + 4 + 2 + 32 + 2] = 0x2f;
+    pieces.push((Client, record(23, &[0; 32])));
+    let (out, report) = play(&pieces, 1000);
+    assert_eq!((report.decrypted, report.reason), (Decrypted::None, Some(Reason::NoKey)));
+    assert_eq!(out.lost, [(Client, 32, None)]);
+    assert!(report.completed);
+    assert_eq!(report.records_undecrypted, 3);
+    assert!(report.steps.iter().any(|s| s.contains("--key")), "{:?}", report.steps);
+}
+
+#[test]
+fn an_alert_in_mid_handshake_is_a_failure_between_the_peers() {
+    let (out, report) = play(&[(Client, client_hello()), (Server, record(21, &[2, 40]))], 3);
+    assert_eq!(report.reason, Some(Reason::HandshakeFailed));
+    assert_eq!(report.alerts[0].description, "fatal handshake_failure");
+    assert_eq!((out.closed, out.odd), (vec![Server], vec![Code::FatalAlert]));
+    assert!(out.lost.is_empty());
+}
+
+#[test]
+fn the_word_for_what_is_missing() {
+    let whole = handshake();
+    let reason = |pieces: &[(Direction, Vec<u8>)]| play(pieces, 1000).1.reason;
+    assert_eq!(reason(&whole[..1]), Some(Reason::HandshakeIncomplete));
+    assert_eq!(reason(&whole[..4]), Some(Reason::HandshakeIncomplete));
+    let client: Vec<_> = whole.iter().filter(|(dir, _)| *dir == Client).cloned().collect();
+    assert_eq!(reason(&client), Some(Reason::OneSided));
+    let both = [(Client, record(23, &[5; 40])), (Server, record(23, &[6; 40]))];
+    assert_eq!(reason(&both), Some(Reason::MidSession));
+    assert_eq!(reason(&both[..1]), Some(Reason::OneSided));
+    assert_eq!(reason(&[(Server, b"220 mail.example.test ESMTP\r\n".to_vec())]), Some(Reason::NotTls));
+    // The ServerHello is lost.
+    let mut gap = whole.clone();
+    gap[1].1.clear();
+    gap.push((Client, record(23, &[5; 40])));
+    assert_eq!(reason(&gap), Some(Reason::HandshakeGap));
+}
+
+#[test]
+fn a_lost_handshake_message_that_keys_do_not_need_costs_nothing() {
+    let mut pieces = handshake();
+    pieces[2].1.clear();
+    pieces.push((Server, record(23, &[&b"+OK"[..], &[0; 20]].concat())));
+    let (out, report) = play(&pieces, 1000);
+    assert_eq!(out.plain, [(Server, b"+OK".to_vec())]);
+    assert_eq!(out.lost, []);
+    assert_eq!(report.decrypted, Decrypted::All);
+}
+
+#[test]
+fn gaps_are_told_at_their_place() {
+    let mut pieces = handshake();
+    let data = |text: &[u8]| record(23, &[text, &[0; 20]].concat());
+    pieces.push((Server, data(b"one")));
+    pieces.push((Server, Vec::new()));
+    pieces.push((Server, [data(b"two"), data(b"three")].concat()));
+    let (out, _) = play(&pieces, 1000);
+    assert_eq!(out.plain.len(), 3);
+    assert_eq!(out.lost, [(Server, 100, Some(GapCause::Lost))]);
+}
+
+#[test]
+fn hostile_gap_lengths_do_not_overflow() {
+    let (keys, mut sessions, limits) = (KeyRing::new(), SessionCache::new(), Limits::default());
+    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits };
+    let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
+    for (dir, bytes) in handshake() {
+        connection.data(dir, &bytes, span, &mut env, &mut out);
+        connection.gap(dir, u64::MAX, GapCause::Lost, span, &mut env, &mut out);
+        connection.gap(dir, u64::MAX, GapCause::Lost, span, &mut env, &mut out);
+    }
+    connection.finish(span, &mut env, &mut out);
+}
+
+#[test]
+fn it_can_go_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Connection>();
+    is_send::<SessionCache>();
+}
