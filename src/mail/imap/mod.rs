@@ -110,7 +110,7 @@ impl Dissector for Imap {
     fn tls_started(&mut self) {
         // What was half said in the clear does not continue inside TLS; nor does a STARTTLS wait for an answer.
         let last_tag = std::mem::take(&mut self.client.last_tag);
-        self.client = Client { last_tag, ..Client::default() };
+        self.client = Client { last_tag, begun: true, ..Client::default() };
         self.server = Server::default();
         while let Some(seq) = self.shared.table.find(|e| matches!(e, Effect::StartTls)) {
             self.shared.table.remove(seq);
@@ -140,7 +140,7 @@ impl Dissector for Imap {
             slowest_reply: s.slowest,
             outcome: self.outcome(),
             skipped_bytes: s.skipped,
-            proxy_client: None,
+            proxy_client: s.proxy_client,
         }
     }
 }
