@@ -12,7 +12,7 @@ use crate::event::{Command, EventBody, MessageDirection, Text};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::message::MessageBuilder;
 use crate::mail::smtp::proxy;
-use crate::mail::{Advance, Chunk, Context, Next};
+use crate::mail::{Advance, Chunk, Context, Held, Next};
 use crate::position::Span;
 
 /// Largest literal believed without the server's consent: RFC 3501 §9 has numbers of 32 bits.
@@ -80,7 +80,7 @@ pub(super) struct Client {
     /// No PROXY header can come any more.
     pub(super) begun: bool,
     /// The first bytes, while they may be one.
-    pub(super) preamble: Holding,
+    pub(super) preamble: Held,
 }
 
 impl Imap {
@@ -130,19 +130,22 @@ impl Imap {
 
     /// The client's first bytes: a PROXY header, or the beginning of its commands.
     fn preamble(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
-        let before = self.client.preamble.len();
-        let mut seen = self.client.preamble.head(before);
-        seen.extend_from_slice(chunk.bytes);
+        let first = &mut self.client.preamble;
+        let before = first.bytes.len();
+        first.bytes.extend_from_slice(chunk.bytes);
+        first.span = if before == 0 { chunk.span } else { first.span.to(chunk.span) };
         let mut used = 0;
-        match proxy::parse(&seen) {
+        match proxy::parse(&first.bytes) {
             proxy::Header::NeedMore => {
-                self.client.preamble.push(chunk);
                 return Advance { consumed: chunk.bytes.len(), next: Next::Continue };
             }
-            proxy::Header::None => self.no_header(cx),
+            proxy::Header::None => {
+                first.bytes.truncate(before);
+                self.no_header(cx);
+            }
             proxy::Header::Proxy(len, client) => {
                 self.client.begun = true;
-                self.client.preamble.take();
+                self.client.preamble = Held::default();
                 used = len.saturating_sub(before).min(chunk.bytes.len());
                 self.shared.proxy_client = client;
                 let detail = client.map_or_else(|| "no address given".into(), |(ip, _)| ip.to_string());
@@ -157,7 +160,8 @@ impl Imap {
     /// What looked like a header is the beginning of a line.
     fn no_header(&mut self, cx: &mut Context<'_>) {
         self.client.begun = true;
-        for (bytes, span) in self.client.preamble.take() {
+        let Held { bytes, span } = std::mem::take(&mut self.client.preamble);
+        if !bytes.is_empty() {
             self.client_input(Chunk { bytes: &bytes, span }, cx);
         }
     }

@@ -121,7 +121,11 @@ impl Dissector for Imap {
         match dir {
             Direction::Client => {
                 let lines = matches!(self.client.state, State::Lines | State::Wait(Wait::StartTls | Wait::Compress));
-                lines && self.client.open.is_none() && self.client.held.len() == 0 && self.client.lines.at_start()
+                lines
+                    && self.client.preamble.bytes.is_empty()
+                    && self.client.open.is_none()
+                    && self.client.held.len() == 0
+                    && self.client.lines.at_start()
             }
             Direction::Server => self.server.at_line_start(),
         }
