@@ -258,7 +258,7 @@ impl Imap {
             if cx.options.show_secrets {
                 return std::mem::take(&mut open.args).into();
             }
-            let mut shown = user;
+            let mut shown = if user.is_empty() { b"\"\"".to_vec() } else { user };
             if password.is_some() || open.args.last() == Some(&b'}') {
                 shown.push(b' ');
                 shown.extend_from_slice(MASK.as_bytes());

@@ -62,6 +62,8 @@ pub(super) struct Shared {
     pub(super) skipped: u64,
     /// How many of them a diagnostic has told.
     pub(super) skipped_told: u64,
+    /// The client's address by a PROXY header.
+    pub(super) proxy_client: Option<(std::net::IpAddr, Option<u16>)>,
     /// The greeting was BYE.
     pub(super) refused: bool,
     /// Someone is in.

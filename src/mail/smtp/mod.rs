@@ -16,7 +16,7 @@ mod data;
 pub mod detect;
 mod hold;
 mod loss;
-mod proxy;
+pub(super) mod proxy;
 mod reply;
 mod server;
 #[cfg(test)]

@@ -9,7 +9,7 @@ const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// What the client's first bytes are.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Header {
+pub(in crate::mail) enum Header {
     /// Not a PROXY header.
     None,
     /// Too few bytes to tell, or to read it.
@@ -19,7 +19,7 @@ pub(super) enum Header {
 }
 
 /// Reads the header at the beginning of `bytes`.
-pub(super) fn parse(bytes: &[u8]) -> Header {
+pub(in crate::mail) fn parse(bytes: &[u8]) -> Header {
     if begins(bytes, V1) {
         return match bytes.iter().position(|&b| b == b'\n') {
             Some(end) => Header::Proxy(end + 1, bytes.get(..end).and_then(v1)),
