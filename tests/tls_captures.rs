@@ -107,6 +107,10 @@ fn full(story: &Story, connection: &Value, truth: &Value, problems: &mut Vec<Str
         strings(&connection["pre_tls_commands"]).into_iter().chain(strings(&connection["commands"])).collect();
     let want: Vec<String> = all
         .iter()
+        .enumerate()
+        // What follows a literal's announcement is no command, nor is a lone continuation line.
+        .filter(|&(i, _)| !imap || i == 0 || !all[i - 1].ends_with('}'))
+        .map(|(_, line)| line)
         .filter(|line| if imap { line.split(' ').count() > 1 } else { is_command(line) })
         .map(|line| {
             let mut words = line.split(' ');

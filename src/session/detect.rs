@@ -65,11 +65,6 @@ impl Detector {
         self.waiting.push(Waiting::End { dir, span });
     }
 
-    /// Whether anything but gaps and ends has come.
-    pub(super) fn has_data(&self) -> bool {
-        self.bytes > 0
-    }
-
     /// Gives up what was kept, in order.
     pub(super) fn take(&mut self) -> Vec<Waiting> {
         std::mem::take(&mut self.waiting)
