@@ -5,6 +5,8 @@
 pub struct Limits {
     /// Largest record of a capture file, bytes. Wireshark's own bound is 256 KiB for packets; DSBs may be larger.
     pub record_bytes: usize,
+    /// Key-log text taken from a capture's secrets blocks over all, bytes: about 200 a session.
+    pub secret_bytes: usize,
     /// IP datagrams being put together at once. A sender that never finishes one must not hold the others up.
     pub fragment_datagrams: usize,
     /// Fragments of one datagram: 65,535 bytes in 8-byte pieces are 8,192; nobody sends these.
@@ -68,6 +70,7 @@ impl Default for Limits {
         const SECOND: i64 = 1_000_000_000;
         Limits {
             record_bytes: 64 * MIB,
+            secret_bytes: 256 * MIB,
             fragment_datagrams: 1024,
             fragments_per_datagram: 2048,
             fragment_bytes: 8 * MIB,

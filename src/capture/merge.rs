@@ -77,7 +77,7 @@ impl Capture {
         for input in inputs {
             let id = capture.name(input.name());
             let reopens = input.reopens();
-            let opened = input.open(false).and_then(|reader| input::recognise(&input.name(), reader));
+            let opened = input.open(false).and_then(|reader| input::recognise(&input.name(), reader, limits));
             let (buffer, format) = match opened {
                 Ok(opened) => opened,
                 // One bad file of a folder is no reason not to read the others.
@@ -101,7 +101,7 @@ impl Capture {
     pub fn from_reader(name: &str, reader: Box<dyn Read + Send>, limits: &Limits) -> Result<Capture, CaptureError> {
         let mut capture = Capture::empty(limits);
         let id = capture.name(name.to_owned());
-        let (buffer, format) = input::recognise(name, reader)?;
+        let (buffer, format) = input::recognise(name, reader, limits)?;
         capture.wait(id, buffer, format, None, true);
         Ok(capture)
     }
@@ -221,7 +221,8 @@ impl Capture {
             }
             How::Reopen(input) => {
                 let lazily = self.open.iter().flatten().count() >= OPEN;
-                let opened = input.open(lazily).and_then(|reader| input::recognise(&input.name(), reader));
+                let opened =
+                    input.open(lazily).and_then(|reader| input::recognise(&input.name(), reader, &self.limits));
                 let (buffer, format) = opened.map_err(|e| {
                     let text = if e.hint.is_empty() { e.what } else { format!("{}; {}", e.what, e.hint) };
                     Problem { file: id, offset: 0, text, loses_packets: true }

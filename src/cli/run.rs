@@ -17,10 +17,11 @@ use mailcap::output::sessions::{Look, Sessions};
 use mailcap::output::spill::DEFAULT_BUDGET;
 use mailcap::output::tls::Tls;
 use mailcap::output::transcript::{Layout, Options, Transcript};
-use mailcap::pipeline::{self, Config, Report};
+use mailcap::pipeline::{Config, Report};
 use mailcap::position::Timestamp;
 
 use super::args::{self, Common};
+use super::interrupt::{self, Interrupt};
 use super::open::{self, Output};
 use super::watch::{Seen, Watch};
 use super::{complain, compute, keys, stdout_is_terminal};
@@ -138,10 +139,10 @@ impl<'a> Job<'a> {
         let filtered = !criteria.is_empty();
         let config = self.config(wanted)?;
         let mut seen = Seen::default();
-        let watch = Watch::new(sink, &mut seen);
+        let watch = Watch::new(sink, &mut seen, Interrupt::listen());
         let report = match filtered {
-            true => pipeline::run(config, &mut Filter::new(watch, criteria, self.memory))?,
-            false => pipeline::run(config, &mut { watch })?,
+            true => interrupt::run(config, &mut Filter::new(watch, criteria, self.memory))?,
+            false => interrupt::run(config, &mut { watch })?,
         };
         for problem in &report.problems {
             complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));

@@ -120,6 +120,7 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
         all_tls: config.all_tls,
         out: Vec::new(),
         report: Report { files, ..Report::default() },
+        secret_bytes: 0,
     };
     while let Some(item) = capture.next() {
         match item {
@@ -167,6 +168,8 @@ struct Sessions {
     all_tls: bool,
     out: Vec<Event>,
     report: Report,
+    /// Key-log text taken from secrets blocks.
+    secret_bytes: usize,
 }
 
 impl Sessions {
@@ -188,6 +191,16 @@ impl Sessions {
 
     fn add_secrets(&mut self, file: FileId, keylog: &[u8]) {
         let name = self.file_name(file);
+        let before = self.secret_bytes;
+        self.secret_bytes = before.saturating_add(keylog.len());
+        if self.secret_bytes > self.limits.secret_bytes {
+            if before <= self.limits.secret_bytes {
+                let text =
+                    format!("more than {} bytes of secrets; the further ones are not used", self.limits.secret_bytes);
+                self.report.problems.push(InputProblem { file: name, offset: 0, text, loses_packets: false });
+            }
+            return;
+        }
         self.keys.add_keylog_bytes(&name, keylog, crate::event::SecretSource::Dsb);
     }
 
