@@ -1,5 +1,5 @@
 //! What the scenario tests share: running a capture, and its story a connection.
-#![allow(dead_code, reason = "each test binary uses its part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 pub mod packets;
 
