@@ -77,6 +77,10 @@ fn by_words(greeting: &[u8], code: &[u8]) -> Likely {
     let mut words =
         greeting.split(|b| !b.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(|w| w.to_ascii_lowercase());
     let mut verdict = if code == b"220" { Likely::Maybe } else { Likely::NeedMore };
+    // FTP and NNTP have these codes, but no enhanced ones (RFC 3463).
+    if code != b"220" && greeting.get(4..).is_some_and(|text| reply::enhanced(text).is_some()) {
+        return Likely::Yes;
+    }
     for word in words.by_ref().take(400) {
         match word.as_slice() {
             b"smtp" | b"esmtp" | b"lmtp" | b"postfix" | b"exim" | b"sendmail" | b"esmtps" | b"mailer" => {
@@ -176,6 +180,7 @@ mod tests {
             ("PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\nEHLO x\r\n", ""),
             ("", "554 mail.example.test ESMTP not accepting messages\r\n"),
             ("", "220 mail Microsoft ESMTP MAIL Service ready\r\n"),
+            ("PROXY UNKNOWN\r\n", "421 4.3.0 mail.example.com Server local error\r\n"),
             ("QUIT\r\n", "220 x SMTP\r\n"),
         ] {
             assert_eq!(likely(client.as_bytes(), server.as_bytes()), Likely::Yes, "{client:?} {server:?}");
@@ -186,6 +191,7 @@ mod tests {
     fn others_are_not() {
         for (client, server) in [
             ("", "220 ProFTPD Server ready\r\n"),
+            ("USER anonymous\r\n", "421 Service not available\r\n"),
             ("", "220 (vsFTPd 3.0.5)\r\n"),
             ("USER anonymous\r\n", "220 ready\r\n"),
             ("", "200 news.example.test InterNetNews NNRP server\r\n"),
