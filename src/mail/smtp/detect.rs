@@ -3,7 +3,6 @@
 //! FTP greets with 220 as well, NNTP with 200 or 201: a greeting counts by its words, a client by its verb.
 
 use super::command::{self, Verb};
-use super::proxy;
 use super::reply;
 use crate::mail::detect::Likely;
 
@@ -21,11 +20,6 @@ pub fn likely(client: &[u8], server: &[u8]) -> Likely {
 
 /// By the client's bytes alone.
 pub fn detect_client(bytes: &[u8]) -> Likely {
-    let bytes = match proxy::parse(bytes) {
-        proxy::Header::Proxy(len, _) => bytes.get(len..).unwrap_or_default(),
-        proxy::Header::NeedMore => return Likely::NeedMore,
-        proxy::Header::None => bytes,
-    };
     let Some((line, ended)) = first_line(bytes) else { return Likely::NeedMore };
     if line.iter().any(|b| b.is_ascii_control() && !matches!(b, b'\t' | 0x08 | 0x7f)) || line.starts_with(&[0x16]) {
         return Likely::No;
@@ -177,10 +171,9 @@ mod tests {
             ("LHLO x\r\n", "220 x\r\n"),
             ("MAIL FROM:<a@b>\r\n", ""),
             ("RCPT TO:<a@b>\r\n", "250 2.1.0 Ok\r\n"),
-            ("PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\nEHLO x\r\n", ""),
             ("", "554 mail.example.test ESMTP not accepting messages\r\n"),
             ("", "220 mail Microsoft ESMTP MAIL Service ready\r\n"),
-            ("PROXY UNKNOWN\r\n", "421 4.3.0 mail.example.com Server local error\r\n"),
+            ("", "421 4.3.0 mail.example.com Server local error\r\n"),
             ("QUIT\r\n", "220 x SMTP\r\n"),
         ] {
             assert_eq!(likely(client.as_bytes(), server.as_bytes()), Likely::Yes, "{client:?} {server:?}");
@@ -210,9 +203,7 @@ mod tests {
 
     #[test]
     fn some_need_more() {
-        for (client, server) in
-            [("", ""), ("EHL", ""), ("", "22"), ("", "220 mail.exam"), ("QUIT\r\n", ""), ("PROXY TCP4", "")]
-        {
+        for (client, server) in [("", ""), ("EHL", ""), ("", "22"), ("", "220 mail.exam"), ("QUIT\r\n", "")] {
             assert_eq!(likely(client.as_bytes(), server.as_bytes()), Likely::NeedMore, "{client:?} {server:?}");
         }
         assert_eq!(likely(b"", b"220 mail.example.test ready\r\n"), Likely::Maybe);

@@ -177,18 +177,3 @@ fn one_side_only() {
     assert_eq!(story.messages()[0].uid, Some(7));
     assert!(!story.codes().contains(&"unexpected-reply"));
 }
-
-#[test]
-fn proxy_header() {
-    let story = tell(&[
-        c("PROXY TCP4 198.51.100.23 203.0.113.5 51234 143\r\n"),
-        s("* OK hi\r\n"),
-        c("P NOOP\r\n"),
-        s("P OK\r\n"),
-    ]);
-    assert_eq!(story.lines(), ["P NOOP"]);
-    assert_eq!(story.summary.proxy_client, Some(("198.51.100.23".parse().unwrap(), Some(51234))));
-    assert_eq!(story.summary.banner, Some("hi".into()));
-    assert_eq!(story.codes(), ["proxy-header"]);
-    assert_eq!(tell(&[s("* OK hi\r\n"), c("PR NOOP\r\n"), s("PR OK\r\n")]).lines(), ["PR NOOP"]);
-}
