@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::command::{Kind, Status, begins_mail, response_code, status};
-use super::{Pending, Pop3, client};
+use super::{Pending, Pop3};
 use crate::diagnostic::Code;
 use crate::event::{
     AuthOutcome, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Reply, Text,
@@ -379,9 +379,9 @@ impl Pop3 {
         for pending in &mut self.pending {
             pending.uncertain = true;
         }
-        if self.hold.waiting() {
+        if self.waiting {
             self.answer_lost = true;
-            if !self.hold.is_empty() && !client::looks_like_tls(self.hold.pending()) {
+            if !self.hold.is_empty() && !self.hold.begins_tls() {
                 self.resume_held(cx);
             }
         }

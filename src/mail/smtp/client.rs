@@ -48,12 +48,12 @@ impl Smtp {
             && let Some(front) = hold.front()
         {
             let used = match front {
-                hold::Front::Bytes(chunk) => {
+                Front::Bytes(chunk) => {
                     let mut rest = chunk;
                     self.client_bytes(&mut rest, cx);
                     chunk.bytes.len() - rest.bytes.len()
                 }
-                hold::Front::Gap(len, span) => {
+                Front::Gap(len, span) => {
                     self.client_gap(len, span, cx);
                     0
                 }

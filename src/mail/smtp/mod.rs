@@ -3,7 +3,7 @@
 //! - `command`, `reply`: the grammar of lines; `data`: end of data and transparency;
 //! - `client`, `content`: what the client's bytes are, by mode; `server`: which command a reply answers, and what it
 //!   does;
-//! - `transaction`: envelopes and messages; `hold`: client's bytes whose meaning the server has yet to decide;
+//! - `transaction`: envelopes and messages;
 //! - `loss`: finding the way again after a gap.
 //!
 //! What the server's next reply decides (354 or not, 334 or not, 220 to STARTTLS, whether a line that looks like the
@@ -14,7 +14,6 @@ mod command;
 mod content;
 mod data;
 pub mod detect;
-mod hold;
 mod loss;
 mod reply;
 mod server;
@@ -24,6 +23,7 @@ mod transaction;
 
 use std::collections::{HashSet, VecDeque};
 
+use super::hold::{Front, Hold};
 use super::line::LineBuffer;
 use super::sasl::Exchange;
 use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
@@ -31,7 +31,6 @@ use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Outcome, Protocol, Text};
 use crate::position::{Direction, FramePos, Span};
 use content::Content;
-use hold::Hold;
 use reply::{Assembler, Reply};
 use transaction::{Progress, Transaction};
 
