@@ -11,6 +11,7 @@ mod aead;
 mod cbc;
 mod mac;
 mod rc4;
+mod seed;
 #[cfg(test)]
 pub(super) mod tests;
 
