@@ -8,11 +8,21 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{How, Table, tell};
-use mailcap::event::Decrypted;
 use serde_json::Value;
 
-/// Captures of which more stays closed than the peer leaves, and why that is right.
-const EXCEPTIONS: &[(&str, &str)] = &[];
+/// Captures with handshakes that stay closed, here and there: how many, and why that is right.
+const EXCEPTIONS: &[(&str, u64, &str)] = &[
+    (
+        "hotplace/test__testcase__tls__tls12__tls12renogotiation.pcapng",
+        1,
+        "the key log has no line for the renegotiation's client random",
+    ),
+    (
+        "mercury/test__data__test_decrypt.pcap",
+        5,
+        "the key log has TLS 1.3 lines alone, for 16 of 20 connections; one more was on its way when the capture began",
+    ),
+];
 
 fn beside(capture: &Path, suffix: &str) -> Option<PathBuf> {
     let mut name = capture.as_os_str().to_owned();
@@ -32,19 +42,21 @@ fn check(folder: &Path, row: &Value) -> Vec<String> {
     let how = How { keys: &keys, keylogs: &keylogs, all_tls: true, ..How::default() };
     let told = tell(&[capture], &how);
     let tls: Vec<_> = told.stories.values().flat_map(|story| &story.tls).collect();
+    let name = row["file"].as_str().unwrap();
+    let closed_ones = EXCEPTIONS.iter().find(|(file, ..)| *file == name).map_or(0, |(_, closed, _)| *closed);
     let open = tls.iter().filter(|t| t.records_decrypted > 0).count() as u64;
     let mut problems = Vec::new();
-    let decrypted: u64 = tls.iter().map(|t| t.records_decrypted).sum();
-    if decrypted == 0 {
+    if tls.iter().map(|t| t.records_decrypted).sum::<u64>() == 0 {
         problems.push("nothing was decrypted".to_owned());
     }
-    if open < suites(row) {
+    // The peer counts what it saw chosen, opened or not.
+    if open + closed_ones < suites(row) {
         problems.push(format!("{open} handshakes of {} opened", suites(row)));
     }
-    for t in &tls {
-        if t.decrypted != Decrypted::All || t.reason.is_some() {
-            problems.push(format!("frame {}: {:?}, {:?}", t.span.first.number, t.suite, t.reason));
-        }
+    let closed: Vec<_> = tls.iter().filter(|t| t.records_undecrypted > 0).collect();
+    if closed.len() as u64 != closed_ones {
+        problems.extend(closed.iter().map(|t| format!("frame {}: {:?}, {:?}", t.span.first.number, t.suite, t.reason)));
+        problems.push(format!("{} handshakes with closed records, not {closed_ones}", closed.len()));
     }
     problems
 }
@@ -61,11 +73,7 @@ fn what_others_decrypt() {
             continue;
         }
         let name = row["file"].as_str().unwrap();
-        let problems = check(&folder, &row);
-        match EXCEPTIONS.iter().find(|(file, _)| *file == name) {
-            Some(_) => {}
-            None => table.row(name, problems),
-        }
+        table.row(name, check(&folder, &row));
     }
-    table.finish("wild captures with keys", 44);
+    table.finish("wild captures with keys", 45);
 }
