@@ -9,6 +9,7 @@
 
 mod aead;
 mod cbc;
+mod des;
 mod mac;
 mod rc4;
 mod seed;
