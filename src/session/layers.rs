@@ -48,6 +48,8 @@ pub(super) struct Layers {
     pub(super) in_tls: bool,
     /// Directions from which bytes came.
     pub(super) heard: [bool; 2],
+    /// Frames of both directions were captured: who was not heard has not spoken yet.
+    pub(super) both_captured: bool,
     /// What the port suggests.
     hint: Option<Protocol>,
     /// `seq` reserved for each handshake when it was established.
@@ -71,6 +73,7 @@ impl Layers {
             emitter: Emitter::new(session),
             in_tls: false,
             heard: [false; 2],
+            both_captured: false,
             hint,
             handshakes: Vec::new(),
         }
@@ -78,6 +81,10 @@ impl Layers {
 
     pub(super) fn is_mail(&self) -> bool {
         matches!(self.top, Top::Mail(_))
+    }
+
+    fn one_sided(&self) -> bool {
+        self.heard[0] != self.heard[1] && !self.both_captured
     }
 
     pub(super) fn is_other(&self) -> bool {
@@ -127,13 +134,14 @@ impl Layers {
 
     /// Client bytes that were sent behind STARTTLS in the clear.
     pub(super) fn injected(&mut self, held: &Held, env: Env<'_>) {
+        let one_sided = self.one_sided();
         self.emitter.diagnose(
             held.span,
             Code::InjectedCommands,
             format!("{} bytes sent behind STARTTLS before TLS began", held.bytes.len()),
         );
         if let Top::Mail(mail) = &mut self.top {
-            let mut cx = context(&mut self.emitter, self.in_tls, true, self.heard, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, true, one_sided, env);
             mail.input(Direction::Client, Chunk { bytes: &held.bytes, span: held.span }, &mut cx);
         }
     }
@@ -159,10 +167,11 @@ impl Layers {
     }
 
     fn mail(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
+        let one_sided = self.one_sided();
         let Top::Mail(mail) = &mut self.top else { return Ask::Nothing };
         let mut chunk = Chunk { bytes, span };
         loop {
-            let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, false, one_sided, env);
             let advance = mail.input(dir, chunk, &mut cx);
             chunk.bytes = chunk.bytes.get(advance.consumed..).unwrap_or_default();
             match advance.next {
@@ -185,13 +194,15 @@ impl Layers {
     }
 
     fn deflated(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) {
+        let one_sided = self.one_sided();
         let Some(states) = &mut self.inflate else { return };
         let (Some(state), Top::Mail(mail)) = (&mut states[dir.index()], &mut self.top) else { return };
-        let (emitter, in_tls, heard) = (&mut self.emitter, self.in_tls, self.heard);
+        let in_tls = self.in_tls;
+        let emitter = &mut self.emitter;
         let result = state.push(bytes, env.limits.expansion_ratio, |plain| {
             let mut chunk = Chunk { bytes: plain, span };
             while !chunk.bytes.is_empty() {
-                let mut cx = context(emitter, in_tls, false, heard, env);
+                let mut cx = context(emitter, in_tls, false, one_sided, env);
                 let advance = mail.input(dir, chunk, &mut cx);
                 // Neither TLS nor a second compression can begin inside a compressed stream.
                 chunk.bytes = match advance.next {
@@ -231,18 +242,20 @@ impl Layers {
     }
 
     fn mail_gap(&mut self, dir: Direction, len: u64, span: Span, env: Env<'_>) {
+        let one_sided = self.one_sided();
         if let Top::Mail(mail) = &mut self.top {
-            let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, false, one_sided, env);
             mail.gap(dir, len, span, &mut cx);
         }
     }
 
     /// A direction is over.
     pub(super) fn end(&mut self, dir: Direction, span: Span, env: Env<'_>) {
+        let one_sided = self.one_sided();
         match &mut self.top {
             Top::Detecting(detector) => detector.end(dir, span),
             Top::Mail(mail) => {
-                let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+                let mut cx = context(&mut self.emitter, self.in_tls, false, one_sided, env);
                 mail.end(dir, span, &mut cx);
             }
             Top::Other => {}
@@ -270,15 +283,16 @@ impl Layers {
 
     /// The connection is over.
     pub(super) fn finish(&mut self, span: Span, env: Env<'_>) {
+        let one_sided = self.one_sided();
         if let Top::Mail(mail) = &mut self.top {
-            let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, false, one_sided, env);
             mail.finish(span, &mut cx);
         }
     }
 }
 
-fn context<'a>(emitter: &'a mut Emitter, tls: bool, injected: bool, heard: [bool; 2], env: Env<'a>) -> Context<'a> {
-    Context { out: emitter, tls, injected, one_sided: heard[0] != heard[1], options: env.options, limits: env.limits }
+fn context<'a>(emitter: &'a mut Emitter, tls: bool, injected: bool, one_sided: bool, env: Env<'a>) -> Context<'a> {
+    Context { out: emitter, tls, injected, one_sided, options: env.options, limits: env.limits }
 }
 
 /// The layers as TLS sees them.

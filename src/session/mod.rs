@@ -141,6 +141,7 @@ impl Live {
     fn chunk(&mut self, info: &ConnectionInfo, chunk: StreamChunk<'_>, world: &mut World<'_>) {
         let env = Env { options: world.options, limits: world.limits };
         let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
+        self.stack.layers.both_captured = info.frames_by.iter().all(|&frames| frames > 0);
         match chunk {
             StreamChunk::Data { side, bytes, at, .. } => {
                 let dir = self.direction(side);
