@@ -514,3 +514,19 @@ fn a_354_answers_data_though_replies_are_shifted() {
     ];
     assert_eq!(bodies(&steps), ["Subject: x\r\n\r\ntext\r\n"]);
 }
+
+#[test]
+fn a_password_stays_masked_though_replies_are_shifted() {
+    let steps = [
+        s("220 mx ESMTP 250-mx\r\n"),
+        c("EHLO me\r\n"),
+        c("AUTH LOGIN\r\n"),
+        s("334 VXNlcm5hbWU6\r\n"),
+        c("dGlt\r\n"),
+        s("334 UGFzc3dvcmQ6\r\n"),
+        c("c2VjcmV0\r\n"),
+        s("235 ok\r\n"),
+    ];
+    let lines = lines(&steps);
+    assert!(!lines.iter().any(|l| l.contains("c2VjcmV0")), "{lines:#?}");
+}
