@@ -56,6 +56,10 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
         if let Some(private) = private {
             private.keep()?;
         }
+        if written == 0 {
+            complain("no secret to write: no TLS here could be opened; `mailcap tls --explain` says why");
+            return Ok(outcome);
+        }
         let place = common.output.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default();
         complain(&format!("{place}{} written; whoever has them can read these sessions", count(written, "secret")));
     }
@@ -141,6 +145,6 @@ fn packets<W: std::io::Write>(
 ) -> Result<(u64, String), Error> {
     let only = filtered.then_some(&surveyed.sessions);
     let copied = output::copy(&config.inputs, &config.limits, only, writer)?;
-    let held = format!("{} and {} that open them", count(copied.written, "packet"), count(surveyed.secrets, "secret"));
+    let held = format!("{}, and {} to open them", count(copied.written, "packet"), count(surveyed.secrets, "secret"));
     Ok((copied.read, held))
 }

@@ -21,7 +21,8 @@ pub(super) enum Kind {
     Rst,
 }
 
-/// One connection. Sequence numbers begin at 0, so that the first byte of each direction is number 1.
+/// One connection. Sequence numbers begin at 0, so that the first byte of each direction is number 1; those of its
+/// successor go on, as Wireshark knows a new connection by its new initial numbers.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Wire {
     ends: [SocketAddr; 2],
@@ -31,6 +32,11 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(client: SocketAddr, server: SocketAddr) -> Self {
         Wire { ends: [client, server], next: [0; 2] }
+    }
+
+    /// The next connection between the same endpoints.
+    pub(super) fn successor(&self) -> Self {
+        Wire { ends: self.ends, next: self.next.map(|n| n.wrapping_add(1)) }
     }
 
     /// Bytes of a direction are missing.

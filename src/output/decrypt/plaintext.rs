@@ -42,6 +42,10 @@ fn dissected(server: SocketAddr, protocol: Option<Protocol>) -> SocketAddr {
     }
 }
 
+fn first_wire(found: Found) -> Wire {
+    Wire::new(found.client, dissected(found.server, found.protocol))
+}
+
 /// The sink of the second pass. Wants [`crate::mail::Options::plaintext`].
 ///
 /// Packets are written by rising time, but for those that came more than 32 MiB of packets late.
@@ -129,9 +133,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
     }
 
     /// Opens the connection of a session, or the one of its part inside TLS.
-    fn open(&mut self, id: u64, found: Found, tls: bool, at: Timestamp) -> io::Result<Open> {
-        let server = dissected(found.server, found.protocol);
-        let mut wire = Wire::new(found.client, server);
+    fn open(&mut self, id: u64, found: Found, mut wire: Wire, tls: bool, at: Timestamp) -> io::Result<Open> {
         let origin = self.origin(found.span);
         let mut comment = format!("mailcap: session {id}, {} → {}, {origin}", found.client, found.server);
         if tls {
@@ -159,12 +161,12 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let Some(&found) = self.sessions.get(&id) else { return Ok(()) };
         let mut open = match self.open.remove(&id) {
             Some(open) => open,
-            None => self.open(id, found, plain.tls, found.span.first.ts)?,
+            None => self.open(id, found, first_wire(found), plain.tls, found.span.first.ts)?,
         };
         if plain.tls && !open.tls {
             let clock = open.clock;
             self.close(&mut open, Direction::Client, clock)?;
-            open = self.open(id, found, true, clock)?;
+            open = self.open(id, found, open.wire.successor(), true, clock)?;
         }
         open.clock = open.clock.max(span.last.ts);
         open.wire.skip(plain.dir, plain.lost);
@@ -185,7 +187,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let Some(&found) = self.sessions.get(&id) else { return Ok(()) };
         let mut open = match self.open.remove(&id) {
             Some(open) => open,
-            None => self.open(id, found, false, span.first.ts)?,
+            None => self.open(id, found, first_wire(found), false, span.first.ts)?,
         };
         let by = session.ended_by.unwrap_or(Direction::Client);
         match session.end_reason {
