@@ -74,7 +74,7 @@ fn alone_it_prints_help() {
 
 #[test]
 fn help_teaches_by_examples() {
-    for command in ["decode", "sessions", "tls", "auth"] {
+    for command in ["decode", "sessions", "tls", "auth", "decrypt", "keylog"] {
         for flag in ["-h", "--help"] {
             let ran = run(&[command, flag]);
             assert_eq!(ran.code, Some(0));

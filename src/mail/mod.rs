@@ -29,6 +29,10 @@ pub struct Options {
     pub digests: bool,
     /// Emit [`EventBody::MessageData`].
     pub bodies: bool,
+    /// Emit [`EventBody::Secrets`].
+    pub tls_secrets: bool,
+    /// Emit [`EventBody::Plain`].
+    pub plaintext: bool,
     /// Known passwords, user → password, to verify challenge answers with.
     pub passwords: Vec<(Text, Text)>,
 }

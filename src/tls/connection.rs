@@ -6,6 +6,7 @@
 
 mod early;
 mod epoch;
+mod export;
 mod inflate;
 mod messages;
 mod records;

@@ -127,7 +127,7 @@ pub fn tell(inputs: &[PathBuf], how: &How<'_>) -> Told {
             EventBody::Tls(x) => story.tls.push(*x),
             EventBody::Gap(x) => story.gaps.push(x),
             EventBody::Session(x) => story.session = Some(*x),
-            EventBody::Diagnostic(_) | EventBody::MessageData(_) => {}
+            EventBody::Diagnostic(_) | EventBody::MessageData(_) | EventBody::Secrets(_) | EventBody::Plain(_) => {}
         }
         story.events.push(event);
     }

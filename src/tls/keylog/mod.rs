@@ -4,6 +4,7 @@
 //! A log of ten million lines is no reason to hold them: large files stay on disk, and sixteen bytes a line are kept,
 //! a hash of what a secret is found by and the line's offset. A lookup reads the line again and compares in full.
 
+mod entry;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
+pub use self::entry::{Entry, Label};
 use self::line::{Class, Line};
 use super::keys::KeyError;
 use super::secret::Secret;
