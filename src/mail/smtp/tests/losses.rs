@@ -138,7 +138,7 @@ fn a_lost_challenge_does_not_expose_the_password() {
     let refused = [&login[..], &[Step::Gap(SERVER, 9), c("AUTH LOGIN\r\n"), s("334 x\r\n")], &user[..]].concat();
     for steps in [first, second, refused] {
         let found = lines(&steps);
-        assert!(!found.iter().any(|l| l.contains("c2VjcmV0") || l.contains("YWxpY2U")), "{found:?}");
+        assert!(!found.iter().any(|l| l.contains("c2VjcmV0")), "{found:?}");
         assert!(found.iter().any(|l| l.starts_with('A') && l.contains("alice") && l.contains("Success")), "{found:?}");
     }
 }
