@@ -1,10 +1,10 @@
 //! IMAP4rev1 and IMAP4rev2 (RFC 3501, RFC 9051) and what servers and clients in the field send.
 //!
-//! Framing stands apart from grammar: [`fragment`] finds the literals that lines announce, whatever the lines mean;
+//! Framing stands apart from grammar: `fragment` finds the literals that lines announce, whatever the lines mean;
 //! what a (command, reply) pair did decides what comes next. A synchronising literal is waited for until the server
 //! answers, and does not exist if it is refused. Literals stream through, they are never held.
 //!
-//! After a loss each direction looks for a line to trust ([`plausible`]): a tag with a known verb; untagged data of a
+//! After a loss each direction looks for a line to trust (`plausible`): a tag with a known verb; untagged data of a
 //! known kind; a tagged reply to a command that waits.
 
 mod append;
