@@ -9,6 +9,7 @@ pub mod imap;
 pub mod line;
 pub mod message;
 pub mod pop3;
+mod queue;
 pub mod sasl;
 #[cfg(test)]
 mod script;
