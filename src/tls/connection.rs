@@ -8,6 +8,7 @@ mod early;
 mod epoch;
 mod inflate;
 mod messages;
+mod midway;
 mod records;
 mod recovery;
 mod report;

@@ -50,6 +50,8 @@ impl Handshake {
                 return Some(Reason::HandshakeFailed);
             }
             self.reason
+        } else if self.joined.is_some() && self.opened > 0 {
+            None
         } else if !self.established {
             let missing = match (self.gap, ended, &self.client, &self.server) {
                 (true, ..) => Reason::HandshakeGap,
