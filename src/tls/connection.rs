@@ -14,6 +14,7 @@ mod recovery;
 mod report;
 mod secrets;
 mod state;
+mod story;
 #[cfg(test)]
 mod tests;
 mod tls13;
