@@ -1,5 +1,5 @@
 //! What the scenario tests share: running a capture, and its story a connection.
-#![allow(dead_code, reason = "each test binary uses its part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 pub mod packets;
 
@@ -171,4 +171,11 @@ pub fn difference<T: Ord + Clone>(want: &[T], got: &[T]) -> (usize, usize) {
         counts.entry(x.clone()).or_default().1 += 1;
     }
     counts.values().fold((0, 0), |(miss, extra), (w, g)| (miss + w.saturating_sub(*g), extra + g.saturating_sub(*w)))
+}
+
+/// The most memory that this process ever had, bytes, where the system tells.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
 }
