@@ -1,5 +1,5 @@
 //! What the scenario tests share: running a capture, and its story a connection.
-#![allow(dead_code, reason = "each test binary uses its part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 pub mod packets;
 
@@ -82,6 +82,7 @@ pub struct How<'a> {
     pub psk: Option<&'a [u8]>,
     pub bodies: bool,
     pub show_secrets: bool,
+    pub all_tls: bool,
 }
 
 pub fn config(inputs: &[PathBuf], how: &How<'_>) -> Config {
@@ -101,7 +102,7 @@ pub fn config(inputs: &[PathBuf], how: &How<'_>) -> Config {
         limits: Limits::default(),
         mail: Options { digests: true, bodies: how.bodies, show_secrets: how.show_secrets, ..Options::default() },
         decode_as: Vec::new(),
-        all_tls: false,
+        all_tls: how.all_tls,
     }
 }
 
