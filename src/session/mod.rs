@@ -52,6 +52,8 @@ pub struct World<'a> {
 
 /// Events kept of a connection that is not known to be mail.
 const UNDECIDED: usize = 256;
+/// Bytes of another protocol within which its STARTTLS is looked for, where all TLS is wanted.
+const TLS_WATCH: u64 = 64 << 10;
 
 /// One TCP connection on its way to becoming a story. Small until there is data.
 #[derive(Default)]
@@ -203,7 +205,8 @@ impl Live {
     }
 
     fn nobody_cares(&self, info: &ConnectionInfo, world: &World<'_>) -> bool {
-        self.stack.layers.is_other() && !(self.stack.has_tls() && world.all_tls) && !self.is_mail(info, world)
+        let maybe_tls = self.stack.has_tls() || self.bytes.iter().sum::<u64>() < TLS_WATCH;
+        self.stack.layers.is_other() && !(world.all_tls && maybe_tls) && !self.is_mail(info, world)
     }
 
     /// Passes on what is ready, once it is known to be mail.

@@ -170,6 +170,10 @@ impl Stack {
         match bytes.first() {
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
             Some(0x16 | 0x80..=0xff) if self.layers.at_line_start(dir) => tls::looks_like_tls(bytes) == Looks::Yes,
+            // Other protocols have their STARTTLS, too: a ClientHello in a segment of its own.
+            Some(0x16) if self.layers.is_other() => {
+                matches!(bytes, [_, 3, _, _, _, 1, ..]) && tls::looks_like_tls(bytes) == Looks::Yes
+            }
             _ => false,
         }
     }

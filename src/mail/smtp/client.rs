@@ -150,9 +150,9 @@ impl Smtp {
                 }
             }
             Verb::Bdat => {
-                // A size that cannot be read is refused, and no bytes follow.
+                // What is not understood is refused, and no bytes follow.
                 let Some((size, last)) = command::bdat(parsed.args) else {
-                    cx.out.diagnose(line.span, Code::BadLength, "the size of a chunk is no number");
+                    cx.out.diagnose(line.span, Code::BadLength, "the arguments of BDAT are not a size and LAST");
                     return self.expect(pending, line.span, cx);
                 };
                 let id = self.begin_chunk(size, last, cx);

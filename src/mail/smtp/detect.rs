@@ -6,6 +6,9 @@ use super::command::{self, Verb};
 use super::reply;
 use crate::mail::detect::Likely;
 
+/// A greeting is judged by this much of it (RFC 5321 §4.5.3.1.5 allows 512 bytes).
+const LONG_LINE: usize = 1024;
+
 /// How likely the connection is SMTP or LMTP, by the first bytes of each direction (empty where nothing came yet).
 pub fn likely(client: &[u8], server: &[u8]) -> Likely {
     match (detect_client(client), detect_server(server)) {
@@ -51,7 +54,7 @@ pub fn detect_server(bytes: &[u8]) -> Likely {
     if !code.iter().all(u8::is_ascii_digit) {
         return Likely::No;
     }
-    if !ended {
+    if !ended && line.len() < LONG_LINE {
         return Likely::NeedMore;
     }
     if !reply::is_trustworthy(line) {
@@ -178,6 +181,14 @@ mod tests {
         ] {
             assert_eq!(likely(client.as_bytes(), server.as_bytes()), Likely::Yes, "{client:?} {server:?}");
         }
+    }
+
+    #[test]
+    fn a_greeting_without_end_is_judged_by_its_words() {
+        let long = [&b"220 mail.example.test ESMTP "[..], &[b'A'; 5000]].concat();
+        assert_eq!(likely(b"", &long), Likely::Yes);
+        let binary = [&b"220 mail.example.test"[..], &[0; 5000]].concat();
+        assert_ne!(likely(b"", &binary), Likely::Yes);
     }
 
     #[test]
