@@ -181,9 +181,8 @@ fn the_packets_are_those_of_the_input() {
         let out = dir.path().join(case.name());
         run(&case.args("decrypt", Some(&out), &[]));
         let fields = |path: &Path| {
-            let path = text(path);
-            tshark(&["-r", &path, "-n", "-T", "fields", "-e", "frame.number", "-e", "frame.time_epoch"].map(|a| a))
-                .zip(tshark(&["-r", &path, "-n", "-T", "fields", "-e", "frame.len", "-e", "frame.cap_len"]))
+            let columns = ["frame.number", "frame.time_epoch", "frame.len", "frame.cap_len"].map(|c| ["-e", c]);
+            tshark(&[&["-r", &text(path), "-n", "-T", "fields"][..], columns.as_flattened()].concat())
         };
         let Some(before) = fields(&case.capture) else { return };
         assert_eq!(Some(before), fields(&out), "{}", case.name());
