@@ -285,6 +285,7 @@ impl Live {
         self.flush(info, world);
         let session = self.session_event(info, reason, handshakes, true);
         let closed = Closed { mail, incomplete: !session.complete, handshakes: told, account: session.account };
+        self.tell_secrets(opened_by, Span { first: info.first, last: info.last });
         self.tell_session(info, session, world);
         closed
     }

@@ -134,3 +134,88 @@ impl Chosen {
             || v6.into_iter().any(|(&a, &b)| between(a.into(), b.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::packets::{Kind, Wire};
+    use super::*;
+    use crate::position::{Direction, FramePos, Span, Timestamp};
+
+    const LIMITS: fn() -> Limits = Limits::default;
+
+    /// A packet in two fragments (RFC 791 §3.1: more-fragments flag, offset in units of eight bytes).
+    fn fragments(packet: &[u8]) -> [Vec<u8>; 2] {
+        let (header, payload) = packet.split_at(20);
+        let fragment = |from: usize, bytes: &[u8], more: bool| {
+            let mut out = [header, bytes].concat();
+            let len = out.len() as u16;
+            out[2..4].copy_from_slice(&len.to_be_bytes());
+            let field = u16::from(more) << 13 | (from / 8) as u16;
+            out[6..8].copy_from_slice(&field.to_be_bytes());
+            out
+        };
+        [fragment(0, &payload[..24], true), fragment(24, &payload[24..], false)]
+    }
+
+    fn frames(file: &std::path::Path) -> Vec<(Vec<u8>, Timestamp)> {
+        let mut capture = Capture::open(&[Input::File(file.to_owned())], &LIMITS()).unwrap();
+        let mut out = Vec::new();
+        while let Some(item) = capture.next() {
+            if let Item::Frame(frame) = item {
+                out.push((frame.data.to_vec(), frame.pos.ts));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn chosen_sessions_keep_their_fragments_and_nothing_else() {
+        let end = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (client, server) = (end("10.0.0.1:5000"), end("10.0.0.2:25"));
+        let mut wanted = Wire::new(client, server);
+        let mut other = Wire::new(end("10.0.0.3:5000"), server);
+        let mut later = Wire::new(client, server);
+        let from = |wire: &mut Wire, kind, bytes: &[u8]| wire.packet(Direction::Client, kind, bytes).unwrap();
+        let text = [b'x'; 100];
+        let mut packets = vec![(false, from(&mut other, Kind::Syn, b"")), (true, from(&mut wanted, Kind::Syn, b""))];
+        packets.extend(fragments(&from(&mut wanted, Kind::Data, &text)).map(|f| (true, f)));
+        packets.extend(fragments(&from(&mut other, Kind::Data, &text)).map(|f| (false, f)));
+        packets.push((true, from(&mut wanted, Kind::Fin, b"")));
+        // The same endpoints again: another session.
+        packets.push((false, from(&mut later, Kind::Syn, b"")));
+        packets.push((false, vec![0; 3]));
+
+        let dir = tempfile::tempdir().unwrap();
+        let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+        let mut writer = Writer::new(std::fs::File::create(&input).unwrap(), "test").unwrap();
+        writer.secrets(b"CLIENT_RANDOM 00 11\n").unwrap();
+        let interface = writer.interface(LinkType(101), "").unwrap();
+        for (n, (_, data)) in (0i64..).zip(&packets) {
+            let original_len = data.len() as u32;
+            let ts = Timestamp(1_000_000_000 * n + 7);
+            writer.packet(&Packet { interface, ts, data, original_len, comment: "" }).unwrap();
+        }
+        writer.finish().unwrap();
+
+        let at = |index| FramePos { index, ..FramePos::default() };
+        let found = Found { client, server, protocol: None, span: Span { first: at(2), last: at(7) } };
+        let only: BTreeMap<u64, Found> = [(2, found)].into();
+        let mut writer = Writer::new(std::fs::File::create(&output).unwrap(), "test").unwrap();
+        let inputs = [Input::File(input.clone())];
+        let copied = copy(&inputs, &LIMITS(), Some(&only), &mut writer).unwrap();
+        writer.finish().unwrap();
+        let all = frames(&input);
+        let want: Vec<_> =
+            packets.iter().zip(&all).filter(|((wanted, _), _)| *wanted).map(|(_, f)| f.clone()).collect();
+        assert_eq!(frames(&output), want);
+        assert_eq!((copied.read, copied.written), (packets.len() as u64, 4));
+        let secrets = |file: &std::path::Path| std::fs::read(file).unwrap().windows(13).any(|w| w == b"CLIENT_RANDOM");
+        assert!(secrets(&input) && !secrets(&output), "the input's own secrets are not only this session's");
+
+        let mut writer = Writer::new(std::fs::File::create(&output).unwrap(), "test").unwrap();
+        copy(&inputs, &LIMITS(), None, &mut writer).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(frames(&output), all);
+        assert!(secrets(&output));
+    }
+}

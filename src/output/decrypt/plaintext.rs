@@ -175,6 +175,11 @@ impl<'a, W: Write> Plaintext<'a, W> {
             let most = if plain.tls { "at most " } else { "" };
             comment.push_str(&format!("; {most}{} bytes before it are missing", plain.lost));
         }
+        if plain.bytes.is_empty() {
+            // Nothing followed what is missing.
+            let data = open.wire.packet(plain.dir, Kind::Ack, &[])?;
+            self.push(open.clock, data, comment.clone())?;
+        }
         for bytes in plain.bytes.chunks(SEGMENT) {
             let data = open.wire.packet(plain.dir, Kind::Data, bytes)?;
             self.push(open.clock, data, comment.clone())?;
@@ -222,5 +227,101 @@ impl<W: Write> Sink for Plaintext<'_, W> {
             self.write_one()?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{Capture, Item};
+    use crate::limits::Limits;
+    use crate::output::samples;
+    use crate::position::FramePos;
+    use crate::wire::{Decoded, Decoder};
+
+    const ID: u64 = 7;
+
+    fn at(number: u64) -> Span {
+        Span::at(FramePos { index: number, number, ts: Timestamp(number as i64 * 1000), ..FramePos::default() })
+    }
+
+    fn plain(session: u64, number: u64, dir: Direction, tls: bool, lost: u64, bytes: &[u8]) -> Event {
+        let body = EventBody::Plain(Plain { dir, tls, lost, bytes: bytes.to_vec() });
+        Event { session, seq: number, span: at(number), body }
+    }
+
+    /// `seq`, `ack`, destination's port, payload of each packet, by time as written.
+    fn packets(events: Vec<Event>, server: &str, protocol: Protocol) -> Vec<(u32, u32, u16, Vec<u8>)> {
+        let client = "[2001:db8::1]:40000".parse().unwrap();
+        let found = Found { client, server: server.parse().unwrap(), protocol: Some(protocol), span: at(1) };
+        let sessions = [(ID, found), (ID + 1, found)].into();
+        let mut writer = Writer::new(Vec::new(), "test").unwrap();
+        let mut sink = Plaintext::new(&mut writer, &sessions);
+        sink.begin(&["/secret/folder/mail.pcap".to_owned()]).unwrap();
+        for event in events {
+            sink.event(event).unwrap();
+        }
+        sink.finish(&Report::default()).unwrap();
+        let file = writer.finish().unwrap();
+        assert!(!file.windows(6).any(|w| w == b"folder"), "names of folders are nobody's business");
+        let limits = Limits::default();
+        let mut capture = Capture::from_reader("x", Box::new(io::Cursor::new(file)), &limits).unwrap();
+        let (mut decoder, mut out, mut last) = (Decoder::new(&limits), Vec::new(), Timestamp(0));
+        while let Some(item) = capture.next() {
+            let Item::Frame(frame) = item else { panic!("{item:?}") };
+            assert!(frame.pos.ts >= last, "time runs backwards");
+            last = frame.pos.ts;
+            let Decoded::Segment(s) = decoder.decode(&frame) else { panic!("no segment") };
+            out.push((s.seq, s.ack, s.dst.port(), s.payload.to_vec()));
+        }
+        out
+    }
+
+    #[test]
+    fn losses_are_missing_sequence_numbers() {
+        use Direction::{Client, Server};
+        let events = vec![
+            plain(ID, 2, Server, false, 0, b"+OK\r\n"),
+            plain(ID, 3, Client, false, 0, b"QUIT\r\n"),
+            plain(ID, 4, Server, false, 1000, b"+OK bye\r\n"),
+        ];
+        let got = packets(events, "[2001:db8::2]:995", Protocol::Pop3);
+        let want: Vec<(u32, u32, u16, &[u8])> = vec![
+            (0, 0, 110, b""),
+            (0, 1, 40000, b""),
+            (1, 1, 110, b""),
+            (1, 1, 40000, b"+OK\r\n"),
+            (1, 6, 110, b"QUIT\r\n"),
+            (1006, 7, 40000, b"+OK bye\r\n"),
+        ];
+        assert_eq!(got, want.into_iter().map(|(s, a, p, b)| (s, a, p, b.to_vec())).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn concurrent_sessions_are_written_by_time() {
+        use Direction::Server;
+        // The other session was recognised later, and is told behind.
+        let events =
+            vec![plain(ID, 5, Server, false, 0, b"220 a\r\n"), plain(ID + 1, 3, Server, false, 0, b"220 b\r\n")];
+        let got = packets(events, "[2001:db8::2]:587", Protocol::Smtp);
+        let said: Vec<&[u8]> = got.iter().map(|p| &p.3[..]).filter(|b| !b.is_empty()).collect();
+        assert_eq!(said, [b"220 b\r\n", b"220 a\r\n"]);
+        assert!(got.iter().any(|p| p.2 == 587), "a port that is looked at stays");
+    }
+
+    #[test]
+    fn ends_are_those_of_the_session() {
+        let end = |end_reason| {
+            let session = Session { end_reason, ended_by: Some(Direction::Server), ..samples::session() };
+            let events = vec![
+                plain(ID, 2, Direction::Client, true, 0, &vec![b'x'; 2 * SEGMENT + 1]),
+                Event { session: ID, seq: 3, span: at(3), body: EventBody::Session(Box::new(session)) },
+            ];
+            packets(events, "[2001:db8::2]:993", Protocol::Imap).len()
+        };
+        let without = end(EndReason::Eof);
+        assert_eq!(without, 3 + 3, "long pieces are split");
+        assert_eq!(end(EndReason::Rst), without + 1);
+        assert_eq!(end(EndReason::Fin), without + 3);
     }
 }

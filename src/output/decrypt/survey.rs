@@ -81,7 +81,7 @@ impl<'a, W: Write> Survey<'a, W> {
     }
 
     fn session(&mut self, session: &Session) {
-        if self.keep_sessions {
+        if self.keep_sessions && session.mail {
             let &Session { id, client, server, protocol, span, .. } = session;
             self.found.sessions.insert(id, Found { client, server, protocol, span });
         }
