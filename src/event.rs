@@ -89,6 +89,12 @@ pub enum EventBody {
     Gap(Gap),
     /// Something worth a word.
     Diagnostic(Diagnostic),
+    /// What opens its TLS; only when [`crate::mail::Options::tls_secrets`] is set. For sinks that write secrets by purpose:
+    /// it is not serialised, so that nothing else keeps it.
+    #[serde(skip)]
+    Secrets(Vec<crate::tls::keylog::Entry>),
+    /// Bytes of the dialogue as they were before any TLS; only when [`crate::mail::Options::plaintext`] is set.
+    Plain(Plain),
     /// The session is over; its last event.
     Session(Box<Session>),
 }
@@ -312,6 +318,27 @@ pub struct MessageData {
 impl std::fmt::Debug for MessageData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "MessageData {{ ordinal: {}, offset: {}, {} bytes }}", self.ordinal, self.offset, self.bytes.len())
+    }
+}
+
+/// Bytes of one direction as TCP delivered them, or as TLS protected them. Passwords are in it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plain {
+    /// Who sent them.
+    pub dir: Direction,
+    /// Whether they came inside TLS.
+    pub tls: bool,
+    /// Bytes that are missing before these; inside TLS, at most so many.
+    pub lost: u64,
+    /// The bytes; none where a direction ends with a loss.
+    #[serde(with = "crate::output::spill::bytes")]
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Plain { dir, tls, lost, bytes } = self;
+        write!(f, "Plain {{ dir: {dir:?}, tls: {tls}, lost: {lost}, {} bytes }}", bytes.len())
     }
 }
 
@@ -553,6 +580,8 @@ pub enum EndReason {
 pub struct Session {
     /// Input-wide number of its first frame.
     pub id: u64,
+    /// Whether it is a mail session; other TLS is told only where all TLS is asked for.
+    pub mail: bool,
     /// The side that connected.
     pub client: SocketAddr,
     /// The mail server.

@@ -8,6 +8,7 @@ mod keys;
 mod open;
 mod parse;
 mod run;
+mod secrets;
 mod watch;
 
 use std::io::{self, IsTerminal, Write};
@@ -48,6 +49,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Tls(options)) => run::tls(&options),
         Some(Command::Auth(options)) => run::auth(&options),
         Some(Command::Extract(options)) => run::extract(&options),
+        Some(Command::Decrypt(options)) => secrets::decrypt(&options),
+        Some(Command::Keylog(options)) => secrets::keylog(&options),
         Some(Command::Ciphers(options)) => run::ciphers(&options),
     };
     match result {

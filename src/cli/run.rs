@@ -51,25 +51,27 @@ impl Outcome {
 }
 
 /// What a command wants from the pipeline.
-struct Wanted {
-    digests: bool,
-    bodies: bool,
-    all_tls: bool,
-    passwords: Vec<(mailcap::event::Text, mailcap::event::Text)>,
+pub(super) struct Wanted {
+    pub(super) digests: bool,
+    pub(super) bodies: bool,
+    pub(super) all_tls: bool,
+    pub(super) tls_secrets: bool,
+    pub(super) passwords: Vec<(mailcap::event::Text, mailcap::event::Text)>,
 }
 
-const PLAIN: Wanted = Wanted { digests: false, bodies: false, all_tls: false, passwords: Vec::new() };
+pub(super) const PLAIN: Wanted =
+    Wanted { digests: false, bodies: false, all_tls: false, tls_secrets: false, passwords: Vec::new() };
 
 /// Everything that is the same for each command that reads.
-struct Job<'a> {
+pub(super) struct Job<'a> {
     options: &'a Common,
-    inputs: Vec<Input>,
+    pub(super) inputs: Vec<Input>,
     live: bool,
     memory: usize,
 }
 
 impl<'a> Job<'a> {
-    fn new(options: &'a Common, files: &[PathBuf]) -> anyhow::Result<Self> {
+    pub(super) fn new(options: &'a Common, files: &[PathBuf]) -> anyhow::Result<Self> {
         let inputs = capture::expand(files)?;
         let live = inputs.contains(&Input::Stdin);
         // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
@@ -83,7 +85,7 @@ impl<'a> Job<'a> {
     }
 
     /// Whether somebody may be waiting at the other end of a pipe.
-    fn flush(&self) -> bool {
+    pub(super) fn flush(&self) -> bool {
         self.live || (self.options.output.is_none() && !stdout_is_terminal())
     }
 
@@ -91,7 +93,7 @@ impl<'a> Job<'a> {
         Box::new(Json::new(out, select, self.flush()).with_stats(self.options.stats))
     }
 
-    fn criteria(&self) -> anyhow::Result<Criteria> {
+    pub(super) fn criteria(&self) -> anyhow::Result<Criteria> {
         let o = self.options;
         let time = |name: &str, text: &Option<String>| -> anyhow::Result<Option<Timestamp>> {
             let Some(text) = text else { return Ok(None) };
@@ -114,7 +116,7 @@ impl<'a> Job<'a> {
         })
     }
 
-    fn config(&mut self, wanted: Wanted) -> anyhow::Result<Config> {
+    pub(super) fn config(&mut self, wanted: Wanted) -> anyhow::Result<Config> {
         let o = self.options;
         let mut decode_as = o.decode_as.clone();
         decode_as.extend(o.tshark_key.iter().filter_map(|k| k.decode_as));
@@ -126,6 +128,8 @@ impl<'a> Job<'a> {
                 show_secrets: o.show_secrets,
                 digests: wanted.digests,
                 bodies: wanted.bodies,
+                tls_secrets: wanted.tls_secrets,
+                plaintext: false,
                 passwords: wanted.passwords,
             },
             decode_as,
@@ -134,10 +138,15 @@ impl<'a> Job<'a> {
     }
 
     /// Runs, says on stderr what is wrong, and gives what passed by.
-    fn run(mut self, sink: Box<dyn Sink + Send>, wanted: Wanted) -> anyhow::Result<(Seen, Report)> {
+    pub(super) fn run(mut self, sink: Box<dyn Sink + Send + '_>, wanted: Wanted) -> anyhow::Result<(Seen, Report)> {
+        let config = self.config(wanted)?;
+        self.run_with(sink, config)
+    }
+
+    /// As [`Job::run`], with what [`Job::config`] gave.
+    pub(super) fn run_with(self, sink: Box<dyn Sink + Send + '_>, config: Config) -> anyhow::Result<(Seen, Report)> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
-        let config = self.config(wanted)?;
         let mut seen = Seen::default();
         let watch = Watch::new(sink, &mut seen, Interrupt::listen());
         let report = match filtered {
@@ -172,7 +181,7 @@ impl<'a> Job<'a> {
 }
 
 /// 2 is an error by now; 3 wins over 1.
-fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
+pub(super) fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
     if seen.incomplete > 0 || report.problems.iter().any(|p| p.loses_packets) {
         Outcome::Incomplete
     } else if found {
@@ -182,7 +191,7 @@ fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
     }
 }
 
-fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
+pub(super) fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
     let outcome = outcome(seen.sessions > 0, seen, report);
     if outcome == Outcome::Nothing {
         complain("no mail session found; `-d tcp.port==N,smtp` names a port, `mailcap COMMAND --help` tells more");

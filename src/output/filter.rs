@@ -130,12 +130,14 @@ pub struct Filter<S: Sink> {
     criteria: Criteria,
     gather: Gather,
     seen: HashMap<u64, Seen>,
+    /// The last session's secrets: the session follows them at once, and they must not be spilled.
+    secrets: Option<Event>,
 }
 
 impl<S: Sink> Filter<S> {
     /// Passes to `inner` what meets the criteria; holds at most about `memory` bytes, the rest in a temporary file.
     pub fn new(inner: S, criteria: Criteria, memory: usize) -> Self {
-        Filter { inner, criteria, gather: Gather::new(memory), seen: HashMap::new() }
+        Filter { inner, criteria, gather: Gather::new(memory), seen: HashMap::new(), secrets: None }
     }
 
     /// The sink behind it.
@@ -185,8 +187,13 @@ impl<S: Sink> Sink for Filter<S> {
         if !self.criteria.sessions.is_empty() && !self.criteria.sessions.contains(&event.session) {
             return Ok(());
         }
+        if let EventBody::Secrets(_) = &event.body {
+            self.secrets = Some(event);
+            return Ok(());
+        }
         self.note(&event);
         let EventBody::Session(session) = &event.body else { return self.gather.push(event) };
+        let secrets = self.secrets.take().filter(|secrets| secrets.session == event.session);
         let seen = self.seen.remove(&event.session).unwrap_or_default();
         if !self.criteria.matches(session, &seen) {
             self.gather.forget(event.session);
@@ -194,6 +201,7 @@ impl<S: Sink> Sink for Filter<S> {
         }
         let inner = &mut self.inner;
         self.gather.play(event.session, &mut |event| inner.event(event))?;
+        secrets.map_or(Ok(()), |secrets| self.inner.event(secrets))?;
         self.inner.event(event)
     }
 

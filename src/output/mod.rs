@@ -2,10 +2,13 @@
 
 pub mod auth;
 pub mod ciphers;
+pub mod decrypt;
 pub mod escape;
 pub mod extract;
 pub mod filter;
 pub mod json;
+pub mod keylog;
+pub mod pcapng;
 pub mod sessions;
 pub mod spill;
 pub mod style;

@@ -21,6 +21,7 @@ use crate::wire::{Decoded, Decoder};
 pub use crate::session::DecodeAs;
 
 /// What to read and how.
+#[derive(Clone)]
 pub struct Config {
     /// The captures; see [`crate::capture::expand`].
     pub inputs: Vec<Input>,

@@ -6,13 +6,16 @@
 
 mod early;
 mod epoch;
+mod export;
 mod inflate;
 mod messages;
+mod midway;
 mod records;
 mod recovery;
 mod report;
 mod secrets;
 mod state;
+mod story;
 #[cfg(test)]
 mod tests;
 mod tls13;
@@ -40,6 +43,8 @@ pub struct Env<'a> {
     pub sessions: &'a mut SessionCache,
     /// Bounds.
     pub limits: &'a Limits,
+    /// Frames of both sides are in the capture: a side that was not heard said nothing.
+    pub both_captured: bool,
 }
 
 /// Renegotiations that are followed; nobody has a use for this many.

@@ -45,6 +45,8 @@ impl Handle<'_> {
 pub struct SessionCache {
     sessions: HashMap<[u8; 32], Remembered>,
     order: VecDeque<[u8; 32]>,
+    /// Bytes that were tried to open in sessions joined midway.
+    pub(super) tried: u64,
 }
 
 impl SessionCache {

@@ -1,14 +1,15 @@
 //! The server's side: status lines, listings, messages.
 
+use super::Pop3;
 use super::body::Body;
 use super::command::{Kind, Status, begins_mail, response_code, status};
-use super::{Pending, Pop3, client};
 use crate::diagnostic::Code;
 use crate::event::{
     AuthOutcome, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Reply, Text,
 };
 use crate::mail::line::{Line, LineEnd};
 use crate::mail::message::MessageBuilder;
+use crate::mail::queue::Pending;
 use crate::mail::{Advance, Chunk, Context, Emitter, Next};
 use crate::position::{Direction, Span};
 
@@ -53,6 +54,8 @@ pub(super) struct Download {
     builder: MessageBuilder,
     body: Body,
     span: Span,
+    /// The command that asked for it was not seen: RETR, or TOP.
+    guessed: bool,
 }
 
 pub(super) struct Guess {
@@ -73,7 +76,7 @@ impl Pop3 {
         while next == Next::Continue {
             if let Mode::Body(download) = &mut self.mode {
                 let span = chunk.span;
-                let fed = feed(download, rest, !self.pending.is_empty(), cx.out);
+                let fed = feed(download, rest, !self.queue.waiting.is_empty(), cx.out);
                 let behind: Vec<u8> = if fed.ended { download.body.behind().to_vec() } else { Vec::new() };
                 rest.bytes = rest.bytes.get(fed.consumed..).unwrap_or_default();
                 if !fed.ended {
@@ -121,7 +124,7 @@ impl Pop3 {
     }
 
     fn reply_due(&self, line: &[u8]) -> bool {
-        !self.pending.is_empty() && status(line).is_some()
+        !self.queue.waiting.is_empty() && status(line).is_some()
     }
 
     fn status_line(&mut self, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
@@ -161,7 +164,7 @@ impl Pop3 {
             self.challenge(reply, text, line.span, cx);
             return Next::Continue;
         }
-        let Some(pending) = self.pending.pop_front() else {
+        let Some(pending) = self.queue.waiting.pop_front() else {
             if status == Status::Ok && (cx.one_sided || self.gap_seen != [false, false]) {
                 let seq = cx.out.reserve();
                 self.mode = Mode::Guess(Box::new(Guess { reply, span: line.span, seq, command_seen: false }));
@@ -182,7 +185,7 @@ impl Pop3 {
     }
 
     /// Ties the reply to its command.
-    fn answer(&mut self, reply: &mut Reply, pending: &Pending, span: Span) {
+    fn answer(&mut self, reply: &mut Reply, pending: &Pending<Kind>, span: Span) {
         reply.command = Some(pending.seq);
         let latency = span.first.ts.nanos_since(pending.sent);
         reply.latency = Some(latency);
@@ -190,22 +193,22 @@ impl Pop3 {
     }
 
     fn challenge(&mut self, mut reply: Reply, text: &[u8], span: Span, cx: &mut Context<'_>) {
-        if let Some(mut pending) = self.pending.pop_front_if(|pending| pending.kind == Kind::Auth) {
+        if let Some(mut pending) = self.queue.waiting.pop_front_if(|pending| pending.kind == Kind::Auth) {
             self.answer(&mut reply, &pending, span);
             if let Some(exchange) = &mut pending.exchange {
                 exchange.challenge(text, span, cx.options);
             }
-            self.pending.push_front(pending);
+            self.queue.waiting.push_front(pending);
             self.challenged = true;
         }
         push_reply(None, reply, span, cx.out);
     }
 
-    fn denied(&mut self, mut pending: Pending, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+    fn denied(&mut self, mut pending: Pending<Kind>, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
         self.challenged = false;
         push_reply(None, reply, line.span, cx.out);
         if let Some(exchange) = pending.exchange.take() {
-            self.authenticated(exchange, AuthOutcome::Failure, line.span, cx);
+            self.queue.end_exchange(exchange, AuthOutcome::Failure, line.span, cx);
         }
         match pending.kind {
             Kind::StartTls => self.resume_held(cx),
@@ -216,7 +219,7 @@ impl Pop3 {
         Next::Continue
     }
 
-    fn accepted(&mut self, mut pending: Pending, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+    fn accepted(&mut self, mut pending: Pending<Kind>, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
         let span = line.span;
         match pending.kind {
             Kind::Listing | Kind::UniqueIds => {
@@ -242,7 +245,7 @@ impl Pop3 {
         }
         push_reply(None, reply, span, cx.out);
         if let Some(exchange) = pending.exchange.take() {
-            self.authenticated(exchange, AuthOutcome::Success, span, cx);
+            self.queue.end_exchange(exchange, AuthOutcome::Success, span, cx);
         }
         if pending.kind == Kind::StartTls { Next::StartTls } else { Next::Continue }
     }
@@ -301,7 +304,7 @@ impl Pop3 {
         message.number = number;
         message.assumed = cx.one_sided;
         let builder = MessageBuilder::new(message, cx.options, cx.limits);
-        Box::new(Download { builder, body: Body::new(), span })
+        Box::new(Download { builder, body: Body::new(), span, guessed: false })
     }
 
     /// A status line whose command is missing, and a line that begins a mail.
@@ -310,6 +313,7 @@ impl Pop3 {
         push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
         let mut download = self.begin_body(MessagePart::Full, None, &status, guess.span, cx);
         download.builder.message_mut().assumed = true;
+        download.guessed = true;
         let end: &[u8] = match line.end {
             LineEnd::CrLf => b"\r\n",
             LineEnd::Lf => b"\n",
@@ -329,6 +333,9 @@ impl Pop3 {
             self.tell_bare_lf(Direction::Server, span, cx);
         }
         let (mut message, bytes_span) = download.builder.finish(ended);
+        // That it is all of the message, and not what a TOP left of it, is sure only where the server told the size.
+        let announced = message.status.as_ref().and_then(|status| octets(&status.0));
+        message.complete &= !download.guessed || announced == Some(message.size);
         message.outcome = if ended { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
         if message.part == MessagePart::Full {
             self.told.messages += 1;
@@ -344,7 +351,7 @@ impl Pop3 {
     pub(super) fn settle_guess(&mut self, cx: &mut Context<'_>) {
         if let Mode::Guess(guess) = &self.mode
             && guess.command_seen
-            && !self.pipelined
+            && !self.queue.pipelined
         {
             self.end_guess(cx);
         }
@@ -370,12 +377,10 @@ impl Pop3 {
                 self.lost[SERVER] = true;
             }
         }
-        for pending in &mut self.pending {
-            pending.uncertain = true;
-        }
-        if self.hold.waiting() {
+        self.queue.doubt();
+        if self.waiting {
             self.answer_lost = true;
-            if !self.hold.is_empty() && !client::looks_like_tls(self.hold.pending()) {
+            if !self.hold.is_empty() && !self.hold.begins_tls() {
                 self.resume_held(cx);
             }
         }
@@ -395,6 +400,13 @@ impl Pop3 {
             }
         }
     }
+}
+
+/// The size in `+OK 120 octets` (RFC 1939 §5).
+fn octets(status: &[u8]) -> Option<u64> {
+    let words: Vec<&[u8]> = status.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let (number, _) = words.iter().zip(words.get(1..)?).find(|(_, unit)| unit.eq_ignore_ascii_case(b"octets"))?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 impl Listing {

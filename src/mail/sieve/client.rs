@@ -1,19 +1,16 @@
 //! The client's commands, and its responses in an AUTHENTICATE exchange.
 
 use super::lines::{Lines, Logical, Word};
-use super::{Kind, Pending, Sieve};
+use super::{Kind, Sieve};
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, Text};
+use crate::mail::hold::Front;
+use crate::mail::queue::Pending;
 use crate::mail::sasl::{Exchange, MASK};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
 const CLIENT: usize = 0;
-
-/// A TLS handshake record, or an SSLv2 hello: bytes that begin no command.
-pub(super) fn looks_like_tls(bytes: &[u8]) -> bool {
-    matches!(bytes.first(), Some(0x16 | 0x80))
-}
 
 fn all(len: usize) -> Advance {
     Advance { consumed: len, next: Next::Continue }
@@ -22,14 +19,14 @@ fn all(len: usize) -> Advance {
 impl Sieve {
     pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         let len = chunk.bytes.len();
-        if !self.hold.waiting() {
+        if !self.waiting {
             let rest = self.client_lines(chunk, cx);
             if let Some(rest) = rest
                 && cx.one_sided
             {
                 // Nobody will answer: it is taken to have been accepted.
-                let _ = self.hold.take();
-                self.pending.pop_back();
+                self.waiting = false;
+                self.queue.waiting.pop_back();
                 return Advance { consumed: len - rest, next: Next::StartTls };
             }
             if let Some(rest) = rest {
@@ -39,10 +36,10 @@ impl Sieve {
             return all(len);
         }
         self.hold.push(chunk);
-        if !self.answer_lost && self.hold.pending().len() <= cx.limits.line_bytes {
+        if !self.answer_lost && self.hold.bytes().len() <= cx.limits.line_bytes {
             return all(len);
         }
-        if looks_like_tls(self.hold.pending()) {
+        if self.hold.begins_tls() {
             return Advance { consumed: len, next: Next::StartTls };
         }
         self.resume_held(cx);
@@ -53,7 +50,7 @@ impl Sieve {
     fn client_lines(&mut self, mut chunk: Chunk<'_>, cx: &mut Context<'_>) -> Option<usize> {
         while let Some(line) = self.lines[CLIENT].next(&mut chunk, cx.limits.line_bytes) {
             if self.client_line(&line, cx) {
-                self.hold.begin();
+                self.waiting = true;
                 return Some(chunk.bytes.len());
             }
         }
@@ -63,10 +60,21 @@ impl Sieve {
     /// STARTTLS was refused, or its answer will not come: what the client sent behind it were commands.
     pub(super) fn resume_held(&mut self, cx: &mut Context<'_>) {
         self.answer_lost = false;
-        let released = self.hold.release();
-        if let Some(rest) = self.client_lines(released.chunk(), cx) {
-            self.hold.put_back(released, rest);
+        self.waiting = false;
+        let mut hold = std::mem::take(&mut self.hold);
+        while !self.waiting
+            && let Some(front) = hold.front()
+        {
+            let used = match front {
+                Front::Bytes(chunk) => chunk.bytes.len() - self.client_lines(chunk, cx).unwrap_or(0),
+                Front::Gap(len, span) => {
+                    self.lose(Direction::Client, len, span, cx);
+                    0
+                }
+            };
+            hold.advance(used);
         }
+        self.hold = hold;
     }
 
     /// One line; whether it is STARTTLS.
@@ -91,7 +99,7 @@ impl Sieve {
     /// Takes the line as a response in an AUTHENTICATE exchange, if it is one: a string alone.
     fn response(&mut self, kind: Kind, line: &Logical, cx: &mut Context<'_>) -> bool {
         let challenged = std::mem::take(&mut self.challenged);
-        let waiting = if challenged { self.pending.front_mut() } else { self.pending.back_mut() };
+        let waiting = if challenged { self.queue.waiting.front_mut() } else { self.queue.waiting.back_mut() };
         let Some(pending) = waiting.filter(|pending| pending.kind == Kind::Authenticate) else { return false };
         if kind != Kind::Unknown {
             return false;
@@ -133,20 +141,9 @@ impl Sieve {
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
         self.told.commands += 1;
-        if self.pending.front().is_some_and(|first| first.uncertain) && !self.pipelined {
-            // This client waits for its replies, so it had one to each earlier command: they are in the gap.
-            let answered = self.pending.iter().take_while(|pending| pending.uncertain).count();
-            self.give_up(answered, span, cx);
-        }
-        self.pipelined |= !self.pending.is_empty() && !cx.one_sided;
-        if self.pending.len() >= cx.limits.pending_commands {
-            if !std::mem::replace(&mut self.limit_told, true) {
-                cx.out.diagnose(span, Code::EntryLimit, "commands without a reply");
-            }
-            self.give_up(1, span, cx);
-        }
         let sent = span.last.ts;
-        self.pending.push_back(Pending { kind, verb, seq, sent, exchange, uncertain: false });
+        let pending = Pending { kind, verb, seq, sent, number: None, exchange, uncertain: false };
+        self.queue.send(pending, span, cx);
     }
 }
 

@@ -61,7 +61,7 @@ impl<W: Write> Json<W> {
 
     fn wants(&self, body: &EventBody) -> bool {
         match self.select {
-            Select::All => true,
+            Select::All => !matches!(body, EventBody::Secrets(_) | EventBody::Plain(_)),
             Select::Sessions => matches!(body, EventBody::Session(_)),
             Select::Tls => matches!(body, EventBody::Tls(_)),
             Select::Auth => matches!(body, EventBody::Auth(_)),
@@ -123,6 +123,8 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Message(_) => "message",
         EventBody::Gap(_) => "gap",
         EventBody::Diagnostic(_) => "diagnostic",
+        EventBody::Secrets(_) => "secrets",
+        EventBody::Plain(_) => "plain",
         EventBody::Session(_) => "session",
     };
     o.str("type", kind);
@@ -141,6 +143,8 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Message(message) => push_message(o, message, path),
         EventBody::Gap(gap) => push_gap(o, gap),
         EventBody::Diagnostic(diagnostic) => push_diagnostic(o, diagnostic),
+        // Never in JSON: they are for the sinks that ask for them.
+        EventBody::Secrets(_) | EventBody::Plain(_) => {}
         EventBody::Session(session) => push_session(o, session, files),
     }
 }

@@ -100,6 +100,50 @@ fn commands_in_a_gap() {
 }
 
 #[test]
+fn a_chunk_lost_in_a_gap_makes_the_message_incomplete() {
+    // The first of two chunks, and the second of three.
+    for (before, size) in [("", 3), ("BDAT 3\r\nabc", 6)] {
+        let steps = [
+            s("220 x\r\n"),
+            c("MAIL FROM:<a>\r\nRCPT TO:<b>\r\n"),
+            s("250 ok\r\n250 ok\r\n"),
+            c(before),
+            s(if before.is_empty() { "" } else { "250 3 bytes\r\n" }),
+            Step::Gap(CLIENT, 14),
+            s("250 6 bytes\r\n"),
+            c("BDAT 3 LAST\r\nxyz"),
+            s("250 ok\r\n"),
+            c("MAIL FROM:<c>\r\nRCPT TO:<d>\r\nBDAT 1 LAST\r\nz"),
+            s("250 ok\r\n250 ok\r\n250 ok\r\n"),
+        ];
+        let found = lines(&steps);
+        assert_eq!(
+            messages(&found),
+            [
+                format!("M1 t1 Accepted incomplete from=a to=b=250 size={size} id=-"),
+                "M2 t2 Accepted complete from=c to=d=250 size=1 id=-".to_owned()
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_lost_challenge_does_not_expose_the_password() {
+    // base64 of `alice`, `secret`.
+    let login = [s("220 x\r\n"), c("AUTH LOGIN\r\n")];
+    let user = [c("YWxpY2U=\r\n"), s("334 UGFzc3dvcmQ6\r\n"), c("c2VjcmV0\r\n"), s("235 ok\r\n")];
+    let first = [&login[..], &[Step::Gap(SERVER, 18)], &user[..]].concat();
+    let second = [&login[..], &[s("334 VXNlcm5hbWU6\r\n")], &user[..1], &[Step::Gap(SERVER, 18)], &user[2..]].concat();
+    // The refusal of one exchange is lost, the next one begins.
+    let refused = [&login[..], &[Step::Gap(SERVER, 9), c("AUTH LOGIN\r\n"), s("334 x\r\n")], &user[..]].concat();
+    for steps in [first, second, refused] {
+        let found = lines(&steps);
+        assert!(!found.iter().any(|l| l.contains("c2VjcmV0")), "{found:?}");
+        assert!(found.iter().any(|l| l.starts_with('A') && l.contains("alice") && l.contains("Success")), "{found:?}");
+    }
+}
+
+#[test]
 fn replies_in_a_gap() {
     // The final reply is lost.
     let steps = [
