@@ -17,7 +17,7 @@ use mailcap::output::sessions::{Look, Sessions};
 use mailcap::output::spill::DEFAULT_BUDGET;
 use mailcap::output::tls::Tls;
 use mailcap::output::transcript::{Layout, Options, Transcript};
-use mailcap::pipeline::{Config, Report};
+use mailcap::pipeline::{self, Config, Report};
 use mailcap::position::Timestamp;
 
 use super::args::{self, Common};
@@ -150,8 +150,15 @@ impl<'a> Job<'a> {
         let mut seen = Seen::default();
         let watch = Watch::new(sink, &mut seen, Interrupt::listen());
         let report = match filtered {
-            true => interrupt::run(config, &mut Filter::new(watch, criteria, self.memory))?,
-            false => interrupt::run(config, &mut { watch })?,
+            true => interrupt::run(config, &mut Filter::new(watch, criteria, self.memory)),
+            false => interrupt::run(config, &mut { watch }),
+        };
+        let report = match report {
+            Err(error @ pipeline::Error::Output(_)) => {
+                let output = self.options.output.as_deref().map_or("standard output".into(), |p| p.to_string_lossy());
+                return Err(anyhow::Error::new(error).context(format!("{output}: can't be written")));
+            }
+            other => other?,
         };
         for problem in &report.problems {
             complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));
