@@ -255,6 +255,7 @@ pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
         ports: decode_as.chain(options.common.tshark_key.iter().filter_map(|k| Some(k.decode_as?.port))).collect(),
         only_sessions: job.criteria()?.needs_sessions(),
         json: options.common.json,
+        stats: options.common.stats,
         look: Look { live: false, ..job.look() },
     };
     let sink = services::Services::new(out, what, &limits(options.common.max_memory));

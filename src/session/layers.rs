@@ -38,6 +38,8 @@ enum Top {
 pub(super) struct Env<'a> {
     pub(super) options: &'a Options,
     pub(super) limits: &'a Limits,
+    /// Only one side's frames were captured so far.
+    pub(super) one_sided: bool,
 }
 
 pub(super) struct Layers {
@@ -46,10 +48,6 @@ pub(super) struct Layers {
     pub(super) emitter: Emitter,
     /// Bytes above come out of TLS.
     pub(super) in_tls: bool,
-    /// Directions from which bytes came.
-    pub(super) heard: [bool; 2],
-    /// Frames of both directions were captured: who was not heard has not spoken yet.
-    pub(super) both_captured: bool,
     /// What the port suggests.
     hint: Option<Protocol>,
     /// `seq` reserved for each handshake when it was established.
@@ -72,8 +70,6 @@ impl Layers {
             inflate: None,
             emitter: Emitter::new(session),
             in_tls: false,
-            heard: [false; 2],
-            both_captured: false,
             hint,
             handshakes: Vec::new(),
         }
@@ -81,10 +77,6 @@ impl Layers {
 
     pub(super) fn is_mail(&self) -> bool {
         matches!(self.top, Top::Mail(_))
-    }
-
-    fn one_sided(&self) -> bool {
-        self.heard[0] != self.heard[1] && !self.both_captured
     }
 
     pub(super) fn is_other(&self) -> bool {
@@ -134,21 +126,19 @@ impl Layers {
 
     /// Client bytes that were sent behind STARTTLS in the clear.
     pub(super) fn injected(&mut self, held: &Held, env: Env<'_>) {
-        let one_sided = self.one_sided();
         self.emitter.diagnose(
             held.span,
             Code::InjectedCommands,
             format!("{} bytes sent behind STARTTLS before TLS began", held.bytes.len()),
         );
         if let Top::Mail(mail) = &mut self.top {
-            let mut cx = context(&mut self.emitter, self.in_tls, true, one_sided, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, true, env);
             mail.input(Direction::Client, Chunk { bytes: &held.bytes, span: held.span }, &mut cx);
         }
     }
 
     /// The next bytes of a direction, as TCP or TLS gave them.
     pub(super) fn data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
-        self.heard[dir.index()] = true;
         if self.inflate.is_some() {
             self.deflated(dir, bytes, span, env);
             return Ask::Nothing;
@@ -167,11 +157,10 @@ impl Layers {
     }
 
     fn mail(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
-        let one_sided = self.one_sided();
         let Top::Mail(mail) = &mut self.top else { return Ask::Nothing };
         let mut chunk = Chunk { bytes, span };
         loop {
-            let mut cx = context(&mut self.emitter, self.in_tls, false, one_sided, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, false, env);
             let advance = mail.input(dir, chunk, &mut cx);
             chunk.bytes = chunk.bytes.get(advance.consumed..).unwrap_or_default();
             match advance.next {
@@ -194,15 +183,13 @@ impl Layers {
     }
 
     fn deflated(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) {
-        let one_sided = self.one_sided();
         let Some(states) = &mut self.inflate else { return };
         let (Some(state), Top::Mail(mail)) = (&mut states[dir.index()], &mut self.top) else { return };
-        let in_tls = self.in_tls;
-        let emitter = &mut self.emitter;
+        let (emitter, in_tls) = (&mut self.emitter, self.in_tls);
         let result = state.push(bytes, env.limits.expansion_ratio, |plain| {
             let mut chunk = Chunk { bytes: plain, span };
             while !chunk.bytes.is_empty() {
-                let mut cx = context(emitter, in_tls, false, one_sided, env);
+                let mut cx = context(emitter, in_tls, false, env);
                 let advance = mail.input(dir, chunk, &mut cx);
                 // Neither TLS nor a second compression can begin inside a compressed stream.
                 chunk.bytes = match advance.next {
@@ -242,20 +229,18 @@ impl Layers {
     }
 
     fn mail_gap(&mut self, dir: Direction, len: u64, span: Span, env: Env<'_>) {
-        let one_sided = self.one_sided();
         if let Top::Mail(mail) = &mut self.top {
-            let mut cx = context(&mut self.emitter, self.in_tls, false, one_sided, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, false, env);
             mail.gap(dir, len, span, &mut cx);
         }
     }
 
     /// A direction is over.
     pub(super) fn end(&mut self, dir: Direction, span: Span, env: Env<'_>) {
-        let one_sided = self.one_sided();
         match &mut self.top {
             Top::Detecting(detector) => detector.end(dir, span),
             Top::Mail(mail) => {
-                let mut cx = context(&mut self.emitter, self.in_tls, false, one_sided, env);
+                let mut cx = context(&mut self.emitter, self.in_tls, false, env);
                 mail.end(dir, span, &mut cx);
             }
             Top::Other => {}
@@ -283,16 +268,15 @@ impl Layers {
 
     /// The connection is over.
     pub(super) fn finish(&mut self, span: Span, env: Env<'_>) {
-        let one_sided = self.one_sided();
         if let Top::Mail(mail) = &mut self.top {
-            let mut cx = context(&mut self.emitter, self.in_tls, false, one_sided, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, false, env);
             mail.finish(span, &mut cx);
         }
     }
 }
 
-fn context<'a>(emitter: &'a mut Emitter, tls: bool, injected: bool, one_sided: bool, env: Env<'a>) -> Context<'a> {
-    Context { out: emitter, tls, injected, one_sided, options: env.options, limits: env.limits }
+fn context<'a>(emitter: &'a mut Emitter, tls: bool, injected: bool, env: Env<'a>) -> Context<'a> {
+    Context { out: emitter, tls, injected, one_sided: env.one_sided, options: env.options, limits: env.limits }
 }
 
 /// The layers as TLS sees them.

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::{KEPT, short};
-use crate::event::{Auth, AuthOutcome, Command, Protocol, Reply, Text};
+use crate::event::{Auth, AuthOutcome, Command, Protocol, Reply, Security, Session, Text};
 
 /// Commands whose replies are waited for at once.
 const WAITING: usize = 16;
@@ -114,20 +114,18 @@ impl Learner {
             }
     }
 
-    /// What was offered, with POP3's APOP, which only the banner tells of.
-    pub(super) fn into_offers(self, banner: Option<&Text>) -> Offers {
-        let apop =
-            banner.is_some_and(|b| is_challenge(&b.0)) && self.lists.iter().flatten().flatten().any(|c| c.0 == b"UIDL");
-        self.lists.map(|list| {
-            let auth = list.as_ref().map(|list| {
-                let mut auth = mechanisms(list);
-                if apop {
-                    auth.push("APOP".into());
-                }
-                auth
-            });
+    /// What was offered. POP3's APOP is told of by the `banner` alone.
+    pub(super) fn into_offers(self, session: &Session) -> Offers {
+        let mut offers = self.lists.map(|list| {
+            let auth = list.as_deref().map(mechanisms);
             (list, auth)
-        })
+        });
+        let banner = session.banner.as_ref().filter(|_| session.protocol == Some(Protocol::Pop3));
+        if banner.is_some_and(|b| is_challenge(&b.0)) {
+            let inside = usize::from(session.security == Security::Implicit);
+            offers[inside].1.get_or_insert_default().push("APOP".into());
+        }
+        offers
     }
 }
 

@@ -4,8 +4,6 @@
 
 mod learn;
 mod show;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -16,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::learn::Learner;
 pub(super) use self::show::Row;
 use super::Sink;
+use super::json::push_stats;
 use super::sessions::Look;
 use crate::diagnostic::Code;
 use crate::event::{
@@ -43,6 +42,8 @@ pub struct Options {
     pub only_sessions: bool,
     /// JSON instead of a table.
     pub json: bool,
+    /// The account of the run at the end of the JSON.
+    pub stats: bool,
     /// What the table looks like.
     pub look: Look,
 }
@@ -247,12 +248,18 @@ impl<W: Write> Sink for Services<W> {
         Ok(())
     }
 
-    fn finish(&mut self, _report: &Report) -> io::Result<()> {
+    fn finish(&mut self, report: &Report) -> io::Result<()> {
         let answers = self.answers;
         // Without anybody's answers silence says nothing.
         self.endpoints.retain(|_, e| e.state.is_some_and(|state| answers || state != State::Silent));
         self.listed.store(self.endpoints.len() as u64, Ordering::Relaxed);
         show::write(&mut self.out, &self.endpoints, self.beyond, &self.options)?;
+        if self.options.json && self.options.stats {
+            let mut line = Vec::new();
+            push_stats(&mut line, report);
+            line.push(b'\n');
+            self.out.write_all(&line)?;
+        }
         self.out.flush()
     }
 }
@@ -280,7 +287,7 @@ impl Service {
         if self.security.is_none_or(|known| known == Security::None) {
             self.security = Some(security);
         }
-        for (mine, (capabilities, auth)) in self.offers.iter_mut().zip(learner.into_offers(session.banner.as_ref())) {
+        for (mine, (capabilities, auth)) in self.offers.iter_mut().zip(learner.into_offers(&session)) {
             merge(&mut mine.capabilities, capabilities);
             merge(&mut mine.auth, auth);
         }

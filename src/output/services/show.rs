@@ -123,10 +123,16 @@ fn cells(address: SocketAddr, endpoint: &Endpoint, service: &Service, options: &
             true => Cell("passwords without TLS".to_owned(), Some(Role::Bad)),
             false => "-".into(),
         },
-        service.banner.as_ref().map_or_else(|| "-".to_owned(), |b| escape(&b.0).into_owned()).into(),
+        service.banner.as_ref().map_or_else(|| "-".to_owned(), |b| escape(words(&b.0)).into_owned()).into(),
         list(outside.capabilities.as_deref(), ", ").into(),
         list(inside.capabilities.as_deref(), ", ").into(),
     ]
+}
+
+/// A banner without IMAP's response code, which has a column of its own.
+fn words(banner: &[u8]) -> &[u8] {
+    let coded = banner.strip_prefix(b"[CAPABILITY ").and_then(|b| Some((b, b.iter().position(|&b| b == b']')?)));
+    coded.and_then(|(rest, end)| rest.get(end + 1..)).map_or(banner, <[u8]>::trim_ascii)
 }
 
 /// Whose it is, and until when.

@@ -458,22 +458,6 @@ fn outcomes() {
 }
 
 #[test]
-fn proxy_header() {
-    let steps = [
-        c("PROXY TCP4 198.51.100.23 203.0.113.5 51234 25\r\n"),
-        s("220 x\r\n"),
-        c("PROXY\r\nEHLO a\r\n"),
-        s("500 what\r\n250 x\r\n"),
-    ];
-    let (lines, summary) = Run::default().lines(&steps);
-    assert_eq!(lines, ["D proxy-header", "S- 220 x", "C1 PROXY ", "C2 EHLO a", "S1 500 what", "S2 250 x"]);
-    assert_eq!(summary.proxy_client, Some(("198.51.100.23".parse().unwrap(), Some(51234))));
-    // Looks like one at first.
-    let steps = [s("220 x\r\n"), c("PROXIMATE\r\n"), s("500 what\r\n")];
-    assert_eq!(self::lines(&steps), ["S- 220 x", "C1 PROXIMATE ", "S1 500 what"]);
-}
-
-#[test]
 fn latency_runs_from_the_last_byte() {
     let steps = [&up_to_data()[..], &[c("x\r\n"), c(".\r\n"), s("250-a\r\n"), s("250 b\r\n")]].concat();
     let (events, _) = Run::default().feed(&steps, usize::MAX);
