@@ -58,6 +58,8 @@ pub struct Limits {
     pub tls_search_records: u64,
     /// Expansion bound of compressed data: bytes out for each byte in (deflate's own maximum is 1032).
     pub expansion_ratio: u64,
+    /// Endpoints that `services` keeps; a scan of a network has as many as it has addresses.
+    pub endpoints: usize,
     /// Diagnostics of one code that are told of one session; the rest is counted.
     pub diagnostics_per_code: usize,
 }
@@ -94,6 +96,7 @@ impl Default for Limits {
             tls_sessions: 65_536,
             tls_search_records: 4096,
             expansion_ratio: 1100,
+            endpoints: 65_536,
             diagnostics_per_code: 20,
         }
     }

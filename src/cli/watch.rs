@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mailcap::event::{Event, EventBody};
+use mailcap::event::{Connection, Event, EventBody, Unreachable};
 use mailcap::output::Sink;
 use mailcap::output::transcript::incomplete;
 use mailcap::pipeline::Report;
@@ -61,6 +61,14 @@ impl<S: Sink> Sink for Watch<'_, S> {
             _ => {}
         }
         self.inner.event(event)
+    }
+
+    fn connection(&mut self, connection: &Connection) -> io::Result<()> {
+        self.inner.connection(connection)
+    }
+
+    fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
+        self.inner.unreachable(unreachable)
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {

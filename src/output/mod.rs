@@ -9,6 +9,7 @@ pub mod filter;
 pub mod json;
 pub mod keylog;
 pub mod pcapng;
+pub mod services;
 pub mod sessions;
 pub mod spill;
 pub mod style;
@@ -23,7 +24,7 @@ pub(crate) mod samples;
 
 use std::io;
 
-use crate::event::Event;
+use crate::event::{Connection, Event, Unreachable};
 use crate::pipeline::Report;
 use crate::position::{FileId, Timestamp};
 
@@ -47,6 +48,20 @@ pub trait Sink {
     /// The next event. An error ends the run; a broken pipe is for the caller to recognise.
     fn event(&mut self, event: Event) -> io::Result<()>;
 
+    /// A TCP connection is over, of mail or not; its session's events came before. Only with
+    /// [`Config::connections`](crate::pipeline::Config::connections).
+    fn connection(&mut self, connection: &Connection) -> io::Result<()> {
+        let _ = connection;
+        Ok(())
+    }
+
+    /// A TCP segment did not reach its destination. Only with
+    /// [`Config::connections`](crate::pipeline::Config::connections).
+    fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
+        let _ = unreachable;
+        Ok(())
+    }
+
     /// The run is over, and this came of it.
     fn finish(&mut self, report: &Report) -> io::Result<()> {
         let _ = report;
@@ -65,6 +80,14 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn event(&mut self, event: Event) -> io::Result<()> {
         (**self).event(event)
+    }
+
+    fn connection(&mut self, connection: &Connection) -> io::Result<()> {
+        (**self).connection(connection)
+    }
+
+    fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
+        (**self).unreachable(unreachable)
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::capture::{Capture, CaptureError, Input, Item};
-use crate::event::{Account, EndReason, Event};
-use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, StreamChunk};
+use crate::event::{Account, Connection, EndReason, Event, Unreachable};
+use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::Options;
 use crate::output::Sink;
-use crate::position::{FileId, FramePos};
+use crate::position::{FileId, FramePos, Span};
 use crate::session::{self, Closed, Session, World};
 use crate::tls::{KeyRing, SessionCache};
 use crate::wire::{Decoded, Decoder};
@@ -35,6 +35,8 @@ pub struct Config {
     pub decode_as: Vec<DecodeAs>,
     /// Report TLS handshakes that carry no mail, too.
     pub all_tls: bool,
+    /// Tell the sink of every TCP connection and of every segment said not to have arrived.
+    pub connections: bool,
 }
 
 impl Config {
@@ -47,6 +49,7 @@ impl Config {
             mail: Options::default(),
             decode_as: Vec::new(),
             all_tls: false,
+            connections: false,
         }
     }
 }
@@ -120,6 +123,7 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
         decode_as: config.decode_as,
         all_tls: config.all_tls,
         out: Vec::new(),
+        connections: config.connections.then(Vec::new),
         report: Report { files, ..Report::default() },
     };
     while let Some(item) = capture.next() {
@@ -130,7 +134,15 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
                 }
                 match decoder.decode(&frame) {
                     Decoded::Segment(segment) => table.segment(&segment, frame.pos, frame.interface, &mut sessions),
-                    _ => table.tick(frame.pos, &mut sessions),
+                    decoded => {
+                        table.tick(frame.pos, &mut sessions);
+                        if let Decoded::Unreachable(what) = decoded
+                            && config.connections
+                        {
+                            let (source, destination, code) = (what.src, what.dst, what.code);
+                            sink.unreachable(&Unreachable { source, destination, code, at: frame.pos })?;
+                        }
+                    }
                 }
             }
             Item::Secrets { file, keylog } => sessions.add_secrets(file, keylog),
@@ -140,14 +152,10 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
                 sessions.report.problems.push(InputProblem { file, offset, text, loses_packets });
             }
         }
-        for event in sessions.out.drain(..) {
-            sink.event(event)?;
-        }
+        sessions.release(sink)?;
     }
     table.finish(&mut sessions);
-    for event in sessions.out.drain(..) {
-        sink.event(event)?;
-    }
+    sessions.release(sink)?;
     let counters = decoder.counters();
     let mut report = sessions.report;
     report.frames = counters.frames;
@@ -167,6 +175,8 @@ struct Sessions {
     decode_as: Vec<DecodeAs>,
     all_tls: bool,
     out: Vec<Event>,
+    /// Connections that ended, where somebody wants to hear of them.
+    connections: Option<Vec<Connection>>,
     report: Report,
 }
 
@@ -181,6 +191,12 @@ impl Sessions {
             all_tls: self.all_tls,
             out: &mut self.out,
         }
+    }
+
+    /// Hands on what is ready.
+    fn release(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
+        self.out.drain(..).try_for_each(|event| sink.event(event))?;
+        self.connections.iter_mut().flat_map(|c| c.drain(..)).try_for_each(|connection| sink.connection(&connection))
     }
 
     fn file_name(&self, file: FileId) -> String {
@@ -221,5 +237,18 @@ impl Consumer for Sessions {
     fn close(&mut self, session: session::Session, info: &ConnectionInfo, reason: EndReason, at: FramePos) {
         let closed = session.close(info, reason, at, &mut self.world());
         self.count(closed);
+        if let Some(connections) = &mut self.connections {
+            connections.push(Connection {
+                id: info.id,
+                initiator: info.initiator,
+                responder: info.responder,
+                syn: info.syn,
+                frames: info.frames_by,
+                bytes: info.bytes,
+                closed_by_responder: info.closed_by == Some(Side::Responder),
+                reason,
+                span: Span { first: info.first, last: info.last },
+            });
+        }
     }
 }
