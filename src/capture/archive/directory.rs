@@ -20,8 +20,6 @@ const COMMENT: usize = 0xffff;
 struct Directory {
     at: u64,
     size: u64,
-    /// What stands before the archive, and which no offset counts.
-    shift: u64,
 }
 
 /// The regular files of a zip file; none if it has no directory, being cut or damaged.
@@ -47,10 +45,9 @@ pub(super) fn list(path: &Path, mut tape: FileTape, notes: &mut Notes, limits: &
         let lengths = [28, 30, 32].map(|field| usize::from(u16_at(head, field).unwrap_or(0)));
         let [name_len, extra_len, comment_len] = lengths;
         let entry = tape.ahead(ENTRY + name_len + extra_len);
-        let entry_at = at;
         match Entry::parse(entry, name_len, limits) {
             Some(entry) if entry.is_folder => {}
-            Some(entry) => entries.push((entry, entry_at)),
+            Some(entry) => entries.push((entry, at)),
             None => notes.loss(at, "an entry of the archive's directory is damaged"),
         }
         tape.skip((ENTRY + name_len + extra_len + comment_len) as u64);
@@ -68,7 +65,6 @@ pub(super) fn list(path: &Path, mut tape: FileTape, notes: &mut Notes, limits: &
                 continue;
             }
         };
-        let local = local.saturating_add(directory.shift);
         tape.seek(local);
         let head = tape.ahead(FIXED);
         let lengths = (u16_at(head, 26), u16_at(head, 28));
@@ -76,7 +72,7 @@ pub(super) fn list(path: &Path, mut tape: FileTape, notes: &mut Notes, limits: &
             notes.loss(at, format!("{name} is not where the archive's directory says; not read"));
             continue;
         };
-        let data = local + FIXED as u64 + u64::from(name_len) + u64::from(extra_len);
+        let data = tape.offset() + FIXED as u64 + u64::from(name_len) + u64::from(extra_len);
         if local < taken {
             notes.loss(at, format!("{name} overlaps another member; not read"));
             continue;
@@ -142,13 +138,13 @@ fn find(tape: &mut FileTape) -> Option<Directory> {
         }
     }
     if size == 0 {
-        return Some(Directory { at: behind, size: 0, shift: 0 });
+        return Some(Directory { at: behind, size: 0 });
     }
-    // It ends where the end record begins; if it does not lie where it says, something stands before the archive.
+    // It ends where the end record begins, whatever its place is said to be.
     for at in [behind.checked_sub(size), Some(declared)].into_iter().flatten() {
         tape.seek(at);
         if tape.ahead(4) == b"PK\x01\x02" {
-            return Some(Directory { at, size, shift: at.saturating_sub(declared) });
+            return Some(Directory { at, size });
         }
     }
     None
