@@ -365,14 +365,15 @@ fn damaged_tars() {
 
 #[test]
 fn damaged_zips() {
+    type Change<'a> = &'a dyn Fn(&mut Zipped);
     let data = pcap(&[5]);
     let good = zipped("good", &data, 8);
-    let with = |change: &dyn Fn(&mut Zipped)| {
+    let with = |change: Change<'_>| {
         let mut bad = zipped("bad", &pcap(&[4]), 8);
         change(&mut bad);
         zip(&[bad, good.clone()])
     };
-    let cases: [(&dyn Fn(&mut Zipped), &str); 7] = [
+    let cases: [(Change<'_>, &str); 7] = [
         (&|z| z.flags = 1, "bad is encrypted"),
         (&|z| z.method = 14, "bad is compressed by LZMA"),
         (&|z| z.method = 9, "bad is compressed by Deflate64"),
@@ -547,7 +548,7 @@ fn the_story_is_that_of_the_bare_files() {
     for (n, file) in files.iter().enumerate() {
         for (name, archive) in [("tgz", tar(&members[n..=n])), ("zip.gz", zip(&zips[n..=n]))] {
             let path = write(name, &gzip(&archive));
-            assert_eq!(story(&[path.clone()], 0), story(std::slice::from_ref(file), 1), "{name}");
+            assert_eq!(story(std::slice::from_ref(&path), 0), story(std::slice::from_ref(file), 1), "{name}");
             let names = tell(&[path], &How::default()).report.files;
             assert!(names.len() == 2 && names[1].ends_with(["/one", "/two", "/three"][n]), "{names:?}");
         }
