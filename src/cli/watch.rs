@@ -41,6 +41,10 @@ impl<S: Sink> Sink for Watch<'_, S> {
         self.inner.begin(files)
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.inner.add_file(name)
+    }
+
     fn start(&mut self, first: Timestamp) -> io::Result<()> {
         self.inner.start(first)
     }

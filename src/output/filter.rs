@@ -192,6 +192,10 @@ impl<S: Sink> Sink for Filter<S> {
         self.inner.begin(files)
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.inner.add_file(name)
+    }
+
     fn event(&mut self, event: Event) -> io::Result<()> {
         if !self.criteria.sessions.is_empty() && !self.criteria.sessions.contains(&event.session) {
             return Ok(());

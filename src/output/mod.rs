@@ -38,6 +38,12 @@ pub trait Sink {
         Ok(())
     }
 
+    /// Another file came up, the next by [`FileId`]: a member of an archive that is read as a stream.
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        let _ = name;
+        Ok(())
+    }
+
     /// Time of the first frame, once it is known and before the first event: what relative times count from. Without
     /// it they count from the first event.
     fn start(&mut self, first: Timestamp) -> io::Result<()> {
@@ -74,6 +80,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
         (**self).begin(files)
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        (**self).add_file(name)
+    }
+
     fn start(&mut self, first: Timestamp) -> io::Result<()> {
         (**self).start(first)
     }
@@ -103,6 +113,11 @@ impl Files {
     /// From the names in the order of their ids.
     pub fn new(names: &[String]) -> Self {
         Files(names.to_vec())
+    }
+
+    /// Adds the next.
+    pub fn push(&mut self, name: &str) {
+        self.0.push(name.to_owned());
     }
 
     /// The name, empty where none is known.

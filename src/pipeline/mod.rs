@@ -111,7 +111,7 @@ pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
 
 /// As [`run`], over a capture that is open already ([`Capture::from_reader`]); the inputs of `config` are not looked at.
 pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
-    let files: Vec<String> = (0u32..).take(capture.files()).map(|n| capture.file_name(FileId(n)).to_owned()).collect();
+    let files = capture.names().to_vec();
     sink.begin(&files)?;
     let mut decoder = Decoder::new(&config.limits);
     let mut table = FlowTable::new(&config.limits);
@@ -126,7 +126,13 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
         connections: config.connections.then(Vec::new),
         report: Report { files, ..Report::default() },
     };
-    while let Some(item) = capture.next() {
+    while let Some(()) = capture.advance() {
+        // Archives that are read as a stream show their members one by one.
+        while let Some(name) = capture.names().get(sessions.report.files.len()) {
+            sink.add_file(name)?;
+            sessions.report.files.push(name.clone());
+        }
+        let Some(item) = capture.item() else { continue };
         match item {
             Item::Frame(frame) => {
                 if frame.pos.index == 1 {

@@ -75,6 +75,11 @@ impl<W: Write> Sink for Json<W> {
         Ok(())
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.files.push(name);
+        Ok(())
+    }
+
     fn event(&mut self, event: Event) -> io::Result<()> {
         if self.wants(&event.body) {
             self.line.clear();
