@@ -44,8 +44,21 @@ class Story:
         self.commands = [c["verb"] for c in of("command") if not c["injected"] and c["verb"]]
         self.auth = [(a["mechanism"], a["user"], a["outcome"]) for a in of("auth")]
         self.messages = of("message")
+        self.replies = of("reply")
+        self.by_seq = {c["seq"]: c for c in of("command")}
         self.port = self.session["client"]["port"]
         self.server_port = self.session["server"]["port"]
+
+    def statuses(self):
+        """As a client keeps them: see `Session.replies`."""
+        if self.session["protocol"] == "imap":
+            return [f"{r['tag']} {r['status']}" for r in self.replies if r["tag"]]
+        return [r["status"] for r in self.replies]
+
+    def wrong_answers(self):
+        """Tagged replies that are said to answer a command of another tag."""
+        tagged = [r for r in self.replies if r["tag"]]
+        return [r["tag"] for r in tagged if self.by_seq.get(r["command"], {}).get("tag") != r["tag"]]
 
     def whole(self):
         return [m for m in self.messages if m["part"] == "full" and m["complete"]]
@@ -68,6 +81,9 @@ def session_problems(known, story, tls):
     want = [(digest(c)[:16], len(c), outcome) for c, outcome in known.messages]
     got = [(m["sha256"][:16], m["size"], m["outcome"]) for m in story.whole()]
     problems += counted("messages", want, got)
+    if known.replies is not None and known.protocol != "sieve":
+        problems += first_difference("replies", known.replies, story.statuses())
+    problems += [f"a reply tagged {tag} answers another command" for tag in story.wrong_answers()]
     if known.envelopes is not None:
         got = [[(r["address"], r["accepted"]) for r in m["rcpt_to"]] for m in story.whole()]
         problems += first_difference("recipients", known.envelopes, got)
@@ -88,7 +104,7 @@ def session_problems(known, story, tls):
     return problems
 
 
-POSTFIX_NAMES = {"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "QUIT"}
+POSTFIX_NAMES = frozenset("EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY ETRN QUIT".split())
 
 
 def postfix_problems(log, by_port):
@@ -100,7 +116,7 @@ def postfix_problems(log, by_port):
             want[name.upper()] = int(number.split("/")[-1])
         total = want.pop("COMMANDS", 0)
         unknown = want.pop("UNKNOWN", 0)
-        story = by_port.get(int(port))
+        story = by_port.get((int(port), "smtp"))
         if not story:
             problems.append(f"Postfix logged a session from port {port} that mailcap does not tell")
             continue
@@ -129,7 +145,7 @@ def dovecot_problems(log, by_port):
     for protocol, user, method, port in re.findall(
         r"(imap|pop3|managesieve)-login: Info: Login: user=<(\w*)>,? method=([\w-]+),? rport=(\d+)", log
     ):
-        story = by_port.get(int(port))
+        story = by_port.get((int(port), "sieve" if protocol == "managesieve" else protocol))
         names = {"PLAIN": {"PLAIN", "USER", "LOGIN-COMMAND"}}.get(method, {method})
         checked += 1
         if not story or not any(a[0] in names and a[1] == user and a[2] == "success" for a in story.auth):
@@ -170,6 +186,8 @@ def stored_problems(sessions, lab, stored):
         for content, outcome in known.messages:
             if outcome == "accepted" and content:
                 checked += 1
+                # Postfix makes line ends of bare line feeds.
+                content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
                 if not any(s.endswith((content, content + b"\r\n")) for s in everything):
                     problems.append(f"{known.client}: a message of {len(content)} bytes is in no mailbox")
     return checked, problems
@@ -264,15 +282,15 @@ def round_problems(mailcap, lab, sessions, stored):
         problems.append(f"decode: exit code {code}: {err}")
     told = stories(output)
     assign(sessions, told, lab)
-    by_port = {story.port: story for story in told}
+    by_port = {(story.port, story.session["protocol"]): story for story in told}
     for known in sessions:
-        story = by_port.get(known.port)
+        story = by_port.get((known.port, known.protocol))
         found = session_problems(known, story, lab.tls) if story else ["mailcap does not tell this session"]
         rows.append((known.client, known.protocol, known.security, len(known.verbs), len(known.auth),
                      len(known.messages), found))  # fmt: skip
         problems += [f"{known.client} (port {known.port}): {p}" for p in found]
-    ports = {known.port for known in sessions}
-    hops = [s for s in told if s.port not in ports]
+    ports = {(known.port, known.protocol) for known in sessions}
+    hops = [s for key, s in by_port.items() if key not in ports]
     for story in hops:
         if story.server_port != lab.ports["lmtp"]:
             problems.append(f"session from port {story.port} to {story.server_port} that no client made")

@@ -242,6 +242,45 @@ def compressed(lab, sessions, starttls):
     d.close()
 
 
+def extensions(lab, sessions):
+    """Literals in odd places, LITERAL8, CATENATE, URLAUTH, BINARY, NOTIFY."""
+    d = Dialogue(lab, sessions, "raw extensions", "imap")
+    d.line()
+    password = USERS["erin"].encode()
+    d.send(b"l1 LOGIN {4}\r\n", "LOGIN")
+    assert d.line().startswith(b"+")
+    d.send(b"erin {%d+}\r\n" % len(password) + password + b"\r\n")
+    d.imap(b"l1")
+    d.session.auth.append(("LOGIN-COMMAND", "erin", "success"))
+    d.ask(b"e1", b"CREATE Ext")
+    d.send(b"e2 CREATE {7}\r\n", "CREATE")
+    assert d.line().startswith(b"+")
+    d.send(b'Ext "b"\r\n')
+    d.imap(b"e2")
+    for tag, content in ((b"e3", letters.EIGHT_BIT), (b"e4", letters.ATTACHED)):
+        d.ask(tag, b"APPEND Ext (\\Seen $Label) ~{%d+}\r\n" % len(content) + content)
+        d.session.message(content)
+    d.ask(b"e5", b"SELECT Ext")
+    d.ask(b"e6", b"FETCH 2 (BINARY.PEEK[2] BINARY.SIZE[2] BODY.PEEK[2.MIME])")
+    part = b"Subject: joined\r\n\r\n"
+    d.ask(b"e7", b'APPEND Ext CATENATE (TEXT {%d+}\r\n%s URL "/Ext/;UID=1/;SECTION=TEXT")' % (len(part), part))
+    d.ask(b"e8", b"NOOP")
+    joined = part + letters.EIGHT_BIT.partition(b"\r\n\r\n")[2]
+    answer = d.ask(b"e9", b"UID FETCH 3 (FLAGS BODY.PEEK[])")
+    if joined not in answer[0][1]:
+        raise AssertionError("CATENATE: not what was joined")
+    d.session.message(joined)
+    d.ask(b"n1", b"NOTIFY SET (SELECTED (MessageNew MessageExpunge FlagChange)) (PERSONAL (MessageNew))")
+    d.ask(b"n2", b"NOTIFY NONE")
+    d.ask(b"n3", b"ENABLE QRESYNC")
+    d.ask(b"n4", b"CLOSE")
+    d.ask(b"n5", b"SELECT Ext (QRESYNC (1 1 1:3))")
+    d.ask(b"n6", b"UID SEARCH RETURN (ALL SAVE) OR FROM {5+}\r\nalice SUBJECT {6+}\r\njoined")
+    d.ask(b"n7", b"UID FETCH $ (UID MODSEQ) (CHANGEDSINCE 1 VANISHED)")
+    d.ask(b"n8", b"LOGOUT")
+    d.close()
+
+
 def everything_else(lab, sessions):
     """The rest of the commands that Dovecot knows, and some that it refuses."""
     d = open_box(lab, sessions, "other commands", user="erin", service="imap")
@@ -272,4 +311,5 @@ def run(lab, sessions, contents):
     compressed(lab, sessions, True)
     scram(lab, sessions, "erin", False)
     scram(lab, sessions, "erin", True)
+    extensions(lab, sessions)
     everything_else(lab, sessions)

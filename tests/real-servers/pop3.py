@@ -86,7 +86,7 @@ def authentication(lab, sessions):
     d.pop3(expected=b"-ERR")
     d.session.auth.append(("USER", "paul", "failure"))
     d.command(b"AUTH LOGIN")
-    d.line()
+    d.pop3(expected=b"+ ")
     d.send(b"*\r\n")
     d.pop3(expected=b"-ERR")
     d.session.auth.append(("LOGIN", None, "aborted"))

@@ -22,6 +22,7 @@ class Session:
         self.verbs = []
         self.auth = []  # (mechanism, user, outcome)
         self.messages = []  # (content, outcome): whole ones, in either direction
+        self.replies = None  # status of each, for IMAP tag and status of each tagged one, where the client keeps them
         self.envelopes = None  # [[(address, accepted)]], one a transaction with a message, where the client keeps it
 
     def message(self, content, outcome="accepted"):
@@ -47,6 +48,7 @@ class Dialogue:
         self.lab = lab
         self.socket = socket.create_connection((HOST, lab.ports[service or protocol]), timeout=30)
         self.session = Session(client, protocol, self.socket.getsockname()[1], "implicit" if implicit else "none")
+        self.session.replies = []
         sessions.append(self.session)
         if implicit:
             self.socket = context(lab).wrap_socket(self.socket)
@@ -85,6 +87,7 @@ class Dialogue:
             line = self.line()
             if line[3:4] != b"-":
                 break
+        self.session.replies.append(line[:3].decode())
         if not line.startswith(expected):
             raise AssertionError(f"{self.session.client}: {line!r} where {expected!r} was expected")
         return line
@@ -99,6 +102,7 @@ class Dialogue:
                 line += self.line()
             responses.append((line, literals))
             if line.startswith(tag + b" "):
+                self.session.replies.append(" ".join(line.decode(errors="replace").split(" ")[:2]))
                 if not line.startswith(tag + b" " + expected):
                     raise AssertionError(f"{self.session.client}: {line!r} where {expected!r} was expected")
                 return responses
@@ -112,6 +116,7 @@ class Dialogue:
 
     def pop3(self, multiline=False, expected=b"+OK"):
         line = self.line()
+        self.session.replies.append(line.decode(errors="replace").split(" ")[0])
         if not line.startswith(expected):
             raise AssertionError(f"{self.session.client}: {line!r} where {expected!r} was expected")
         content = []

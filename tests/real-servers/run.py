@@ -18,6 +18,7 @@ from servers import USERS, Lab, SetupError, wait_for
 def delivered(lab, sessions):
     everything = [s for user in USERS for s in lab.stored(user)]
     sent = [c for s in sessions if s.protocol == "smtp" for c, outcome in s.messages if outcome == "accepted" and c]
+    sent = [c.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") for c in sent]
     return all(any(s.endswith((c, c + b"\r\n")) for s in everything) for c in sent)
 
 
@@ -34,9 +35,10 @@ def one_round(mailcap, tls, low):
         try:
             lab.start(seeds)
             programs.run(lab, sessions, seeds)
-            imap.run(lab, sessions, seeds["ivan"])
-            pop3.run(lab, sessions, seeds["paul"])
-            smtp.run(lab, sessions)
+            with lab.own_client_ports():
+                imap.run(lab, sessions, seeds["ivan"])
+                pop3.run(lab, sessions, seeds["paul"])
+                smtp.run(lab, sessions)
             try:
                 wait_for("the last delivery", lambda: delivered(lab, sessions))
             except SetupError as e:

@@ -1,8 +1,10 @@
 """Dovecot, Postfix and tcpdump with a configuration of their own, in a temporary folder, on loopback."""
 
+import contextlib
 import grp
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -70,6 +72,20 @@ class Lab:
                 except OSError:
                     continue
         raise SetupError("no free ports")
+
+    @contextlib.contextmanager
+    def own_client_ports(self):
+        """Whatever connects from this program does so from a port of its own, so that a port means one session."""
+        connect = socket.create_connection
+
+        def from_own_port(address, timeout=30, source_address=None):
+            return connect(address, timeout, source_address or (HOST, self.client_port()))
+
+        socket.create_connection = from_own_port
+        try:
+            yield
+        finally:
+            socket.create_connection = connect
 
     def write(self, name, text, mode=0o644):
         with open(self.path(name), "w", encoding="utf-8") as f:
@@ -163,6 +179,9 @@ class Lab:
                 process.kill()
                 process.wait()
         self.processes = []
+        dropped = re.search(r"(\d+) packets? dropped by kernel", self.log("tcpdump.out"))
+        if not dropped or dropped[1] != "0":
+            raise SetupError(f"tcpdump lost packets: {self.log('tcpdump.out')}")
 
     def stored(self, user):
         """Every message in every mailbox of `user`, as the server stored it."""

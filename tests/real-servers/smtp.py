@@ -72,8 +72,8 @@ def pipelined(lab, sessions):
     """Envelope in one flight, one recipient refused, QUIT right behind the final dot."""
     d = dialogue(lab, sessions, "pipelined")
     d.send(
-        b"MAIL FROM:<alice@example.test> BODY=8BITMIME\r\nRCPT TO:<erin@example.test>\r\n"
-        b"RCPT TO:<nobody@outside.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n",
+        b"MAIL FROM:<alice@example.test> BODY=8BITMIME RET=HDRS ENVID=one+2Btwo\r\n"
+        b"RCPT TO:<erin@example.test> NOTIFY=NEVER\r\nRCPT TO:<nobody@outside.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n",
         "MAIL", "RCPT", "RCPT", "RCPT", "DATA")  # fmt: skip
     for code in (b"250", b"250", b"554", b"250", b"354"):
         d.smtp(code)
@@ -209,6 +209,36 @@ def authentication(lab, sessions):
     d.close()
 
 
+def injected(lab, sessions):
+    """A command in the same flight as STARTTLS: Postfix throws it away."""
+    d = dialogue(lab, sessions, "injection")
+    d.send(b"STARTTLS\r\nNOOP\r\n", "STARTTLS")
+    d.smtp(b"220")
+    d.start_tls()
+    for line, code in ((b"EHLO raw.test", b"250"), (b"ETRN example.test", b"250"), (b"QUIT", b"221")):
+        d.command(line)
+        d.smtp(code)
+    d.close()
+
+
+def bare_line_feeds(lab, sessions):
+    """Postfix, told to be lenient, takes a dot line that ends with a bare line feed for the end."""
+    d = dialogue(lab, sessions, "bare line feeds")
+    for end in (b"\r\n.\n", b"\n.\n", b"\n.\r\n"):
+        content = letters.letter(f"ends with {end!r}", b"one\ntwo\r\n..\r\nthree")
+        for line, code in (
+            (b"MAIL FROM:<alice@example.test>", b"250"), (b"RCPT TO:<erin@example.test>", b"250"), (b"DATA", b"354"),
+        ):  # fmt: skip
+            d.command(line)
+            d.smtp(code)
+        d.send(stuffed(content) + end)
+        d.smtp(b"250")
+        d.session.message(content + end[: end.index(b".")])
+    d.command(b"QUIT")
+    d.smtp(b"221")
+    d.close()
+
+
 def lmtp(lab, sessions):
     """A reply for each recipient that was accepted."""
     d = Dialogue(lab, sessions, "raw LMTP", "lmtp")
@@ -247,3 +277,5 @@ def run(lab, sessions):
     errors(lab, sessions)
     hung_up(lab, sessions)
     authentication(lab, sessions)
+    injected(lab, sessions)
+    bare_line_feeds(lab, sessions)
