@@ -248,17 +248,31 @@ def masking_problems(mailcap, lab, keys):
     return checked, problems
 
 
-def pipe_problems(mailcap, lab, keys, told):
-    """The same through a pipe."""
-    with open(lab.capture, "rb") as f:
-        done = subprocess.run([mailcap, "decode", "--json", "-", *keys], stdin=f, capture_output=True, timeout=300)
+def same_problems(told, code, output):
+    """Told another way, the sessions are the same."""
 
     def shape(story):
         return story.port, story.commands, story.auth, [(m["sha256"], m["part"], m["complete"]) for m in story.messages]
 
-    want, got = [shape(s) for s in told], [shape(s) for s in stories(done.stdout)]
-    problems = [] if done.returncode == 0 else [f"exit code {done.returncode}"]
+    want, got = [shape(s) for s in told], [shape(s) for s in stories(output)]
+    problems = [] if code == 0 else [f"exit code {code}"]
     return len(want), problems + first_difference("sessions", want, got)
+
+
+def pipe_problems(mailcap, lab, keys, told):
+    with open(lab.capture, "rb") as f:
+        done = subprocess.run([mailcap, "decode", "--json", "-", *keys], stdin=f, capture_output=True, timeout=300)
+    return same_problems(told, done.returncode, done.stdout)
+
+
+def decrypted_problems(mailcap, lab, keys, told):
+    """A capture with the secrets inside needs no key."""
+    out = lab.path("decrypted.pcapng")
+    code, _, err = run(mailcap, "decrypt", lab.capture, *keys, "-o", out)
+    if code != 0:
+        return 0, [f"decrypt: exit code {code}: {err}"]
+    code, output, _ = run(mailcap, "decode", "--json", out)
+    return same_problems(told, code, output)
 
 
 def assign(sessions, told, lab):
@@ -303,6 +317,8 @@ def round_problems(mailcap, lab, sessions, stored):
     tables.append(("answers verified with auth --check", *verification_problems(mailcap, lab, keys, sessions)))
     tables.append(("passwords masked", *masking_problems(mailcap, lab, keys)))
     tables.append(("sessions through a pipe", *pipe_problems(mailcap, lab, keys, told)))
+    if run(mailcap, "decrypt", "--help")[0] == 0:
+        tables.append(("sessions of the decrypted capture", *decrypted_problems(mailcap, lab, keys, told)))
     for name, _, found in tables:
         problems += [f"{name}: {p}" for p in found]
     return rows, tables, problems
