@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Diagnostic;
-use crate::position::{Direction, Span, Timestamp};
+use crate::position::{Direction, FramePos, Span, Timestamp};
 
 /// Bytes from the wire that are meant as text. Usually UTF-8, never promised to be.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -657,4 +657,40 @@ pub struct Account {
     pub duplicate: u64,
     /// Not captured.
     pub gaps: u64,
+}
+
+/// A TCP connection that is over, of mail or not: what its headers alone tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Input-wide number of its first frame: the id of its session, if it has one.
+    pub id: u64,
+    /// Who opened it, as far as it is known.
+    pub initiator: SocketAddr,
+    /// The other side.
+    pub responder: SocketAddr,
+    /// The initiator's SYN was seen / the responder's SYN-ACK was seen.
+    pub syn: [bool; 2],
+    /// Frames of the initiator, of the responder.
+    pub frames: [u64; 2],
+    /// Payload bytes of each.
+    pub bytes: [u64; 2],
+    /// The responder sent the first FIN, or the RST.
+    pub closed_by_responder: bool,
+    /// What ended it.
+    pub reason: EndReason,
+    /// First and last frame.
+    pub span: Span,
+}
+
+/// An ICMP message that says that a TCP segment did not reach its destination.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Sender of the segment.
+    pub source: SocketAddr,
+    /// Where it should have gone.
+    pub destination: SocketAddr,
+    /// The message's code: RFC 792 for IPv4, RFC 4443 §3.1 for IPv6.
+    pub code: u8,
+    /// The message's frame.
+    pub at: FramePos,
 }

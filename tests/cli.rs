@@ -89,7 +89,7 @@ fn help_teaches_by_examples() {
 #[test]
 fn commands_that_do_not_exist_are_not_offered() {
     let help = run(&["--help"]).stdout;
-    assert!(!help.lines().any(|l| l.trim_start().starts_with("batch ")));
+    assert!(!help.lines().any(|l| l.trim_start().starts_with("batch ")), "{help}");
     assert_eq!(run(&["batch", "x.pcap"]).code, Some(2));
 }
 

@@ -28,6 +28,9 @@ pub(crate) enum Command {
     /// List the mail sessions, one a line
     #[command(after_help = help::SESSIONS)]
     Sessions(Box<Sessions>),
+    /// List the mail endpoints: open or not, what they offer, with and without TLS
+    #[command(after_help = help::SERVICES)]
+    Services(Box<Services>),
     /// List the TLS handshakes: decrypted with what, or why not
     #[command(after_help = help::TLS)]
     Tls(Box<Tls>),
@@ -74,6 +77,17 @@ pub(crate) struct Sessions {
     pub(crate) input: Inputs,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Services {
+    #[command(flatten)]
+    pub(crate) input: Inputs,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Every TCP endpoint, not only those of mail
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -305,6 +319,6 @@ mod tests {
     #[test]
     fn only_what_exists_is_offered() {
         let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["decode", "sessions", "tls", "auth", "extract", "decrypt", "keylog", "ciphers"]);
+        assert_eq!(names, ["decode", "sessions", "services", "tls", "auth", "extract", "decrypt", "keylog", "ciphers"]);
     }
 }

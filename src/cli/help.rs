@@ -19,6 +19,7 @@ Examples:
   mailcap decode mail.pcap                      what was said, session by session
   mailcap decode mail.pcap -k server.key        the same, inside TLS too
   mailcap sessions /var/captures/*.pcapng.gz    a line a session
+  mailcap services mail.pcap                    what the servers offer
   mailcap tls mail.pcap --explain               why was it not decrypted?
   tcpdump -U -w - port 25 | mailcap decode --live -
 
@@ -48,6 +49,17 @@ Examples:
   mailcap sessions captures/ --errors           only those in which something went wrong
   mailcap sessions mail.pcap --host 10.0.0.0/8 --proto imap
   mailcap sessions mail.pcap --json | jq -r '[.id, .user, .outcome] | @tsv'";
+
+pub(super) const SERVICES: &str = "\
+Examples:
+  mailcap services mail.pcap -k server.key      what is offered before TLS, and inside it
+  mailcap services captures/ --host 10.0.0.0/8
+  mailcap services mail.pcap --json | jq 'select(.plaintext_auth)'
+  mailcap services mail.pcap --all --json | jq -r 'select(.state == \"closed\") | [.ip, .port] | @tsv'
+
+State: open (it answered), closed (a RST to the SYN), filtered (ICMP said so), silent (no answer to the SYN, in a
+capture that has answers). Capabilities and mechanisms are those offered before anybody logged in.
+Exit status 1 means that there is no such endpoint.";
 
 pub(super) const TLS: &str = "\
 Examples:

@@ -46,6 +46,7 @@ pub(crate) fn main() -> ExitCode {
         None => help::print(),
         Some(Command::Decode(options)) => run::decode(&options),
         Some(Command::Sessions(options)) => run::sessions(&options),
+        Some(Command::Services(options)) => run::services(&options),
         Some(Command::Tls(options)) => run::tls(&options),
         Some(Command::Auth(options)) => run::auth(&options),
         Some(Command::Extract(options)) => run::extract(&options),

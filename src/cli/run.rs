@@ -13,6 +13,7 @@ use mailcap::output::ciphers as table;
 use mailcap::output::extract;
 use mailcap::output::filter::{Criteria, Filter};
 use mailcap::output::json::{Json, Select};
+use mailcap::output::services;
 use mailcap::output::sessions::{Look, Sessions};
 use mailcap::output::spill::DEFAULT_BUDGET;
 use mailcap::output::tls::Tls;
@@ -56,11 +57,18 @@ pub(super) struct Wanted {
     pub(super) bodies: bool,
     pub(super) all_tls: bool,
     pub(super) tls_secrets: bool,
+    pub(super) connections: bool,
     pub(super) passwords: Vec<(mailcap::event::Text, mailcap::event::Text)>,
 }
 
-pub(super) const PLAIN: Wanted =
-    Wanted { digests: false, bodies: false, all_tls: false, tls_secrets: false, passwords: Vec::new() };
+pub(super) const PLAIN: Wanted = Wanted {
+    digests: false,
+    bodies: false,
+    all_tls: false,
+    tls_secrets: false,
+    connections: false,
+    passwords: Vec::new(),
+};
 
 /// Everything that is the same for each command that reads.
 pub(super) struct Job<'a> {
@@ -134,6 +142,7 @@ impl<'a> Job<'a> {
             },
             decode_as,
             all_tls: wanted.all_tls,
+            connections: wanted.connections,
         })
     }
 
@@ -215,6 +224,7 @@ fn limits(max_memory: Option<usize>) -> Limits {
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
         // A connection costs some KiB in its first moments, a remembered TLS session some hundred bytes.
         limits.connections = limits.connections.min(memory / 4 / 2048);
+        limits.endpoints = limits.endpoints.min(memory / 32 / 256);
         limits.tls_sessions = limits.tls_sessions.min(memory / 32 / 256);
     }
     limits
@@ -256,6 +266,28 @@ pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
     };
     let (seen, report) = job.run(sink, PLAIN)?;
     Ok(outcome_of_mail(&seen, &report))
+}
+
+pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
+    let job = Job::new(&options.common, &options.input.files)?;
+    let out = open::output(&options.common, &job.inputs)?;
+    let decode_as = options.common.decode_as.iter().map(|d| d.port);
+    let what = services::Options {
+        all: options.all,
+        ports: decode_as.chain(options.common.tshark_key.iter().filter_map(|k| Some(k.decode_as?.port))).collect(),
+        only_sessions: job.criteria()?.needs_sessions(),
+        json: options.common.json,
+        stats: options.common.stats,
+        look: Look { live: false, ..job.look() },
+    };
+    let sink = services::Services::new(out, what, &limits(options.common.max_memory));
+    let listed = sink.listed();
+    let (seen, report) = job.run(Box::new(sink), Wanted { all_tls: options.all, connections: true, ..PLAIN })?;
+    let outcome = outcome(listed.load(std::sync::atomic::Ordering::Relaxed) > 0, &seen, &report);
+    if outcome == Outcome::Nothing {
+        complain("no mail endpoint found; --all lists every TCP endpoint");
+    }
+    Ok(outcome)
 }
 
 pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Sink;
 use super::spill::Gather;
 use crate::diagnostic::Severity;
-use crate::event::{Event, EventBody, Message, Outcome, Protocol, Session};
+use crate::event::{Connection, Event, EventBody, Message, Outcome, Protocol, Session, Unreachable};
 use crate::pipeline::Report;
-use crate::position::Timestamp;
+use crate::position::{Span, Timestamp};
 
 /// An address, or a network of them.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,21 @@ impl Criteria {
             && !errors
     }
 
+    /// Whether only sessions of a certain kind are wanted: headers alone don't tell.
+    pub fn needs_sessions(&self) -> bool {
+        let Criteria { sessions, protocols, users, from, to, errors, hosts: _, ports: _, since: _, until: _ } = self;
+        let lists = [sessions.is_empty(), protocols.is_empty(), users.is_empty(), from.is_empty(), to.is_empty()];
+        lists.contains(&false) || *errors
+    }
+
+    /// What headers tell.
+    fn matches_headers(&self, ends: [SocketAddr; 2], span: Span) -> bool {
+        (self.hosts.is_empty() || self.hosts.iter().any(|h| ends.iter().any(|end| h.contains(end.ip()))))
+            && (self.ports.is_empty() || ends.iter().any(|end| self.ports.contains(&end.port())))
+            && self.since.is_none_or(|since| span.last.ts >= since)
+            && self.until.is_none_or(|until| span.first.ts <= until)
+    }
+
     fn matches(&self, session: &Session, seen: &Seen) -> bool {
         let any = |list: &[String], text: Option<&[u8]>| text.is_some_and(|text| contains_any(list, text));
         let errors = || {
@@ -93,16 +108,10 @@ impl Criteria {
         };
         (self.sessions.is_empty() || self.sessions.contains(&session.id))
             && (self.protocols.is_empty() || session.protocol.is_some_and(|p| self.protocols.contains(&p)))
-            && (self.hosts.is_empty()
-                || self.hosts.iter().any(|h| h.contains(session.client.ip()) || h.contains(session.server.ip())))
-            && (self.ports.is_empty()
-                || self.ports.contains(&session.client.port())
-                || self.ports.contains(&session.server.port()))
+            && self.matches_headers([session.client, session.server], session.span)
             && (self.users.is_empty() || seen.user || any(&self.users, session.user.as_ref().map(|u| &u.0[..])))
             && (self.from.is_empty() || seen.from)
             && (self.to.is_empty() || seen.to)
-            && self.since.is_none_or(|since| session.span.last.ts >= since)
-            && self.until.is_none_or(|until| session.span.first.ts <= until)
             && (!self.errors || errors())
     }
 }
@@ -183,6 +192,10 @@ impl<S: Sink> Sink for Filter<S> {
         self.inner.begin(files)
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.inner.add_file(name)
+    }
+
     fn event(&mut self, event: Event) -> io::Result<()> {
         if !self.criteria.sessions.is_empty() && !self.criteria.sessions.contains(&event.session) {
             return Ok(());
@@ -203,6 +216,20 @@ impl<S: Sink> Sink for Filter<S> {
         self.gather.play(event.session, &mut |event| inner.event(event))?;
         secrets.map_or(Ok(()), |secrets| self.inner.event(secrets))?;
         self.inner.event(event)
+    }
+
+    fn connection(&mut self, connection: &Connection) -> io::Result<()> {
+        match self.criteria.matches_headers([connection.initiator, connection.responder], connection.span) {
+            true => self.inner.connection(connection),
+            false => Ok(()),
+        }
+    }
+
+    fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
+        match self.criteria.matches_headers([unreachable.source, unreachable.destination], Span::at(unreachable.at)) {
+            true => self.inner.unreachable(unreachable),
+            false => Ok(()),
+        }
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {

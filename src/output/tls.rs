@@ -84,6 +84,11 @@ impl<W: Write> Sink for Tls<W> {
         Ok(())
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.files.push(name);
+        Ok(())
+    }
+
     fn event(&mut self, event: Event) -> io::Result<()> {
         match event.body {
             EventBody::Tls(tls) => {

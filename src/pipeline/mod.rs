@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::capture::{Capture, CaptureError, Input, Item};
-use crate::event::{Account, EndReason, Event};
-use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, StreamChunk};
+use crate::event::{Account, Connection, EndReason, Event, Unreachable};
+use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::Options;
 use crate::output::Sink;
-use crate::position::{FileId, FramePos};
+use crate::position::{FileId, FramePos, Span};
 use crate::session::{self, Closed, Session, World};
 use crate::tls::{KeyRing, SessionCache};
 use crate::wire::{Decoded, Decoder};
@@ -35,6 +35,8 @@ pub struct Config {
     pub decode_as: Vec<DecodeAs>,
     /// Report TLS handshakes that carry no mail, too.
     pub all_tls: bool,
+    /// Tell the sink of every TCP connection and of every segment said not to have arrived.
+    pub connections: bool,
 }
 
 impl Config {
@@ -47,6 +49,7 @@ impl Config {
             mail: Options::default(),
             decode_as: Vec::new(),
             all_tls: false,
+            connections: false,
         }
     }
 }
@@ -108,7 +111,7 @@ pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
 
 /// As [`run`], over a capture that is open already ([`Capture::from_reader`]); the inputs of `config` are not looked at.
 pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
-    let files: Vec<String> = (0u32..).take(capture.files()).map(|n| capture.file_name(FileId(n)).to_owned()).collect();
+    let files = capture.names().to_vec();
     sink.begin(&files)?;
     let mut decoder = Decoder::new(&config.limits);
     let mut table = FlowTable::new(&config.limits);
@@ -120,10 +123,17 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
         decode_as: config.decode_as,
         all_tls: config.all_tls,
         out: Vec::new(),
+        connections: config.connections.then(Vec::new),
         report: Report { files, ..Report::default() },
         secret_bytes: 0,
     };
-    while let Some(item) = capture.next() {
+    while let Some(()) = capture.advance() {
+        // Archives that are read as a stream show their members one by one.
+        while let Some(name) = capture.names().get(sessions.report.files.len()) {
+            sink.add_file(name)?;
+            sessions.report.files.push(name.clone());
+        }
+        let Some(item) = capture.item() else { continue };
         match item {
             Item::Frame(frame) => {
                 if frame.pos.index == 1 {
@@ -131,7 +141,15 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
                 }
                 match decoder.decode(&frame) {
                     Decoded::Segment(segment) => table.segment(&segment, frame.pos, frame.interface, &mut sessions),
-                    _ => table.tick(frame.pos, &mut sessions),
+                    decoded => {
+                        table.tick(frame.pos, &mut sessions);
+                        if let Decoded::Unreachable(what) = decoded
+                            && config.connections
+                        {
+                            let (source, destination, code) = (what.src, what.dst, what.code);
+                            sink.unreachable(&Unreachable { source, destination, code, at: frame.pos })?;
+                        }
+                    }
                 }
             }
             Item::Secrets { file, keylog } => sessions.add_secrets(file, keylog),
@@ -141,14 +159,10 @@ pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) ->
                 sessions.report.problems.push(InputProblem { file, offset, text, loses_packets });
             }
         }
-        for event in sessions.out.drain(..) {
-            sink.event(event)?;
-        }
+        sessions.release(sink)?;
     }
     table.finish(&mut sessions);
-    for event in sessions.out.drain(..) {
-        sink.event(event)?;
-    }
+    sessions.release(sink)?;
     let counters = decoder.counters();
     let mut report = sessions.report;
     report.frames = counters.frames;
@@ -168,6 +182,8 @@ struct Sessions {
     decode_as: Vec<DecodeAs>,
     all_tls: bool,
     out: Vec<Event>,
+    /// Connections that ended, where somebody wants to hear of them.
+    connections: Option<Vec<Connection>>,
     report: Report,
     /// Key-log text taken from secrets blocks.
     secret_bytes: usize,
@@ -184,6 +200,12 @@ impl Sessions {
             all_tls: self.all_tls,
             out: &mut self.out,
         }
+    }
+
+    /// Hands on what is ready.
+    fn release(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
+        self.out.drain(..).try_for_each(|event| sink.event(event))?;
+        self.connections.iter_mut().flat_map(|c| c.drain(..)).try_for_each(|connection| sink.connection(&connection))
     }
 
     fn file_name(&self, file: FileId) -> String {
@@ -234,5 +256,18 @@ impl Consumer for Sessions {
     fn close(&mut self, session: session::Session, info: &ConnectionInfo, reason: EndReason, at: FramePos) {
         let closed = session.close(info, reason, at, &mut self.world());
         self.count(closed);
+        if let Some(connections) = &mut self.connections {
+            connections.push(Connection {
+                id: info.id,
+                initiator: info.initiator,
+                responder: info.responder,
+                syn: info.syn,
+                frames: info.frames_by,
+                bytes: info.bytes,
+                closed_by_responder: info.closed_by == Some(Side::Responder),
+                reason,
+                span: Span { first: info.first, last: info.last },
+            });
+        }
     }
 }

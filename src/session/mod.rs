@@ -281,7 +281,6 @@ impl Live {
             self.stack.layers.emitter.diagnose(span, Code::NotMail, "another protocol was spoken on a mail port");
         }
         self.tell_handshakes(&handshakes);
-        self.tell_secrets(opened_by, span);
         self.flush(info, world);
         let session = self.session_event(info, reason, handshakes, true);
         let closed = Closed { mail, incomplete: !session.complete, handshakes: told, account: session.account };
