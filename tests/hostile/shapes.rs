@@ -122,7 +122,7 @@ fn fragments_of_one(n: usize) -> Vec<u8> {
 
 fn ipv6_extensions(n: usize) -> Vec<u8> {
     let mut file = Pcap::new();
-    let mut chain = vec![60, 0, 1, 4, 0, 0, 0, 0].repeat(180);
+    let mut chain = [60, 0, 1, 4, 0, 0, 0, 0].repeat(180);
     let last = chain.len() - 8;
     chain[last] = 6;
     chain.extend(tcp([1025, 25], 1, 1, ACK, b"HELO x\r\n"));
