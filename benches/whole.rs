@@ -40,6 +40,7 @@ fn pass(bencher: divan::Bencher<'_, '_>, workload: Workload, digests: bool) {
             mail: Options { digests, ..Options::default() },
             decode_as: Vec::new(),
             all_tls: false,
+            jobs: None,
         };
         run(config, &mut Nothing).expect("a run").mail_sessions
     });

@@ -36,6 +36,8 @@ pub struct Capture {
     finished_bytes: u64,
     /// An input that could not be opened when its turn came.
     trouble: Option<Problem>,
+    /// An input is a pipe.
+    live: bool,
 }
 
 /// A source and its place in the order of first timestamps.
@@ -77,6 +79,7 @@ impl Capture {
         for input in inputs {
             let id = capture.name(input.name());
             let reopens = input.reopens();
+            capture.live |= !reopens;
             let opened = input.open(false).and_then(|reader| input::recognise(&input.name(), reader));
             let (buffer, format) = match opened {
                 Ok(opened) => opened,
@@ -100,6 +103,7 @@ impl Capture {
     /// It is not a capture, or can't be read.
     pub fn from_reader(name: &str, reader: Box<dyn Read + Send>, limits: &Limits) -> Result<Capture, CaptureError> {
         let mut capture = Capture::empty(limits);
+        capture.live = true;
         let id = capture.name(name.to_owned());
         let (buffer, format) = input::recognise(name, reader)?;
         capture.wait(id, buffer, format, None, true);
@@ -117,6 +121,7 @@ impl Capture {
             frames: 0,
             finished_bytes: 0,
             trouble: None,
+            live: false,
         }
     }
 
@@ -261,6 +266,11 @@ impl Capture {
     /// How many inputs there are.
     pub fn files(&self) -> usize {
         self.names.len()
+    }
+
+    /// Whether the next item may have to be waited for: the stream is a pipe, and all that it had is used up.
+    pub fn is_idle(&self) -> bool {
+        self.live && self.current.and_then(|slot| self.open.get(slot)?.as_ref()).is_some_and(|o| o.source.is_drained())
     }
 
     /// Bytes read so far over all inputs, after decompression.

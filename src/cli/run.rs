@@ -1,6 +1,7 @@
 //! Each command: from its options to a run, and from the run to an exit code.
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -53,11 +54,17 @@ impl Outcome {
 struct Wanted {
     digests: bool,
     bodies: bool,
+    /// Messages are counted, not described.
+    envelopes_only: bool,
     all_tls: bool,
     passwords: Vec<(mailcap::event::Text, mailcap::event::Text)>,
 }
 
-const PLAIN: Wanted = Wanted { digests: false, bodies: false, all_tls: false, passwords: Vec::new() };
+const PLAIN: Wanted =
+    Wanted { digests: false, bodies: false, envelopes_only: false, all_tls: false, passwords: Vec::new() };
+/// What nobody sees a message's inside of.
+const COUNTS: Wanted =
+    Wanted { digests: false, bodies: false, envelopes_only: true, all_tls: false, passwords: Vec::new() };
 
 /// Everything that is the same for each command that reads.
 struct Job<'a> {
@@ -113,7 +120,7 @@ impl<'a> Job<'a> {
         })
     }
 
-    fn config(&mut self, wanted: Wanted) -> anyhow::Result<Config> {
+    fn config(&mut self, wanted: Wanted, filtered: bool) -> anyhow::Result<Config> {
         let o = self.options;
         let mut decode_as = o.decode_as.clone();
         decode_as.extend(o.tshark_key.iter().filter_map(|k| k.decode_as));
@@ -125,10 +132,13 @@ impl<'a> Job<'a> {
                 show_secrets: o.show_secrets,
                 digests: wanted.digests,
                 bodies: wanted.bodies,
+                // A filter may ask for anything.
+                envelopes_only: wanted.envelopes_only && !filtered,
                 passwords: wanted.passwords,
             },
             decode_as,
             all_tls: wanted.all_tls,
+            jobs: o.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())),
         })
     }
 
@@ -136,7 +146,7 @@ impl<'a> Job<'a> {
     fn run(mut self, sink: Box<dyn Sink + Send>, wanted: Wanted) -> anyhow::Result<(Seen, Report)> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
-        let config = self.config(wanted)?;
+        let config = self.config(wanted, filtered)?;
         let mut seen = Seen::default();
         let watch = Watch::new(sink, &mut seen);
         let report = match filtered {
@@ -237,7 +247,7 @@ pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
         true => job.json(out, Select::Sessions),
         false => Box::new(Sessions::new(out, job.look())),
     };
-    let (seen, report) = job.run(sink, PLAIN)?;
+    let (seen, report) = job.run(sink, COUNTS)?;
     Ok(outcome_of_mail(&seen, &report))
 }
 
@@ -248,7 +258,7 @@ pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {
         true => job.json(out, Select::Tls),
         false => Box::new(Tls::new(out, job.look(), options.explain)),
     };
-    let (seen, report) = job.run(sink, Wanted { all_tls: true, ..PLAIN })?;
+    let (seen, report) = job.run(sink, Wanted { all_tls: true, ..COUNTS })?;
     let outcome = outcome(seen.handshakes > 0, &seen, &report);
     if outcome == Outcome::Nothing {
         complain("no TLS handshake found");
@@ -273,7 +283,7 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
         true => job.json(out, Select::Auth),
         false => Box::new(Auths::new(out, job.look(), options.common.show_secrets)),
     };
-    let (seen, report) = job.run(sink, Wanted { passwords, ..PLAIN })?;
+    let (seen, report) = job.run(sink, Wanted { passwords, ..COUNTS })?;
     Ok(outcome_of_mail(&seen, &report))
 }
 

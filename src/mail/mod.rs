@@ -29,6 +29,8 @@ pub struct Options {
     pub digests: bool,
     /// Emit [`EventBody::MessageData`].
     pub bodies: bool,
+    /// Leave messages unread inside: no header fields, no attachments, and nothing odd that is found there.
+    pub envelopes_only: bool,
     /// Known passwords, user → password, to verify challenge answers with.
     pub passwords: Vec<(Text, Text)>,
 }

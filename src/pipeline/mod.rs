@@ -4,19 +4,30 @@
 //! Capture ─Frame─▶ Decoder ─Segment─▶ FlowTable ─StreamChunk─▶ Session ─Event─▶ Sink
 //! ```
 
+//!
+//! Connections are divided over a fixed number of shards, which know nothing of one another. Reading goes in rounds: the
+//! shards get the frames of a round, alone or by several threads, and at its end what crosses shards is settled and their
+//! events become one sequence. How many threads there are and where rounds end is never seen in what comes out.
+
+mod batch;
+mod reader;
+mod round;
+mod shard;
+mod workers;
+
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroUsize;
 
-use crate::capture::{Capture, CaptureError, Input, Item};
-use crate::event::{Account, EndReason, Event};
-use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, StreamChunk};
+use crate::capture::{Capture, CaptureError, Input};
+use crate::event::Account;
 use crate::limits::Limits;
 use crate::mail::Options;
 use crate::output::Sink;
-use crate::position::{FileId, FramePos};
-use crate::session::{self, Closed, Session, World};
-use crate::tls::{KeyRing, SessionCache};
-use crate::wire::{Decoded, Decoder};
+use crate::position::FileId;
+use crate::tls::KeyRing;
+
+use reader::Run;
 
 pub use crate::session::DecodeAs;
 
@@ -34,6 +45,8 @@ pub struct Config {
     pub decode_as: Vec<DecodeAs>,
     /// Report TLS handshakes that carry no mail, too.
     pub all_tls: bool,
+    /// Threads, all cores if none is given. What comes out does not depend on it.
+    pub jobs: Option<NonZeroUsize>,
 }
 
 /// Something wrong with an input that did not end the run.
@@ -92,119 +105,16 @@ pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
 }
 
 /// As [`run`], over a capture that is open already ([`Capture::from_reader`]); the inputs of `config` are not looked at.
-pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
+pub fn run_capture(capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
     let files: Vec<String> = (0u32..).take(capture.files()).map(|n| capture.file_name(FileId(n)).to_owned()).collect();
     sink.begin(&files)?;
-    let mut decoder = Decoder::new(&config.limits);
-    let mut table = FlowTable::new(&config.limits);
-    let mut sessions = Sessions {
-        sessions: SessionCache::new(),
-        keys: config.keys,
-        options: config.mail,
-        limits: config.limits.clone(),
-        decode_as: config.decode_as,
-        all_tls: config.all_tls,
-        out: Vec::new(),
-        report: Report { files, ..Report::default() },
-    };
-    while let Some(item) = capture.next() {
-        match item {
-            Item::Frame(frame) => {
-                if frame.pos.index == 1 {
-                    sink.start(frame.pos.ts)?;
-                }
-                match decoder.decode(&frame) {
-                    Decoded::Segment(segment) => table.segment(&segment, frame.pos, frame.interface, &mut sessions),
-                    _ => table.tick(frame.pos, &mut sessions),
-                }
-            }
-            Item::Secrets { file, keylog } => sessions.add_secrets(file, keylog),
-            Item::Problem(problem) => {
-                let file = sessions.file_name(problem.file);
-                let (offset, text, loses_packets) = (problem.offset, problem.text, problem.loses_packets);
-                sessions.report.problems.push(InputProblem { file, offset, text, loses_packets });
-            }
-        }
-        for event in sessions.out.drain(..) {
-            sink.event(event)?;
-        }
-    }
-    table.finish(&mut sessions);
-    for event in sessions.out.drain(..) {
-        sink.event(event)?;
-    }
-    let counters = decoder.counters();
-    let mut report = sessions.report;
-    report.frames = counters.frames;
-    report.segments = counters.segments;
-    report.skipped = counters.skipped_by_reason().map(|(reason, count)| (reason.to_owned(), count)).collect();
-    report.unknown_link_types = counters.unknown_link_types.clone();
+    let jobs = config.jobs.map_or_else(default_jobs, NonZeroUsize::get);
+    let run = Run::new(capture, config, files);
+    let report = if jobs > 1 { run.threaded(jobs - 1, sink)? } else { run.alone(sink)? };
     sink.finish(&report)?;
     Ok(report)
 }
 
-/// Every open session, as the connection table's consumer.
-struct Sessions {
-    keys: KeyRing,
-    sessions: SessionCache,
-    options: Options,
-    limits: Limits,
-    decode_as: Vec<DecodeAs>,
-    all_tls: bool,
-    out: Vec<Event>,
-    report: Report,
-}
-
-impl Sessions {
-    fn world(&mut self) -> World<'_> {
-        World {
-            keys: &self.keys,
-            sessions: &mut self.sessions,
-            options: &self.options,
-            limits: &self.limits,
-            decode_as: &self.decode_as,
-            all_tls: self.all_tls,
-            out: &mut self.out,
-        }
-    }
-
-    fn file_name(&self, file: FileId) -> String {
-        self.report.files.get(file.0 as usize).cloned().unwrap_or_default()
-    }
-
-    fn add_secrets(&mut self, file: FileId, keylog: &[u8]) {
-        let name = self.file_name(file);
-        self.keys.add_keylog_bytes(&name, keylog, crate::event::SecretSource::Dsb);
-    }
-
-    fn count(&mut self, closed: Closed) {
-        let report = &mut self.report;
-        report.handshakes += closed.handshakes;
-        report.mail_sessions += u64::from(closed.mail);
-        report.incomplete += u64::from(closed.incomplete);
-        let (sum, part) = (&mut report.account, closed.account);
-        sum.decoded += part.decoded;
-        sum.overhead += part.overhead;
-        sum.undecrypted += part.undecrypted;
-        sum.skipped += part.skipped;
-        sum.duplicate += part.duplicate;
-        sum.gaps += part.gaps;
-    }
-}
-
-impl Consumer for Sessions {
-    type Session = Session;
-
-    fn open(&mut self, _info: &ConnectionInfo) -> Session {
-        Session::new()
-    }
-
-    fn chunk(&mut self, session: &mut Session, info: &ConnectionInfo, chunk: StreamChunk<'_>) -> Interest {
-        session.chunk(info, chunk, &mut self.world())
-    }
-
-    fn close(&mut self, session: session::Session, info: &ConnectionInfo, reason: EndReason, at: FramePos) {
-        let closed = session.close(info, reason, at, &mut self.world());
-        self.count(closed);
-    }
+fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
