@@ -553,6 +553,8 @@ pub enum EndReason {
 pub struct Session {
     /// Input-wide number of its first frame.
     pub id: u64,
+    /// Whether it is a mail session; other TLS is told only where all TLS is asked for.
+    pub mail: bool,
     /// The side that connected.
     pub client: SocketAddr,
     /// The mail server.

@@ -89,7 +89,7 @@ fn help_teaches_by_examples() {
 #[test]
 fn commands_that_do_not_exist_are_not_offered() {
     let help = run(&["--help"]).stdout;
-    for command in ["extract", "services", "decrypt", "batch"] {
+    for command in ["batch"] {
         assert!(!help.lines().any(|l| l.trim_start().starts_with(&format!("{command} "))), "{command}");
         assert_eq!(run(&[command, "x.pcap"]).code, Some(2));
     }
@@ -213,6 +213,21 @@ fn a_key_that_can_not_be_used() {
     let password = dir.path().join("missing.password");
     let args = ["decode", &capture, "-k", &text, "--key-password-file", password.to_str().unwrap()];
     assert_complaint(&run(&args), 2, &["missing.password: "]);
+}
+
+/// A server key of a kind that opens no TLS is told, with what would; the run goes on without it.
+#[test]
+fn a_key_of_another_kind() {
+    let dir = folder();
+    let capture = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    let key = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys").join(name);
+    for (name, kind) in [("ec256.pem", "an EC"), ("dsa1024.pem", "a DSA"), ("ed25519.pem", "an Ed25519")] {
+        let ran = run(&["decode", &capture, "-k", key(name).to_str().unwrap()]);
+        assert_complaint(&ran, 1, &[name, &format!("is {kind} private key"), "--keylog"]);
+    }
+    for name in ["rsa2048.pub", "rsa2048.crt", "rsa2048.csr"] {
+        assert_complaint(&run(&["decode", &capture, "-k", key(name).to_str().unwrap()]), 2, &[name]);
+    }
 }
 
 #[test]

@@ -4,14 +4,14 @@ mod common;
 
 use std::io::Write;
 
-use common::packets::{Dialogue, Random, Shape, Turn, packets, pcap};
-use common::{How, Told, hex, tell};
-use mailcap::event::{AuthOutcome, MessageOutcome, MessagePart, Outcome, Protocol, Security};
+use common::packets::{Dialogue, Packet, Random, Shape, Turn, dialogues, packets, pcap};
+use common::{How, Told, hex, tell, testdata};
+use mailcap::event::{AuthOutcome, EventBody, MessageOutcome, MessagePart, Outcome, Protocol, Security};
 use mailcap::flow::Side;
 use sha2::{Digest, Sha256};
 
-/// Runs a dialogue given as lines, `C:` and `S:`; `\r\n` is put behind each.
-fn told(port: u16, script: &str) -> Told {
+/// A dialogue given as lines, `C:` and `S:`; `\r\n` is put behind each.
+fn dialogue(port: u16, script: &str) -> Dialogue {
     let mut turns: Vec<Turn> = Vec::new();
     for line in script.lines().map(str::trim_start).filter(|l| !l.is_empty()) {
         let (side, text) = match line.split_at(2) {
@@ -26,11 +26,28 @@ fn told(port: u16, script: &str) -> Told {
         }
     }
     let client = "10.0.0.1:40000".parse().unwrap();
-    let dialogue = Dialogue { client, server: ([10, 0, 0, 2], port).into(), turns };
-    let list = packets(&dialogue, &Shape { segment: 1400, isn: [7, 99] }, &mut Random::new(3));
+    Dialogue { client, server: ([10, 0, 0, 2], port).into(), turns }
+}
+
+fn in_order(dialogue: &Dialogue) -> Vec<Packet> {
+    packets(dialogue, &Shape { segment: 1400, isn: [7, 99] }, &mut Random::new(3))
+}
+
+fn decode(dialogue: &Dialogue, list: &[Packet], how: &How<'_>) -> Told {
     let mut file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
-    file.write_all(&pcap(&dialogue, &list)).unwrap();
-    tell(&[file.path().to_owned()], &How::default())
+    file.write_all(&pcap(dialogue, list)).unwrap();
+    tell(&[file.path().to_owned()], how)
+}
+
+/// Runs a dialogue given as lines.
+fn told(port: u16, script: &str) -> Told {
+    let dialogue = dialogue(port, script);
+    decode(&dialogue, &in_order(&dialogue), &How::default())
+}
+
+fn codes(told: &Told) -> Vec<&'static str> {
+    let events = told.stories.values().flat_map(|s| &s.events);
+    events.filter_map(|e| if let EventBody::Diagnostic(d) = &e.body { Some(d.code.as_str()) } else { None }).collect()
 }
 
 fn verbs(told: &Told) -> Vec<String> {
@@ -310,4 +327,120 @@ fn another_protocol_on_a_mail_port_is_a_session_that_says_so() {
     let session = told.stories.values().next().unwrap().session();
     assert_eq!(session.protocol, None);
     assert!(session.diagnostics.iter().any(|d| d.code.as_str() == "not-mail"), "{:?}", session.diagnostics);
+}
+
+const PROXY: &str = "C: PROXY TCP4 198.51.100.23 203.0.113.5 51234 25\n";
+
+#[test]
+fn a_proxy_header_names_the_client_of_any_protocol() {
+    let named = Some(("198.51.100.23".parse().unwrap(), Some(51234)));
+    let scripts = [
+        (Protocol::Smtp, "S: 220 x ready\nC: EHLO PROXY\nS: 250 x\nC: PROXY\nS: 500 what\nC: QUIT\nS: 221 bye"),
+        (Protocol::Imap, "S: * OK hi\nC: P NOOP\nS: P OK\nC: PR LOGOUT\nS: * BYE\nS: PR OK"),
+        (Protocol::Pop3, "S: +OK\nC: CAPA\nS: +OK\nS: .\nC: QUIT\nS: +OK"),
+        (Protocol::Sieve, "S: \"IMPLEMENTATION\" \"x\"\nS: \"SIEVE\" \"x\"\nS: OK\nC: LOGOUT\nS: OK"),
+    ];
+    for (protocol, script) in scripts {
+        let plain = told(9999, script);
+        let proxied = told(9999, &(PROXY.to_owned() + script));
+        let session = proxied.stories.values().next().unwrap().session();
+        assert_eq!((session.protocol, session.proxy_client), (Some(protocol), named));
+        assert_eq!(codes(&proxied), ["proxy-header"], "{protocol:?}");
+        assert_eq!(verbs(&proxied), verbs(&plain), "{protocol:?}");
+        assert_eq!(plain.stories.values().next().unwrap().session().proxy_client, None);
+    }
+    // Lines that look like a header at first.
+    let told = told(25, "S: 220 x\nC: PROXIMATE\nS: 500 what\nC: P\nS: 500 what");
+    assert_eq!((verbs(&told), codes(&told)), (vec!["PROXIMATE".to_owned(), "P".to_owned()], vec![]));
+}
+
+#[test]
+fn a_proxy_header_in_front_of_tls() {
+    let keys = [testdata().join("tls/keys/rsa2048.pem")];
+    let mut dialogue = dialogues(testdata().join("tls/f-reneg-client-smtp.pcap")).remove(0);
+    let how = How { keys: &keys, ..How::default() };
+    let plain = decode(&dialogue, &in_order(&dialogue), &how);
+    let hello = dialogue.turns.iter_mut().find(|t| t.side == Side::Initiator).unwrap();
+    hello.bytes.splice(..0, b"PROXY TCP6 2001:db8::1 2001:db8::2 4000 465\r\n".iter().copied());
+    let proxied = decode(&dialogue, &in_order(&dialogue), &how);
+    assert!(!verbs(&plain).is_empty());
+    assert_eq!(verbs(&proxied), verbs(&plain));
+    let session = proxied.stories.values().next().unwrap().session();
+    assert_eq!(session.proxy_client, Some(("2001:db8::1".parse().unwrap(), Some(4000))));
+}
+
+#[test]
+fn nothing_is_assumed_where_both_sides_were_captured() {
+    let told = told(25, SMTP);
+    let story = told.stories.values().next().unwrap();
+    assert!(story.replies.iter().all(|r| !r.assumed) && story.commands.iter().all(|c| !c.assumed));
+    assert_eq!(codes(&told), Vec::<&str>::new());
+}
+
+#[test]
+fn one_side_alone_is_assumed_and_said_once() {
+    let dialogue = dialogue(25, SMTP);
+    for side in [Side::Initiator, Side::Responder] {
+        let list: Vec<Packet> = in_order(&dialogue).into_iter().filter(|p| p.side == side).collect();
+        let told = decode(&dialogue, &list, &How::default());
+        let story = told.stories.values().next().unwrap();
+        assert!(story.replies.iter().all(|r| r.assumed) && story.commands.iter().all(|c| c.assumed));
+        assert_eq!(story.replies.len() + story.commands.len(), if side == Side::Initiator { 5 } else { 7 });
+        assert_eq!(codes(&told), ["one-sided"], "{side:?}");
+        assert!(!story.session().complete);
+    }
+}
+
+#[test]
+fn a_capture_that_begins_in_the_middle_says_so_once() {
+    let dialogue = dialogue(25, SMTP);
+    let told = decode(&dialogue, &in_order(&dialogue)[3..], &How::default());
+    assert_eq!(codes(&told), ["mid-stream"]);
+    assert_eq!(verbs(&told), ["HELO", "MAIL", "RCPT", "DATA", "QUIT"]);
+}
+
+#[test]
+fn a_client_that_talks_first_is_not_one_sided() {
+    let told =
+        told(2525, &("C: EHLO hasty\nS: 220 x ESMTP\nS: 250 x\n".to_owned() + &SMTP[SMTP.find("C: MAIL").unwrap()..]));
+    let story = told.stories.values().next().unwrap();
+    assert_eq!(verbs(&told), ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]);
+    assert!(story.commands.iter().all(|c| !c.assumed));
+    assert_eq!(story.session().banner.as_ref().unwrap().0, b"x ESMTP");
+    assert_eq!(story.replies[1].command, Some(1), "250 answers the EHLO that came before the greeting");
+    assert_eq!((codes(&told).len(), story.session().outcome), (0, Outcome::Completed));
+}
+
+#[test]
+fn a_reset_aborts_the_message_under_way() {
+    let mut dialogue = dialogue(25, SMTP);
+    let data = dialogue.turns.iter_mut().find(|t| t.bytes.starts_with(b"Subject")).unwrap();
+    data.bytes.truncate(20);
+    let at = dialogue.turns.iter().position(|t| t.bytes.starts_with(b"Subject")).unwrap();
+    dialogue.turns.truncate(at + 1);
+    let mut list = in_order(&dialogue);
+    list.truncate(list.len() - 3);
+    let last = list.last().unwrap().clone();
+    let seq = last.seq.wrapping_add(last.payload.len() as u32);
+    list.push(Packet { seq, rst: true, payload: Vec::new(), ..last });
+    let told = decode(&dialogue, &list, &How::default());
+    let story = told.stories.values().next().unwrap();
+    assert_eq!(story.session().end_reason, mailcap::event::EndReason::Rst);
+    assert_eq!((story.messages[0].outcome, story.messages[0].complete), (MessageOutcome::Aborted, false));
+    assert_eq!(story.session().outcome, Outcome::Aborted);
+}
+
+#[test]
+fn tls_of_something_else_has_its_addresses_and_is_no_mail() {
+    let mut dialogue = dialogues(testdata().join("tls/f-reneg-client-smtp.pcap")).remove(0);
+    dialogue.server.set_port(8443);
+    let list = in_order(&dialogue);
+    let told = decode(&dialogue, &list, &How { all_tls: true, ..How::default() });
+    assert_eq!((told.report.mail_sessions, told.report.incomplete), (0, 0));
+    let story = told.stories.values().next().unwrap();
+    let session = story.session();
+    assert_eq!((session.mail, session.protocol, session.server.port()), (false, None, 8443));
+    assert_eq!(session.tls, story.tls);
+    assert!(!session.tls.is_empty() && told.report.handshakes == session.tls.len() as u64);
+    assert!(decode(&dialogue, &list, &How::default()).stories.is_empty());
 }

@@ -141,7 +141,7 @@ fn run(
     let limits = Limits::default();
     let mut connection = Connection::new();
     let mut out = Out::default();
-    let mut env = Env { keys, sessions, limits: &limits };
+    let mut env = Env { keys, sessions, limits: &limits, both_captured: false };
     let (mut given, mut span) = (0, Span::default());
     for (number, &(dir, piece)) in pieces.iter().enumerate() {
         span = Span::at(FramePos { index: number as u64, ..FramePos::default() });

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use mailcap::tls::KeyRing;
+use mailcap::tls::{KeyError, KeyRing};
 use zeroize::Zeroizing;
 
 use super::args::Common;
@@ -52,8 +52,11 @@ pub(super) fn ring(options: &Common) -> anyhow::Result<KeyRing> {
     };
     let mut ring = KeyRing::new();
     for path in options.key.iter().chain(options.tshark_key.iter().map(|k| &k.file)) {
-        for note in ring.add_key_path(path, &mut password)? {
-            complain(&note);
+        match ring.add_key_path(path, &mut password) {
+            Ok(notes) => notes.iter().for_each(|note| complain(note)),
+            // A sound server key that opens nothing: what it protects may be opened by something else.
+            Err(error @ KeyError::NotRsa { .. }) => complain(&error.to_string()),
+            Err(error) => return Err(error.into()),
         }
     }
     for path in &options.keylog {

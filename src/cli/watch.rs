@@ -48,7 +48,7 @@ impl<S: Sink> Sink for Watch<'_, S> {
     fn event(&mut self, event: Event) -> io::Result<()> {
         match &event.body {
             EventBody::Tls(_) => self.seen.handshakes += 1,
-            EventBody::Session(session) => {
+            EventBody::Session(session) if session.mail => {
                 self.seen.sessions += 1;
                 if let Some(missing) = incomplete(session) {
                     self.seen.incomplete += 1;

@@ -96,8 +96,6 @@ pub struct Summary {
     pub outcome: Option<Outcome>,
     /// Bytes passed over while looking for a line to trust.
     pub skipped_bytes: u64,
-    /// The client's address by a PROXY header.
-    pub proxy_client: Option<(std::net::IpAddr, Option<u16>)>,
 }
 
 /// Collects one session's events and numbers them.
@@ -138,6 +136,11 @@ impl Emitter {
         self.push(span, EventBody::Diagnostic(Diagnostic { code, detail: detail.into() }));
     }
 
+    /// Drops what was added beyond the first `limit` events that have not been taken.
+    pub fn truncate(&mut self, limit: usize) {
+        self.events.truncate(limit);
+    }
+
     /// The session's id.
     pub fn session(&self) -> u64 {
         self.session
@@ -158,7 +161,8 @@ pub struct Context<'a> {
     /// Whether the bytes are client commands that were sent behind STARTTLS in the clear: tell them as `injected`,
     /// outside the count, and expect no reply to them.
     pub injected: bool,
-    /// Only this direction of the connection has been seen so far: success is assumed where the other is needed.
+    /// Only one side's frames are in the capture, as far as it has been read: success is assumed where the other side's
+    /// word is needed.
     pub one_sided: bool,
     /// What to compute.
     pub options: &'a Options,

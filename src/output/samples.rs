@@ -145,6 +145,7 @@ pub(crate) fn message() -> Message {
 pub(crate) fn session() -> Session {
     Session {
         id: SESSION,
+        mail: true,
         client: "10.0.0.5:36034".parse().unwrap(),
         server: "10.0.0.9:587".parse().unwrap(),
         proxy_client: None,

@@ -49,6 +49,21 @@ pub struct Config {
     pub jobs: Option<NonZeroUsize>,
 }
 
+impl Config {
+    /// Reads these inputs with the default bounds, without keys.
+    pub fn new(inputs: Vec<Input>) -> Self {
+        Config {
+            inputs,
+            keys: KeyRing::new(),
+            limits: Limits::default(),
+            mail: Options::default(),
+            decode_as: Vec::new(),
+            all_tls: false,
+            jobs: None,
+        }
+    }
+}
+
 /// Something wrong with an input that did not end the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputProblem {

@@ -38,6 +38,8 @@ enum Top {
 pub(super) struct Env<'a> {
     pub(super) options: &'a Options,
     pub(super) limits: &'a Limits,
+    /// Only one side's frames were captured so far.
+    pub(super) one_sided: bool,
 }
 
 pub(super) struct Layers {
@@ -46,8 +48,6 @@ pub(super) struct Layers {
     pub(super) emitter: Emitter,
     /// Bytes above come out of TLS.
     pub(super) in_tls: bool,
-    /// Directions from which bytes came.
-    pub(super) heard: [bool; 2],
     /// What the port suggests.
     hint: Option<Protocol>,
     /// `seq` reserved for each handshake when it was established.
@@ -70,7 +70,6 @@ impl Layers {
             inflate: None,
             emitter: Emitter::new(session),
             in_tls: false,
-            heard: [false; 2],
             hint,
             handshakes: Vec::new(),
         }
@@ -133,14 +132,13 @@ impl Layers {
             format!("{} bytes sent behind STARTTLS before TLS began", held.bytes.len()),
         );
         if let Top::Mail(mail) = &mut self.top {
-            let mut cx = context(&mut self.emitter, self.in_tls, true, self.heard, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, true, env);
             mail.input(Direction::Client, Chunk { bytes: &held.bytes, span: held.span }, &mut cx);
         }
     }
 
     /// The next bytes of a direction, as TCP or TLS gave them.
     pub(super) fn data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
-        self.heard[dir.index()] = true;
         if self.inflate.is_some() {
             self.deflated(dir, bytes, span, env);
             return Ask::Nothing;
@@ -162,7 +160,7 @@ impl Layers {
         let Top::Mail(mail) = &mut self.top else { return Ask::Nothing };
         let mut chunk = Chunk { bytes, span };
         loop {
-            let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, false, env);
             let advance = mail.input(dir, chunk, &mut cx);
             chunk.bytes = chunk.bytes.get(advance.consumed..).unwrap_or_default();
             match advance.next {
@@ -187,11 +185,11 @@ impl Layers {
     fn deflated(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) {
         let Some(states) = &mut self.inflate else { return };
         let (Some(state), Top::Mail(mail)) = (&mut states[dir.index()], &mut self.top) else { return };
-        let (emitter, in_tls, heard) = (&mut self.emitter, self.in_tls, self.heard);
+        let (emitter, in_tls) = (&mut self.emitter, self.in_tls);
         let result = state.push(bytes, env.limits.expansion_ratio, |plain| {
             let mut chunk = Chunk { bytes: plain, span };
             while !chunk.bytes.is_empty() {
-                let mut cx = context(emitter, in_tls, false, heard, env);
+                let mut cx = context(emitter, in_tls, false, env);
                 let advance = mail.input(dir, chunk, &mut cx);
                 // Neither TLS nor a second compression can begin inside a compressed stream.
                 chunk.bytes = match advance.next {
@@ -232,7 +230,7 @@ impl Layers {
 
     fn mail_gap(&mut self, dir: Direction, len: u64, span: Span, env: Env<'_>) {
         if let Top::Mail(mail) = &mut self.top {
-            let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, false, env);
             mail.gap(dir, len, span, &mut cx);
         }
     }
@@ -242,7 +240,7 @@ impl Layers {
         match &mut self.top {
             Top::Detecting(detector) => detector.end(dir, span),
             Top::Mail(mail) => {
-                let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+                let mut cx = context(&mut self.emitter, self.in_tls, false, env);
                 mail.end(dir, span, &mut cx);
             }
             Top::Other => {}
@@ -271,14 +269,14 @@ impl Layers {
     /// The connection is over.
     pub(super) fn finish(&mut self, span: Span, env: Env<'_>) {
         if let Top::Mail(mail) = &mut self.top {
-            let mut cx = context(&mut self.emitter, self.in_tls, false, self.heard, env);
+            let mut cx = context(&mut self.emitter, self.in_tls, false, env);
             mail.finish(span, &mut cx);
         }
     }
 }
 
-fn context<'a>(emitter: &'a mut Emitter, tls: bool, injected: bool, heard: [bool; 2], env: Env<'a>) -> Context<'a> {
-    Context { out: emitter, tls, injected, one_sided: heard[0] != heard[1], options: env.options, limits: env.limits }
+fn context<'a>(emitter: &'a mut Emitter, tls: bool, injected: bool, env: Env<'a>) -> Context<'a> {
+    Context { out: emitter, tls, injected, one_sided: env.one_sided, options: env.options, limits: env.limits }
 }
 
 /// The layers as TLS sees them.

@@ -12,6 +12,7 @@ mod inflate;
 mod layers;
 mod outcome;
 mod ports;
+mod proxy;
 mod stack;
 
 pub use ports::{DecodeAs, is_mail_port, port_protocol};
@@ -47,6 +48,11 @@ pub struct World<'a> {
     pub out: &'a mut Vec<Event>,
 }
 
+/// Events kept of a connection that is not known to be mail.
+const UNDECIDED: usize = 256;
+/// Bytes of another protocol within which its STARTTLS is looked for, where all TLS is wanted.
+const TLS_WATCH: u64 = 64 << 10;
+
 /// One TCP connection on its way to becoming a story. Small until there is data.
 #[derive(Default)]
 pub struct Session(Option<Box<Live>>);
@@ -59,6 +65,8 @@ struct Live {
     /// Application bytes by client and server.
     bytes: [u64; 2],
     diagnostics: BTreeMap<Code, (usize, String)>,
+    /// Directions whose end was told.
+    ended: [bool; 2],
     /// Nothing of mail, and nobody wants to hear of it.
     dropped: bool,
 }
@@ -88,7 +96,7 @@ impl Session {
     /// The session cache is certain: finishes the piece at which it stopped.
     pub fn go_on(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
         let Some(live) = &mut self.0 else { return Interest::Keep };
-        let env = Env { options: world.options, limits: world.limits };
+        let env = env(info, world);
         live.stack.go_on(env, &mut Secrets { keys: world.keys, sessions: world.sessions });
         live.interest(info, world)
     }
@@ -124,20 +132,35 @@ fn forced(info: &ConnectionInfo, world: &World<'_>) -> Option<DecodeAs> {
     ports.iter().find_map(|port| world.decode_as.iter().find(|d| d.port == *port)).copied()
 }
 
+fn env<'a>(info: &ConnectionInfo, world: &World<'a>) -> Env<'a> {
+    Env { options: world.options, limits: world.limits, one_sided: one_sided(info) }
+}
+
+/// Whether no frame of one side is in the capture. Bytes don't matter: who listens acknowledges.
+fn one_sided(info: &ConnectionInfo) -> bool {
+    info.frames_by.contains(&0)
+}
+
 fn on_mail_port(info: &ConnectionInfo, world: &World<'_>) -> bool {
     is_mail_port(info.responder.port()) || forced(info, world).is_some()
 }
 
 impl Live {
     fn new(info: &ConnectionInfo, world: &World<'_>) -> Self {
-        Live {
+        let mut live = Live {
             stack: Stack::new(info.id, port_protocol(info.responder.port()), forced(info, world)),
             swapped: false,
             gaps: (0, 0),
             bytes: [0; 2],
             diagnostics: BTreeMap::new(),
+            ended: [false; 2],
             dropped: false,
+        };
+        if info.syn == [false; 2] {
+            let detail = "the connection's beginning is not in the capture";
+            live.stack.layers.emitter.diagnose(Span::at(info.first), Code::MidStream, detail);
         }
+        live
     }
 
     fn direction(&self, side: Side) -> Direction {
@@ -148,7 +171,7 @@ impl Live {
     }
 
     fn chunk(&mut self, info: &ConnectionInfo, chunk: StreamChunk<'_>, world: &mut World<'_>) {
-        let env = Env { options: world.options, limits: world.limits };
+        let env = env(info, world);
         let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
         match chunk {
             StreamChunk::Data { side, bytes, at, .. } => {
@@ -168,10 +191,13 @@ impl Live {
             StreamChunk::Odd { code, detail, at, .. } => {
                 self.stack.layers.emitter.diagnose(Span::at(at), code, detail);
             }
-            StreamChunk::End { side, at } => {
-                let dir = self.direction(side);
-                self.stack.end(dir, Span::at(at), env, &mut secrets);
-            }
+            StreamChunk::End { side, at } => self.end(side, Span::at(at), env, &mut secrets),
+        }
+    }
+
+    fn end(&mut self, side: Side, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        if !std::mem::replace(&mut self.ended[side.index()], true) {
+            self.stack.end(self.direction(side), span, env, secrets);
         }
     }
 
@@ -186,7 +212,8 @@ impl Live {
     }
 
     fn nobody_cares(&self, info: &ConnectionInfo, world: &World<'_>) -> bool {
-        self.stack.layers.is_other() && !(self.stack.has_tls() && world.all_tls) && !self.is_mail(info, world)
+        let maybe_tls = self.stack.has_tls() || self.bytes.iter().sum::<u64>() < TLS_WATCH;
+        self.stack.layers.is_other() && !(world.all_tls && maybe_tls) && !self.is_mail(info, world)
     }
 
     /// Passes on what is ready; whether there may be more.
@@ -202,6 +229,8 @@ impl Live {
     /// Passes on what is ready, once it is known to be mail.
     fn flush(&mut self, info: &ConnectionInfo, world: &mut World<'_>) {
         if !self.is_mail(info, world) {
+            // What may never be told must not grow.
+            self.stack.layers.emitter.truncate(UNDECIDED);
             return;
         }
         let limit = world.limits.diagnostics_per_code;
@@ -227,9 +256,19 @@ impl Live {
         if self.dropped {
             return Closed::default();
         }
-        let env = Env { options: world.options, limits: world.limits };
+        let env = env(info, world);
         let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
         let span = Span::at(at);
+        if reason == EndReason::Rst {
+            // A reset ends both directions, whatever was still to come.
+            let first = info.closed_by.unwrap_or(Side::Initiator);
+            for side in [first, first.opposite()] {
+                self.end(side, span, env, &mut secrets);
+            }
+        }
+        for dir in [Direction::Client, Direction::Server] {
+            self.stack.no_preamble(dir, env, &mut secrets);
+        }
         if self.stack.detect(info.roles == Roles::Handshake, true, env, &mut secrets) {
             self.swap();
         }
@@ -237,25 +276,34 @@ impl Live {
         let mail = self.is_mail(info, world);
         let told = if mail || world.all_tls { handshakes.len() as u64 } else { 0 };
         if !mail {
-            if world.all_tls {
-                // Only the handshakes are told of what is no mail.
-                self.stack.layers.emitter.drain();
+            if world.all_tls && !handshakes.is_empty() {
+                // Only the handshakes are told of what is no mail, and whose they are.
+                self.stack.layers.emitter.truncate(0);
                 self.tell_handshakes(&handshakes);
-                world.out.extend(self.stack.layers.emitter.drain());
+                let session = self.session_event(info, reason, handshakes, false);
+                self.tell_session(info, session, world);
             }
             return Closed { handshakes: told, ..Closed::default() };
+        }
+        if one_sided(info) {
+            let detail = "no frame of the other side is in the capture";
+            self.stack.layers.emitter.diagnose(Span::at(info.first), Code::OneSided, detail);
         }
         if !self.stack.layers.is_mail() && !self.stack.has_tls() && self.stack.layers.is_other() {
             self.stack.layers.emitter.diagnose(span, Code::NotMail, "another protocol was spoken on a mail port");
         }
         self.tell_handshakes(&handshakes);
         self.flush(info, world);
-        let session = self.session_event(info, reason, handshakes);
+        let session = self.session_event(info, reason, handshakes, true);
         let closed = Closed { mail, incomplete: !session.complete, handshakes: told, account: session.account };
+        self.tell_session(info, session, world);
+        closed
+    }
+
+    fn tell_session(&mut self, info: &ConnectionInfo, session: SessionEvent, world: &mut World<'_>) {
         let whole = Span { first: info.first, last: info.last };
         self.stack.layers.emitter.push(whole, EventBody::Session(Box::new(session)));
         world.out.extend(self.stack.layers.emitter.drain());
-        closed
     }
 
     fn tell_handshakes(&mut self, handshakes: &[TlsHandshake]) {
@@ -267,7 +315,13 @@ impl Live {
         }
     }
 
-    fn session_event(&self, info: &ConnectionInfo, reason: EndReason, tls: Vec<TlsHandshake>) -> SessionEvent {
+    fn session_event(
+        &self,
+        info: &ConnectionInfo,
+        reason: EndReason,
+        tls: Vec<TlsHandshake>,
+        mail: bool,
+    ) -> SessionEvent {
         let summary = self.stack.layers.summary().unwrap_or_default();
         let (client, server) = match self.swapped {
             false => (info.initiator, info.responder),
@@ -286,9 +340,10 @@ impl Live {
         let (outcome, complete) = (facts.outcome(), facts.complete());
         SessionEvent {
             id: info.id,
+            mail,
             client,
             server,
-            proxy_client: summary.proxy_client,
+            proxy_client: self.stack.proxy_client,
             protocol: summary.protocol,
             security: self.stack.security,
             banner: summary.banner.clone(),

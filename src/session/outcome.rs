@@ -18,9 +18,8 @@ pub(super) struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// Whether one side was never captured at all.
     fn one_sided(&self) -> bool {
-        self.info.frames_by.contains(&0)
+        super::one_sided(self.info)
     }
 
     fn closed_in_sight(&self) -> bool {

@@ -3,6 +3,7 @@
 use super::detect::{Verdict, Waiting};
 use super::layers::{AboveTls, Ask, Env, Layers};
 use super::ports::DecodeAs;
+use super::proxy::{self, Preamble};
 use crate::diagnostic::Code;
 use crate::event::{GapCause, Protocol, Security, TlsHandshake};
 use crate::position::{Direction, Span};
@@ -17,6 +18,9 @@ struct Gate {
 
 pub(super) struct Stack {
     pub(super) layers: Layers,
+    preambles: [Preamble; 2],
+    /// The client as a PROXY header named it.
+    pub(super) proxy_client: proxy::Client,
     tls: Option<Box<tls::Connection>>,
     gate: Option<Gate>,
     pub(super) security: Security,
@@ -36,6 +40,8 @@ impl Stack {
         let hint = forced.and_then(|f| f.protocol).or(hint);
         let mut stack = Stack {
             layers: Layers::new(session, hint, true),
+            preambles: Default::default(),
+            proxy_client: None,
             tls: None,
             gate: None,
             security: Security::None,
@@ -62,6 +68,39 @@ impl Stack {
 
     /// The next bytes that TCP delivered. True when both roles turned out to be the other way round.
     pub(super) fn data(
+        &mut self,
+        dir: Direction,
+        bytes: &[u8],
+        span: Span,
+        roles_sure: bool,
+        env: Env<'_>,
+        secrets: &mut Secrets<'_>,
+    ) -> bool {
+        let preamble = &mut self.preambles[dir.index()];
+        if !preamble.concerns(bytes) {
+            *preamble = Preamble::Over;
+            return self.above_preamble(dir, bytes, span, roles_sure, env, secrets);
+        }
+        let Some((held, len, header)) = preamble.take(bytes, span) else { return false };
+        if let Some(client) = header {
+            self.proxy_client = client;
+            self.layers.emitter.diagnose(held.span, Code::ProxyHeader, proxy::endpoint(client));
+        }
+        match held.bytes.get(len..) {
+            None | Some([]) => false,
+            Some(rest) => self.above_preamble(dir, rest, held.span, roles_sure, env, secrets),
+        }
+    }
+
+    /// What looked like the beginning of a PROXY header was none.
+    pub(super) fn no_preamble(&mut self, dir: Direction, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        if let Some(held) = self.preambles[dir.index()].give_up() {
+            // Too little to tell roles by.
+            self.above_preamble(dir, &held.bytes, held.span, true, env, secrets);
+        }
+    }
+
+    fn above_preamble(
         &mut self,
         dir: Direction,
         bytes: &[u8],
@@ -128,6 +167,10 @@ impl Stack {
         match bytes.first() {
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
             Some(0x16 | 0x80..=0xff) if self.layers.at_line_start(dir) => tls::looks_like_tls(bytes) == Looks::Yes,
+            // Other protocols have their STARTTLS, too: a ClientHello in a segment of its own.
+            Some(0x16) if self.layers.is_other() => {
+                matches!(bytes, [_, 3, _, _, _, 1, ..]) && tls::looks_like_tls(bytes) == Looks::Yes
+            }
             _ => false,
         }
     }
@@ -157,7 +200,8 @@ impl Stack {
     ) -> Option<R> {
         let tls = self.tls.as_mut()?;
         let mut above = AboveTls { layers: &mut self.layers, env };
-        let mut tls_env = tls::Env { keys: secrets.keys, sessions: secrets.sessions, limits: env.limits };
+        let (keys, sessions) = (secrets.keys, &mut *secrets.sessions);
+        let mut tls_env = tls::Env { keys, sessions, limits: env.limits, both_captured: !env.one_sided };
         Some(f(tls, &mut tls_env, &mut above))
     }
 
@@ -171,6 +215,7 @@ impl Stack {
         env: Env<'_>,
         secrets: &mut Secrets<'_>,
     ) {
+        self.no_preamble(dir, env, secrets);
         let through_tls =
             self.with_tls(env, secrets, |tls, tls_env, above| tls.gap(dir, len, cause, span, tls_env, above));
         if through_tls.is_none() {
@@ -180,6 +225,7 @@ impl Stack {
 
     /// A direction of the TCP stream is over.
     pub(super) fn end(&mut self, dir: Direction, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        self.no_preamble(dir, env, secrets);
         let through_tls = self.with_tls(env, secrets, |tls, tls_env, above| tls.end(dir, span, tls_env, above));
         if through_tls.is_none() {
             self.layers.end(dir, span, env);
@@ -195,7 +241,7 @@ impl Stack {
         };
         let waiting = detector.take();
         if swap {
-            self.layers.heard.swap(0, 1);
+            self.preambles.swap(0, 1);
         }
         match verdict {
             Verdict::Tls => self.begin_tls(Security::Implicit),
@@ -205,7 +251,7 @@ impl Stack {
             let turned = |dir: Direction| if swap { dir.opposite() } else { dir };
             match item {
                 Waiting::Data { dir, bytes, span } => {
-                    self.data(turned(dir), &bytes, span, true, env, secrets);
+                    self.above_preamble(turned(dir), &bytes, span, true, env, secrets);
                 }
                 Waiting::Gap { dir, len, span } => self.gap(turned(dir), len, GapCause::Lost, span, env, secrets),
                 Waiting::End { dir, span } => self.end(turned(dir), span, env, secrets),

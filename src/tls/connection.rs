@@ -41,6 +41,8 @@ pub struct Env<'a> {
     pub sessions: &'a mut SessionCache,
     /// Bounds.
     pub limits: &'a Limits,
+    /// Frames of both sides are in the capture: a side that was not heard said nothing.
+    pub both_captured: bool,
 }
 
 /// Renegotiations that are followed; nobody has a use for this many.

@@ -1,4 +1,4 @@
-//! [`Frame`](crate::capture::Frame) → [`Segment`]: link layers, VLANs, tunnels, IP, defragmentation, TCP header.
+//! [`Frame`] → [`Segment`]: link layers, VLANs, tunnels, IP, defragmentation, TCP header.
 //!
 //! Knows nothing of connections.
 

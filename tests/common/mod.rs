@@ -1,5 +1,5 @@
 //! What the scenario tests share: running a capture, and its story a connection.
-#![allow(dead_code, reason = "each test binary uses its part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 pub mod packets;
 
@@ -14,7 +14,7 @@ use mailcap::limits::Limits;
 use mailcap::mail::Options;
 use mailcap::output::Sink;
 use mailcap::pipeline::{Config, Report, run};
-use mailcap::tls::KeyRing;
+use mailcap::tls::{KeyError, KeyRing};
 
 /// The folder of captures with ground truth, where there is one.
 pub fn corpus() -> Option<PathBuf> {
@@ -82,12 +82,18 @@ pub struct How<'a> {
     pub psk: Option<&'a [u8]>,
     pub bodies: bool,
     pub show_secrets: bool,
+    /// Tell handshakes that carry no mail, too.
+    pub all_tls: bool,
 }
 
 pub fn config(inputs: &[PathBuf], how: &How<'_>) -> Config {
     let mut keys = KeyRing::new();
     for key in how.keys {
-        keys.add_key_path(key, &mut |_| None).unwrap_or_else(|e| panic!("{e}"));
+        match keys.add_key_path(key, &mut |_| None) {
+            // As the program does: a key that opens nothing does not end the run.
+            Ok(_) | Err(KeyError::NotRsa { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
     for log in how.keylogs {
         keys.add_keylog(log).unwrap_or_else(|e| panic!("{e}"));
@@ -101,7 +107,7 @@ pub fn config(inputs: &[PathBuf], how: &How<'_>) -> Config {
         limits: Limits::default(),
         mail: Options { digests: true, bodies: how.bodies, show_secrets: how.show_secrets, ..Options::default() },
         decode_as: Vec::new(),
-        all_tls: false,
+        all_tls: how.all_tls,
         jobs: None,
     }
 }
@@ -166,4 +172,11 @@ pub fn difference<T: Ord + Clone>(want: &[T], got: &[T]) -> (usize, usize) {
         counts.entry(x.clone()).or_default().1 += 1;
     }
     counts.values().fold((0, 0), |(miss, extra), (w, g)| (miss + w.saturating_sub(*g), extra + g.saturating_sub(*w)))
+}
+
+/// The most memory that this process ever had, bytes, where the system tells.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
 }

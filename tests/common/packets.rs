@@ -100,6 +100,7 @@ pub struct Packet {
     pub ack: Option<u32>,
     pub syn: bool,
     pub fin: bool,
+    pub rst: bool,
     pub payload: Vec<u8>,
 }
 
@@ -116,7 +117,7 @@ pub struct Shape {
 pub fn packets(dialogue: &Dialogue, shape: &Shape, random: &mut Random) -> Vec<Packet> {
     let [client, server] = shape.isn;
     let mut next = [client.wrapping_add(1), server.wrapping_add(1)];
-    let bare = |side, seq, ack| Packet { side, seq, ack, syn: false, fin: false, payload: Vec::new() };
+    let bare = |side, seq, ack| Packet { side, seq, ack, syn: false, fin: false, rst: false, payload: Vec::new() };
     let mut list = vec![
         Packet { syn: true, ..bare(Side::Initiator, client, None) },
         Packet { syn: true, ..bare(Side::Responder, server, Some(next[0])) },
@@ -189,7 +190,10 @@ fn frame(packet: &Packet, ports: [u16; 2]) -> Vec<u8> {
     frame.extend_from_slice(&ports[peer].to_be_bytes());
     frame.extend_from_slice(&packet.seq.to_be_bytes());
     frame.extend_from_slice(&packet.ack.unwrap_or(0).to_be_bytes());
-    let flags = u8::from(packet.fin) | u8::from(packet.syn) << 1 | u8::from(packet.ack.is_some()) << 4;
+    let flags = u8::from(packet.fin)
+        | u8::from(packet.syn) << 1
+        | u8::from(packet.rst) << 2
+        | u8::from(packet.ack.is_some()) << 4;
     frame.extend_from_slice(&[0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
     frame.extend_from_slice(&packet.payload);
     frame

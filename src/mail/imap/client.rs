@@ -11,8 +11,7 @@ use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, MessageDirection, Text};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::message::MessageBuilder;
-use crate::mail::smtp::proxy;
-use crate::mail::{Advance, Chunk, Context, Held, Next};
+use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::Span;
 
 /// Largest literal believed without the server's consent: RFC 3501 §9 has numbers of 32 bits.
@@ -77,10 +76,6 @@ pub(super) struct Client {
     pub(super) injected: bool,
     /// Bytes passed over since the place was lost.
     pub(super) skipped: u64,
-    /// No PROXY header can come any more.
-    pub(super) begun: bool,
-    /// The first bytes, while they may be one.
-    pub(super) preamble: Held,
 }
 
 impl Imap {
@@ -88,10 +83,7 @@ impl Imap {
     pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         if self.client.injected != cx.injected {
             // What was injected does not run on into what comes inside TLS.
-            self.client = Client { injected: cx.injected, begun: true, ..Client::default() };
-        }
-        if !self.client.begun {
-            return self.preamble(chunk, cx);
+            self.client = Client { injected: cx.injected, ..Client::default() };
         }
         let mut rest = chunk.bytes;
         let mut next = Next::Continue;
@@ -126,44 +118,6 @@ impl Imap {
         }
         self.client.lines = lines;
         Advance { consumed: chunk.bytes.len() - rest.len(), next }
-    }
-
-    /// The client's first bytes: a PROXY header, or the beginning of its commands.
-    fn preamble(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
-        let first = &mut self.client.preamble;
-        let before = first.bytes.len();
-        first.bytes.extend_from_slice(chunk.bytes);
-        first.span = if before == 0 { chunk.span } else { first.span.to(chunk.span) };
-        let mut used = 0;
-        match proxy::parse(&first.bytes) {
-            proxy::Header::NeedMore => {
-                return Advance { consumed: chunk.bytes.len(), next: Next::Continue };
-            }
-            proxy::Header::None => {
-                first.bytes.truncate(before);
-                self.no_header(cx);
-            }
-            proxy::Header::Proxy(len, client) => {
-                self.client.begun = true;
-                self.client.preamble = Held::default();
-                used = len.saturating_sub(before).min(chunk.bytes.len());
-                self.shared.proxy_client = client;
-                let detail = client.map_or_else(|| "no address given".into(), |(ip, _)| ip.to_string());
-                cx.out.diagnose(chunk.span, Code::ProxyHeader, detail);
-            }
-        }
-        let rest = chunk.bytes.get(used..).unwrap_or_default();
-        let advance = self.client_input(Chunk { bytes: rest, span: chunk.span }, cx);
-        Advance { consumed: used + advance.consumed, next: advance.next }
-    }
-
-    /// What looked like a header is the beginning of a line.
-    fn no_header(&mut self, cx: &mut Context<'_>) {
-        self.client.begun = true;
-        let Held { bytes, span } = std::mem::take(&mut self.client.preamble);
-        if !bytes.is_empty() {
-            self.client_input(Chunk { bytes: &bytes, span }, cx);
-        }
     }
 
     /// Bytes came although the server has not answered. Gives how many were taken.
@@ -417,7 +371,6 @@ impl Imap {
 
     /// `len` bytes of the client are missing.
     pub(super) fn client_gap(&mut self, len: u64, cx: &mut Context<'_>) {
-        self.no_header(cx);
         if let State::Wait(Wait::Literal(announced)) = self.client.state {
             // It went on sending: the server's leave is what is missing.
             self.accept_literal(announced, cx);
@@ -477,7 +430,6 @@ impl Imap {
 
     /// The client's direction is over: what is half done ends here.
     pub(super) fn client_end(&mut self, cx: &mut Context<'_>) {
-        self.no_header(cx);
         if let State::Wait(Wait::Literal(len)) = self.client.state
             && self.client.held.len() > 0
         {

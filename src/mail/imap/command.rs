@@ -80,6 +80,8 @@ impl Open {
             // No tag: typed by hand, or a response to a challenge.
             open.known = verbs::known(first);
             open.secret = open.known.is_none() && uncertain;
+            // The server takes a lone word for the tag, and answers with it.
+            open.tag = (open.known.is_none() && !uncertain).then(|| first.to_vec());
             open.verb = open.known.map_or_else(|| first.into(), Text::from);
             args = rest;
         } else {

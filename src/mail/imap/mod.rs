@@ -1,10 +1,10 @@
 //! IMAP4rev1 and IMAP4rev2 (RFC 3501, RFC 9051) and what servers and clients in the field send.
 //!
-//! Framing stands apart from grammar: [`fragment`] finds the literals that lines announce, whatever the lines mean;
+//! Framing stands apart from grammar: `fragment` finds the literals that lines announce, whatever the lines mean;
 //! what a (command, reply) pair did decides what comes next. A synchronising literal is waited for until the server
 //! answers, and does not exist if it is refused. Literals stream through, they are never held.
 //!
-//! After a loss each direction looks for a line to trust ([`plausible`]): a tag with a known verb; untagged data of a
+//! After a loss each direction looks for a line to trust (`plausible`): a tag with a known verb; untagged data of a
 //! known kind; a tagged reply to a command that waits.
 
 mod append;
@@ -68,6 +68,7 @@ impl Dissector for Imap {
         if !chunk.bytes.is_empty() {
             self.shared.saw[dir.index()] = true;
         }
+        self.shared.one_sided = cx.one_sided;
         match dir {
             Direction::Client => self.client_input(chunk, cx),
             Direction::Server => self.server_input(chunk, cx),
@@ -92,6 +93,7 @@ impl Dissector for Imap {
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
+        self.shared.one_sided = cx.one_sided;
         self.all_over(span, cx);
     }
 
@@ -110,7 +112,7 @@ impl Dissector for Imap {
     fn tls_started(&mut self) {
         // What was half said in the clear does not continue inside TLS; nor does a STARTTLS wait for an answer.
         let last_tag = std::mem::take(&mut self.client.last_tag);
-        self.client = Client { last_tag, begun: true, ..Client::default() };
+        self.client = Client { last_tag, ..Client::default() };
         self.server = Server::default();
         while let Some(seq) = self.shared.table.find(|e| matches!(e, Effect::StartTls)) {
             self.shared.table.remove(seq);
@@ -121,11 +123,7 @@ impl Dissector for Imap {
         match dir {
             Direction::Client => {
                 let lines = matches!(self.client.state, State::Lines | State::Wait(Wait::StartTls | Wait::Compress));
-                lines
-                    && self.client.preamble.bytes.is_empty()
-                    && self.client.open.is_none()
-                    && self.client.held.len() == 0
-                    && self.client.lines.at_start()
+                lines && self.client.open.is_none() && self.client.held.len() == 0 && self.client.lines.at_start()
             }
             Direction::Server => self.server.at_line_start(),
         }
@@ -144,7 +142,6 @@ impl Dissector for Imap {
             slowest_reply: s.slowest,
             outcome: self.outcome(),
             skipped_bytes: s.skipped,
-            proxy_client: s.proxy_client,
         }
     }
 }

@@ -94,7 +94,9 @@ impl Imap {
     }
 
     fn unexpected(&mut self, status: &str, span: Span, cx: &mut Context<'_>) {
-        cx.out.diagnose(span, Code::UnexpectedReply, status);
+        if !cx.one_sided {
+            cx.out.diagnose(span, Code::UnexpectedReply, status);
+        }
     }
 
     /// A command's tagged reply: what it changes.

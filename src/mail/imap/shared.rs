@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) joins: Joins,
     /// Directions of which anything was seen.
     pub(super) saw: [bool; 2],
+    /// Only one side is in the capture.
+    pub(super) one_sided: bool,
     /// Directions that are over.
     pub(super) ended: [bool; 2],
     /// The server has spoken a line.
@@ -62,8 +64,6 @@ pub(super) struct Shared {
     pub(super) skipped: u64,
     /// How many of them a diagnostic has told.
     pub(super) skipped_told: u64,
-    /// The client's address by a PROXY header.
-    pub(super) proxy_client: Option<(std::net::IpAddr, Option<u16>)>,
     /// The greeting was BYE.
     pub(super) refused: bool,
     /// Someone is in.
@@ -150,7 +150,7 @@ impl Shared {
 
     /// Only the client was captured: success is assumed.
     pub(super) fn client_only(&self) -> bool {
-        self.saw[Direction::Client.index()] && !self.saw[Direction::Server.index()]
+        self.one_sided && self.saw[Direction::Client.index()]
     }
 
     /// What became of a command whose reply will not come.

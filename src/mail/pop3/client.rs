@@ -4,6 +4,7 @@ use super::command::{Kind, Parsed};
 use super::{Pending, Pop3, all};
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, Text};
+use crate::mail::hold::Front;
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::sasl::{Exchange, MASK};
 use crate::mail::{Advance, Chunk, Context, Next};
@@ -11,19 +12,14 @@ use crate::position::{Direction, Span};
 
 const CLIENT: usize = 0;
 
-/// A TLS handshake record, or an SSLv2 hello: bytes that begin no command.
-pub(super) fn looks_like_tls(bytes: &[u8]) -> bool {
-    matches!(bytes.first(), Some(0x16 | 0x80))
-}
-
 impl Pop3 {
     pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         let len = chunk.bytes.len();
-        if !self.hold.waiting() {
+        if !self.waiting {
             let rest = self.client_lines(chunk, cx);
             if rest.is_some() && cx.one_sided {
                 // Nobody will answer: it is taken to have been accepted.
-                let _ = self.hold.take();
+                self.waiting = false;
                 self.pending.pop_back();
                 return Advance { consumed: len - rest.unwrap_or(0), next: Next::StartTls };
             }
@@ -34,10 +30,10 @@ impl Pop3 {
             return all(len);
         }
         self.hold.push(chunk);
-        if !self.answer_lost && self.hold.pending().len() <= cx.limits.line_bytes {
+        if !self.answer_lost && self.hold.bytes().len() <= cx.limits.line_bytes {
             return all(len);
         }
-        if looks_like_tls(self.hold.pending()) {
+        if self.hold.begins_tls() {
             return Advance { consumed: len, next: Next::StartTls };
         }
         self.resume_held(cx);
@@ -50,7 +46,7 @@ impl Pop3 {
         let mut behind = None;
         while let Some(line) = lines.next(&mut chunk, cx.limits.line_bytes) {
             if self.client_line(line, cx) {
-                self.hold.begin();
+                self.waiting = true;
                 behind = Some(chunk.bytes.len());
                 break;
             }
@@ -62,11 +58,21 @@ impl Pop3 {
     /// STLS was refused, or its answer will not come: what the client sent behind it were commands.
     pub(super) fn resume_held(&mut self, cx: &mut Context<'_>) {
         self.answer_lost = false;
-        let released = self.hold.release();
-        let rest = self.client_lines(released.chunk(), cx);
-        if let Some(rest) = rest {
-            self.hold.put_back(released, rest);
+        self.waiting = false;
+        let mut hold = std::mem::take(&mut self.hold);
+        while !self.waiting
+            && let Some(front) = hold.front()
+        {
+            let used = match front {
+                Front::Bytes(chunk) => chunk.bytes.len() - self.client_lines(chunk, cx).unwrap_or(0),
+                Front::Gap(len, span) => {
+                    self.lose(Direction::Client, len, span, cx);
+                    0
+                }
+            };
+            hold.advance(used);
         }
+        self.hold = hold;
     }
 
     /// One line; whether it is STLS.

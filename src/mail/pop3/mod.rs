@@ -52,6 +52,8 @@ pub struct Pop3 {
     one_sided: bool,
     /// The server's challenge waits for the client's response.
     challenged: bool,
+    /// The client's bytes wait for the answer to STLS.
+    waiting: bool,
     hold: Hold,
     /// The reply to STLS may be lost.
     answer_lost: bool,
@@ -112,6 +114,25 @@ impl Pop3 {
         }
     }
 
+    /// Bytes are missing.
+    fn lose(&mut self, dir: Direction, _len: u64, span: Span, cx: &mut Context<'_>) {
+        let at = dir.index();
+        self.gap_seen[at] = true;
+        self.overlong[at] = false;
+        if let Some((partial, _)) = self.lines[at].take_pending() {
+            self.skip(partial.len());
+        }
+        match dir {
+            Direction::Client => {
+                self.lost[at] = true;
+                for exchange in self.pending.iter_mut().filter_map(|pending| pending.exchange.as_mut()) {
+                    exchange.gap();
+                }
+            }
+            Direction::Server => self.server_gap(span, cx),
+        }
+    }
+
     /// Drops the first waiting commands: nothing will answer them.
     fn give_up(&mut self, count: usize, span: Span, cx: &mut Context<'_>) {
         let over = self.ended[Direction::Server.index()] && !cx.one_sided;
@@ -131,21 +152,11 @@ impl Dissector for Pop3 {
         }
     }
 
-    fn gap(&mut self, dir: Direction, _len: u64, span: Span, cx: &mut Context<'_>) {
-        let at = dir.index();
-        self.gap_seen[at] = true;
-        self.overlong[at] = false;
-        if let Some((partial, _)) = self.lines[at].take_pending() {
-            self.skip(partial.len());
-        }
-        match dir {
-            Direction::Client => {
-                self.lost[at] = true;
-                for exchange in self.pending.iter_mut().filter_map(|pending| pending.exchange.as_mut()) {
-                    exchange.gap();
-                }
-            }
-            Direction::Server => self.server_gap(span, cx),
+    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+        if dir == Direction::Client && self.waiting {
+            self.hold.push_gap(len, span);
+        } else {
+            self.lose(dir, len, span, cx);
         }
     }
 
@@ -157,7 +168,7 @@ impl Dissector for Pop3 {
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
-        if self.hold.waiting() && !client::looks_like_tls(self.hold.pending()) {
+        if self.waiting && !self.hold.begins_tls() {
             self.resume_held(cx);
         }
         let held = self.hold.take().map_or(0, |held| held.bytes.len());
@@ -187,14 +198,18 @@ impl Dissector for Pop3 {
 
     fn take_held(&mut self, dir: Direction) -> Option<Held> {
         match dir {
-            Direction::Client => self.hold.take(),
+            Direction::Client => {
+                self.waiting = false;
+                self.hold.take()
+            }
             Direction::Server => None,
         }
     }
 
     fn tls_started(&mut self) {
         // RFC 2595 §4: what was known before TLS is discarded; no new greeting follows.
-        let _ = self.hold.take();
+        self.waiting = false;
+        self.hold = Hold::default();
         self.lines = Default::default();
         self.overlong = [false; 2];
         self.lost = [false; 2];

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::command::{Kind, Status, begins_mail, response_code, status};
-use super::{Pending, Pop3, client};
+use super::{Pending, Pop3};
 use crate::diagnostic::Code;
 use crate::event::{
     AuthOutcome, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Reply, Text,
@@ -53,6 +53,8 @@ pub(super) struct Download {
     builder: MessageBuilder,
     body: Body,
     span: Span,
+    /// The command that asked for it was not seen: RETR, or TOP.
+    guessed: bool,
 }
 
 pub(super) struct Guess {
@@ -301,7 +303,7 @@ impl Pop3 {
         message.number = number;
         message.assumed = cx.one_sided;
         let builder = MessageBuilder::new(message, cx.options, cx.limits);
-        Box::new(Download { builder, body: Body::new(), span })
+        Box::new(Download { builder, body: Body::new(), span, guessed: false })
     }
 
     /// A status line whose command is missing, and a line that begins a mail.
@@ -310,6 +312,7 @@ impl Pop3 {
         push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
         let mut download = self.begin_body(MessagePart::Full, None, &status, guess.span, cx);
         download.builder.message_mut().assumed = true;
+        download.guessed = true;
         let end: &[u8] = match line.end {
             LineEnd::CrLf => b"\r\n",
             LineEnd::Lf => b"\n",
@@ -329,6 +332,9 @@ impl Pop3 {
             self.tell_bare_lf(Direction::Server, span, cx);
         }
         let (mut message, bytes_span) = download.builder.finish(ended);
+        // That it is all of the message, and not what a TOP left of it, is sure only where the server told the size.
+        let announced = message.status.as_ref().and_then(|status| octets(&status.0));
+        message.complete &= !download.guessed || announced == Some(message.size);
         message.outcome = if ended { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
         if message.part == MessagePart::Full {
             self.told.messages += 1;
@@ -373,9 +379,9 @@ impl Pop3 {
         for pending in &mut self.pending {
             pending.uncertain = true;
         }
-        if self.hold.waiting() {
+        if self.waiting {
             self.answer_lost = true;
-            if !self.hold.is_empty() && !client::looks_like_tls(self.hold.pending()) {
+            if !self.hold.is_empty() && !self.hold.begins_tls() {
                 self.resume_held(cx);
             }
         }
@@ -395,6 +401,13 @@ impl Pop3 {
             }
         }
     }
+}
+
+/// The size in `+OK 120 octets` (RFC 1939 §5).
+fn octets(status: &[u8]) -> Option<u64> {
+    let words: Vec<&[u8]> = status.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let (number, _) = words.iter().zip(words.get(1..)?).find(|(_, unit)| unit.eq_ignore_ascii_case(b"octets"))?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 impl Listing {

@@ -4,16 +4,12 @@ use super::lines::{Lines, Logical, Word};
 use super::{Kind, Pending, Sieve};
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, Text};
+use crate::mail::hold::Front;
 use crate::mail::sasl::{Exchange, MASK};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
 const CLIENT: usize = 0;
-
-/// A TLS handshake record, or an SSLv2 hello: bytes that begin no command.
-pub(super) fn looks_like_tls(bytes: &[u8]) -> bool {
-    matches!(bytes.first(), Some(0x16 | 0x80))
-}
 
 fn all(len: usize) -> Advance {
     Advance { consumed: len, next: Next::Continue }
@@ -22,13 +18,13 @@ fn all(len: usize) -> Advance {
 impl Sieve {
     pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         let len = chunk.bytes.len();
-        if !self.hold.waiting() {
+        if !self.waiting {
             let rest = self.client_lines(chunk, cx);
             if let Some(rest) = rest
                 && cx.one_sided
             {
                 // Nobody will answer: it is taken to have been accepted.
-                let _ = self.hold.take();
+                self.waiting = false;
                 self.pending.pop_back();
                 return Advance { consumed: len - rest, next: Next::StartTls };
             }
@@ -39,10 +35,10 @@ impl Sieve {
             return all(len);
         }
         self.hold.push(chunk);
-        if !self.answer_lost && self.hold.pending().len() <= cx.limits.line_bytes {
+        if !self.answer_lost && self.hold.bytes().len() <= cx.limits.line_bytes {
             return all(len);
         }
-        if looks_like_tls(self.hold.pending()) {
+        if self.hold.begins_tls() {
             return Advance { consumed: len, next: Next::StartTls };
         }
         self.resume_held(cx);
@@ -53,7 +49,7 @@ impl Sieve {
     fn client_lines(&mut self, mut chunk: Chunk<'_>, cx: &mut Context<'_>) -> Option<usize> {
         while let Some(line) = self.lines[CLIENT].next(&mut chunk, cx.limits.line_bytes) {
             if self.client_line(&line, cx) {
-                self.hold.begin();
+                self.waiting = true;
                 return Some(chunk.bytes.len());
             }
         }
@@ -63,10 +59,21 @@ impl Sieve {
     /// STARTTLS was refused, or its answer will not come: what the client sent behind it were commands.
     pub(super) fn resume_held(&mut self, cx: &mut Context<'_>) {
         self.answer_lost = false;
-        let released = self.hold.release();
-        if let Some(rest) = self.client_lines(released.chunk(), cx) {
-            self.hold.put_back(released, rest);
+        self.waiting = false;
+        let mut hold = std::mem::take(&mut self.hold);
+        while !self.waiting
+            && let Some(front) = hold.front()
+        {
+            let used = match front {
+                Front::Bytes(chunk) => chunk.bytes.len() - self.client_lines(chunk, cx).unwrap_or(0),
+                Front::Gap(len, span) => {
+                    self.lose(Direction::Client, len, span, cx);
+                    0
+                }
+            };
+            hold.advance(used);
         }
+        self.hold = hold;
     }
 
     /// One line; whether it is STARTTLS.

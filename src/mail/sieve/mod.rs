@@ -74,6 +74,8 @@ pub struct Sieve {
     one_sided: bool,
     /// The server's challenge waits for the client's response.
     challenged: bool,
+    /// The client's bytes wait for the answer to STARTTLS.
+    waiting: bool,
     hold: Hold,
     /// The reply to STARTTLS may be lost.
     answer_lost: bool,
@@ -132,26 +134,8 @@ impl Sieve {
         }
     }
 
-    /// Drops the first waiting commands: nothing will answer them.
-    fn give_up(&mut self, count: usize, span: Span, cx: &mut Context<'_>) {
-        let over = self.ended[Direction::Server.index()] && !cx.one_sided;
-        let unanswered: Vec<Pending> = self.pending.drain(..count.min(self.pending.len())).collect();
-        for exchange in unanswered.into_iter().filter_map(|pending| pending.exchange) {
-            self.authenticated(exchange, if over { AuthOutcome::Aborted } else { AuthOutcome::Unknown }, span, cx);
-        }
-    }
-}
-
-impl Dissector for Sieve {
-    fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
-        match dir {
-            Direction::Client if cx.injected => client::injected(chunk, cx),
-            Direction::Client => self.client_input(chunk, cx),
-            Direction::Server => self.server_input(chunk, cx),
-        }
-    }
-
-    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+    /// Bytes are missing.
+    fn lose(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
         let at = dir.index();
         self.gap_seen[at] = true;
         for pending in &mut self.pending {
@@ -172,6 +156,33 @@ impl Dissector for Sieve {
         }
     }
 
+    /// Drops the first waiting commands: nothing will answer them.
+    fn give_up(&mut self, count: usize, span: Span, cx: &mut Context<'_>) {
+        let over = self.ended[Direction::Server.index()] && !cx.one_sided;
+        let unanswered: Vec<Pending> = self.pending.drain(..count.min(self.pending.len())).collect();
+        for exchange in unanswered.into_iter().filter_map(|pending| pending.exchange) {
+            self.authenticated(exchange, if over { AuthOutcome::Aborted } else { AuthOutcome::Unknown }, span, cx);
+        }
+    }
+}
+
+impl Dissector for Sieve {
+    fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        match dir {
+            Direction::Client if cx.injected => client::injected(chunk, cx),
+            Direction::Client => self.client_input(chunk, cx),
+            Direction::Server => self.server_input(chunk, cx),
+        }
+    }
+
+    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+        if dir == Direction::Client && self.waiting {
+            self.hold.push_gap(len, span);
+        } else {
+            self.lose(dir, len, span, cx);
+        }
+    }
+
     fn end(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
         self.ended[dir.index()] = true;
         if dir == Direction::Server {
@@ -180,7 +191,7 @@ impl Dissector for Sieve {
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
-        if self.hold.waiting() && !client::looks_like_tls(self.hold.pending()) {
+        if self.waiting && !self.hold.begins_tls() {
             self.resume_held(cx);
         }
         let held = self.hold.take().map_or(0, |held| held.bytes.len());
@@ -209,14 +220,18 @@ impl Dissector for Sieve {
 
     fn take_held(&mut self, dir: Direction) -> Option<Held> {
         match dir {
-            Direction::Client => self.hold.take(),
+            Direction::Client => {
+                self.waiting = false;
+                self.hold.take()
+            }
             Direction::Server => None,
         }
     }
 
     fn tls_started(&mut self) {
         // RFC 5804 §2.2: both sides forget what they knew; the server sends its capabilities again, unasked.
-        let _ = self.hold.take();
+        self.waiting = false;
+        self.hold = Hold::default();
         self.lines = Default::default();
         self.lost = [false; 2];
         self.answer_lost = false;

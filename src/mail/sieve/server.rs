@@ -1,7 +1,7 @@
 //! The server's replies: data lines, then OK, NO or BYE.
 
 use super::lines::{Logical, Word};
-use super::{Kind, Sieve, client};
+use super::{Kind, Sieve};
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, EventBody, Reply, Text};
 use crate::mail::{Advance, Chunk, Context, Next};
@@ -203,9 +203,9 @@ impl Sieve {
 
     pub(super) fn server_gap(&mut self, span: Span, cx: &mut Context<'_>) {
         self.server_end(span, cx);
-        if self.hold.waiting() {
+        if self.waiting {
             self.answer_lost = true;
-            if !self.hold.is_empty() && !client::looks_like_tls(self.hold.pending()) {
+            if !self.hold.is_empty() && !self.hold.begins_tls() {
                 self.resume_held(cx);
             }
         }

@@ -34,7 +34,6 @@ impl Smtp {
     pub(super) fn client_bytes(&mut self, input: &mut Chunk<'_>, cx: &mut Context<'_>) {
         while !input.bytes.is_empty() && self.wait == Wait::No {
             match self.mode {
-                Mode::Start => self.preamble(input, cx),
                 Mode::Command | Mode::Response => self.client_lines(input, cx),
                 Mode::Data => self.data_bytes(input, cx),
                 Mode::Chunk { .. } => self.chunk_bytes(input, cx),
@@ -49,12 +48,12 @@ impl Smtp {
             && let Some(front) = hold.front()
         {
             let used = match front {
-                hold::Front::Bytes(chunk) => {
+                Front::Bytes(chunk) => {
                     let mut rest = chunk;
                     self.client_bytes(&mut rest, cx);
                     chunk.bytes.len() - rest.bytes.len()
                 }
-                hold::Front::Gap(len, span) => {
+                Front::Gap(len, span) => {
                     self.client_gap(len, span, cx);
                     0
                 }
@@ -62,29 +61,6 @@ impl Smtp {
             hold.advance(used);
         }
         self.hold = hold;
-    }
-
-    fn preamble(&mut self, input: &mut Chunk<'_>, cx: &mut Context<'_>) {
-        let before = self.preamble.len();
-        self.preamble.extend_from_slice(input.bytes);
-        match proxy::parse(&self.preamble) {
-            proxy::Header::NeedMore => input.bytes = &[],
-            proxy::Header::None => {
-                self.mode = Mode::Command;
-                let mut early = std::mem::take(&mut self.preamble);
-                early.truncate(before);
-                // What looked like a header is the beginning of a line.
-                self.client_bytes(&mut Chunk { bytes: &early, span: input.span }, cx);
-            }
-            proxy::Header::Proxy(len, client) => {
-                self.mode = Mode::Command;
-                self.preamble.clear();
-                input.bytes = input.bytes.get(len.saturating_sub(before)..).unwrap_or_default();
-                self.summary.proxy_client = client;
-                let detail = client.map_or_else(|| "no address given".into(), endpoint);
-                cx.out.diagnose(input.span, Code::ProxyHeader, detail);
-            }
-        }
     }
 
     fn client_lines(&mut self, input: &mut Chunk<'_>, cx: &mut Context<'_>) {
@@ -160,6 +136,7 @@ impl Smtp {
             }
             Verb::Mail => {
                 pending.kind = Kind::Mail;
+                self.gap_since_mail = false;
                 pending.transaction = self.mail(parsed.args, transaction, line.span, cx);
             }
             Verb::Rcpt => {
@@ -173,9 +150,9 @@ impl Smtp {
                 }
             }
             Verb::Bdat => {
-                // A size that cannot be read is refused, and no bytes follow.
+                // What is not understood is refused, and no bytes follow.
                 let Some((size, last)) = command::bdat(parsed.args) else {
-                    cx.out.diagnose(line.span, Code::BadLength, "the size of a chunk is no number");
+                    cx.out.diagnose(line.span, Code::BadLength, "the arguments of BDAT are not a size and LAST");
                     return self.expect(pending, line.span, cx);
                 };
                 let id = self.begin_chunk(size, last, cx);

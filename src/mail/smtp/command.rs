@@ -137,7 +137,11 @@ fn closing_bracket(inner: &[u8]) -> usize {
 pub(super) fn bdat(args: &[u8]) -> Option<(u64, bool)> {
     let mut words = args.split(|b| matches!(b, b' ' | b'\t')).filter(|w| !w.is_empty());
     let size = std::str::from_utf8(words.next()?).ok().filter(|w| w.bytes().all(|b| b.is_ascii_digit()))?;
-    let last = words.next().is_some_and(|w| w.eq_ignore_ascii_case(b"LAST"));
+    let last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case(b"LAST") => true,
+        Some(_) => return None,
+    };
     Some((size.parse().ok()?, last))
 }
 

@@ -62,7 +62,7 @@ impl Content {
 
 impl Smtp {
     /// The open message of the current transaction.
-    fn builder(&mut self) -> Option<&mut MessageBuilder> {
+    pub(super) fn builder(&mut self) -> Option<&mut MessageBuilder> {
         match &mut self.transactions.back_mut()?.message {
             Progress::Open(builder) => Some(builder),
             _ => None,
@@ -261,6 +261,12 @@ impl Smtp {
         let open = self.open_transaction().is_some_and(|t| t.has_message());
         if !open {
             self.begin_message(cx.one_sided, cx);
+            if self.gap_since_mail
+                && let Some(builder) = self.builder()
+            {
+                // Its first chunks may be missing.
+                builder.gap();
+            }
         }
         self.mode = Mode::Chunk { remaining: size, last, slack: 0 };
         self.transactions.back().map_or(0, |t| t.id)

@@ -3,9 +3,11 @@
 //! FTP greets with 220 as well, NNTP with 200 or 201: a greeting counts by its words, a client by its verb.
 
 use super::command::{self, Verb};
-use super::proxy;
 use super::reply;
 use crate::mail::detect::Likely;
+
+/// A greeting is judged by this much of it (RFC 5321 §4.5.3.1.5 allows 512 bytes).
+const LONG_LINE: usize = 1024;
 
 /// How likely the connection is SMTP or LMTP, by the first bytes of each direction (empty where nothing came yet).
 pub fn likely(client: &[u8], server: &[u8]) -> Likely {
@@ -21,11 +23,6 @@ pub fn likely(client: &[u8], server: &[u8]) -> Likely {
 
 /// By the client's bytes alone.
 pub fn detect_client(bytes: &[u8]) -> Likely {
-    let bytes = match proxy::parse(bytes) {
-        proxy::Header::Proxy(len, _) => bytes.get(len..).unwrap_or_default(),
-        proxy::Header::NeedMore => return Likely::NeedMore,
-        proxy::Header::None => bytes,
-    };
     let Some((line, ended)) = first_line(bytes) else { return Likely::NeedMore };
     if line.iter().any(|b| b.is_ascii_control() && !matches!(b, b'\t' | 0x08 | 0x7f)) || line.starts_with(&[0x16]) {
         return Likely::No;
@@ -57,7 +54,7 @@ pub fn detect_server(bytes: &[u8]) -> Likely {
     if !code.iter().all(u8::is_ascii_digit) {
         return Likely::No;
     }
-    if !ended {
+    if !ended && line.len() < LONG_LINE {
         return Likely::NeedMore;
     }
     if !reply::is_trustworthy(line) {
@@ -77,6 +74,10 @@ fn by_words(greeting: &[u8], code: &[u8]) -> Likely {
     let mut words =
         greeting.split(|b| !b.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(|w| w.to_ascii_lowercase());
     let mut verdict = if code == b"220" { Likely::Maybe } else { Likely::NeedMore };
+    // FTP and NNTP have these codes, but no enhanced ones (RFC 3463).
+    if code != b"220" && greeting.get(4..).is_some_and(|text| reply::enhanced(text).is_some()) {
+        return Likely::Yes;
+    }
     for word in words.by_ref().take(400) {
         match word.as_slice() {
             b"smtp" | b"esmtp" | b"lmtp" | b"postfix" | b"exim" | b"sendmail" | b"esmtps" | b"mailer" => {
@@ -173,9 +174,9 @@ mod tests {
             ("LHLO x\r\n", "220 x\r\n"),
             ("MAIL FROM:<a@b>\r\n", ""),
             ("RCPT TO:<a@b>\r\n", "250 2.1.0 Ok\r\n"),
-            ("PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\nEHLO x\r\n", ""),
             ("", "554 mail.example.test ESMTP not accepting messages\r\n"),
             ("", "220 mail Microsoft ESMTP MAIL Service ready\r\n"),
+            ("", "421 4.3.0 mail.example.com Server local error\r\n"),
             ("QUIT\r\n", "220 x SMTP\r\n"),
         ] {
             assert_eq!(likely(client.as_bytes(), server.as_bytes()), Likely::Yes, "{client:?} {server:?}");
@@ -183,9 +184,18 @@ mod tests {
     }
 
     #[test]
+    fn a_greeting_without_end_is_judged_by_its_words() {
+        let long = [&b"220 mail.example.test ESMTP "[..], &[b'A'; 5000]].concat();
+        assert_eq!(likely(b"", &long), Likely::Yes);
+        let binary = [&b"220 mail.example.test"[..], &[0; 5000]].concat();
+        assert_ne!(likely(b"", &binary), Likely::Yes);
+    }
+
+    #[test]
     fn others_are_not() {
         for (client, server) in [
             ("", "220 ProFTPD Server ready\r\n"),
+            ("USER anonymous\r\n", "421 Service not available\r\n"),
             ("", "220 (vsFTPd 3.0.5)\r\n"),
             ("USER anonymous\r\n", "220 ready\r\n"),
             ("", "200 news.example.test InterNetNews NNRP server\r\n"),
@@ -204,9 +214,7 @@ mod tests {
 
     #[test]
     fn some_need_more() {
-        for (client, server) in
-            [("", ""), ("EHL", ""), ("", "22"), ("", "220 mail.exam"), ("QUIT\r\n", ""), ("PROXY TCP4", "")]
-        {
+        for (client, server) in [("", ""), ("EHL", ""), ("", "22"), ("", "220 mail.exam"), ("QUIT\r\n", "")] {
             assert_eq!(likely(client.as_bytes(), server.as_bytes()), Likely::NeedMore, "{client:?} {server:?}");
         }
         assert_eq!(likely(b"", b"220 mail.example.test ready\r\n"), Likely::Maybe);

@@ -21,6 +21,7 @@ impl Smtp {
     }
 
     pub(super) fn client_gap(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
+        self.gap_since_mail = true;
         match self.mode {
             Mode::Data => {
                 let back = self.transactions.back_mut();
@@ -34,11 +35,14 @@ impl Smtp {
                 }
             }
             Mode::Chunk { .. } => self.chunk_gap(len, span, cx),
-            Mode::Start | Mode::Command | Mode::Response => {
+            Mode::Command | Mode::Response => {
                 self.mode = Mode::Command;
+                if let Some(builder) = self.builder() {
+                    // Between two chunks: one more may be missing.
+                    builder.gap();
+                }
                 let partial = self.lines[0].take_pending().map_or(0, |(bytes, _)| bytes.len());
-                let preamble = std::mem::take(&mut self.preamble).len();
-                self.skip(Direction::Client, partial + preamble);
+                self.skip(Direction::Client, partial);
                 self.lost[0] = true;
                 self.cut = false;
                 self.client_lossy = true;

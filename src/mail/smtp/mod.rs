@@ -1,9 +1,9 @@
 //! SMTP (RFC 5321) and LMTP (RFC 2033) with their extensions, as a dialogue that is followed and not policed.
 //!
-//! - `command`, `reply`: the grammar of lines; `data`: end of data and transparency; `proxy`: PROXY headers;
+//! - `command`, `reply`: the grammar of lines; `data`: end of data and transparency;
 //! - `client`, `content`: what the client's bytes are, by mode; `server`: which command a reply answers, and what it
 //!   does;
-//! - `transaction`: envelopes and messages; `hold`: client's bytes whose meaning the server has yet to decide;
+//! - `transaction`: envelopes and messages;
 //! - `loss`: finding the way again after a gap.
 //!
 //! What the server's next reply decides (354 or not, 334 or not, 220 to STARTTLS, whether a line that looks like the
@@ -14,9 +14,7 @@ mod command;
 mod content;
 mod data;
 pub mod detect;
-mod hold;
 mod loss;
-pub(super) mod proxy;
 mod reply;
 mod server;
 #[cfg(test)]
@@ -24,8 +22,8 @@ mod tests;
 mod transaction;
 
 use std::collections::{HashSet, VecDeque};
-use std::net::IpAddr;
 
+use super::hold::{Front, Hold};
 use super::line::LineBuffer;
 use super::sasl::Exchange;
 use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
@@ -33,15 +31,12 @@ use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Outcome, Protocol, Text};
 use crate::position::{Direction, FramePos, Span};
 use content::Content;
-use hold::Hold;
 use reply::{Assembler, Reply};
 use transaction::{Progress, Transaction};
 
 /// What the client's next bytes are.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Mode {
-    /// The first ones: a PROXY header may come.
-    Start,
     /// Command lines.
     Command,
     /// A message behind 354.
@@ -127,6 +122,8 @@ pub struct Smtp {
     lost_replies: Vec<Pending>,
     /// Commands may be missing among the pending ones.
     client_lossy: bool,
+    /// Bytes of the client are missing since the last MAIL: chunks may be among them.
+    gap_since_mail: bool,
     /// Looking for a line to trust, by direction.
     lost: [bool; 2],
     /// Bytes passed over since then.
@@ -137,8 +134,6 @@ pub struct Smtp {
     /// Replies that wait for a look-alike to be judged, and those that are to be looked at again.
     deferred: Vec<Reply>,
     replay: VecDeque<Reply>,
-    /// First bytes that may be a PROXY header.
-    preamble: Vec<u8>,
     /// The chunk that comes next was refused before a byte of it came.
     chunk_refused_unsent: bool,
     /// Announced size of the chunk under way, and its command.
@@ -171,7 +166,7 @@ impl Smtp {
             protocol: Protocol::Smtp,
             lines: Default::default(),
             injected_lines: LineBuffer::default(),
-            mode: Mode::Start,
+            mode: Mode::Command,
             wait: Wait::No,
             hold: Hold::default(),
             content: None,
@@ -184,13 +179,13 @@ impl Smtp {
             stale: 0,
             lost_replies: Vec::new(),
             client_lossy: false,
+            gap_since_mail: false,
             lost: [false; 2],
             passed_over: [0; 2],
             cut: false,
             assembler: Assembler::default(),
             deferred: Vec::new(),
             replay: VecDeque::new(),
-            preamble: Vec::new(),
             chunk_refused_unsent: false,
             chunk_size: 0,
             chunk_seq: None,
@@ -400,7 +395,6 @@ impl Dissector for Smtp {
         self.wait = Wait::No;
         self.hold = Hold::default();
         self.content = None;
-        self.preamble.clear();
         self.pending.retain(|p| matches!(p.kind, Kind::EndOfData | Kind::Chunk { last: true }));
         self.stale = self.stale.min(self.pending.len());
         self.transactions.retain(Transaction::has_message);
@@ -412,10 +406,9 @@ impl Dissector for Smtp {
     fn at_line_start(&self, dir: Direction) -> bool {
         match dir {
             Direction::Client => {
-                matches!(self.mode, Mode::Start | Mode::Command)
+                self.mode == Mode::Command
                     && matches!(self.wait, Wait::No | Wait::StartTls)
                     && self.hold.is_empty()
-                    && self.preamble.is_empty()
                     && self.lines[0].at_start()
             }
             Direction::Server => self.lines[1].at_start() && self.assembler.at_start(),
@@ -424,14 +417,6 @@ impl Dissector for Smtp {
 
     fn summary(&self) -> Summary {
         Summary { protocol: Some(self.protocol), outcome: self.outcome(), ..self.summary.clone() }
-    }
-}
-
-/// The address of a PROXY header for a person.
-fn endpoint((address, port): (IpAddr, Option<u16>)) -> String {
-    match port {
-        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
     }
 }
 

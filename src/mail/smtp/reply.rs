@@ -144,7 +144,7 @@ impl Assembler {
     }
 }
 
-fn enhanced(text: &[u8]) -> Option<&[u8]> {
+pub(super) fn enhanced(text: &[u8]) -> Option<&[u8]> {
     let end = text.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(text.len());
     let word = text.get(..end)?;
     let mut parts = word.split(|&b| b == b'.');

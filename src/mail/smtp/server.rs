@@ -142,6 +142,9 @@ impl Smtp {
             self.match_after_loss(reply)?
         } else if self.client_lossy && self.pending.front().is_some_and(|p| likelihood(p.kind, reply) == 0) {
             return None;
+        } else if matches!(reply.code, Some(354 | 334 | 235 | 535)) {
+            // Nothing but DATA or AUTH is answered so: a reply that never came has shifted the others.
+            self.pending.iter().take(LOOKED_AT).position(|p| likelihood(p.kind, reply) == 2).unwrap_or(0)
         } else {
             0
         };

@@ -27,7 +27,7 @@ impl Connection {
         let handshakes = std::mem::take(&mut self.handshakes);
         let mut out = Vec::with_capacity(handshakes.len());
         for (index, handshake) in handshakes.iter().enumerate() {
-            let reason = handshake.final_reason(seen, ended, env.keys);
+            let reason = handshake.final_reason(seen, ended, env);
             if handshake.closed > 0
                 && let Some(reason) = reason.filter(|&r| r != Reason::HandshakeFailed)
             {
@@ -41,7 +41,8 @@ impl Connection {
 }
 
 impl Handshake {
-    fn final_reason(&self, seen: [bool; 2], ended: bool, keys: &KeyRing) -> Option<Reason> {
+    fn final_reason(&self, seen: [bool; 2], ended: bool, env: &Env<'_>) -> Option<Reason> {
+        let keys = env.keys;
         if self.failed && !self.established {
             return Some(Reason::HandshakeFailed);
         }
@@ -54,7 +55,7 @@ impl Handshake {
         } else if !self.established {
             let missing = match (self.gap, ended, &self.client, &self.server) {
                 (true, ..) => Reason::HandshakeGap,
-                (false, true, Some(_), _) if seen == [true; 2] => Reason::HandshakeFailed,
+                (false, true, Some(_), _) if seen == [true; 2] || env.both_captured => Reason::HandshakeFailed,
                 (false, _, None, None) => self.why_no_hello(),
                 _ => Reason::HandshakeIncomplete,
             };
@@ -68,7 +69,7 @@ impl Handshake {
             matches!(reason, Reason::HandshakeIncomplete | Reason::HandshakeGap | Reason::MidSession);
         // A ClientHello alone may just not be answered yet.
         let unanswered = seen == [true, false] && !self.any_message() && self.closed == 0;
-        if by_what_is_missing && seen.contains(&false) && !unanswered {
+        if by_what_is_missing && seen.contains(&false) && !unanswered && !env.both_captured {
             return Some(Reason::OneSided);
         }
         let by_keys = matches!(

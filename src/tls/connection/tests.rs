@@ -70,7 +70,7 @@ fn handshake() -> Vec<(Direction, Vec<u8>)> {
 
 fn play(pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, TlsHandshake) {
     let (keys, mut sessions, limits) = (KeyRing::new(), SessionCache::new(), Limits::default());
-    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits };
+    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: false };
     let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
     let mut given = 0;
     for (dir, bytes) in pieces {
@@ -147,6 +147,17 @@ fn the_word_for_what_is_missing() {
 }
 
 #[test]
+fn a_silent_peer_whose_frames_were_captured_is_not_one_sided() {
+    let (keys, mut sessions, limits) = (KeyRing::new(), SessionCache::new(), Limits::default());
+    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true };
+    let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
+    connection.data(Client, &client_hello(), span, &mut env, &mut out);
+    connection.end(Client, span, &mut env, &mut out);
+    let reports = connection.finish(span, &mut env, &mut out);
+    assert_eq!(reports[0].reason, Some(Reason::HandshakeFailed));
+}
+
+#[test]
 fn a_lost_handshake_message_that_keys_do_not_need_costs_nothing() {
     let mut pieces = handshake();
     pieces[2].1.clear();
@@ -172,7 +183,7 @@ fn gaps_are_told_at_their_place() {
 #[test]
 fn hostile_gap_lengths_do_not_overflow() {
     let (keys, mut sessions, limits) = (KeyRing::new(), SessionCache::new(), Limits::default());
-    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits };
+    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: false };
     let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
     for (dir, bytes) in handshake() {
         connection.data(dir, &bytes, span, &mut env, &mut out);

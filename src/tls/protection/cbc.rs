@@ -3,20 +3,18 @@
 //! SSL 3.0 and TLS 1.0 chain records: a record's IV is the last ciphertext block before it. From TLS 1.1 on each record
 //! begins with its IV. Decrypting CBC needs no order, so the block cipher gets the whole record at once.
 
-use std::sync::Arc;
-
 use aes::cipher::{Array, BlockCipherDecrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit, KeyInit};
 use aes::{Aes128Dec, Aes192Dec, Aes256Dec};
 use aria::{Aria128, Aria256};
 use camellia::{Camellia128, Camellia256};
-use cipher_04::{BlockDecrypt, KeyInit as _};
-use des::{Des, TdesEde3};
+use des::Des;
 use idea::Idea;
-use kisaseed::SEED;
 use rc2::Rc2;
 
 use super::super::suites::{BulkCipher, Version};
+use super::des::TripleDes;
 use super::mac::RecordMac;
+use super::seed::Seed;
 use super::{Header, KeyMaterial, OpenError};
 
 /// Longest block.
@@ -32,12 +30,11 @@ pub(crate) enum BlockCipher {
     Camellia256(Camellia256),
     Aria128(Aria128),
     Aria256(Aria256),
-    TripleDes(TdesEde3),
+    TripleDes(Box<TripleDes>),
     Des(Des),
     Idea(Idea),
     Rc2(Rc2),
-    /// Its crate has no `Clone`.
-    Seed(Arc<SEED>),
+    Seed(Seed),
 }
 
 impl BlockCipher {
@@ -50,11 +47,11 @@ impl BlockCipher {
             BulkCipher::Camellia256Cbc => BlockCipher::Camellia256(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Aria128Cbc => BlockCipher::Aria128(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Aria256Cbc => BlockCipher::Aria256(KeyInit::new_from_slice(key).ok()?),
-            BulkCipher::TripleDesCbc => BlockCipher::TripleDes(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::TripleDesCbc => BlockCipher::TripleDes(Box::new(TripleDes::new(key)?)),
             BulkCipher::DesCbc | BulkCipher::Des40Cbc => BlockCipher::Des(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::IdeaCbc => BlockCipher::Idea(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Rc2Cbc40 | BulkCipher::Rc2Cbc56 => BlockCipher::rc2(key, 128)?,
-            BulkCipher::SeedCbc => BlockCipher::Seed(Arc::new(SEED::new_from_slice(key).ok()?)),
+            BulkCipher::SeedCbc => BlockCipher::Seed(Seed::new(key)?),
             _ => return None,
         })
     }
@@ -88,11 +85,11 @@ impl BlockCipher {
             BlockCipher::Camellia256(c) => decrypt(c, iv, data),
             BlockCipher::Aria128(c) => decrypt(c, iv, data),
             BlockCipher::Aria256(c) => decrypt(c, iv, data),
-            BlockCipher::TripleDes(c) => decrypt(c, iv, data),
+            BlockCipher::TripleDes(c) => c.decrypt_cbc(iv, data),
             BlockCipher::Des(c) => decrypt(c, iv, data),
             BlockCipher::Idea(c) => decrypt(c, iv, data),
             BlockCipher::Rc2(c) => decrypt(c, iv, data),
-            BlockCipher::Seed(c) => decrypt_seed(c, iv, data),
+            BlockCipher::Seed(c) => c.decrypt_cbc(iv, data),
         }
     }
 }
@@ -101,17 +98,6 @@ fn decrypt<C: BlockCipherDecrypt>(cipher: &C, iv: &[u8], data: &mut [u8]) {
     let Ok(iv) = <&Array<u8, <C as BlockSizeUser>::BlockSize>>::try_from(iv) else { return };
     let (blocks, _) = Array::slice_as_chunks_mut(data);
     cbc::Decryptor::<&C>::inner_iv_init(cipher, iv).decrypt_blocks(blocks);
-}
-
-fn decrypt_seed(cipher: &SEED, iv: &[u8], data: &mut [u8]) {
-    let Ok(mut previous) = <[u8; 16]>::try_from(iv) else { return };
-    let (blocks, _) = data.as_chunks_mut::<16>();
-    for block in blocks {
-        let ciphertext = *block;
-        cipher.decrypt_block(block.into());
-        block.iter_mut().zip(previous).for_each(|(b, p)| *b ^= p);
-        previous = ciphertext;
-    }
 }
 
 /// A direction's state under a CBC suite.
@@ -264,7 +250,8 @@ mod tests {
         let long = format!("{key}101112131415161718191a1b1c1d1e1f");
         check(with(BulkCipher::Aria256Cbc, &long), "", "f92bd7c79fb72e2f2b8f80c1972d24fc", plain);
 
-        check(with(BulkCipher::SeedCbc, &"00".repeat(16)), "", "5ebac6e0054e166819aff1cc6d346cdb", key);
+        let plain = "000102030405060708090a0b0c0d0e0f";
+        check(with(BulkCipher::SeedCbc, &"00".repeat(16)), "", "5ebac6e0054e166819aff1cc6d346cdb", plain);
     }
 
     /// DES: FIPS 46's worked example as published by NBS; 3DES: SP 800-67 appendix B; IDEA: Lai's thesis; RC2: RFC 2268

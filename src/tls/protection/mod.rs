@@ -9,8 +9,10 @@
 
 mod aead;
 mod cbc;
+mod des;
 mod mac;
 mod rc4;
+mod seed;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -146,8 +148,8 @@ impl Protection {
         self.sequence = n;
     }
 
-    /// `records` records are lost that held `cipher_bytes` bytes (without headers): moves on behind them. RC4 has to
-    /// run its keystream for that, at some 300 MB a second: bound what you ask for.
+    /// `records` records are lost that held `cipher_bytes` bytes (without headers): moves on behind them. RC4 will have
+    /// to run its keystream for that, at some 300 MB a second: bound what you ask for.
     pub fn skip(&mut self, records: u64, cipher_bytes: u64) {
         self.sequence = self.sequence.wrapping_add(records);
         match &mut self.mode {

@@ -69,7 +69,7 @@ fn client_that_does_not_wait() {
     let mut refused = early.to_vec();
     refused.extend([s("a NO no\r\nmail BAD what\r\nb OK\r\n")]);
     let story = tell(&refused);
-    assert_eq!(story.lines(), ["a APPEND x {4}", "mail", "b NOOP"]);
+    assert_eq!(story.lines(), ["a APPEND x {4}", "mail mail", "b NOOP"]);
     assert_eq!(story.messages().len(), 0);
 }
 

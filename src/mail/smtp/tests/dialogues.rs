@@ -458,26 +458,59 @@ fn outcomes() {
 }
 
 #[test]
-fn proxy_header() {
-    let steps = [
-        c("PROXY TCP4 198.51.100.23 203.0.113.5 51234 25\r\n"),
-        s("220 x\r\n"),
-        c("PROXY\r\nEHLO a\r\n"),
-        s("500 what\r\n250 x\r\n"),
-    ];
-    let (lines, summary) = Run::default().lines(&steps);
-    assert_eq!(lines, ["D proxy-header", "S- 220 x", "C1 PROXY ", "C2 EHLO a", "S1 500 what", "S2 250 x"]);
-    assert_eq!(summary.proxy_client, Some(("198.51.100.23".parse().unwrap(), Some(51234))));
-    // Looks like one at first.
-    let steps = [s("220 x\r\n"), c("PROXIMATE\r\n"), s("500 what\r\n")];
-    assert_eq!(self::lines(&steps), ["S- 220 x", "C1 PROXIMATE ", "S1 500 what"]);
-}
-
-#[test]
 fn latency_runs_from_the_last_byte() {
     let steps = [&up_to_data()[..], &[c("x\r\n"), c(".\r\n"), s("250-a\r\n"), s("250 b\r\n")]].concat();
     let (events, _) = Run::default().feed(&steps, usize::MAX);
     let latencies: Vec<Option<i64>> =
         events.iter().filter_map(|e| if let EventBody::Reply(r) = &e.body { Some(r.latency) } else { None }).collect();
     assert_eq!(latencies, [None, Some(1000), Some(1000), Some(1000), Some(1000), Some(1000)]);
+}
+
+#[test]
+fn bdat_with_something_other_than_last_announces_no_chunk() {
+    let steps = [
+        s("220 mx ESMTP\r\n"),
+        c("MAIL FROM:<a@x>\r\n"),
+        s("250 ok\r\n"),
+        c("BDAT 5 X\r\n"),
+        s("501 5.5.4 Syntax: BDAT count [LAST]\r\n"),
+        c("BDAT 2 LAST\r\nhiRSET\r\n"),
+    ];
+    let lines = lines(&steps);
+    let commands: Vec<&String> = lines.iter().filter(|l| l.starts_with('C')).collect();
+    assert_eq!(commands, ["C1 MAIL FROM:<a@x>", "C2 BDAT 5 X", "C3 BDAT 2 LAST", "C4 RSET "]);
+}
+
+#[test]
+fn a_354_answers_data_though_replies_are_shifted() {
+    // A greeting and the reply to EHLO in one line: every reply is one too early.
+    let steps = [
+        s("220 mx ESMTP 250-mx\r\n"),
+        c("EHLO me\r\n"),
+        c("MAIL FROM:<a@x>\r\n"),
+        s("250 ok\r\n"),
+        c("RCPT TO:<b@y>\r\n"),
+        s("250 ok\r\n"),
+        c("DATA\r\n"),
+        s("354 go\r\n"),
+        c("Subject: x\r\n\r\ntext\r\n.\r\n"),
+        s("250 queued\r\n"),
+    ];
+    assert_eq!(bodies(&steps), ["Subject: x\r\n\r\ntext\r\n"]);
+}
+
+#[test]
+fn a_password_stays_masked_though_replies_are_shifted() {
+    let steps = [
+        s("220 mx ESMTP 250-mx\r\n"),
+        c("EHLO me\r\n"),
+        c("AUTH LOGIN\r\n"),
+        s("334 VXNlcm5hbWU6\r\n"),
+        c("dGlt\r\n"),
+        s("334 UGFzc3dvcmQ6\r\n"),
+        c("c2VjcmV0\r\n"),
+        s("235 ok\r\n"),
+    ];
+    let lines = lines(&steps);
+    assert!(!lines.iter().any(|l| l.contains("c2VjcmV0")), "{lines:#?}");
 }

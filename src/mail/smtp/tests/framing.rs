@@ -136,6 +136,16 @@ fn content_before_the_354() {
 }
 
 #[test]
+fn an_empty_message_has_size_0() {
+    assert_eq!(
+        after(&[c(".\r\n"), s("250 ok\r\n")]),
+        ["M1 t1 Accepted complete from=a@x to=b@y=250 size=0 id=-", "S4 250 ok"]
+    );
+    // A lone line end is content.
+    assert_eq!(after(&[c("\r\n.\r\n"), s("250 ok\r\n")])[0], "M1 t1 Accepted complete from=a@x to=b@y=250 size=2 id=-");
+}
+
+#[test]
 fn early_refusals() {
     // The server refuses amid the data, and closes: aborted, with the server's word.
     let steps = [c("big\r\n"), s("552 5.3.4 too big\r\n"), c("more\r\n"), Step::End(Direction::Server)];

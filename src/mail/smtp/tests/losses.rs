@@ -100,6 +100,34 @@ fn commands_in_a_gap() {
 }
 
 #[test]
+fn a_chunk_lost_in_a_gap_makes_the_message_incomplete() {
+    // The first of two chunks, and the second of three.
+    for (before, size) in [("", 3), ("BDAT 3\r\nabc", 6)] {
+        let steps = [
+            s("220 x\r\n"),
+            c("MAIL FROM:<a>\r\nRCPT TO:<b>\r\n"),
+            s("250 ok\r\n250 ok\r\n"),
+            c(before),
+            s(if before.is_empty() { "" } else { "250 3 bytes\r\n" }),
+            Step::Gap(CLIENT, 14),
+            s("250 6 bytes\r\n"),
+            c("BDAT 3 LAST\r\nxyz"),
+            s("250 ok\r\n"),
+            c("MAIL FROM:<c>\r\nRCPT TO:<d>\r\nBDAT 1 LAST\r\nz"),
+            s("250 ok\r\n250 ok\r\n250 ok\r\n"),
+        ];
+        let found = lines(&steps);
+        assert_eq!(
+            messages(&found),
+            [
+                format!("M1 t1 Accepted incomplete from=a to=b=250 size={size} id=-"),
+                "M2 t2 Accepted complete from=c to=d=250 size=1 id=-".to_owned()
+            ]
+        );
+    }
+}
+
+#[test]
 fn replies_in_a_gap() {
     // The final reply is lost.
     let steps = [

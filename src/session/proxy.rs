@@ -1,6 +1,71 @@
-//! HAProxy's PROXY protocol header, versions 1 and 2, in front of the client's first command.
+//! HAProxy's PROXY protocol header, versions 1 and 2: what a proxy puts in front of the client's first byte, be that a
+//! command or TLS.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::mail::Held;
+use crate::position::Span;
+
+/// An address as a header names it.
+pub(super) type Client = Option<(IpAddr, Option<u16>)>;
+
+/// The first bytes of a direction, while they may be a header.
+#[derive(Debug, Default)]
+pub(super) enum Preamble {
+    /// Nothing came yet.
+    #[default]
+    Fresh,
+    /// The beginning of a header, perhaps.
+    Collecting(Held),
+    /// No header can come any more.
+    Over,
+}
+
+impl Preamble {
+    /// Adds bytes. Once it is plain whether there is a header: what came so far, how much of it is the header, and whom
+    /// that names.
+    pub(super) fn take(&mut self, bytes: &[u8], span: Span) -> Option<(Held, usize, Option<Client>)> {
+        let mut held = match std::mem::replace(self, Preamble::Over) {
+            Preamble::Collecting(held) => Held { span: held.span.to(span), ..held },
+            _ => Held { bytes: Vec::new(), span },
+        };
+        held.bytes.extend_from_slice(bytes);
+        match parse(&held.bytes) {
+            Header::NeedMore => {
+                *self = Preamble::Collecting(held);
+                None
+            }
+            Header::None => Some((held, 0, None)),
+            Header::Proxy(len, client) => Some((held, len, Some(client))),
+        }
+    }
+
+    /// No more bytes come that belong to these: they were no header.
+    pub(super) fn give_up(&mut self) -> Option<Held> {
+        match std::mem::replace(self, Preamble::Over) {
+            Preamble::Collecting(held) => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Whether bytes must be looked at: the first byte tells, nearly always.
+    pub(super) fn concerns(&self, bytes: &[u8]) -> bool {
+        match self {
+            Preamble::Fresh => parse(bytes) != Header::None,
+            Preamble::Collecting(_) => true,
+            Preamble::Over => false,
+        }
+    }
+}
+
+/// The address of a header for a person.
+pub(super) fn endpoint(client: Client) -> String {
+    match client {
+        Some((address, Some(port))) => std::net::SocketAddr::new(address, port).to_string(),
+        Some((address, None)) => address.to_string(),
+        None => "no address given".to_owned(),
+    }
+}
 
 const V1: &[u8] = b"PROXY ";
 /// The specification's bound is 107 bytes.
@@ -9,17 +74,17 @@ const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// What the client's first bytes are.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::mail) enum Header {
+enum Header {
     /// Not a PROXY header.
     None,
     /// Too few bytes to tell, or to read it.
     NeedMore,
     /// A header of that many bytes; the address is absent for `UNKNOWN` and `LOCAL`.
-    Proxy(usize, Option<(IpAddr, Option<u16>)>),
+    Proxy(usize, Client),
 }
 
 /// Reads the header at the beginning of `bytes`.
-pub(in crate::mail) fn parse(bytes: &[u8]) -> Header {
+fn parse(bytes: &[u8]) -> Header {
     if begins(bytes, V1) {
         return match bytes.iter().position(|&b| b == b'\n') {
             Some(end) => Header::Proxy(end + 1, bytes.get(..end).and_then(v1)),
@@ -42,7 +107,7 @@ fn begins(bytes: &[u8], signature: &[u8]) -> bool {
     bytes.get(..n) == signature.get(..n)
 }
 
-fn v1(line: &[u8]) -> Option<(IpAddr, Option<u16>)> {
+fn v1(line: &[u8]) -> Client {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace().skip(1);
     if !matches!(words.next()?, "TCP4" | "TCP6") {
         return None;
@@ -52,7 +117,7 @@ fn v1(line: &[u8]) -> Option<(IpAddr, Option<u16>)> {
     Some((address, port))
 }
 
-fn v2(family: u8, body: &[u8]) -> Option<(IpAddr, Option<u16>)> {
+fn v2(family: u8, body: &[u8]) -> Client {
     let port = |at: usize| body.get(at..)?.first_chunk::<2>().map(|p| u16::from_be_bytes(*p));
     match family >> 4 {
         1 => Some((Ipv4Addr::from(*body.first_chunk::<4>()?).into(), port(8))),

@@ -1,0 +1,234 @@
+//! Triple DES in CBC, bitsliced: each word holds one bit of 64 blocks, so the S-boxes are logic and the permutations
+//! are names. CBC decrypts its blocks independently, so a record fills the words; what is too short for that is left
+//! to the `des` crate.
+
+mod boxes;
+mod lanes;
+
+use cbc::cipher::{Array, BlockModeDecrypt, InnerIvInit, KeyInit};
+use des::TdesEde3;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use self::lanes::{Lanes, transpose};
+
+/// Below so many blocks the crate is faster.
+const FEW: usize = 12;
+
+/// PC-1, PC-2 and the rotations of the key schedule; bits count from 1, the first being the highest.
+const PC1: [u8; 56] = [
+    57, 49, 41, 33, 25, 17, 9, 1, 58, 50, 42, 34, 26, 18, 10, 2, 59, 51, 43, 35, 27, 19, 11, 3, 60, 52, 44, 36, 63, 55,
+    47, 39, 31, 23, 15, 7, 62, 54, 46, 38, 30, 22, 14, 6, 61, 53, 45, 37, 29, 21, 13, 5, 28, 20, 12, 4,
+];
+const PC2: [u8; 48] = [
+    14, 17, 11, 24, 1, 5, 3, 28, 15, 6, 21, 10, 23, 19, 12, 4, 26, 8, 16, 7, 27, 20, 13, 2, 41, 52, 31, 37, 47, 55, 30,
+    40, 51, 45, 33, 48, 44, 49, 39, 56, 34, 53, 46, 42, 50, 36, 29, 32,
+];
+const SHIFTS: [u32; 16] = [1, 1, 2, 2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2, 1];
+
+/// P: which bit of the S-boxes' output stands where.
+const P: [usize; 32] = [
+    16, 7, 20, 21, 29, 12, 28, 17, 1, 15, 23, 26, 5, 18, 31, 10, 2, 8, 24, 14, 32, 27, 3, 9, 19, 13, 30, 6, 22, 11, 4,
+    25,
+];
+
+/// Where each bit of the S-boxes' output goes.
+const TO: [usize; 32] = {
+    let mut to = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        to[P[i] - 1] = i;
+        i += 1;
+    }
+    to
+};
+
+/// The initial permutation: the number, from the lowest, of the bit that comes to each place. Its first row is bits
+/// 58, 50 … 2; the rows start at 58, 60, 62, 64, 57, 59, 61, 63.
+const IP: [usize; 64] = {
+    let mut ip = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        let row = i / 8;
+        let first = if row < 4 { 58 + 2 * row } else { 57 + 2 * (row - 4) };
+        ip[i] = 64 - (first - 8 * (i % 8));
+        i += 1;
+    }
+    ip
+};
+
+/// A 3DES key for decryption.
+#[derive(Clone)]
+pub(crate) struct TripleDes {
+    rounds: Rounds,
+    short: TdesEde3,
+}
+
+/// The 48 bits of each round's key, in the order of decryption.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+struct Rounds([u64; 48]);
+
+/// The sixteen keys of one DES, for encryption; the first bit is the highest of 48.
+fn schedule(key: [u8; 8]) -> [u64; 16] {
+    let key = u64::from_be_bytes(key);
+    let pick = |from: u64, width: u32, table: &[u8]| {
+        table.iter().fold(0, |out, &bit| out << 1 | (from >> (width - u32::from(bit)) & 1))
+    };
+    let mut halves = pick(key, 64, &PC1);
+    SHIFTS.map(|shift| {
+        let turn = |half: u64| (half << shift | half >> (28 - shift)) & 0x0fff_ffff;
+        halves = turn(halves >> 28) << 28 | turn(halves & 0x0fff_ffff);
+        pick(halves, 56, &PC2)
+    })
+}
+
+impl TripleDes {
+    /// None unless the key has 24 bytes.
+    pub(crate) fn new(key: &[u8]) -> Option<Self> {
+        let short = TdesEde3::new_from_slice(key).ok()?;
+        let (keys, _) = key.as_chunks::<8>();
+        let [first, second, third] = keys else { return None };
+        let mut rounds = Rounds([0; 48]);
+        let order =
+            schedule(*third).into_iter().rev().chain(schedule(*second)).chain(schedule(*first).into_iter().rev());
+        rounds.0.iter_mut().zip(order).for_each(|(round, key)| *round = key);
+        Some(TripleDes { rounds, short })
+    }
+
+    /// Decrypts whole blocks of a CBC chain in place; a shorter rest and an IV of another length leave the data alone.
+    pub(crate) fn decrypt_cbc(&self, iv: &[u8], data: &mut [u8]) {
+        let Ok(iv) = <[u8; 8]>::try_from(iv) else { return };
+        let mut previous = u64::from_be_bytes(iv);
+        let (mut blocks, _) = data.as_chunks_mut::<8>();
+        while blocks.len() >= FEW {
+            let count = blocks.len().min(256);
+            let (now, later) = blocks.split_at_mut(count);
+            previous = match count.div_ceil(64) {
+                1 => self.batch::<1>(previous, now),
+                2 => self.batch::<2>(previous, now),
+                _ => self.batch::<4>(previous, now),
+            };
+            blocks = later;
+        }
+        let iv = Array::from(previous.to_be_bytes());
+        let (blocks, _) = Array::slice_as_chunks_mut(blocks.as_flattened_mut());
+        cbc::Decryptor::<&TdesEde3>::inner_iv_init(&self.short, &iv).decrypt_blocks(blocks);
+    }
+
+    /// Decrypts at most `64 * N` blocks; the last one's ciphertext.
+    fn batch<const N: usize>(&self, iv: u64, blocks: &mut [[u8; 8]]) -> u64 {
+        let mut bits = [Lanes::<N>::ZERO; 64];
+        for (lane, group) in blocks.chunks(64).enumerate().take(N) {
+            let mut words = [0; 64];
+            words.iter_mut().zip(group).for_each(|(word, block)| *word = u64::from_be_bytes(*block));
+            transpose(&mut words);
+            bits.iter_mut().zip(words).for_each(|(bit, word)| bit.0[lane] = word);
+        }
+        let mut left: [Lanes<N>; 32] = std::array::from_fn(|i| bits[IP[i]]);
+        let mut right: [Lanes<N>; 32] = std::array::from_fn(|i| bits[IP[32 + i]]);
+        for des in self.rounds.0.as_chunks::<16>().0 {
+            for [a, b] in des.as_chunks::<2>().0 {
+                round(&mut left, &right, *a);
+                round(&mut right, &left, *b);
+            }
+            // The last round has no swap; the permutations between the three cancel out.
+            std::mem::swap(&mut left, &mut right);
+        }
+        for i in 0..32 {
+            bits[IP[i]] = left[i];
+            bits[IP[32 + i]] = right[i];
+        }
+        let mut previous = iv;
+        for (lane, group) in blocks.chunks_mut(64).enumerate().take(N) {
+            let mut words = bits.map(|bit| bit.0[lane]);
+            transpose(&mut words);
+            for (block, plain) in group.iter_mut().zip(words) {
+                let ciphertext = u64::from_be_bytes(*block);
+                *block = (plain ^ previous).to_be_bytes();
+                previous = ciphertext;
+            }
+        }
+        previous
+    }
+}
+
+/// One round: `left ^= P(S(E(right) ^ key))`.
+#[inline(always)]
+fn round<const N: usize>(left: &mut [Lanes<N>; 32], right: &[Lanes<N>; 32], key: u64) {
+    let input = |s_box: usize| -> [Lanes<N>; 6] {
+        std::array::from_fn(|i| right[(4 * s_box + i + 31) % 32] ^ Lanes::all(key >> (47 - 6 * s_box - i) & 1 == 1))
+    };
+    let mut put = |s_box: usize, output: [Lanes<N>; 4]| {
+        for (i, bit) in output.into_iter().enumerate() {
+            let to = TO[4 * s_box + i];
+            left[to] = left[to] ^ bit;
+        }
+    };
+    put(0, boxes::s1(input(0)));
+    put(1, boxes::s2(input(1)));
+    put(2, boxes::s3(input(2)));
+    put(3, boxes::s4(input(3)));
+    put(4, boxes::s5(input(4)));
+    put(5, boxes::s6(input(5)));
+    put(6, boxes::s7(input(6)));
+    put(7, boxes::s8(input(7)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{hex, unhex};
+    use super::*;
+
+    /// Pseudo-random bytes (xorshift).
+    fn noise(seed: u64, len: usize) -> Vec<u8> {
+        let mut x = seed | 1;
+        let mut next = || {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            (x >> 24) as u8
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    /// Every number of blocks through each width and its rest, against the `des` crate.
+    #[test]
+    fn as_the_crate_does() {
+        for (n, blocks) in (0..40).chain([63, 64, 65, 127, 128, 129, 191, 192, 193, 255, 256, 257, 2000]).enumerate() {
+            let key = noise(1000 + n as u64, 24);
+            let iv = noise(n as u64, 8);
+            let mut data = noise(77 + n as u64, 8 * blocks + n % 8);
+            let mut expected = data.clone();
+            let crates = TdesEde3::new_from_slice(&key).unwrap();
+            let (chunks, _) = Array::slice_as_chunks_mut(&mut expected);
+            let iv_array = Array::from(<[u8; 8]>::try_from(&iv[..]).unwrap());
+            cbc::Decryptor::<&TdesEde3>::inner_iv_init(&crates, &iv_array).decrypt_blocks(chunks);
+            TripleDes::new(&key).unwrap().decrypt_cbc(&iv, &mut data);
+            assert!(data == expected, "{blocks} blocks");
+        }
+    }
+
+    /// SP 800-67 appendix B.1, the blocks one by one: a CBC chain over 40 copies of each.
+    #[test]
+    fn sp_800_67() {
+        let key = unhex("0123456789abcdef23456789abcdef01456789abcdef0123");
+        for (cipher, plain) in [
+            ("a826fd8ce53b855f", "5468652071756663"),
+            ("cce21c8112256fe6", "6b2062726f776e20"),
+            ("68d5c05dd9b6b900", "666f78206a756d70"),
+        ] {
+            let mut data = unhex(&cipher.repeat(40));
+            TripleDes::new(&key).unwrap().decrypt_cbc(&[0; 8], &mut data);
+            assert_eq!(hex(&data[..8]), plain);
+            let chained: Vec<u8> = unhex(plain).iter().zip(unhex(cipher)).map(|(p, c)| p ^ c).collect();
+            assert_eq!(hex(&data[8..]), hex(&chained).repeat(39));
+        }
+    }
+
+    #[test]
+    fn wrong_lengths() {
+        assert!(TripleDes::new(&[0; 16]).is_none() && TripleDes::new(&[0; 25]).is_none());
+        let mut data = [1; 7];
+        TripleDes::new(&[0; 24]).unwrap().decrypt_cbc(&[0; 8], &mut data);
+        assert_eq!(data, [1; 7]);
+    }
+}

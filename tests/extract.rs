@@ -1,0 +1,87 @@
+//! `mailcap extract` on real captures: the files are what the endpoints sent, and the manifest is true.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{hex, testdata};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn extract(capture: &str, key: Option<&str>, dir: &Path, more: &[&str]) -> i32 {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailcap"));
+    command.arg("extract").arg(testdata().join(capture)).arg("-o").arg(dir).args(more);
+    if let Some(key) = key {
+        command.arg("--key").arg(testdata().join(key));
+    }
+    command.output().unwrap().status.code().unwrap()
+}
+
+fn digest(path: PathBuf) -> String {
+    hex(&Sha256::digest(fs::read(path).unwrap()))
+}
+
+fn manifest(dir: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(dir.join("manifest.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn truth(name: &str, list: &str) -> Vec<Value> {
+    let text = fs::read_to_string(testdata().join(name)).unwrap();
+    let truth: Value = serde_json::from_str(&text).unwrap();
+    let connections = truth[list].as_array().unwrap();
+    connections.iter().flat_map(|c| c["messages"].as_array().cloned().unwrap_or_default()).collect()
+}
+
+#[test]
+fn files_are_what_servers_and_clients_recorded() {
+    let key = Some("servers/keys/server.key");
+    for (name, key) in [("rsa12-smtp-starttls", key), ("pop3-stls-rsa", key), ("pop3-full", None), ("smtp-bdat", None)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(extract(&format!("servers/{name}.pcap"), key, dir.path(), &[]), 0, "{name}");
+        let mut written = BTreeSet::new();
+        for row in manifest(dir.path()) {
+            let file = dir.path().join(row["path"].as_str().unwrap());
+            assert_eq!(row["size"], file.metadata().unwrap().len(), "{name}");
+            let digest = digest(file);
+            assert_eq!(row["sha256"], digest, "{name}");
+            written.insert(digest);
+        }
+        for message in truth(&format!("servers/{name}.json"), "expected") {
+            assert!(written.contains(message["sha256"].as_str().unwrap()), "{name}: {message} is missing");
+        }
+    }
+}
+
+#[test]
+fn attachments_are_what_the_endpoints_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = "tls/tls11-aes256-sha-imap-starttls";
+    let code = extract(&format!("{name}.pcap"), Some("tls/keys/rsa2048.pem"), dir.path(), &["--attachments"]);
+    assert_eq!(code, 0);
+    let mut saved = BTreeSet::new();
+    for entry in fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()) {
+        saved.extend(fs::read_dir(entry).unwrap().map(|e| digest(e.unwrap().path())));
+    }
+    let sent: BTreeSet<String> = truth(&format!("{name}.json"), "connections")
+        .iter()
+        .flat_map(|m| m["attachments"].as_array().cloned().unwrap())
+        .map(|a| a["sha256"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(!sent.is_empty());
+    assert_eq!(saved, sent);
+}
+
+#[test]
+fn a_message_with_a_gap_says_so_in_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(extract("tls/t-capture-gap-pop3.pcap", Some("tls/keys/rsa2048.pem"), dir.path(), &[]), 3);
+    let rows = manifest(dir.path());
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["complete"], false);
+    assert!(rows[0]["path"].as_str().unwrap().ends_with("-incomplete.eml"));
+}
