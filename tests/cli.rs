@@ -89,10 +89,8 @@ fn help_teaches_by_examples() {
 #[test]
 fn commands_that_do_not_exist_are_not_offered() {
     let help = run(&["--help"]).stdout;
-    for command in ["batch"] {
-        assert!(!help.lines().any(|l| l.trim_start().starts_with(&format!("{command} "))), "{command}");
-        assert_eq!(run(&[command, "x.pcap"]).code, Some(2));
-    }
+    assert!(!help.lines().any(|l| l.trim_start().starts_with("batch ")));
+    assert_eq!(run(&["batch", "x.pcap"]).code, Some(2));
 }
 
 #[test]
