@@ -46,6 +46,7 @@ fn pass(bencher: divan::Bencher<'_, '_>, name: &str, digests: bool) {
             decode_as: Vec::new(),
             all_tls: false,
             jobs: None,
+            connections: false,
         };
         run(config, &mut Nothing).expect("a run").mail_sessions
     });

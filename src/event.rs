@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Diagnostic;
-use crate::position::{Direction, Span, Timestamp};
+use crate::position::{Direction, FramePos, Span, Timestamp};
 
 /// Bytes from the wire that are meant as text. Usually UTF-8, never promised to be.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +89,12 @@ pub enum EventBody {
     Gap(Gap),
     /// Something worth a word.
     Diagnostic(Diagnostic),
+    /// What opens its TLS; only when [`crate::mail::Options::tls_secrets`] is set. For sinks that write secrets by purpose:
+    /// it is not serialised, so that nothing else keeps it.
+    #[serde(skip)]
+    Secrets(Vec<crate::tls::keylog::Entry>),
+    /// Bytes of the dialogue as they were before any TLS; only when [`crate::mail::Options::plaintext`] is set.
+    Plain(Plain),
     /// The session is over; its last event.
     Session(Box<Session>),
 }
@@ -312,6 +318,27 @@ pub struct MessageData {
 impl std::fmt::Debug for MessageData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "MessageData {{ ordinal: {}, offset: {}, {} bytes }}", self.ordinal, self.offset, self.bytes.len())
+    }
+}
+
+/// Bytes of one direction as TCP delivered them, or as TLS protected them. Passwords are in it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plain {
+    /// Who sent them.
+    pub dir: Direction,
+    /// Whether they came inside TLS.
+    pub tls: bool,
+    /// Bytes that are missing before these; inside TLS, at most so many.
+    pub lost: u64,
+    /// The bytes; none where a direction ends with a loss.
+    #[serde(with = "crate::output::spill::bytes")]
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Plain { dir, tls, lost, bytes } = self;
+        write!(f, "Plain {{ dir: {dir:?}, tls: {tls}, lost: {lost}, {} bytes }}", bytes.len())
     }
 }
 
@@ -630,4 +657,40 @@ pub struct Account {
     pub duplicate: u64,
     /// Not captured.
     pub gaps: u64,
+}
+
+/// A TCP connection that is over, of mail or not: what its headers alone tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Input-wide number of its first frame: the id of its session, if it has one.
+    pub id: u64,
+    /// Who opened it, as far as it is known.
+    pub initiator: SocketAddr,
+    /// The other side.
+    pub responder: SocketAddr,
+    /// The initiator's SYN was seen / the responder's SYN-ACK was seen.
+    pub syn: [bool; 2],
+    /// Frames of the initiator, of the responder.
+    pub frames: [u64; 2],
+    /// Payload bytes of each.
+    pub bytes: [u64; 2],
+    /// The responder sent the first FIN, or the RST.
+    pub closed_by_responder: bool,
+    /// What ended it.
+    pub reason: EndReason,
+    /// First and last frame.
+    pub span: Span,
+}
+
+/// An ICMP message that says that a TCP segment did not reach its destination.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Sender of the segment.
+    pub source: SocketAddr,
+    /// Where it should have gone.
+    pub destination: SocketAddr,
+    /// The message's code: RFC 792 for IPv4, RFC 4443 §3.1 for IPv6.
+    pub code: u8,
+    /// The message's frame.
+    pub at: FramePos,
 }

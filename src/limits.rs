@@ -5,6 +5,12 @@
 pub struct Limits {
     /// Largest record of a capture file, bytes. Wireshark's own bound is 256 KiB for packets; DSBs may be larger.
     pub record_bytes: usize,
+    /// Members of one archive that are looked at: name and place of each are kept. Zip has room for 65,535 before zip64.
+    pub archive_members: usize,
+    /// Bytes of a member's name that are kept; paths are rarely longer.
+    pub archive_name_bytes: usize,
+    /// Largest extended header of a tar member: long names and attributes take kilobytes.
+    pub archive_header_bytes: usize,
     /// IP datagrams being put together at once. A sender that never finishes one must not hold the others up.
     pub fragment_datagrams: usize,
     /// Fragments of one datagram: 65,535 bytes in 8-byte pieces are 8,192; nobody sends these.
@@ -58,6 +64,8 @@ pub struct Limits {
     pub tls_search_records: u64,
     /// Expansion bound of compressed data: bytes out for each byte in (deflate's own maximum is 1032).
     pub expansion_ratio: u64,
+    /// Endpoints that `services` keeps; a scan of a network has as many as it has addresses.
+    pub endpoints: usize,
     /// Diagnostics of one code that are told of one session; the rest is counted.
     pub diagnostics_per_code: usize,
 }
@@ -68,6 +76,9 @@ impl Default for Limits {
         const SECOND: i64 = 1_000_000_000;
         Limits {
             record_bytes: 64 * MIB,
+            archive_members: 100_000,
+            archive_name_bytes: 1024,
+            archive_header_bytes: MIB,
             fragment_datagrams: 1024,
             fragments_per_datagram: 2048,
             fragment_bytes: 8 * MIB,
@@ -94,6 +105,7 @@ impl Default for Limits {
             tls_sessions: 65_536,
             tls_search_records: 4096,
             expansion_ratio: 1100,
+            endpoints: 65_536,
             diagnostics_per_code: 20,
         }
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use common::packets::{Dialogue, Packet, Random, Shape, dialogues, packets, pcap, shuffle};
 use common::{How, Told, hex, tell, testdata};
-use mailcap::event::{Event, EventBody, MessagePart};
+use mailcap::event::{Command, Event, EventBody, MessagePart};
 use proptest::prelude::*;
 
 /// Captures, and the keys that open them.
@@ -110,13 +110,24 @@ fn complete_messages(told: &Told) -> BTreeSet<String> {
     messages.filter(|m| m.complete && m.part == MessagePart::Full).map(|m| hex(&m.sha256.unwrap())).collect()
 }
 
-fn commands(told: &Told) -> Vec<String> {
-    let commands = told.stories.values().flat_map(|s| &s.commands);
-    commands.map(|c| format!("{:?} {:?} {:?}", c.tag, c.verb, c.args)).collect()
+fn commands(told: &Told) -> Vec<&Command> {
+    told.stories.values().flat_map(|s| &s.commands).collect()
+}
+
+/// Whether `told` is `sent`, or its beginning: the rest of the line may be what was lost. A response to a challenge of
+/// which a part is lost is masked as a whole.
+fn is_beginning(told: &Command, sent: &Command) -> bool {
+    let masked = told.verb.is_empty() && sent.verb.is_empty() && told.args.0 == b"***";
+    masked || told.tag == sent.tag && told.verb == sent.verb && sent.args.0.starts_with(&told.args.0)
+}
+
+/// Seeds tried: `PROPTEST_CASES`, or few.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(24)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_split_order_and_repetition_tells_the_same(seed in any::<u64>()) {
@@ -157,7 +168,8 @@ proptest! {
                 prop_assert!(invented.is_empty(), "{place}: messages called complete: {invented:?}");
                 let known = commands(&whole);
                 for command in commands(&told) {
-                    prop_assert!(known.contains(&command), "{place}: a command that was never sent: {command}");
+                    let sent = known.iter().any(|known| is_beginning(command, known));
+                    prop_assert!(sent, "{place}: a command that was never sent: {command:?}");
                 }
             }
         }

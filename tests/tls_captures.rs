@@ -42,9 +42,7 @@ fn files(folder: &Path, value: &Value) -> Vec<PathBuf> {
 
 /// Runs the capture in one way and lists what differs from the truth. None where there is no expectation.
 fn check(folder: &Path, truth: &Value, by: By) -> Option<Vec<String>> {
-    // Secrets embedded in the capture count as a key log, whatever keys are given.
-    let by_key = by == By::Key && truth["dsb"] != true;
-    let expect = truth["expect"][if by_key { "rsa_key" } else { "keylog" }].as_str()?;
+    let expect = truth["expect"][if by == By::Key { "rsa_key" } else { "keylog" }].as_str()?;
     if expect == "unspecified" {
         return None;
     }
@@ -57,8 +55,6 @@ fn check(folder: &Path, truth: &Value, by: By) -> Option<Vec<String>> {
     if by == By::KeyLog && keylogs.is_empty() {
         return None;
     }
-    // An EC key is refused when it is given, which is another test's matter; without it nothing opens either.
-    let keys: Vec<PathBuf> = keys.into_iter().filter(|key| !(expect == "none" && is_ec(key))).collect();
     let psk = (expect == "full-with-psk").then(|| unhex(truth["psk"]["key_hex"].as_str().unwrap()));
     let how = How { keys: &keys, keylogs: &keylogs, psk: psk.as_deref(), ..How::default() };
     let told = tell(&files(folder, &truth["file"]), &how);
@@ -77,10 +73,6 @@ fn check(folder: &Path, truth: &Value, by: By) -> Option<Vec<String>> {
         }
     }
     Some(problems)
-}
-
-fn is_ec(key: &Path) -> bool {
-    key.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ec"))
 }
 
 /// `IP:PORT`, the port behind the last colon.

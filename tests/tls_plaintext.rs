@@ -12,7 +12,7 @@ use mailcap::diagnostic::Code;
 use mailcap::event::{GapCause, SecretSource, TlsHandshake};
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, FramePos, Span};
-use mailcap::tls::{Connection, Env, KeyRing, SessionCache, Upper};
+use mailcap::tls::{Connection, Env, KeyRing, Reason, SessionCache, Upper};
 use serde_json::Value;
 use streams::Piece;
 
@@ -415,4 +415,57 @@ fn damaged_sessions_are_survived() {
             }
         }
     }
+}
+
+/// What follows a stream's first five records of encrypted data: behind the handshake, at a boundary.
+fn late(stream: &[u8]) -> &[u8] {
+    let (mut at, mut seen) = (0, 0);
+    while at + 5 <= stream.len() {
+        seen += usize::from(stream[at] == 23);
+        if seen > 5 {
+            break;
+        }
+        at += 5 + usize::from(u16::from_be_bytes([stream[at + 3], stream[at + 4]]));
+    }
+    &stream[at..]
+}
+
+/// TLS 1.3 whose beginning was not captured: a key log is enough, with other sessions' secrets in it, too.
+#[test]
+fn tls13_is_joined_midway() {
+    let mut joined = 0;
+    let all = cases();
+    let logs: Vec<PathBuf> = all
+        .iter()
+        .filter(|c| ["tls13-aes", "tls13-chacha"].iter().any(|n| c.json["name"].as_str().unwrap().starts_with(n)))
+        .map(|c| c.folder.join(c.json["keylog_file"].as_str().unwrap()))
+        .collect();
+    let mut ring = KeyRing::new();
+    for log in &logs {
+        ring.add_keylog(log).unwrap();
+    }
+    for case in
+        all.iter().filter(|c| logs.iter().any(|log| log.ends_with(c.json["keylog_file"].as_str().unwrap_or("-"))))
+    {
+        let name = case.json["name"].as_str().unwrap();
+        let (connections, _) = streams::read(&case.file(case.json["file"].as_str().unwrap()));
+        let mut whole: [Vec<u8>; 2] = Default::default();
+        for (dir, given) in pieces(case, &connections).remove(0) {
+            let Given::Data(bytes) = given else { continue };
+            whole[dir.index()].extend_from_slice(bytes);
+        }
+        let given =
+            [(Direction::Client, Given::Data(late(&whole[0]))), (Direction::Server, Given::Data(late(&whole[1])))];
+        let (out, reports) = run(&given, &KeyRing::new(), &mut SessionCache::new(), &(0..0));
+        assert_eq!((&out.plain, reports[0].reason), (&Default::default(), Some(Reason::MidSession)), "{name}");
+        let (out, reports) = run(&given, &ring, &mut SessionCache::new(), &(0..0));
+        for (side, plain) in ["c2s", "s2c"].iter().zip(&out.plain) {
+            let truth = case.file(case.json["connections"][0][side]["file"].as_str().unwrap());
+            assert!(!plain.is_empty() && truth.ends_with(plain), "{name}: {side}");
+        }
+        assert_eq!((reports[0].reason, reports[0].records_undecrypted), (None, 0), "{name}");
+        assert_eq!(reports[0].suite.as_deref(), case.json["connections"][0]["suite"].as_str(), "{name}");
+        joined += 1;
+    }
+    assert!(all.is_empty() || joined >= 5, "{joined} joined");
 }

@@ -31,6 +31,7 @@ fuzz_target!(|data: &[u8]| {
         decode_as: Vec::new(),
         all_tls: true,
         jobs: None,
+        connections: false,
     };
     let _ = run_capture(capture, config, &mut Nothing);
 });

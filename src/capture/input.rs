@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::archive::{self, Kind, Notes};
 use super::buffer::Buffer;
 use super::error::CaptureError;
 use super::{Input, compress, pcap, pcapng};
@@ -32,23 +33,37 @@ impl Input {
     pub(super) fn open(&self, lazily: bool) -> Result<Box<dyn Read + Send>, CaptureError> {
         match self {
             Input::Stdin => Ok(Box::new(io::stdin())),
-            Input::File(path) | Input::Found(path) if lazily => {
-                Ok(Box::new(LazyFile { path: path.clone(), position: 0 }))
-            }
-            Input::File(path) | Input::Found(path) => open_file(path).map(|f| Box::new(f) as Box<dyn Read + Send>),
+            Input::File(path) | Input::Found(path) => open_file(path, 0, lazily),
+        }
+    }
+
+    /// The path, unless it is a pipe's end.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Input::Stdin => None,
+            Input::File(path) | Input::Found(path) => Some(path),
         }
     }
 }
 
-fn open_file(path: &Path) -> Result<File, CaptureError> {
+/// Opens a file at an offset. With `lazily`, it is only open while it is being read from.
+pub(super) fn open_file(path: &Path, at: u64, lazily: bool) -> Result<Box<dyn Read + Send>, CaptureError> {
+    if lazily {
+        return Ok(Box::new(LazyFile { path: path.to_owned(), position: at }));
+    }
     let name = path.display().to_string();
-    File::open(path).map_err(|e| match e.kind() {
+    let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => CaptureError::new(&name, "no such file or folder", ""),
         io::ErrorKind::PermissionDenied => {
             CaptureError::new(&name, "permission denied", "captures often belong to root")
         }
         _ => CaptureError::new(&name, format!("can't be opened: {e}"), ""),
-    })
+    };
+    let mut file = File::open(path).map_err(failed)?;
+    if at > 0 {
+        file.seek(SeekFrom::Start(at)).map_err(failed)?;
+    }
+    Ok(Box::new(file))
 }
 
 /// A file that is opened for each read: for merges of more files than may be open.
@@ -74,9 +89,56 @@ pub(super) enum Format {
     PcapNg(pcapng::PcapNg),
 }
 
+/// What a stream turned out to be.
+pub(super) enum Content {
+    Capture(Buffer, Format),
+    /// An archive, at its first byte; the flag says that no compression is around it.
+    Archive(Kind, Buffer, bool),
+}
+
+/// Why a stream is not read.
+pub(super) struct Refused {
+    error: CaptureError,
+    /// It may hold packets all the same.
+    hides_packets: bool,
+}
+
+impl From<Refused> for CaptureError {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
+
+impl From<CaptureError> for Refused {
+    fn from(error: CaptureError) -> Self {
+        Refused { error, hides_packets: true }
+    }
+}
+
+impl Refused {
+    fn no_capture(name: &str, what: impl Into<String>, hint: &str) -> Self {
+        Refused { error: CaptureError::new(name, what, hint), hides_packets: false }
+    }
+
+    /// Tells it of an archive's member.
+    pub(super) fn note(self, offset: u64, name: &str, notes: &mut Notes) {
+        let what = self.error.what;
+        match self.hides_packets {
+            true => notes.loss(offset, format!("{name} is not read: {what}")),
+            false => notes.harmless(offset, format!("{name} is passed over: {what}")),
+        }
+    }
+}
+
+/// A stream that fails before it shows what it is.
+pub(super) fn unreadable(name: &str, e: &io::Error) -> Refused {
+    CaptureError::new(name, format!("can't be read: {e}"), "").into()
+}
+
 /// Looks into a stream, through compression if there is any.
-pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<(Buffer, Format), CaptureError> {
+pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Content, Refused> {
     let mut buffer = Buffer::new(reader);
+    let mut plain = true;
     // A gzip file may be compressed once more by a rotation script; deeper is a trick.
     for _ in 0..3 {
         buffer.ensure(HEAD);
@@ -85,6 +147,7 @@ pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<(Buf
             CaptureError::new(name, format!("{kind} can't be read: {e}"), format!("decompress it with {kind} first"))
         })?;
         buffer = Buffer::new(inner);
+        plain = false;
     }
     buffer.ensure(HEAD);
     let bad = |what: &str| CaptureError::new(name, what, "");
@@ -92,31 +155,43 @@ pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<(Buf
         Format::Pcap(pcap::Pcap::open(&mut buffer).map_err(bad)?)
     } else if pcapng::detect(buffer.data()) {
         Format::PcapNg(pcapng::PcapNg::open(&mut buffer).map_err(bad)?)
+    } else if let Some(kind) = archive::detect(&mut buffer) {
+        return Ok(Content::Archive(kind, buffer, plain));
     } else {
         return Err(unknown(name, &mut buffer));
     };
-    Ok((buffer, format))
+    Ok(Content::Capture(buffer, format))
+}
+
+/// As [`recognise`], of an archive's member, which must not be an archive itself.
+pub(super) fn capture_inside(name: &str, reader: Box<dyn Read + Send>) -> Result<(Buffer, Format), Refused> {
+    match recognise(name, reader)? {
+        Content::Capture(buffer, format) => Ok((buffer, format)),
+        Content::Archive(kind, ..) => {
+            let what = format!("a {} archive inside the archive; unpack it first", kind.name());
+            Err(CaptureError::new(name, what, "").into())
+        }
+    }
 }
 
 /// Says what a file that is no capture seems to be.
-fn unknown(name: &str, buffer: &mut Buffer) -> CaptureError {
+fn unknown(name: &str, buffer: &mut Buffer) -> Refused {
     if let Some(e) = buffer.take_error() {
-        return CaptureError::new(name, format!("can't be read: {e}"), "");
+        return unreadable(name, &e);
     }
     let convert = "convert it with: editcap -F pcapng IN OUT";
-    let head = buffer.data();
+    let head = buffer.data().get(..HEAD).unwrap_or(buffer.data());
     let text = || head.trim_ascii_start().to_ascii_lowercase();
     match head {
-        [] => CaptureError::new(name, "the file is empty", ""),
-        [b's', b'n', b'o', b'o', b'p', 0, ..] => CaptureError::new(name, "a snoop capture", convert),
+        [] => Refused::no_capture(name, "the file is empty", ""),
+        [b's', b'n', b'o', b'o', b'p', 0, ..] => CaptureError::new(name, "a snoop capture", convert).into(),
         [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => {
-            CaptureError::new(name, "a Network Monitor capture", convert)
+            CaptureError::new(name, "a Network Monitor capture", convert).into()
         }
-        [b'P', b'K', 3, 4, ..] => CaptureError::new(name, "a zip archive", "unpack it first"),
         _ if text().starts_with(b"<!doctype") || text().starts_with(b"<html") || text().starts_with(b"<?xml") => {
-            CaptureError::new(name, "a web page, not a capture", "download the raw file")
+            Refused::no_capture(name, "a web page, not a capture", "download the raw file")
         }
-        _ => CaptureError::new(name, "neither pcap nor pcapng, plain or compressed", ""),
+        _ => Refused::no_capture(name, "neither pcap nor pcapng, plain or compressed", ""),
     }
 }
 
@@ -140,7 +215,11 @@ impl Read for Unread {
     }
 }
 
-/// Whether a file's content is a capture; used for what is found in folders.
+/// Whether a file's content is a capture, or an archive that holds one; used for what is found in folders.
 pub(super) fn is_capture(path: &Path) -> bool {
-    File::open(path).is_ok_and(|f| recognise("", Box::new(f)).is_ok())
+    let Ok(Ok(content)) = File::open(path).map(|f| recognise("", Box::new(f))) else { return false };
+    match content {
+        Content::Capture(..) => true,
+        Content::Archive(kind, buffer, plain) => archive::holds_capture(kind, path, buffer, plain),
+    }
 }

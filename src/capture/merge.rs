@@ -1,17 +1,19 @@
 //! Several inputs as one capture in time order.
 //!
 //! Each file keeps its own order. A file is opened when the merge reaches its first timestamp and closed at its end,
-//! so only files that overlap in time are open together.
+//! so only files that overlap in time are open together. Members of archives are files, too; those of an archive that
+//! can't be sought follow one another in its order.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::io::Read;
 
 use crate::limits::Limits;
 use crate::position::FileId;
 
+use super::archive::{self, Kind, Member, Notes, Stream};
 use super::error::CaptureError;
-use super::input::{self, Format};
+use super::input::{self, Content, Format};
 use super::source::Source;
 use super::{Buffer, Input, Item, Problem};
 
@@ -34,8 +36,12 @@ pub struct Capture {
     frames: u64,
     /// Bytes of files that are done.
     finished_bytes: u64,
-    /// An input that could not be opened when its turn came.
-    trouble: Option<Problem>,
+    /// What archives had to tell, and inputs that could not be opened when their turn came.
+    troubles: VecDeque<Problem>,
+    /// The trouble that is the item at hand.
+    told: Option<Problem>,
+    /// The record of `current` is still to be handed out, after the troubles.
+    ready: bool,
     /// An input is a pipe.
     live: bool,
 }
@@ -44,7 +50,12 @@ pub struct Capture {
 struct Opened {
     source: Source,
     rank: usize,
+    /// The archive whose members follow.
+    stream: Option<Chain>,
 }
+
+/// An archive that is read member by member, and which input it is.
+type Chain = (FileId, Box<Stream>);
 
 /// An input whose turn has not come.
 struct Waiting {
@@ -58,8 +69,14 @@ struct Waiting {
 enum How {
     /// By opening it.
     Reopen(Input),
+    /// By opening its place in an archive.
+    Member(Box<Member>),
     /// It can't be opened twice; already at its first record if the flag says so.
     Opened(Box<Source>, bool),
+    /// An archive to be read as a stream.
+    Stream(Chain),
+    /// The member of it that was begun, at its first record.
+    Begun(Box<Source>, Chain),
 }
 
 impl std::fmt::Debug for Capture {
@@ -80,18 +97,22 @@ impl Capture {
             let id = capture.name(input.name());
             let reopens = input.reopens();
             capture.live |= !reopens;
-            let opened = input.open(false).and_then(|reader| input::recognise(&input.name(), reader));
-            let (buffer, format) = match opened {
-                Ok(opened) => opened,
-                // One bad file of a folder is no reason not to read the others.
-                Err(e) if matches!(input, Input::Found(_)) && !alone => {
-                    capture.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how: How::Reopen(input.clone()) });
-                    drop(e);
-                    continue;
+            let opened = input.open(false).and_then(|reader| Ok(input::recognise(&input.name(), reader)?));
+            let used = opened.and_then(|content| match content {
+                Content::Capture(buffer, format) => {
+                    let reopen = (reopens && !alone).then(|| How::Reopen(input.clone()));
+                    capture.wait(id, buffer, format, reopen, alone);
+                    Ok(())
                 }
-                Err(e) => return Err(e),
-            };
-            capture.wait(id, buffer, format, (reopens && !alone).then_some(input), alone);
+                Content::Archive(kind, buffer, plain) => capture.archive(id, input, (kind, buffer, plain), alone),
+            });
+            match used {
+                // One bad file of a folder is no reason not to read the others.
+                Err(_) if matches!(input, Input::Found(_)) && !alone => {
+                    capture.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how: How::Reopen(input.clone()) });
+                }
+                used => used?,
+            }
         }
         capture.order();
         Ok(capture)
@@ -105,8 +126,14 @@ impl Capture {
         let mut capture = Capture::empty(limits);
         capture.live = true;
         let id = capture.name(name.to_owned());
-        let (buffer, format) = input::recognise(name, reader)?;
-        capture.wait(id, buffer, format, None, true);
+        match input::recognise(name, reader)? {
+            Content::Capture(buffer, format) => capture.wait(id, buffer, format, None, true),
+            Content::Archive(kind, buffer, _) => {
+                let stream = Stream::new(kind, buffer, Notes::new(id, limits));
+                let how = How::Stream((id, Box::new(stream)));
+                capture.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
+            }
+        }
         Ok(capture)
     }
 
@@ -120,7 +147,9 @@ impl Capture {
             current: None,
             frames: 0,
             finished_bytes: 0,
-            trouble: None,
+            troubles: VecDeque::new(),
+            told: None,
+            ready: false,
             live: false,
         }
     }
@@ -132,7 +161,7 @@ impl Capture {
     }
 
     /// Puts an opened input in the queue; `reopen` if it may be closed until its turn.
-    fn wait(&mut self, id: FileId, buffer: Buffer, format: Format, reopen: Option<&Input>, alone: bool) {
+    fn wait(&mut self, id: FileId, buffer: Buffer, format: Format, reopen: Option<How>, alone: bool) {
         let mut source = Source::new(id, buffer, format);
         if alone {
             // Nothing to compare with, and a live pipe may not have a packet yet.
@@ -140,21 +169,94 @@ impl Capture {
             self.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
             return;
         }
-        if let Some(input) = reopen {
-            let mut first = i64::MIN;
-            while source.advance(&self.limits) {
-                if let Some(ts) = source.packet_time() {
-                    first = ts.0;
-                    break;
-                }
-            }
-            self.waiting.push(Waiting { id, first, rank: 0, how: How::Reopen(input.clone()) });
+        if let Some(how) = reopen {
+            let first = first_time(&mut source, &self.limits).unwrap_or(i64::MIN);
+            self.waiting.push(Waiting { id, first, rank: 0, how });
         } else {
             let more = source.advance(&self.limits);
             let first = source.packet_time().map_or(i64::MIN, |t| t.0);
             if more {
                 self.waiting.push(Waiting { id, first, rank: 0, how: How::Opened(Box::new(source), true) });
             }
+        }
+    }
+
+    /// Puts an archive's members in the queue, or the archive as a stream.
+    fn archive(
+        &mut self,
+        id: FileId,
+        input: &Input,
+        (kind, buffer, plain): (Kind, Buffer, bool),
+        alone: bool,
+    ) -> Result<(), CaptureError> {
+        let mut notes = Notes::new(id, &self.limits);
+        let file = input.path().filter(|_| input.reopens());
+        if let Some(path) = file.filter(|_| plain) {
+            if let Some(members) = archive::list(kind, path, &mut notes, &self.limits) {
+                return self.members(&input.name(), members, notes);
+            }
+            notes.loss(0, "the archive's directory is cut off or damaged; its members are read one after the other");
+            // The notes of a mere look are not kept.
+            self.troubles.extend(notes.take());
+        }
+        let mut chain = (id, Box::new(Stream::new(kind, buffer, notes)));
+        let (first, how) = if alone {
+            (i64::MIN, How::Stream(chain))
+        } else if file.is_some() {
+            // Looked at for the first time in it only, and begun anew at its turn.
+            let mut first = None;
+            while first.is_none()
+                && let Some((_, buffer, format)) = chain.1.next(&self.limits)
+            {
+                first = first_time(&mut Source::new(id, buffer, format), &self.limits);
+            }
+            (first.unwrap_or(i64::MIN), How::Reopen(input.clone()))
+        } else if let Some((source, chain)) = self.follow(chain) {
+            (source.packet_time().map_or(i64::MIN, |t| t.0), How::Begun(Box::new(source), chain))
+        } else {
+            return Ok(());
+        };
+        self.waiting.push(Waiting { id, first, rank: 0, how });
+        Ok(())
+    }
+
+    /// Puts the members of a listed archive in the queue, those that are captures.
+    fn members(&mut self, archive: &str, members: Vec<Member>, mut notes: Notes) -> Result<(), CaptureError> {
+        let mut any = false;
+        let mut end = 0;
+        for member in members {
+            end = end.max(member.header);
+            match member.recognise() {
+                Ok((buffer, format)) => {
+                    any = true;
+                    let id = self.name(format!("{archive}/{}", member.name));
+                    self.wait(id, buffer, format, Some(How::Member(Box::new(member))), false);
+                }
+                Err(no) => no.note(member.header, &member.name, &mut notes),
+            }
+        }
+        notes.close(end);
+        let notes = notes.take();
+        if !any {
+            let hint = notes.iter().find(|n| n.loses_packets).or(notes.first()).map_or("", |n| &n.text);
+            return Err(CaptureError::new(archive, "no member of the archive is a capture", hint));
+        }
+        self.troubles.extend(notes);
+        Ok(())
+    }
+
+    /// The next record-bearing member of an archive that is read as a stream, as a file of its own.
+    fn follow(&mut self, (id, mut stream): Chain) -> Option<(Source, Chain)> {
+        loop {
+            let next = stream.next(&self.limits);
+            self.troubles.extend(stream.notes.take());
+            let (name, buffer, format) = next?;
+            let name = format!("{}/{name}", self.file_name(id));
+            let mut source = Source::new(self.name(name), buffer, format);
+            if source.advance(&self.limits) {
+                return Some((source, (id, stream)));
+            }
+            self.finished_bytes = self.finished_bytes.saturating_add(source.bytes_read());
         }
     }
 
@@ -168,18 +270,39 @@ impl Capture {
     /// with what is left.
     #[expect(clippy::should_implement_trait, reason = "the item borrows from the reader")]
     pub fn next(&mut self) -> Option<Item<'_>> {
-        let slot = self.select();
-        if let Some(problem) = self.trouble.take() {
-            return Some(Item::Problem(problem));
+        self.advance()?;
+        self.item()
+    }
+
+    /// Steps to the next item, which may bring a new file with it ([`Capture::names`]); none at the end of all inputs.
+    pub fn advance(&mut self) -> Option<()> {
+        self.told = None;
+        if self.troubles.is_empty() && !self.ready {
+            self.ready = self.select().is_some();
         }
-        let source = &self.open.get(slot?)?.as_ref()?.source;
+        if let Some(problem) = self.troubles.pop_front() {
+            self.told = Some(problem);
+            return Some(());
+        }
+        if !std::mem::take(&mut self.ready) {
+            return None;
+        }
+        let source = &self.open.get(self.current?)?.as_ref()?.source;
         if source.at_packet() {
             self.frames += 1;
         }
-        source.item(self.frames)
+        Some(())
     }
 
-    /// The slot whose record is next. Sets `trouble` instead when an input can't be opened.
+    /// The item that [`Capture::advance`] stepped to.
+    pub fn item(&self) -> Option<Item<'_>> {
+        if let Some(problem) = &self.told {
+            return Some(Item::Problem(problem.clone()));
+        }
+        self.open.get(self.current?)?.as_ref()?.source.item(self.frames)
+    }
+
+    /// The slot whose record is next. Adds to `troubles` instead when an input can't be opened.
     fn select(&mut self) -> Option<usize> {
         if let Some(slot) = self.current.take() {
             let opened = self.open.get_mut(slot)?.as_mut()?;
@@ -202,7 +325,7 @@ impl Capture {
                 Some(w) if next.is_none_or(|(turn, rank, _)| (w.first, w.rank) < (turn, rank)) => {
                     let waiting = self.waiting.pop()?;
                     if let Err(e) = self.begin(waiting) {
-                        self.trouble = Some(e);
+                        self.troubles.push_back(e);
                         return None;
                     }
                 }
@@ -218,43 +341,77 @@ impl Capture {
     /// Opens an input whose turn has come.
     fn begin(&mut self, waiting: Waiting) -> Result<(), Problem> {
         let Waiting { id, rank, how, .. } = waiting;
-        let (source, more) = match how {
-            How::Opened(source, true) => (*source, true),
-            How::Opened(mut source, false) => {
-                let more = source.advance(&self.limits);
-                (*source, more)
+        let lazily = self.open.iter().flatten().count() >= OPEN;
+        let failed = |e: CaptureError| {
+            let text = if e.hint.is_empty() { e.what } else { format!("{}; {}", e.what, e.hint) };
+            Problem { file: id, offset: 0, text, loses_packets: true }
+        };
+        let mut new = match how {
+            How::Opened(source, true) => {
+                self.place(*source, rank, None);
+                return Ok(());
+            }
+            How::Begun(source, chain) => {
+                self.place(*source, rank, Some(chain));
+                return Ok(());
+            }
+            How::Stream(chain) => {
+                self.go_on(chain, rank);
+                return Ok(());
+            }
+            How::Opened(source, false) => *source,
+            How::Member(member) => {
+                let opened = member.open(lazily).and_then(|r| Ok(input::capture_inside(&member.name, r)?));
+                let (buffer, format) = opened.map_err(failed)?;
+                Source::new(id, buffer, format)
             }
             How::Reopen(input) => {
-                let lazily = self.open.iter().flatten().count() >= OPEN;
-                let opened = input.open(lazily).and_then(|reader| input::recognise(&input.name(), reader));
-                let (buffer, format) = opened.map_err(|e| {
-                    let text = if e.hint.is_empty() { e.what } else { format!("{}; {}", e.what, e.hint) };
-                    Problem { file: id, offset: 0, text, loses_packets: true }
-                })?;
-                let mut source = Source::new(id, buffer, format);
-                let more = source.advance(&self.limits);
-                (source, more)
+                let opened = input.open(lazily).and_then(|r| Ok(input::recognise(&input.name(), r)?));
+                match opened.map_err(failed)? {
+                    Content::Capture(buffer, format) => Source::new(id, buffer, format),
+                    Content::Archive(kind, buffer, _) => {
+                        let stream = Stream::new(kind, buffer, Notes::new(id, &self.limits));
+                        self.go_on((id, Box::new(stream)), rank);
+                        return Ok(());
+                    }
+                }
             }
         };
-        if !more {
-            self.finished_bytes = self.finished_bytes.saturating_add(source.bytes_read());
+        if new.advance(&self.limits) {
+            self.place(new, rank, None);
             return Ok(());
         }
+        self.finished_bytes = self.finished_bytes.saturating_add(new.bytes_read());
+        Ok(())
+    }
+
+    /// Goes on to the next member of an archive that is read as a stream.
+    fn go_on(&mut self, chain: Chain, rank: usize) {
+        if let Some((source, chain)) = self.follow(chain) {
+            self.place(source, rank, Some(chain));
+        }
+    }
+
+    /// Lets a source that stands at a record take its turn.
+    fn place(&mut self, source: Source, rank: usize, stream: Option<Chain>) {
         let turn = source.turn();
         let slot = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
         if slot == self.open.len() {
             self.open.push(None);
         }
         if let Some(place) = self.open.get_mut(slot) {
-            *place = Some(Opened { source, rank });
+            *place = Some(Opened { source, rank, stream });
         }
         self.turns.push(Reverse((turn, rank, slot)));
-        Ok(())
     }
 
     fn finish(&mut self, slot: usize) {
-        if let Some(opened) = self.open.get_mut(slot).and_then(Option::take) {
-            self.finished_bytes = self.finished_bytes.saturating_add(opened.source.bytes_read());
+        if let Some(Opened { source, rank, stream }) = self.open.get_mut(slot).and_then(Option::take) {
+            self.finished_bytes = self.finished_bytes.saturating_add(source.bytes_read());
+            drop(source);
+            if let Some(chain) = stream {
+                self.go_on(chain, rank);
+            }
         }
     }
 
@@ -263,7 +420,13 @@ impl Capture {
         self.names.get(file.0 as usize).map_or("", String::as_str)
     }
 
-    /// How many inputs there are.
+    /// The names of all inputs and members of archives so far, by [`FileId`]. Those of an archive that is read as a
+    /// stream are added as they come up.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many inputs there are, with members of archives.
     pub fn files(&self) -> usize {
         self.names.len()
     }
@@ -278,4 +441,14 @@ impl Capture {
         let open = self.open.iter().flatten().map(|o| o.source.bytes_read());
         open.fold(self.finished_bytes, u64::saturating_add)
     }
+}
+
+/// Time of a source's first packet.
+fn first_time(source: &mut Source, limits: &Limits) -> Option<i64> {
+    while source.advance(limits) {
+        if let Some(ts) = source.packet_time() {
+            return Some(ts.0);
+        }
+    }
+    None
 }

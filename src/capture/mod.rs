@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of IP.
 
+mod archive;
 mod buffer;
 mod compress;
 mod error;

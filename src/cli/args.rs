@@ -28,6 +28,9 @@ pub(crate) enum Command {
     /// List the mail sessions, one a line
     #[command(after_help = help::SESSIONS)]
     Sessions(Box<Sessions>),
+    /// List the mail endpoints: open or not, what they offer, with and without TLS
+    #[command(after_help = help::SERVICES)]
+    Services(Box<Services>),
     /// List the TLS handshakes: decrypted with what, or why not
     #[command(after_help = help::TLS)]
     Tls(Box<Tls>),
@@ -37,6 +40,12 @@ pub(crate) enum Command {
     /// Write each message to a file, byte for byte as it was sent
     #[command(after_help = help::EXTRACT)]
     Extract(Box<Extract>),
+    /// Write a capture that Wireshark opens decrypted
+    #[command(after_help = help::DECRYPT, long_about = help::DECRYPT_ABOUT)]
+    Decrypt(Box<Decrypt>),
+    /// Write the sessions' secrets as a key log
+    #[command(after_help = help::KEYLOG)]
+    Keylog(Box<Keylog>),
     /// List the cipher suites and what decrypts each
     #[command(after_help = help::CIPHERS)]
     Ciphers(Ciphers),
@@ -68,6 +77,17 @@ pub(crate) struct Sessions {
     pub(crate) input: Inputs,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Services {
+    #[command(flatten)]
+    pub(crate) input: Inputs,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Every TCP endpoint, not only those of mail
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -137,6 +157,31 @@ pub(crate) enum Layout {
     Mbox,
     /// A maildir
     Maildir,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decrypt {
+    #[command(flatten)]
+    pub(crate) input: Inputs,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Same as -o
+    #[arg(short, long, value_name = "FILE", conflicts_with = "output", help_heading = "Output")]
+    pub(crate) write: Option<PathBuf>,
+    /// Write the decrypted bytes as TCP payload instead of secrets
+    #[arg(long)]
+    pub(crate) plaintext: bool,
+    /// Only frames of mail sessions (any selection option says the same of its sessions)
+    #[arg(long)]
+    pub(crate) mail_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keylog {
+    #[command(flatten)]
+    pub(crate) input: Inputs,
+    #[command(flatten)]
+    pub(crate) common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -274,6 +319,6 @@ mod tests {
     #[test]
     fn only_what_exists_is_offered() {
         let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["decode", "sessions", "tls", "auth", "extract", "ciphers"]);
+        assert_eq!(names, ["decode", "sessions", "services", "tls", "auth", "extract", "decrypt", "keylog", "ciphers"]);
     }
 }

@@ -19,6 +19,7 @@ Examples:
   mailcap decode mail.pcap                      what was said, session by session
   mailcap decode mail.pcap -k server.key        the same, inside TLS too
   mailcap sessions /var/captures/*.pcapng.gz    a line a session
+  mailcap services mail.pcap                    what the servers offer
   mailcap tls mail.pcap --explain               why was it not decrypted?
   tcpdump -U -w - port 25 | mailcap decode --live -
 
@@ -49,6 +50,17 @@ Examples:
   mailcap sessions mail.pcap --host 10.0.0.0/8 --proto imap
   mailcap sessions mail.pcap --json | jq -r '[.id, .user, .outcome] | @tsv'";
 
+pub(super) const SERVICES: &str = "\
+Examples:
+  mailcap services mail.pcap -k server.key      what is offered before TLS, and inside it
+  mailcap services captures/ --host 10.0.0.0/8
+  mailcap services mail.pcap --json | jq 'select(.plaintext_auth)'
+  mailcap services mail.pcap --all --json | jq -r 'select(.state == \"closed\") | [.ip, .port] | @tsv'
+
+State: open (it answered), closed (a RST to the SYN), filtered (ICMP said so), silent (no answer to the SYN, in a
+capture that has answers). Capabilities and mechanisms are those offered before anybody logged in.
+Exit status 1 means that there is no such endpoint.";
+
 pub(super) const TLS: &str = "\
 Examples:
   mailcap tls mail.pcap -k keys/                which key opens which handshake
@@ -77,6 +89,35 @@ Examples:
 
 -o names the folder. Files are named by time, session and message; manifest.jsonl says what is what. A message that
 spans a gap says so in its name. Everything is written with mode 0600.";
+
+pub(super) const DECRYPT_ABOUT: &str = "\
+Write a capture that Wireshark opens decrypted: the packets as they are, and in front of them the TLS secrets that a \
+private key or key log gives.
+
+With --plaintext each mail session becomes a TCP connection without TLS: the bytes that were inside, at their times, \
+with comments that name the original frames. Ports on which Wireshark would not look for the protocol become those on \
+which it does (465 → 25, 993 → 143, 995 → 110, odd ports likewise). What follows STARTTLS is a connection of its own \
+between the same endpoints, as Wireshark would take it for TLS. Gaps are missing sequence numbers.";
+
+pub(super) const DECRYPT: &str = "\
+Examples:
+  mailcap decrypt mail.pcap -k server.key -o open.pcapng && wireshark open.pcapng
+  mailcap decrypt rot-*.pcap.gz -k keys/ -o one.pcapng --session 17    one session's frames and secrets, to pass on
+  mailcap decrypt mail.pcap -k server.key -o clear.pcapng --plaintext  no secrets, for tools that can't decrypt
+  mailcap decrypt mail.pcap -k server.key -w open.pcapng --mail-only
+
+The inputs are read twice, so standard input can't be one. The file holds secrets and is written with mode 0600,
+under its name only when it is whole.";
+
+pub(super) const KEYLOG: &str = "\
+Examples:
+  mailcap keylog mail.pcap -k server.key > keys.txt
+  mailcap keylog mail.pcap -k server.key -o keys.txt && tshark -o tls.keylog_file:keys.txt -r mail.pcap
+  mailcap keylog mail.pcap -k server.key --session 17 -o one.txt
+  tcpdump -U -w - port 993 | mailcap keylog - -k server.key
+
+A line a secret, of all TLS that could be opened, mail or not, whatever opened it: RSA key, resumption, pre-shared key,
+key log. Whoever has a session's line can read that session, and no other. -o writes with mode 0600.";
 
 pub(super) const CIPHERS: &str = "\
 Examples:

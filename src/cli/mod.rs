@@ -7,6 +7,7 @@ mod keys;
 mod open;
 mod parse;
 mod run;
+mod secrets;
 mod watch;
 
 use std::io::{self, IsTerminal, Write};
@@ -44,9 +45,12 @@ pub(crate) fn main() -> ExitCode {
         None => help::print(),
         Some(Command::Decode(options)) => run::decode(&options),
         Some(Command::Sessions(options)) => run::sessions(&options),
+        Some(Command::Services(options)) => run::services(&options),
         Some(Command::Tls(options)) => run::tls(&options),
         Some(Command::Auth(options)) => run::auth(&options),
         Some(Command::Extract(options)) => run::extract(&options),
+        Some(Command::Decrypt(options)) => secrets::decrypt(&options),
+        Some(Command::Keylog(options)) => secrets::keylog(&options),
         Some(Command::Ciphers(options)) => run::ciphers(&options),
     };
     match result {

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use mailcap::capture::Input;
 use mailcap::output::style::Color;
+use tempfile::{Builder, NamedTempFile};
 
 use super::args::{ColorChoice, Common};
 use super::stdout_is_terminal;
@@ -27,18 +28,7 @@ pub(super) fn output(options: &Common, inputs: &[Input]) -> anyhow::Result<Outpu
 
 fn create(path: &Path, force: bool, private: bool, inputs: &[Input]) -> anyhow::Result<File> {
     let name = path.display();
-    if path.is_dir() {
-        bail!("{name}: this is a folder; give -o a file");
-    }
-    if let Ok(real) = path.canonicalize() {
-        let same = |input: &Input| matches!(input, Input::File(f) if f.canonicalize().is_ok_and(|f| f == real));
-        if inputs.iter().any(same) {
-            bail!("{name}: this is one of the inputs; give -o another name");
-        }
-        if !force {
-            bail!("{name}: the file exists; give -o another name, or --force to overwrite it");
-        }
-    }
+    check(path, force, inputs)?;
     let mut how = OpenOptions::new();
     how.write(true);
     if force {
@@ -52,6 +42,64 @@ fn create(path: &Path, force: bool, private: bool, inputs: &[Input]) -> anyhow::
         how.mode(0o600);
     }
     how.open(path).with_context(|| format!("{name}: can't be written"))
+}
+
+/// Whether a file may be written there: it does not exist yet, unless `force`, and is none of the inputs.
+fn check(path: &Path, force: bool, inputs: &[Input]) -> anyhow::Result<()> {
+    let name = path.display();
+    if path.is_dir() {
+        bail!("{name}: this is a folder; give -o a file");
+    }
+    if let Ok(real) = path.canonicalize() {
+        let same = |input: &Input| match input {
+            Input::File(f) | Input::Found(f) => f.canonicalize().is_ok_and(|f| f == real),
+            Input::Stdin => false,
+        };
+        if inputs.iter().any(same) {
+            bail!("{name}: this is one of the inputs; give -o another name");
+        }
+        if !force {
+            bail!("{name}: the file exists; give -o another name, or --force to overwrite it");
+        }
+    }
+    Ok(())
+}
+
+/// A file of secrets: with mode 0600, and under its name only when it is whole.
+pub(super) struct Private<'a> {
+    path: &'a Path,
+    force: bool,
+    file: NamedTempFile,
+}
+
+impl<'a> Private<'a> {
+    /// Begins it, hidden, beside its final name.
+    pub(super) fn new(path: &'a Path, force: bool, inputs: &[Input]) -> anyhow::Result<Self> {
+        check(path, force, inputs)?;
+        let name = path.display();
+        if path.metadata().is_ok_and(|m| !m.is_file()) {
+            // It would be replaced, not written to.
+            bail!("{name}: this is no regular file; give -o another name");
+        }
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = Builder::new().prefix(".mailcap-").tempfile_in(folder);
+        let file = file.with_context(|| format!("{name}: can't be written"))?;
+        Ok(Private { path, force, file })
+    }
+
+    /// Where to write.
+    pub(super) fn writer(&self) -> anyhow::Result<BufWriter<File>> {
+        let file =
+            self.file.as_file().try_clone().with_context(|| format!("{}: can't be written", self.path.display()))?;
+        Ok(BufWriter::with_capacity(64 << 10, file))
+    }
+
+    /// Gives it its name. Without this it is removed.
+    pub(super) fn keep(self) -> anyhow::Result<()> {
+        let Private { path, force, file } = self;
+        let kept = if force { file.persist(path) } else { file.persist_noclobber(path) };
+        kept.map(|_| ()).map_err(|e| e.error).with_context(|| format!("{}: can't be written", path.display()))
+    }
 }
 
 /// Whether to colour what goes to the output.

@@ -14,6 +14,7 @@ use mailcap::output::ciphers as table;
 use mailcap::output::extract;
 use mailcap::output::filter::{Criteria, Filter};
 use mailcap::output::json::{Json, Select};
+use mailcap::output::services;
 use mailcap::output::sessions::{Look, Sessions};
 use mailcap::output::spill::DEFAULT_BUDGET;
 use mailcap::output::tls::Tls;
@@ -51,31 +52,48 @@ impl Outcome {
 }
 
 /// What a command wants from the pipeline.
-struct Wanted {
-    digests: bool,
-    bodies: bool,
+pub(super) struct Wanted {
+    pub(super) digests: bool,
+    pub(super) bodies: bool,
     /// Messages are counted, not described.
-    envelopes_only: bool,
-    all_tls: bool,
-    passwords: Vec<(mailcap::event::Text, mailcap::event::Text)>,
+    pub(super) envelopes_only: bool,
+    pub(super) all_tls: bool,
+    pub(super) tls_secrets: bool,
+    pub(super) connections: bool,
+    pub(super) passwords: Vec<(mailcap::event::Text, mailcap::event::Text)>,
 }
 
-const PLAIN: Wanted =
-    Wanted { digests: false, bodies: false, envelopes_only: false, all_tls: false, passwords: Vec::new() };
+pub(super) const PLAIN: Wanted = Wanted {
+    digests: false,
+    bodies: false,
+    envelopes_only: false,
+    all_tls: false,
+    tls_secrets: false,
+    connections: false,
+    passwords: Vec::new(),
+};
+
 /// What nobody sees a message's inside of.
-const COUNTS: Wanted =
-    Wanted { digests: false, bodies: false, envelopes_only: true, all_tls: false, passwords: Vec::new() };
+pub(super) const COUNTS: Wanted = Wanted {
+    digests: false,
+    bodies: false,
+    envelopes_only: true,
+    all_tls: false,
+    tls_secrets: false,
+    connections: false,
+    passwords: Vec::new(),
+};
 
 /// Everything that is the same for each command that reads.
-struct Job<'a> {
+pub(super) struct Job<'a> {
     options: &'a Common,
-    inputs: Vec<Input>,
+    pub(super) inputs: Vec<Input>,
     live: bool,
     memory: usize,
 }
 
 impl<'a> Job<'a> {
-    fn new(options: &'a Common, files: &[PathBuf]) -> anyhow::Result<Self> {
+    pub(super) fn new(options: &'a Common, files: &[PathBuf]) -> anyhow::Result<Self> {
         let inputs = capture::expand(files)?;
         let live = inputs.contains(&Input::Stdin);
         // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
@@ -89,7 +107,7 @@ impl<'a> Job<'a> {
     }
 
     /// Whether somebody may be waiting at the other end of a pipe.
-    fn flush(&self) -> bool {
+    pub(super) fn flush(&self) -> bool {
         self.live || (self.options.output.is_none() && !stdout_is_terminal())
     }
 
@@ -97,7 +115,7 @@ impl<'a> Job<'a> {
         Box::new(Json::new(out, select, self.flush()).with_stats(self.options.stats))
     }
 
-    fn criteria(&self) -> anyhow::Result<Criteria> {
+    pub(super) fn criteria(&self) -> anyhow::Result<Criteria> {
         let o = self.options;
         let time = |name: &str, text: &Option<String>| -> anyhow::Result<Option<Timestamp>> {
             let Some(text) = text else { return Ok(None) };
@@ -120,7 +138,8 @@ impl<'a> Job<'a> {
         })
     }
 
-    fn config(&mut self, wanted: Wanted, filtered: bool) -> anyhow::Result<Config> {
+    pub(super) fn config(&mut self, wanted: Wanted) -> anyhow::Result<Config> {
+        let filtered = !self.criteria()?.is_empty();
         let o = self.options;
         let mut decode_as = o.decode_as.clone();
         decode_as.extend(o.tshark_key.iter().filter_map(|k| k.decode_as));
@@ -134,19 +153,27 @@ impl<'a> Job<'a> {
                 bodies: wanted.bodies,
                 // A filter may ask for anything.
                 envelopes_only: wanted.envelopes_only && !filtered,
+                tls_secrets: wanted.tls_secrets,
+                plaintext: false,
                 passwords: wanted.passwords,
             },
             decode_as,
             all_tls: wanted.all_tls,
             jobs: o.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())),
+            connections: wanted.connections,
         })
     }
 
     /// Runs, says on stderr what is wrong, and gives what passed by.
-    fn run(mut self, sink: Box<dyn Sink + Send>, wanted: Wanted) -> anyhow::Result<(Seen, Report)> {
+    pub(super) fn run(mut self, sink: Box<dyn Sink + Send + '_>, wanted: Wanted) -> anyhow::Result<(Seen, Report)> {
+        let config = self.config(wanted)?;
+        self.run_with(sink, config)
+    }
+
+    /// As [`Job::run`], with what [`Job::config`] gave.
+    pub(super) fn run_with(self, sink: Box<dyn Sink + Send + '_>, config: Config) -> anyhow::Result<(Seen, Report)> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
-        let config = self.config(wanted, filtered)?;
         let mut seen = Seen::default();
         let watch = Watch::new(sink, &mut seen);
         let report = match filtered {
@@ -181,7 +208,7 @@ impl<'a> Job<'a> {
 }
 
 /// 2 is an error by now; 3 wins over 1.
-fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
+pub(super) fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
     if seen.incomplete > 0 || report.problems.iter().any(|p| p.loses_packets) {
         Outcome::Incomplete
     } else if found {
@@ -191,7 +218,7 @@ fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
     }
 }
 
-fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
+pub(super) fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
     let outcome = outcome(seen.sessions > 0, seen, report);
     if outcome == Outcome::Nothing {
         complain("no mail session found; `-d tcp.port==N,smtp` names a port, `mailcap COMMAND --help` tells more");
@@ -208,6 +235,7 @@ fn limits(max_memory: Option<usize>) -> Limits {
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
         // A connection costs some KiB in its first moments, a remembered TLS session some hundred bytes.
         limits.connections = limits.connections.min(memory / 4 / 2048);
+        limits.endpoints = limits.endpoints.min(memory / 32 / 256);
         limits.tls_sessions = limits.tls_sessions.min(memory / 32 / 256);
     }
     limits
@@ -249,6 +277,28 @@ pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
     };
     let (seen, report) = job.run(sink, COUNTS)?;
     Ok(outcome_of_mail(&seen, &report))
+}
+
+pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
+    let job = Job::new(&options.common, &options.input.files)?;
+    let out = open::output(&options.common, &job.inputs)?;
+    let decode_as = options.common.decode_as.iter().map(|d| d.port);
+    let what = services::Options {
+        all: options.all,
+        ports: decode_as.chain(options.common.tshark_key.iter().filter_map(|k| Some(k.decode_as?.port))).collect(),
+        only_sessions: job.criteria()?.needs_sessions(),
+        json: options.common.json,
+        stats: options.common.stats,
+        look: Look { live: false, ..job.look() },
+    };
+    let sink = services::Services::new(out, what, &limits(options.common.max_memory));
+    let listed = sink.listed();
+    let (seen, report) = job.run(Box::new(sink), Wanted { all_tls: options.all, connections: true, ..PLAIN })?;
+    let outcome = outcome(listed.load(std::sync::atomic::Ordering::Relaxed) > 0, &seen, &report);
+    if outcome == Outcome::Nothing {
+        complain("no mail endpoint found; --all lists every TCP endpoint");
+    }
+    Ok(outcome)
 }
 
 pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {

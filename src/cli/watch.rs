@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mailcap::event::{Event, EventBody};
+use mailcap::event::{Connection, Event, EventBody, Unreachable};
 use mailcap::output::Sink;
 use mailcap::output::transcript::incomplete;
 use mailcap::pipeline::Report;
@@ -41,6 +41,10 @@ impl<S: Sink> Sink for Watch<'_, S> {
         self.inner.begin(files)
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.inner.add_file(name)
+    }
+
     fn start(&mut self, first: Timestamp) -> io::Result<()> {
         self.inner.start(first)
     }
@@ -61,6 +65,14 @@ impl<S: Sink> Sink for Watch<'_, S> {
             _ => {}
         }
         self.inner.event(event)
+    }
+
+    fn connection(&mut self, connection: &Connection) -> io::Result<()> {
+        self.inner.connection(connection)
+    }
+
+    fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
+        self.inner.unreachable(unreachable)
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {

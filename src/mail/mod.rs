@@ -9,6 +9,7 @@ pub mod imap;
 pub mod line;
 pub mod message;
 pub mod pop3;
+mod queue;
 pub mod sasl;
 #[cfg(test)]
 mod script;
@@ -31,6 +32,10 @@ pub struct Options {
     pub bodies: bool,
     /// Leave messages unread inside: no header fields, no attachments, and nothing odd that is found there.
     pub envelopes_only: bool,
+    /// Emit [`EventBody::Secrets`].
+    pub tls_secrets: bool,
+    /// Emit [`EventBody::Plain`].
+    pub plaintext: bool,
     /// Known passwords, user → password, to verify challenge answers with.
     pub passwords: Vec<(Text, Text)>,
 }

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Sink;
 use super::spill::Gather;
 use crate::diagnostic::Severity;
-use crate::event::{Event, EventBody, Message, Outcome, Protocol, Session};
+use crate::event::{Connection, Event, EventBody, Message, Outcome, Protocol, Session, Unreachable};
 use crate::pipeline::Report;
-use crate::position::Timestamp;
+use crate::position::{Span, Timestamp};
 
 /// An address, or a network of them.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,21 @@ impl Criteria {
             && !errors
     }
 
+    /// Whether only sessions of a certain kind are wanted: headers alone don't tell.
+    pub fn needs_sessions(&self) -> bool {
+        let Criteria { sessions, protocols, users, from, to, errors, hosts: _, ports: _, since: _, until: _ } = self;
+        let lists = [sessions.is_empty(), protocols.is_empty(), users.is_empty(), from.is_empty(), to.is_empty()];
+        lists.contains(&false) || *errors
+    }
+
+    /// What headers tell.
+    fn matches_headers(&self, ends: [SocketAddr; 2], span: Span) -> bool {
+        (self.hosts.is_empty() || self.hosts.iter().any(|h| ends.iter().any(|end| h.contains(end.ip()))))
+            && (self.ports.is_empty() || ends.iter().any(|end| self.ports.contains(&end.port())))
+            && self.since.is_none_or(|since| span.last.ts >= since)
+            && self.until.is_none_or(|until| span.first.ts <= until)
+    }
+
     fn matches(&self, session: &Session, seen: &Seen) -> bool {
         let any = |list: &[String], text: Option<&[u8]>| text.is_some_and(|text| contains_any(list, text));
         let errors = || {
@@ -93,16 +108,10 @@ impl Criteria {
         };
         (self.sessions.is_empty() || self.sessions.contains(&session.id))
             && (self.protocols.is_empty() || session.protocol.is_some_and(|p| self.protocols.contains(&p)))
-            && (self.hosts.is_empty()
-                || self.hosts.iter().any(|h| h.contains(session.client.ip()) || h.contains(session.server.ip())))
-            && (self.ports.is_empty()
-                || self.ports.contains(&session.client.port())
-                || self.ports.contains(&session.server.port()))
+            && self.matches_headers([session.client, session.server], session.span)
             && (self.users.is_empty() || seen.user || any(&self.users, session.user.as_ref().map(|u| &u.0[..])))
             && (self.from.is_empty() || seen.from)
             && (self.to.is_empty() || seen.to)
-            && self.since.is_none_or(|since| session.span.last.ts >= since)
-            && self.until.is_none_or(|until| session.span.first.ts <= until)
             && (!self.errors || errors())
     }
 }
@@ -130,12 +139,14 @@ pub struct Filter<S: Sink> {
     criteria: Criteria,
     gather: Gather,
     seen: HashMap<u64, Seen>,
+    /// The last session's secrets: the session follows them at once, and they must not be spilled.
+    secrets: Option<Event>,
 }
 
 impl<S: Sink> Filter<S> {
     /// Passes to `inner` what meets the criteria; holds at most about `memory` bytes, the rest in a temporary file.
     pub fn new(inner: S, criteria: Criteria, memory: usize) -> Self {
-        Filter { inner, criteria, gather: Gather::new(memory), seen: HashMap::new() }
+        Filter { inner, criteria, gather: Gather::new(memory), seen: HashMap::new(), secrets: None }
     }
 
     /// The sink behind it.
@@ -181,12 +192,21 @@ impl<S: Sink> Sink for Filter<S> {
         self.inner.begin(files)
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.inner.add_file(name)
+    }
+
     fn event(&mut self, event: Event) -> io::Result<()> {
         if !self.criteria.sessions.is_empty() && !self.criteria.sessions.contains(&event.session) {
             return Ok(());
         }
+        if let EventBody::Secrets(_) = &event.body {
+            self.secrets = Some(event);
+            return Ok(());
+        }
         self.note(&event);
         let EventBody::Session(session) = &event.body else { return self.gather.push(event) };
+        let secrets = self.secrets.take().filter(|secrets| secrets.session == event.session);
         let seen = self.seen.remove(&event.session).unwrap_or_default();
         if !self.criteria.matches(session, &seen) {
             self.gather.forget(event.session);
@@ -194,7 +214,22 @@ impl<S: Sink> Sink for Filter<S> {
         }
         let inner = &mut self.inner;
         self.gather.play(event.session, &mut |event| inner.event(event))?;
+        secrets.map_or(Ok(()), |secrets| self.inner.event(secrets))?;
         self.inner.event(event)
+    }
+
+    fn connection(&mut self, connection: &Connection) -> io::Result<()> {
+        match self.criteria.matches_headers([connection.initiator, connection.responder], connection.span) {
+            true => self.inner.connection(connection),
+            false => Ok(()),
+        }
+    }
+
+    fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
+        match self.criteria.matches_headers([unreachable.source, unreachable.destination], Span::at(unreachable.at)) {
+            true => self.inner.unreachable(unreachable),
+            false => Ok(()),
+        }
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {

@@ -2,10 +2,14 @@
 
 pub mod auth;
 pub mod ciphers;
+pub mod decrypt;
 pub mod escape;
 pub mod extract;
 pub mod filter;
 pub mod json;
+pub mod keylog;
+pub mod pcapng;
+pub mod services;
 pub mod sessions;
 pub mod spill;
 pub mod style;
@@ -20,7 +24,7 @@ pub(crate) mod samples;
 
 use std::io;
 
-use crate::event::Event;
+use crate::event::{Connection, Event, Unreachable};
 use crate::pipeline::Report;
 use crate::position::{FileId, Timestamp};
 
@@ -34,6 +38,12 @@ pub trait Sink {
         Ok(())
     }
 
+    /// Another file came up, the next by [`FileId`]: a member of an archive that is read as a stream.
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        let _ = name;
+        Ok(())
+    }
+
     /// Time of the first frame, once it is known and before the first event: what relative times count from. Without
     /// it they count from the first event.
     fn start(&mut self, first: Timestamp) -> io::Result<()> {
@@ -43,6 +53,20 @@ pub trait Sink {
 
     /// The next event. An error ends the run; a broken pipe is for the caller to recognise.
     fn event(&mut self, event: Event) -> io::Result<()>;
+
+    /// A TCP connection is over, of mail or not; its session's events came before. Only with
+    /// [`Config::connections`](crate::pipeline::Config::connections).
+    fn connection(&mut self, connection: &Connection) -> io::Result<()> {
+        let _ = connection;
+        Ok(())
+    }
+
+    /// A TCP segment did not reach its destination. Only with
+    /// [`Config::connections`](crate::pipeline::Config::connections).
+    fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
+        let _ = unreachable;
+        Ok(())
+    }
 
     /// The run is over, and this came of it.
     fn finish(&mut self, report: &Report) -> io::Result<()> {
@@ -56,12 +80,24 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
         (**self).begin(files)
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        (**self).add_file(name)
+    }
+
     fn start(&mut self, first: Timestamp) -> io::Result<()> {
         (**self).start(first)
     }
 
     fn event(&mut self, event: Event) -> io::Result<()> {
         (**self).event(event)
+    }
+
+    fn connection(&mut self, connection: &Connection) -> io::Result<()> {
+        (**self).connection(connection)
+    }
+
+    fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
+        (**self).unreachable(unreachable)
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {
@@ -77,6 +113,11 @@ impl Files {
     /// From the names in the order of their ids.
     pub fn new(names: &[String]) -> Self {
         Files(names.to_vec())
+    }
+
+    /// Adds the next.
+    pub fn push(&mut self, name: &str) {
+        self.0.push(name.to_owned());
     }
 
     /// The name, empty where none is known.

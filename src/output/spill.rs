@@ -290,6 +290,8 @@ fn weigh(event: &Event) -> usize {
                     .sum::<usize>()
         }
         EventBody::Gap(_) => 0,
+        EventBody::Secrets(s) => size_of_val(&**s),
+        EventBody::Plain(p) => p.bytes.len(),
         EventBody::Diagnostic(d) => d.detail.len(),
         EventBody::Session(s) => size_of_val(&**s) + s.tls.iter().map(weigh_handshake).sum::<usize>(),
     };

@@ -9,10 +9,11 @@ use super::sessions::Look;
 use super::style::Role;
 use super::table::{Cell, Column, Table};
 use super::transcript::{grouped, how_decrypted, protection};
-use super::words::Word;
+use super::words::{Word, why_not};
 use super::{Files, Sink};
 use crate::event::{Certificate, Event, EventBody, Resumed, SecretSource, Security, Session, TlsHandshake};
 use crate::pipeline::Report;
+use crate::position::Timestamp;
 use crate::tls::Reason;
 
 const COLUMNS: &[Column] = &[
@@ -80,6 +81,11 @@ impl<W: Write> Tls<W> {
 impl<W: Write> Sink for Tls<W> {
     fn begin(&mut self, files: &[String]) -> io::Result<()> {
         self.files = Files::new(files);
+        Ok(())
+    }
+
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.files.push(name);
         Ok(())
     }
 
@@ -201,27 +207,41 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
     for (name, certificate) in
         tls.certificate.iter().map(|c| ("Certificate", c)).chain(tls.client_certificate.iter().map(|c| ("Client's", c)))
     {
-        say(name, &describe(certificate, look));
+        say(name, &describe(certificate, tls.span.first.ts, look));
     }
     for alert in &tls.alerts {
         let kind = if alert.fatal { "fatal alert" } else { "alert" };
+        // What can't be read at a session's end is a farewell, mostly.
+        let guess = if tls.completed && alert.description == "encrypted" { " (most likely close_notify)" } else { "" };
         say(
             "Alert",
             &format!(
-                "{kind} by the {}, frame {}: {}",
+                "{kind} by the {}, frame {}: {}{guess}",
                 alert.dir.as_str(),
                 alert.span.last.number,
                 escape(alert.description.as_bytes())
             ),
         );
     }
-    for step in &tls.steps {
-        say("Tried", &escape(step.as_bytes()));
+    // With a reason the last step is what to do about it.
+    let (next, steps) = match (tls.reason, tls.steps.split_last()) {
+        (Some(_), Some((last, steps))) => (Some(last), steps),
+        _ => (None, tls.steps.as_slice()),
+    };
+    for (number, step) in steps.iter().enumerate() {
+        let name = if number == 0 { "Story" } else { "" };
+        say(name, &format!("{}. {}", number + 1, escape(step.as_bytes())));
     }
-    let verdict = match how_decrypted(tls) {
-        Some(how) if tls.reason.is_none() => format!("decrypted: {how}"),
-        Some(how) => how,
-        None => "nothing was encrypted".to_owned(),
+    let verdict = match (tls.reason, how_decrypted(tls)) {
+        (Some(reason), _) if tls.records_decrypted > 0 => {
+            format!("decrypted in part; the rest not: {} ({reason})", why_not(reason).0)
+        }
+        (Some(reason), _) => format!("not decrypted: {} ({reason})", why_not(reason).0),
+        (None, Some(how)) if tls.undecrypted_bytes > 0 => {
+            format!("decrypted: {how}, but for what records cut by missing bytes held")
+        }
+        (None, Some(how)) => format!("decrypted: {how}"),
+        (None, None) => "nothing was encrypted".to_owned(),
     };
     say("Verdict", &verdict);
     say(
@@ -234,17 +254,24 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         ),
     );
     if let Some(reason) = tls.reason {
+        if let Some(next) = next {
+            say("Next", &escape(next.as_bytes()));
+        }
         say("Look up", &format!("`{reason}` in docs/diagnostics.md"));
     } else if tls.secret == Some(SecretSource::NoneNeeded) {
         say("Note", "the suite has no encryption: anyone on the path could read along");
     }
 }
 
-fn describe(certificate: &Certificate, look: &Look) -> String {
+fn describe(certificate: &Certificate, at: Timestamp, look: &Look) -> String {
     let mut out = escape(certificate.subject.as_bytes()).into_owned();
     let _ = write!(out, ", {}", escape(certificate.key.as_bytes()));
     if let (Some(from), Some(to)) = (certificate.not_before, certificate.not_after) {
         let _ = write!(out, ", valid {} to {}", look.zone.day(from), look.zone.day(to));
+        // A remark, no more: clocks of captures are wrong as often as certificates are. Time 0 is no time.
+        if at.0 > 0 && (at < from || to < at) {
+            out.push_str(if at < from { " (not yet when captured)" } else { " (expired when captured)" });
+        }
     }
     if certificate.subject == certificate.issuer {
         out.push_str(", self-signed");
@@ -301,7 +328,7 @@ mod tests {
     fn prose() {
         let mut tls = samples::closed(Reason::ForwardSecrecy);
         tls.suite = Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into());
-        tls.steps = vec!["the suite has forward secrecy".into()];
+        tls.steps = vec!["the handshake ran to its end".into(), "a key log is needed".into()];
         tls.alerts = vec![Alert {
             dir: Direction::Client,
             description: "close_notify".into(),
@@ -315,9 +342,10 @@ mod tests {
   Asked for    mail.example.test
   Certificate  CN=mail.example.test, RSA-2048, valid 2025-01-01 to 2027-01-01, by CN=Test CA
   Alert        alert by the client, frame 35: close_notify
-  Tried        the suite has forward secrecy
-  Verdict      not decrypted: forward secrecy; a key log is needed (--keylog); the server's private key can't open it
+  Story        1. the handshake ran to its end
+  Verdict      not decrypted: forward secrecy (forward-secrecy)
   Records      0 decrypted, 12 not (4,321 bytes)
+  Next         a key log is needed
   Look up      `forward-secrecy` in docs/diagnostics.md
 ";
         assert_eq!(write(tls, true, true), expected);

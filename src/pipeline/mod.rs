@@ -24,7 +24,6 @@ use crate::event::Account;
 use crate::limits::Limits;
 use crate::mail::Options;
 use crate::output::Sink;
-use crate::position::FileId;
 use crate::tls::KeyRing;
 
 use reader::Run;
@@ -32,6 +31,7 @@ use reader::Run;
 pub use crate::session::DecodeAs;
 
 /// What to read and how.
+#[derive(Clone)]
 pub struct Config {
     /// The captures; see [`crate::capture::expand`].
     pub inputs: Vec<Input>,
@@ -47,6 +47,8 @@ pub struct Config {
     pub all_tls: bool,
     /// Threads, all cores if none is given. What comes out does not depend on it.
     pub jobs: Option<NonZeroUsize>,
+    /// Tell the sink of every TCP connection and of every segment said not to have arrived.
+    pub connections: bool,
 }
 
 impl Config {
@@ -60,6 +62,7 @@ impl Config {
             decode_as: Vec::new(),
             all_tls: false,
             jobs: None,
+            connections: false,
         }
     }
 }
@@ -121,7 +124,7 @@ pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
 
 /// As [`run`], over a capture that is open already ([`Capture::from_reader`]); the inputs of `config` are not looked at.
 pub fn run_capture(capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
-    let files: Vec<String> = (0u32..).take(capture.files()).map(|n| capture.file_name(FileId(n)).to_owned()).collect();
+    let files = capture.names().to_vec();
     sink.begin(&files)?;
     let jobs = config.jobs.map_or_else(default_jobs, NonZeroUsize::get);
     let run = Run::new(capture, config, files);

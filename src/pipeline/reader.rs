@@ -5,11 +5,11 @@ use std::thread;
 
 use super::batch::Batch;
 use super::round::{ROUND, ROUND_BYTES, Shards, first_grant};
-use super::shard::{SHARDS, Shard, Shared, Tally, shard_of, share};
+use super::shard::{SHARDS, Shard, Shared, Tally, Told, shard_of, share};
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report};
 use crate::capture::{Capture, Item};
-use crate::event::{Event, SecretSource};
+use crate::event::{SecretSource, Unreachable};
 use crate::flow::Clock;
 use crate::limits::Limits;
 use crate::output::Sink;
@@ -49,6 +49,10 @@ struct Reader {
     /// Time of the first frame, until the sink knows it.
     first: Option<Timestamp>,
     secrets: Option<(FileId, Vec<u8>)>,
+    /// Files that the sink knows of.
+    told_files: usize,
+    /// Segments that did not arrive, where somebody wants to hear of them.
+    refused: Option<Vec<Unreachable>>,
     /// Payload bytes of the round.
     bytes: usize,
     /// The last stop was at a boundary.
@@ -66,11 +70,14 @@ impl Run {
             limits: limits.clone(),
             decode_as: config.decode_as,
             all_tls: config.all_tls,
+            connections: config.connections,
         });
         let cache = SessionCache::new();
         let part = Limits { reassembly_total_bytes: first_grant(&limits), ..share(&limits) };
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &part, &cache))).collect();
         let reader = Reader {
+            told_files: files.len(),
+            refused: config.connections.then(Vec::new),
             capture,
             decoder: Decoder::new(&limits),
             clock: Clock::default(),
@@ -103,7 +110,7 @@ impl Run {
                     shard.finish();
                 }
             }
-            self.shards.end_round(&self.cache, &mut events);
+            self.shards.end_round(&self.cache, self.reader.take_refused(), &mut events);
             if self.reader.boundary {
                 self.shards.settle_bounds(&self.cache, &self.limits);
             }
@@ -126,33 +133,32 @@ impl Run {
             for _ in 0..threads.min(SHARDS) {
                 scope.spawn(|| workers.run(shards));
             }
-            let mut events: Vec<Event> = Vec::new();
-            // Whether a round is being worked on, and whether it ends at a boundary.
+            let mut events: Vec<Told> = Vec::new();
+            // The round being worked on: whether it ends at a boundary, and what the reader adds to it.
             let mut working = None;
             loop {
                 let stop = workers.fill(|batch| fill(reader, batch));
-                let boundary = reader.boundary;
+                let (boundary, refused) = (reader.boundary, reader.take_refused());
                 // The round before ends; this one begins; then there is time for the sink.
-                if let Some(at_boundary) = working.take() {
+                if let Some((at_boundary, refused)) = working.take() {
                     if !workers.join(shards) {
                         return Ok(false);
                     }
-                    shards.end_round(cache, &mut events);
+                    shards.end_round(cache, refused, &mut events);
                     if at_boundary {
                         shards.settle_bounds(cache, limits);
                     }
                 }
                 workers.begin();
-                working = Some(boundary);
                 reader.tell(&mut events, sink)?;
                 if stop == Stop::Full {
+                    working = Some((boundary, refused));
                     continue;
                 }
-                working = None;
                 if !workers.join(shards) {
                     return Ok(false);
                 }
-                shards.end_round(cache, &mut events);
+                shards.end_round(cache, refused, &mut events);
                 if boundary {
                     shards.settle_bounds(cache, limits);
                 }
@@ -227,7 +233,13 @@ impl Reader {
             if !self.fresh && self.capture.is_idle() {
                 return Stop::Idle;
             }
-            let Some(item) = self.capture.next() else { return Stop::End };
+            if self.capture.advance().is_none() {
+                return Stop::End;
+            }
+            // Archives that are read as a stream show their members one by one.
+            let known = self.report.files.len();
+            self.report.files.extend_from_slice(self.capture.names().get(known..).unwrap_or_default());
+            let Some(item) = self.capture.item() else { continue };
             match item {
                 Item::Frame(frame) => {
                     let pos = frame.pos;
@@ -239,9 +251,18 @@ impl Reader {
                         self.clock.observe(pos.ts.0);
                     }
                     self.at = pos;
-                    if let Decoded::Segment(segment) = self.decoder.decode(&frame) {
-                        self.bytes += segment.payload.len();
-                        take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
+                    match self.decoder.decode(&frame) {
+                        Decoded::Segment(segment) => {
+                            self.bytes += segment.payload.len();
+                            take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
+                        }
+                        Decoded::Unreachable(what) => {
+                            if let Some(refused) = &mut self.refused {
+                                let (source, destination, code) = (what.src, what.dst, what.code);
+                                refused.push(Unreachable { source, destination, code, at: pos });
+                            }
+                        }
+                        Decoded::Skipped(_) => {}
                     }
                     if pos.index % ROUND == 0 {
                         self.boundary = true;
@@ -257,20 +278,32 @@ impl Reader {
                 }
                 Item::Problem(problem) => {
                     let (offset, text, loses_packets) = (problem.offset, problem.text, problem.loses_packets);
-                    let file = self.file_name(problem.file);
+                    let file = self.report.files.get(problem.file.0 as usize).cloned().unwrap_or_default();
                     self.report.problems.push(InputProblem { file, offset, text, loses_packets });
                 }
             }
         }
     }
 
-    /// Hands events on.
-    fn tell(&mut self, events: &mut Vec<Event>, sink: &mut dyn Sink) -> Result<(), Error> {
+    fn take_refused(&mut self) -> Vec<Unreachable> {
+        self.refused.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Hands on what there is to tell.
+    fn tell(&mut self, events: &mut Vec<Told>, sink: &mut dyn Sink) -> Result<(), Error> {
+        for name in self.report.files.get(self.told_files..).unwrap_or_default() {
+            sink.add_file(name)?;
+        }
+        self.told_files = self.report.files.len();
         if let Some(first) = self.first.take() {
             sink.start(first)?;
         }
-        for event in events.drain(..) {
-            sink.event(event)?;
+        for told in events.drain(..) {
+            match told {
+                Told::Event(event) => sink.event(event)?,
+                Told::Connection(connection) => sink.connection(&connection)?,
+                Told::Unreachable(what) => sink.unreachable(&what)?,
+            }
         }
         Ok(())
     }

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::shard::{Place, SHARDS, Shard};
-use crate::event::Event;
+use super::shard::{Place, SHARDS, Shard, Told};
+use crate::event::Unreachable;
 use crate::limits::Limits;
 use crate::tls::SessionCache;
 use crate::tls::resume::Added;
@@ -41,14 +41,18 @@ impl Shards {
         (0..self.0.len()).filter_map(|number| self.lock(number))
     }
 
-    /// Ends a round: nobody works on the shards. The events, in order, go to `out`.
-    pub(super) fn end_round(&self, cache: &SessionCache, out: &mut Vec<Event>) {
+    /// Ends a round: nobody works on the shards. What there is to tell, in order, goes to `out`; `refused` is what the
+    /// reader has to add.
+    pub(super) fn end_round(&self, cache: &SessionCache, refused: Vec<Unreachable>, out: &mut Vec<Told>) {
         self.settle_sessions(cache);
-        let mut parts: Vec<(usize, Vec<(Place, Event)>)> = Vec::new();
-        for (number, mut shard) in self.all().enumerate() {
+        let mut parts: Vec<Vec<(Place, Told)>> = Vec::new();
+        for mut shard in self.all() {
             if !shard.sessions.events.is_empty() {
-                parts.push((number, std::mem::take(&mut shard.sessions.events)));
+                parts.push(std::mem::take(&mut shard.sessions.events));
             }
+        }
+        if !refused.is_empty() {
+            parts.push(refused.into_iter().map(|what| ((what.at.index, 0), Told::Unreachable(what))).collect());
         }
         merge(parts, out);
     }
@@ -103,19 +107,19 @@ impl Shards {
     }
 }
 
-/// Events of several shards, each in order, in one sequence.
-fn merge(mut parts: Vec<(usize, Vec<(Place, Event)>)>, out: &mut Vec<Event>) {
-    if let [(_, events)] = &mut parts[..] {
+/// Parts that are each in order, in one sequence.
+fn merge(mut parts: Vec<Vec<(Place, Told)>>, out: &mut Vec<Told>) {
+    if let [events] = &mut parts[..] {
         out.extend(events.drain(..).map(|(_, event)| event));
         return;
     }
     let mut order: Vec<(Place, usize, usize)> = Vec::new();
-    for (part, (_, events)) in parts.iter().enumerate() {
+    for (part, events) in parts.iter().enumerate() {
         order.extend(events.iter().enumerate().map(|(n, (place, _))| (*place, part, n)));
     }
     // Parts are in order of shards, and within a part the order is there already.
     order.sort_unstable_by_key(|&(place, part, n)| (place.0, part, n));
-    let mut streams: Vec<_> = parts.into_iter().map(|(_, events)| events.into_iter()).collect();
+    let mut streams: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
     for (_, part, _) in order {
         out.extend(streams.get_mut(part).and_then(Iterator::next).map(|(_, event)| event));
     }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use crate::diagnostic::Code;
-use crate::event::{Account, EndReason, Event, GapCause};
+use crate::event::{Account, Connection, EndReason, Event, GapCause, Unreachable};
 use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::Options;
-use crate::position::FramePos;
+use crate::position::{FramePos, Span};
 use crate::session::{Closed, DecodeAs, Session, World};
 use crate::tls::resume::Added;
 use crate::tls::{KeyRing, SessionCache};
@@ -61,6 +61,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) decode_as: Vec<DecodeAs>,
     pub(super) all_tls: bool,
+    pub(super) connections: bool,
 }
 
 impl Shared {
@@ -72,6 +73,13 @@ impl Shared {
 
 /// Where something happens: the frame being worked on, and how many calls before it that part had for this frame.
 pub(super) type Place = (u64, u32);
+
+/// What a sink is told.
+pub(super) enum Told {
+    Event(Event),
+    Connection(Box<Connection>),
+    Unreachable(Unreachable),
+}
 
 /// What the sessions of a part add to the report.
 #[derive(Copy, Clone, Debug, Default)]
@@ -170,8 +178,8 @@ pub(super) struct Sessions {
     place: Place,
     ending: bool,
     out: Vec<Event>,
-    /// Finished events since the last round, in order of place.
-    pub(super) events: Vec<(Place, Event)>,
+    /// What there is to tell since the last round, in order of place.
+    pub(super) events: Vec<(Place, Told)>,
     /// TLS sessions learnt since the last round.
     pub(super) added: Vec<(Place, Vec<Added>)>,
     /// Sessions that wait for the round's end, by id.
@@ -257,12 +265,31 @@ impl Sessions {
             out: &mut self.out,
         };
         let result = work(&mut world);
-        self.events.extend(self.out.drain(..).map(|event| (place, event)));
+        self.events.extend(self.out.drain(..).map(|event| (place, Told::Event(event))));
         let added = self.cache.take_added();
         if !added.is_empty() {
             self.added.push((place, added));
         }
         result
+    }
+
+    /// A session is over.
+    fn closed(&mut self, place: Place, closed: &Closed, info: &ConnectionInfo, reason: EndReason) {
+        self.tally.count(closed);
+        if self.shared.connections {
+            let connection = Connection {
+                id: info.id,
+                initiator: info.initiator,
+                responder: info.responder,
+                syn: info.syn,
+                frames: info.frames_by,
+                bytes: info.bytes,
+                closed_by_responder: info.closed_by == Some(Side::Responder),
+                reason,
+                span: Span { first: info.first, last: info.last },
+            };
+            self.events.push((place, Told::Connection(Box::new(connection))));
+        }
     }
 
     fn park(&mut self, session: Session, info: &ConnectionInfo, place: Place) {
@@ -302,7 +329,7 @@ impl Sessions {
                     session.go_on(&info, world);
                     return Err(session);
                 }
-                Piece::Close(reason, at) => return Ok(session.close(&info, *reason, *at, world)),
+                Piece::Close(reason, at) => return Ok((session.close(&info, *reason, *at, world), *reason)),
                 Piece::Data(side, offset, bytes, at) => {
                     StreamChunk::Data { side: *side, offset: *offset, bytes, at: *at }
                 }
@@ -317,8 +344,8 @@ impl Sessions {
         });
         self.doubt();
         let session = match closed {
-            Ok(closed) => {
-                self.tally.count(&closed);
+            Ok((closed, reason)) => {
+                self.closed(place, &closed, &info, reason);
                 return None;
             }
             Err(session) => session,
@@ -362,7 +389,7 @@ impl Consumer for Sessions {
         match seat {
             Seat::Here(session) => {
                 let closed = self.with(place, |world| session.close(info, reason, at, world));
-                self.tally.count(&closed);
+                self.closed(place, &closed, info, reason);
             }
             Seat::Away => self.keep(info, place, Piece::Close(reason, at)),
         }

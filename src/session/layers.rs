@@ -2,6 +2,7 @@
 
 use super::detect::{Detector, Verdict, Waiting};
 use super::inflate::{Inflate, InflateError};
+use super::plain::Recorder;
 use crate::diagnostic::Code;
 use crate::event::{GapCause, Protocol};
 use crate::limits::Limits;
@@ -52,6 +53,7 @@ pub(super) struct Layers {
     hint: Option<Protocol>,
     /// `seq` reserved for each handshake when it was established.
     pub(super) handshakes: Vec<u64>,
+    pub(super) recorder: Recorder,
 }
 
 /// What the layers ask the stack to do with the rest of a chunk.
@@ -72,6 +74,7 @@ impl Layers {
             in_tls: false,
             hint,
             handshakes: Vec::new(),
+            recorder: Recorder::default(),
         }
     }
 
@@ -287,10 +290,12 @@ pub(super) struct AboveTls<'a> {
 
 impl tls::Upper for AboveTls<'_> {
     fn plaintext(&mut self, dir: Direction, bytes: &[u8], span: Span) {
+        self.layers.record(dir, bytes, span, self.env);
         self.layers.data(dir, bytes, span, self.env);
     }
 
     fn lost(&mut self, dir: Direction, len: u64, _cause: Option<GapCause>, span: Span) {
+        self.layers.record_loss(dir, len);
         self.layers.gap(dir, len, span, self.env);
     }
 

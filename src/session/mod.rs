@@ -11,6 +11,7 @@ mod detect;
 mod inflate;
 mod layers;
 mod outcome;
+mod plain;
 mod ports;
 mod proxy;
 mod stack;
@@ -25,6 +26,7 @@ use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::{Options, Summary};
 use crate::position::{Direction, FramePos, Span};
+use crate::tls::keylog::Entry;
 use crate::tls::{KeyRing, SessionCache};
 
 use layers::Env;
@@ -272,6 +274,10 @@ impl Live {
         if self.stack.detect(info.roles == Roles::Handshake, true, env, &mut secrets) {
             self.swap();
         }
+        let opened_by = match env.options.tls_secrets {
+            true => self.stack.tls_secrets(secrets.keys),
+            false => Vec::new(),
+        };
         let handshakes = self.stack.finish(span, env, &mut secrets);
         let mail = self.is_mail(info, world);
         let told = if mail || world.all_tls { handshakes.len() as u64 } else { 0 };
@@ -280,6 +286,7 @@ impl Live {
                 // Only the handshakes are told of what is no mail, and whose they are.
                 self.stack.layers.emitter.truncate(0);
                 self.tell_handshakes(&handshakes);
+                self.tell_secrets(opened_by, span);
                 let session = self.session_event(info, reason, handshakes, false);
                 self.tell_session(info, session, world);
             }
@@ -296,6 +303,7 @@ impl Live {
         self.flush(info, world);
         let session = self.session_event(info, reason, handshakes, true);
         let closed = Closed { mail, incomplete: !session.complete, handshakes: told, account: session.account };
+        self.tell_secrets(opened_by, Span { first: info.first, last: info.last });
         self.tell_session(info, session, world);
         closed
     }
@@ -312,6 +320,12 @@ impl Live {
             let reserved = layers.handshakes.get(handshake.handshake as usize).copied();
             let seq = reserved.unwrap_or_else(|| layers.emitter.reserve());
             layers.emitter.push_at(seq, handshake.span, EventBody::Tls(Box::new(handshake.clone())));
+        }
+    }
+
+    fn tell_secrets(&mut self, secrets: Vec<Entry>, span: Span) {
+        if !secrets.is_empty() {
+            self.stack.layers.emitter.push(span, EventBody::Secrets(secrets));
         }
     }
 

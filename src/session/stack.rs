@@ -145,7 +145,10 @@ impl Stack {
             }
             (None, _) => {}
         }
-        if let Ask::StartTls { rest } = self.layers.data(dir, bytes, span, env) {
+        let asked = self.layers.data(dir, bytes, span, env);
+        let rest = if let Ask::StartTls { rest } = asked { rest } else { 0 };
+        self.layers.record(dir, bytes.get(..bytes.len() - rest).unwrap_or_default(), span, env);
+        if let Ask::StartTls { rest } = asked {
             self.open_gate(env);
             let tail = bytes.get(bytes.len() - rest..).unwrap_or_default();
             if !tail.is_empty() {
@@ -219,6 +222,10 @@ impl Stack {
         let through_tls =
             self.with_tls(env, secrets, |tls, tls_env, above| tls.gap(dir, len, cause, span, tls_env, above));
         if through_tls.is_none() {
+            // While nothing is decided the gap is kept, and comes here again.
+            if self.layers.detector().is_none() {
+                self.layers.record_loss(dir, len);
+            }
             self.layers.gap(dir, len, span, env);
         }
     }
@@ -278,7 +285,13 @@ impl Stack {
             self.layers.detect(true, env);
         }
         self.layers.finish(span, env);
+        self.layers.record_end(span, env);
         handshakes
+    }
+
+    /// What opens its TLS; to be asked before [`Stack::finish`].
+    pub(super) fn tls_secrets(&self, keys: &tls::KeyRing) -> Vec<tls::keylog::Entry> {
+        self.tls.as_ref().map(|t| t.secrets(keys)).unwrap_or_default()
     }
 
     /// Bytes of TLS records that stayed closed.

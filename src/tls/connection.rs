@@ -6,13 +6,16 @@
 
 mod early;
 mod epoch;
+mod export;
 mod inflate;
 mod messages;
+mod midway;
 mod records;
 mod recovery;
 mod report;
 mod secrets;
 mod state;
+mod story;
 #[cfg(test)]
 mod tests;
 mod tls13;

@@ -60,6 +60,8 @@ pub struct SessionCache {
     /// What it does not know may be known elsewhere.
     partial: bool,
     view: bool,
+    /// Bytes that were tried to open in sessions joined midway.
+    pub(super) tried: u64,
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +95,7 @@ impl SessionCache {
 
     /// A view on the same sessions.
     pub fn view(&self) -> Self {
-        SessionCache { store: Arc::clone(&self.store), added: Vec::new(), partial: true, view: true }
+        SessionCache { store: Arc::clone(&self.store), added: Vec::new(), partial: true, view: true, tried: 0 }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Store> {

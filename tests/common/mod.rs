@@ -109,6 +109,7 @@ pub fn config(inputs: &[PathBuf], how: &How<'_>) -> Config {
         decode_as: Vec::new(),
         all_tls: how.all_tls,
         jobs: None,
+        connections: false,
     }
 }
 
@@ -128,7 +129,7 @@ pub fn tell(inputs: &[PathBuf], how: &How<'_>) -> Told {
             EventBody::Tls(x) => story.tls.push(*x),
             EventBody::Gap(x) => story.gaps.push(x),
             EventBody::Session(x) => story.session = Some(*x),
-            EventBody::Diagnostic(_) | EventBody::MessageData(_) => {}
+            EventBody::Diagnostic(_) | EventBody::MessageData(_) | EventBody::Secrets(_) | EventBody::Plain(_) => {}
         }
         story.events.push(event);
     }

@@ -198,3 +198,71 @@ fn frame(packet: &Packet, ports: [u16; 2]) -> Vec<u8> {
     frame.extend_from_slice(&packet.payload);
     frame
 }
+
+/// Frames made one by one: Ethernet and IPv4, a microsecond apart.
+#[derive(Default)]
+pub struct Frames {
+    file: Vec<u8>,
+    count: u32,
+}
+
+/// An IPv4 address and a port.
+pub type End = ([u8; 4], u16);
+
+impl Frames {
+    /// A TCP segment; the checksums are left out.
+    pub fn tcp(&mut self, from: End, to: End, seq: u32, ack: u32, flags: u8, payload: &[u8]) {
+        let segment =
+            [&tcp_start(from, to, seq)[..], &ack.to_be_bytes(), &[0x50, flags, 0xff, 0xff, 0, 0, 0, 0], payload];
+        self.ip(from.0, to.0, 6, &segment.concat());
+    }
+
+    /// ICMP's word that the segment with `seq`, which `to` sent to `from`, did not arrive.
+    pub fn icmp_unreachable(&mut self, from: End, to: End, seq: u32, code: u8) {
+        let quoted = [ip_header(to.0, from.0, 6, 20).to_vec(), tcp_start(to, from, seq).to_vec()].concat();
+        self.ip(from.0, to.0, 1, &[&[3, code, 0, 0, 0, 0, 0, 0][..], &quoted].concat());
+    }
+
+    fn ip(&mut self, from: [u8; 4], to: [u8; 4], protocol: u8, payload: &[u8]) {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+        frame.extend_from_slice(&ip_header(from, to, protocol, payload.len()));
+        frame.extend_from_slice(payload);
+        self.frame(&frame);
+    }
+
+    /// A frame as it is.
+    pub fn frame(&mut self, frame: &[u8]) {
+        let len = frame.len() as u32;
+        for word in [1_000_000_000 + self.count / 1_000_000, self.count % 1_000_000, len, len] {
+            self.file.extend_from_slice(&word.to_le_bytes());
+        }
+        self.file.extend_from_slice(frame);
+        self.count += 1;
+    }
+
+    /// The whole pcap file.
+    pub fn bytes(&self, link_type: u32) -> Vec<u8> {
+        let mut file: Vec<u8> =
+            [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 262_144, link_type].iter().flat_map(|w| w.to_le_bytes()).collect();
+        file.extend_from_slice(&self.file);
+        file
+    }
+
+    /// In a file that is removed when it is dropped.
+    pub fn write(&self) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), self.bytes(1)).unwrap();
+        file
+    }
+}
+
+fn ip_header(from: [u8; 4], to: [u8; 4], protocol: u8, payload: usize) -> [u8; 20] {
+    let [high, low] = (20 + payload as u16).to_be_bytes();
+    let ([a, b, c, d], [e, f, g, h]) = (from, to);
+    [0x45, 0, high, low, 0, 0, 0x40, 0, 64, protocol, 0, 0, a, b, c, d, e, f, g, h]
+}
+
+fn tcp_start(from: End, to: End, seq: u32) -> [u8; 8] {
+    let ([a, b], [c, d], [e, f, g, h]) = (from.1.to_be_bytes(), to.1.to_be_bytes(), seq.to_be_bytes());
+    [a, b, c, d, e, f, g, h]
+}

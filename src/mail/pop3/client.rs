@@ -1,11 +1,12 @@
 //! The client's lines: commands, responses to challenges, what is held behind STLS.
 
 use super::command::{Kind, Parsed};
-use super::{Pending, Pop3, all};
+use super::{Pop3, all};
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, Text};
 use crate::mail::hold::Front;
 use crate::mail::line::{Line, LineBuffer, LineEnd};
+use crate::mail::queue::Pending;
 use crate::mail::sasl::{Exchange, MASK};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
@@ -20,7 +21,7 @@ impl Pop3 {
             if rest.is_some() && cx.one_sided {
                 // Nobody will answer: it is taken to have been accepted.
                 self.waiting = false;
-                self.pending.pop_back();
+                self.queue.waiting.pop_back();
                 return Advance { consumed: len - rest.unwrap_or(0), next: Next::StartTls };
             }
             if let Some(rest) = rest {
@@ -116,7 +117,7 @@ impl Pop3 {
     /// no command (the client did not wait, or the challenge is missing).
     fn response(&mut self, parsed: &Parsed<'_>, line: &Line<'_>, cx: &mut Context<'_>) -> bool {
         let challenged = std::mem::take(&mut self.challenged);
-        let waiting = if challenged { self.pending.front_mut() } else { self.pending.back_mut() };
+        let waiting = if challenged { self.queue.waiting.front_mut() } else { self.queue.waiting.back_mut() };
         let Some(pending) = waiting.filter(|pending| pending.kind == Kind::Auth) else { return false };
         if !challenged && parsed.kind != Kind::Unknown {
             return false;
@@ -140,19 +141,7 @@ impl Pop3 {
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
         self.told.commands += 1;
-        if self.pending.front().is_some_and(|first| first.uncertain) && !self.pipelined {
-            // This client waits for its replies, so it had one to each earlier command: they are in the gap.
-            let answered = self.pending.iter().take_while(|pending| pending.uncertain).count();
-            self.give_up(answered, span, cx);
-        }
-        self.pipelined |= !self.pending.is_empty() && !cx.one_sided;
-        if self.pending.len() >= cx.limits.pending_commands {
-            if !std::mem::replace(&mut self.limit_told, true) {
-                cx.out.diagnose(span, Code::EntryLimit, "commands without a reply");
-            }
-            self.give_up(1, span, cx);
-        }
-        self.pending.push_back(Pending {
+        let pending = Pending {
             kind: parsed.kind,
             verb,
             seq,
@@ -160,7 +149,8 @@ impl Pop3 {
             number: parsed.number(),
             exchange,
             uncertain: false,
-        });
+        };
+        self.queue.send(pending, span, cx);
     }
 
     /// The arguments as they may be shown, and the exchange that the command begins.

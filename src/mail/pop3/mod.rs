@@ -9,30 +9,16 @@ mod command;
 pub mod detect;
 mod server;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use self::command::Kind;
 use super::hold::Hold;
 use super::line::LineBuffer;
-use super::sasl::Exchange;
+use super::queue::Queue;
 use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
 use crate::diagnostic::Code;
-use crate::event::{AuthOutcome, Outcome, Protocol, Text};
-use crate::position::{Direction, Span, Timestamp};
-
-/// A command that waits for its reply.
-struct Pending {
-    kind: Kind,
-    verb: Text,
-    /// `seq` of its event, or of that of the last response in an AUTH exchange.
-    seq: u64,
-    /// When its last byte was sent.
-    sent: Timestamp,
-    number: Option<u32>,
-    exchange: Option<Exchange>,
-    /// A gap may hold its reply.
-    uncertain: bool,
-}
+use crate::event::{Outcome, Protocol, Text};
+use crate::position::{Direction, Span};
 
 /// The POP3 dissector.
 #[derive(Default)]
@@ -45,10 +31,7 @@ pub struct Pop3 {
     gap_seen: [bool; 2],
     ended: [bool; 2],
     bare_lf_told: [bool; 2],
-    pending: VecDeque<Pending>,
-    limit_told: bool,
-    /// Exchanges whose end was not seen before TLS began.
-    orphans: Vec<Exchange>,
+    queue: Queue<Kind>,
     one_sided: bool,
     /// The server's challenge waits for the client's response.
     challenged: bool,
@@ -57,8 +40,6 @@ pub struct Pop3 {
     hold: Hold,
     /// The reply to STLS may be lost.
     answer_lost: bool,
-    /// The client has sent commands without waiting for replies.
-    pipelined: bool,
     /// USER's argument.
     login_user: Option<Vec<u8>>,
     greeted: bool,
@@ -69,7 +50,6 @@ pub struct Pop3 {
     transaction: u64,
     quit: bool,
     refused: bool,
-    authenticated: Option<bool>,
     told: Summary,
 }
 
@@ -98,22 +78,6 @@ impl Pop3 {
         }
     }
 
-    /// An exchange is over: its event, and what it says of the session.
-    fn authenticated(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
-        if exchange.invalid_base64() {
-            cx.out.diagnose(span, Code::InvalidBase64, "in an AUTH exchange");
-        }
-        let cancelled = exchange.cancelled();
-        if let Some(user) = exchange.finish(outcome, span, cx.out) {
-            self.told.user = Some(user);
-        }
-        match outcome {
-            AuthOutcome::Success => self.authenticated = Some(true),
-            AuthOutcome::Failure if self.authenticated.is_none() && !cancelled => self.authenticated = Some(false),
-            _ => {}
-        }
-    }
-
     /// Bytes are missing.
     fn lose(&mut self, dir: Direction, _len: u64, span: Span, cx: &mut Context<'_>) {
         let at = dir.index();
@@ -125,20 +89,9 @@ impl Pop3 {
         match dir {
             Direction::Client => {
                 self.lost[at] = true;
-                for exchange in self.pending.iter_mut().filter_map(|pending| pending.exchange.as_mut()) {
-                    exchange.gap();
-                }
+                self.queue.exchanges_gap();
             }
             Direction::Server => self.server_gap(span, cx),
-        }
-    }
-
-    /// Drops the first waiting commands: nothing will answer them.
-    fn give_up(&mut self, count: usize, span: Span, cx: &mut Context<'_>) {
-        let over = self.ended[Direction::Server.index()] && !cx.one_sided;
-        let unanswered: Vec<Pending> = self.pending.drain(..count.min(self.pending.len())).collect();
-        for exchange in unanswered.into_iter().filter_map(|pending| pending.exchange) {
-            self.authenticated(exchange, if over { AuthOutcome::Aborted } else { AuthOutcome::Unknown }, span, cx);
         }
     }
 }
@@ -163,6 +116,7 @@ impl Dissector for Pop3 {
     fn end(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
         self.ended[dir.index()] = true;
         if dir == Direction::Server {
+            self.queue.server_ended = true;
             self.server_end(span, cx);
         }
     }
@@ -174,21 +128,11 @@ impl Dissector for Pop3 {
         let held = self.hold.take().map_or(0, |held| held.bytes.len());
         self.skip(held);
         self.server_end(span, cx);
-        if let Some(first) = self.pending.front()
-            && !cx.one_sided
-            && self.gap_seen == [false, false]
-        {
-            let detail = format!("{} commands, from {} on", self.pending.len(), first.verb.to_str_lossy());
-            cx.out.diagnose(span, Code::Unanswered, detail);
-        }
         self.one_sided = cx.one_sided;
         if cx.one_sided {
-            self.quit |= self.pending.iter().any(|pending| pending.kind == Kind::Quit);
+            self.quit |= self.queue.waiting.iter().any(|pending| pending.kind == Kind::Quit);
         }
-        for exchange in std::mem::take(&mut self.orphans) {
-            self.authenticated(exchange, AuthOutcome::Unknown, span, cx);
-        }
-        self.give_up(self.pending.len(), span, cx);
+        self.queue.finish(self.gap_seen == [false, false], span, cx);
         for at in 0..2 {
             if let Some((partial, _)) = self.lines[at].take_pending() {
                 self.skip(partial.len());
@@ -215,7 +159,7 @@ impl Dissector for Pop3 {
         self.lost = [false; 2];
         self.answer_lost = false;
         self.challenged = false;
-        self.orphans.extend(self.pending.drain(..).filter_map(|pending| pending.exchange));
+        self.queue.tls_started();
         self.login_user = None;
         self.greeted = true;
         // A reply to a command that was never seen (to STLS, likely) is still to be told.
@@ -236,7 +180,7 @@ impl Dissector for Pop3 {
     fn summary(&self) -> Summary {
         let outcome = if self.refused {
             Some(Outcome::Refused)
-        } else if self.authenticated == Some(false) {
+        } else if self.queue.authenticated == Some(false) {
             Some(Outcome::AuthFailed)
         } else if self.quit {
             Some(Outcome::Completed)
@@ -247,7 +191,7 @@ impl Dissector for Pop3 {
         } else {
             None
         };
-        Summary { protocol: Some(Protocol::Pop3), outcome, ..self.told.clone() }
+        Summary { protocol: Some(Protocol::Pop3), outcome, user: self.queue.user.clone(), ..self.told.clone() }
     }
 }
 

@@ -1,14 +1,15 @@
 //! The server's side: status lines, listings, messages.
 
+use super::Pop3;
 use super::body::Body;
 use super::command::{Kind, Status, begins_mail, response_code, status};
-use super::{Pending, Pop3};
 use crate::diagnostic::Code;
 use crate::event::{
     AuthOutcome, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Reply, Text,
 };
 use crate::mail::line::{Line, LineEnd};
 use crate::mail::message::MessageBuilder;
+use crate::mail::queue::Pending;
 use crate::mail::{Advance, Chunk, Context, Emitter, Next};
 use crate::position::{Direction, Span};
 
@@ -75,7 +76,7 @@ impl Pop3 {
         while next == Next::Continue {
             if let Mode::Body(download) = &mut self.mode {
                 let span = chunk.span;
-                let fed = feed(download, rest, !self.pending.is_empty(), cx.out);
+                let fed = feed(download, rest, !self.queue.waiting.is_empty(), cx.out);
                 let behind: Vec<u8> = if fed.ended { download.body.behind().to_vec() } else { Vec::new() };
                 rest.bytes = rest.bytes.get(fed.consumed..).unwrap_or_default();
                 if !fed.ended {
@@ -123,7 +124,7 @@ impl Pop3 {
     }
 
     fn reply_due(&self, line: &[u8]) -> bool {
-        !self.pending.is_empty() && status(line).is_some()
+        !self.queue.waiting.is_empty() && status(line).is_some()
     }
 
     fn status_line(&mut self, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
@@ -163,7 +164,7 @@ impl Pop3 {
             self.challenge(reply, text, line.span, cx);
             return Next::Continue;
         }
-        let Some(pending) = self.pending.pop_front() else {
+        let Some(pending) = self.queue.waiting.pop_front() else {
             if status == Status::Ok && (cx.one_sided || self.gap_seen != [false, false]) {
                 let seq = cx.out.reserve();
                 self.mode = Mode::Guess(Box::new(Guess { reply, span: line.span, seq, command_seen: false }));
@@ -184,7 +185,7 @@ impl Pop3 {
     }
 
     /// Ties the reply to its command.
-    fn answer(&mut self, reply: &mut Reply, pending: &Pending, span: Span) {
+    fn answer(&mut self, reply: &mut Reply, pending: &Pending<Kind>, span: Span) {
         reply.command = Some(pending.seq);
         let latency = span.first.ts.nanos_since(pending.sent);
         reply.latency = Some(latency);
@@ -192,22 +193,22 @@ impl Pop3 {
     }
 
     fn challenge(&mut self, mut reply: Reply, text: &[u8], span: Span, cx: &mut Context<'_>) {
-        if let Some(mut pending) = self.pending.pop_front_if(|pending| pending.kind == Kind::Auth) {
+        if let Some(mut pending) = self.queue.waiting.pop_front_if(|pending| pending.kind == Kind::Auth) {
             self.answer(&mut reply, &pending, span);
             if let Some(exchange) = &mut pending.exchange {
                 exchange.challenge(text, span, cx.options);
             }
-            self.pending.push_front(pending);
+            self.queue.waiting.push_front(pending);
             self.challenged = true;
         }
         push_reply(None, reply, span, cx.out);
     }
 
-    fn denied(&mut self, mut pending: Pending, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+    fn denied(&mut self, mut pending: Pending<Kind>, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
         self.challenged = false;
         push_reply(None, reply, line.span, cx.out);
         if let Some(exchange) = pending.exchange.take() {
-            self.authenticated(exchange, AuthOutcome::Failure, line.span, cx);
+            self.queue.end_exchange(exchange, AuthOutcome::Failure, line.span, cx);
         }
         match pending.kind {
             Kind::StartTls => self.resume_held(cx),
@@ -218,7 +219,7 @@ impl Pop3 {
         Next::Continue
     }
 
-    fn accepted(&mut self, mut pending: Pending, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+    fn accepted(&mut self, mut pending: Pending<Kind>, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
         let span = line.span;
         match pending.kind {
             Kind::Listing | Kind::UniqueIds => {
@@ -244,7 +245,7 @@ impl Pop3 {
         }
         push_reply(None, reply, span, cx.out);
         if let Some(exchange) = pending.exchange.take() {
-            self.authenticated(exchange, AuthOutcome::Success, span, cx);
+            self.queue.end_exchange(exchange, AuthOutcome::Success, span, cx);
         }
         if pending.kind == Kind::StartTls { Next::StartTls } else { Next::Continue }
     }
@@ -350,7 +351,7 @@ impl Pop3 {
     pub(super) fn settle_guess(&mut self, cx: &mut Context<'_>) {
         if let Mode::Guess(guess) = &self.mode
             && guess.command_seen
-            && !self.pipelined
+            && !self.queue.pipelined
         {
             self.end_guess(cx);
         }
@@ -376,9 +377,7 @@ impl Pop3 {
                 self.lost[SERVER] = true;
             }
         }
-        for pending in &mut self.pending {
-            pending.uncertain = true;
-        }
+        self.queue.doubt();
         if self.waiting {
             self.answer_lost = true;
             if !self.hold.is_empty() && !self.hold.begins_tls() {

@@ -1,7 +1,7 @@
 //! The RFCs' dialogues, and what real servers and clients do.
 
 use super::*;
-use crate::event::{MessageOutcome, MessagePart};
+use crate::event::{AuthOutcome, MessageOutcome, MessagePart};
 use crate::mail::Options;
 use crate::mail::script::{Step, Told, c, play, s};
 

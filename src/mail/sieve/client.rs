@@ -1,10 +1,11 @@
 //! The client's commands, and its responses in an AUTHENTICATE exchange.
 
 use super::lines::{Lines, Logical, Word};
-use super::{Kind, Pending, Sieve};
+use super::{Kind, Sieve};
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, Text};
 use crate::mail::hold::Front;
+use crate::mail::queue::Pending;
 use crate::mail::sasl::{Exchange, MASK};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
@@ -25,7 +26,7 @@ impl Sieve {
             {
                 // Nobody will answer: it is taken to have been accepted.
                 self.waiting = false;
-                self.pending.pop_back();
+                self.queue.waiting.pop_back();
                 return Advance { consumed: len - rest, next: Next::StartTls };
             }
             if let Some(rest) = rest {
@@ -98,7 +99,7 @@ impl Sieve {
     /// Takes the line as a response in an AUTHENTICATE exchange, if it is one: a string alone.
     fn response(&mut self, kind: Kind, line: &Logical, cx: &mut Context<'_>) -> bool {
         let challenged = std::mem::take(&mut self.challenged);
-        let waiting = if challenged { self.pending.front_mut() } else { self.pending.back_mut() };
+        let waiting = if challenged { self.queue.waiting.front_mut() } else { self.queue.waiting.back_mut() };
         let Some(pending) = waiting.filter(|pending| pending.kind == Kind::Authenticate) else { return false };
         if kind != Kind::Unknown {
             return false;
@@ -140,20 +141,9 @@ impl Sieve {
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
         self.told.commands += 1;
-        if self.pending.front().is_some_and(|first| first.uncertain) && !self.pipelined {
-            // This client waits for its replies, so it had one to each earlier command: they are in the gap.
-            let answered = self.pending.iter().take_while(|pending| pending.uncertain).count();
-            self.give_up(answered, span, cx);
-        }
-        self.pipelined |= !self.pending.is_empty() && !cx.one_sided;
-        if self.pending.len() >= cx.limits.pending_commands {
-            if !std::mem::replace(&mut self.limit_told, true) {
-                cx.out.diagnose(span, Code::EntryLimit, "commands without a reply");
-            }
-            self.give_up(1, span, cx);
-        }
         let sent = span.last.ts;
-        self.pending.push_back(Pending { kind, verb, seq, sent, exchange, uncertain: false });
+        let pending = Pending { kind, verb, seq, sent, number: None, exchange, uncertain: false };
+        self.queue.send(pending, span, cx);
     }
 }
 

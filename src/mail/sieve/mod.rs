@@ -9,15 +9,13 @@ pub mod detect;
 mod lines;
 mod server;
 
-use std::collections::VecDeque;
-
 use self::lines::{Lines, Logical};
 use super::hold::Hold;
-use super::sasl::Exchange;
+use super::queue::Queue;
 use super::{Advance, Chunk, Context, Dissector, Held, Summary};
 use crate::diagnostic::Code;
-use crate::event::{AuthOutcome, Outcome, Protocol, Text};
-use crate::position::{Direction, Span, Timestamp};
+use crate::event::{Outcome, Protocol};
+use crate::position::{Direction, Span};
 
 /// What a command asks for, as far as it matters here.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -45,19 +43,6 @@ impl Kind {
     }
 }
 
-/// A command that waits for its reply.
-struct Pending {
-    kind: Kind,
-    verb: Text,
-    /// `seq` of its event, or of that of the last response in an exchange.
-    seq: u64,
-    /// When its last byte was sent.
-    sent: Timestamp,
-    exchange: Option<Exchange>,
-    /// A gap may hold its reply.
-    uncertain: bool,
-}
-
 /// The ManageSieve dissector.
 #[derive(Default)]
 pub struct Sieve {
@@ -67,10 +52,7 @@ pub struct Sieve {
     gap_seen: [bool; 2],
     ended: [bool; 2],
     bare_lf_told: [bool; 2],
-    pending: VecDeque<Pending>,
-    limit_told: bool,
-    /// Exchanges whose end was not seen before TLS began.
-    orphans: Vec<Exchange>,
+    queue: Queue<Kind>,
     one_sided: bool,
     /// The server's challenge waits for the client's response.
     challenged: bool,
@@ -79,13 +61,11 @@ pub struct Sieve {
     hold: Hold,
     /// The reply to STARTTLS may be lost.
     answer_lost: bool,
-    pipelined: bool,
     greeted: bool,
     /// The lines of the reply that has not ended.
     data: Option<server::Data>,
     logged_out: bool,
     refused: bool,
-    authenticated: Option<bool>,
     told: Summary,
 }
 
@@ -119,30 +99,13 @@ impl Sieve {
         }
     }
 
-    fn authenticated(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
-        if exchange.invalid_base64() {
-            cx.out.diagnose(span, Code::InvalidBase64, "in an AUTHENTICATE exchange");
-        }
-        let cancelled = exchange.cancelled();
-        if let Some(user) = exchange.finish(outcome, span, cx.out) {
-            self.told.user = Some(user);
-        }
-        match outcome {
-            AuthOutcome::Success => self.authenticated = Some(true),
-            AuthOutcome::Failure if self.authenticated.is_none() && !cancelled => self.authenticated = Some(false),
-            _ => {}
-        }
-    }
-
     /// Bytes are missing.
     fn lose(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
         let at = dir.index();
         self.gap_seen[at] = true;
-        for pending in &mut self.pending {
-            pending.uncertain |= dir == Direction::Server;
-            if let Some(exchange) = &mut pending.exchange {
-                exchange.gap();
-            }
+        self.queue.exchanges_gap();
+        if dir == Direction::Server {
+            self.queue.doubt();
         }
         // Inside TLS the length is only a bound.
         if self.lines[at].gap(len, !cx.tls) {
@@ -153,15 +116,6 @@ impl Sieve {
         self.lost[at] = true;
         if dir == Direction::Server {
             self.server_gap(span, cx);
-        }
-    }
-
-    /// Drops the first waiting commands: nothing will answer them.
-    fn give_up(&mut self, count: usize, span: Span, cx: &mut Context<'_>) {
-        let over = self.ended[Direction::Server.index()] && !cx.one_sided;
-        let unanswered: Vec<Pending> = self.pending.drain(..count.min(self.pending.len())).collect();
-        for exchange in unanswered.into_iter().filter_map(|pending| pending.exchange) {
-            self.authenticated(exchange, if over { AuthOutcome::Aborted } else { AuthOutcome::Unknown }, span, cx);
         }
     }
 }
@@ -186,6 +140,7 @@ impl Dissector for Sieve {
     fn end(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
         self.ended[dir.index()] = true;
         if dir == Direction::Server {
+            self.queue.server_ended = true;
             self.server_end(span, cx);
         }
     }
@@ -197,21 +152,11 @@ impl Dissector for Sieve {
         let held = self.hold.take().map_or(0, |held| held.bytes.len());
         self.skip(held);
         self.server_end(span, cx);
-        if let Some(first) = self.pending.front()
-            && !cx.one_sided
-            && self.gap_seen == [false, false]
-        {
-            let detail = format!("{} commands, from {} on", self.pending.len(), first.verb.to_str_lossy());
-            cx.out.diagnose(span, Code::Unanswered, detail);
-        }
         self.one_sided = cx.one_sided;
         if cx.one_sided {
-            self.logged_out |= self.pending.iter().any(|pending| pending.kind == Kind::Logout);
+            self.logged_out |= self.queue.waiting.iter().any(|pending| pending.kind == Kind::Logout);
         }
-        for exchange in std::mem::take(&mut self.orphans) {
-            self.authenticated(exchange, AuthOutcome::Unknown, span, cx);
-        }
-        self.give_up(self.pending.len(), span, cx);
+        self.queue.finish(self.gap_seen == [false, false], span, cx);
         for at in 0..2 {
             let skipped = self.lines[at].reset();
             self.skip(skipped);
@@ -236,7 +181,7 @@ impl Dissector for Sieve {
         self.lost = [false; 2];
         self.answer_lost = false;
         self.challenged = false;
-        self.orphans.extend(self.pending.drain(..).filter_map(|pending| pending.exchange));
+        self.queue.tls_started();
         self.data = None;
         self.greeted = true;
     }
@@ -248,7 +193,7 @@ impl Dissector for Sieve {
     fn summary(&self) -> Summary {
         let outcome = if self.refused {
             Some(Outcome::Refused)
-        } else if self.authenticated == Some(false) {
+        } else if self.queue.authenticated == Some(false) {
             Some(Outcome::AuthFailed)
         } else if self.logged_out {
             Some(Outcome::Completed)
@@ -259,7 +204,7 @@ impl Dissector for Sieve {
         } else {
             None
         };
-        Summary { protocol: Some(Protocol::Sieve), outcome, ..self.told.clone() }
+        Summary { protocol: Some(Protocol::Sieve), outcome, user: self.queue.user.clone(), ..self.told.clone() }
     }
 }
 

@@ -65,7 +65,7 @@ impl Sieve {
 
     /// A string while AUTHENTICATE waits is a challenge.
     fn challenge(&mut self, line: &Logical, cx: &mut Context<'_>) -> bool {
-        let Some(pending) = self.pending.front_mut().filter(|pending| pending.kind == Kind::Authenticate) else {
+        let Some(pending) = self.queue.waiting.front_mut().filter(|pending| pending.kind == Kind::Authenticate) else {
             return false;
         };
         let words = line.words();
@@ -149,7 +149,8 @@ impl Sieve {
         };
         if status != "OK" {
             // A farewell to LOGOUT is no error.
-            let farewell = status == "BYE" && self.pending.front().is_some_and(|first| first.kind == Kind::Logout);
+            let farewell =
+                status == "BYE" && self.queue.waiting.front().is_some_and(|first| first.kind == Kind::Logout);
             if !farewell {
                 self.told.last_error = Some(match reply.enhanced.as_ref() {
                     Some(code) => Text([status.as_bytes(), b" (", &code.0, b") ", &text.0].concat()),
@@ -163,8 +164,8 @@ impl Sieve {
             cx.out.push(span, EventBody::Reply(reply));
             return Next::Continue;
         }
-        let unasked = capabilities && self.pending.front().is_none_or(|first| first.kind != Kind::Capability);
-        let Some(mut pending) = self.pending.pop_front_if(|_| !unasked) else {
+        let unasked = capabilities && self.queue.waiting.front().is_none_or(|first| first.kind != Kind::Capability);
+        let Some(mut pending) = self.queue.waiting.pop_front_if(|_| !unasked) else {
             if !unasked && status != "BYE" && !cx.one_sided && self.gap_seen == [false, false] {
                 cx.out.diagnose(span, Code::UnexpectedReply, "no command waits for it");
             }
@@ -190,7 +191,7 @@ impl Sieve {
                 );
             }
             let outcome = if status == "OK" { AuthOutcome::Success } else { AuthOutcome::Failure };
-            self.authenticated(exchange, outcome, span, cx);
+            self.queue.end_exchange(exchange, outcome, span, cx);
         }
         match (pending.kind, status) {
             (Kind::StartTls, "OK") => return Next::StartTls,

@@ -1,6 +1,7 @@
 //! Dialogues as Dovecot's Pigeonhole speaks them, and RFC 5804's own.
 
 use super::*;
+use crate::event::AuthOutcome;
 use crate::mail::Options;
 use crate::mail::script::{Step, Told, c, play, s};
 

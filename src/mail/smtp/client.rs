@@ -94,7 +94,8 @@ impl Smtp {
             self.tell_once(line.span, Code::BareLf, "a command ends in LF alone", cx);
         }
         if self.mode == Mode::Response {
-            if !(cx.one_sided && command::is_trustworthy(line.bytes)) {
+            let unsure = cx.one_sided || self.login.is_none();
+            if !(unsure && command::is_trustworthy(line.bytes)) {
                 return self.response(line, cx);
             }
             self.end_login(AuthOutcome::Unknown, line.span, cx);

@@ -127,9 +127,12 @@ impl Smtp {
         self.release(cx);
     }
 
-    /// Commands whose replies are in a gap.
-    pub(super) fn settle_lost_replies(&mut self, span: Span, cx: &mut Context<'_>) {
-        for pending in std::mem::take(&mut self.lost_replies) {
+    /// Commands whose replies are in a gap; `next` is what the reply at hand answers. If that is an AUTH or a response,
+    /// it decides the authentication under way.
+    pub(super) fn settle_lost_replies(&mut self, next: Option<Kind>, span: Span, cx: &mut Context<'_>) {
+        let mut lost = std::mem::take(&mut self.lost_replies);
+        lost.retain(|pending| pending.kind != Kind::Auth || next != Some(Kind::Auth));
+        for pending in lost {
             self.unanswered(pending, span, cx);
         }
     }

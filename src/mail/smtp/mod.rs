@@ -285,6 +285,8 @@ impl Smtp {
                     if self.closed() && !self.server_gap { MessageOutcome::Aborted } else { MessageOutcome::Unknown };
                 self.close_transaction(pending.transaction, outcome, span, cx);
             }
+            // A later reply decides: to the response that followed, or to the next AUTH.
+            Kind::Auth if self.pending.iter().any(|p| p.kind == Kind::Auth) => {}
             Kind::Auth => self.end_login(AuthOutcome::Unknown, span, cx),
             _ => {}
         }

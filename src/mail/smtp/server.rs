@@ -188,7 +188,7 @@ impl Smtp {
     }
 
     fn unmatched(&mut self, reply: Reply, cx: &mut Context<'_>) -> Next {
-        self.settle_lost_replies(reply.span, cx);
+        self.settle_lost_replies(None, reply.span, cx);
         let greeting = self.summary.banner.is_none()
             && self.pending.is_empty()
             && likelihood(Kind::Greeting, &reply) > 0
@@ -221,7 +221,7 @@ impl Smtp {
 
     fn apply(&mut self, pending: Pending, reply: Reply, cx: &mut Context<'_>) -> Next {
         let span = reply.span;
-        self.settle_lost_replies(span, cx);
+        self.settle_lost_replies(Some(pending.kind), span, cx);
         match pending.kind {
             Kind::Greeting => self.greet(&reply),
             Kind::Hello => {
@@ -341,8 +341,9 @@ impl Smtp {
         if reply.code == Some(334) {
             if let Some(login) = &mut self.login {
                 login.exchange.challenge(&reply.text.0, reply.span, cx.options);
-                self.mode = Mode::Response;
             }
+            // Whoever is asked, the next line is secret.
+            self.mode = Mode::Response;
         } else {
             let outcome = if reply.ok() { AuthOutcome::Success } else { AuthOutcome::Failure };
             self.end_login(outcome, reply.span, cx);

@@ -144,6 +144,11 @@ impl Sink for Extract {
         Ok(())
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.files.push(name);
+        Ok(())
+    }
+
     fn event(&mut self, event: Event) -> io::Result<()> {
         match &event.body {
             EventBody::MessageData(data) => self.drafts.append(event.session, data.ordinal, &data.bytes),

@@ -61,7 +61,7 @@ impl<W: Write> Json<W> {
 
     fn wants(&self, body: &EventBody) -> bool {
         match self.select {
-            Select::All => true,
+            Select::All => !matches!(body, EventBody::Secrets(_) | EventBody::Plain(_)),
             Select::Sessions => matches!(body, EventBody::Session(_)),
             Select::Tls => matches!(body, EventBody::Tls(_)),
             Select::Auth => matches!(body, EventBody::Auth(_)),
@@ -72,6 +72,11 @@ impl<W: Write> Json<W> {
 impl<W: Write> Sink for Json<W> {
     fn begin(&mut self, files: &[String]) -> io::Result<()> {
         self.files = Files::new(files);
+        Ok(())
+    }
+
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.files.push(name);
         Ok(())
     }
 
@@ -123,6 +128,8 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Message(_) => "message",
         EventBody::Gap(_) => "gap",
         EventBody::Diagnostic(_) => "diagnostic",
+        EventBody::Secrets(_) => "secrets",
+        EventBody::Plain(_) => "plain",
         EventBody::Session(_) => "session",
     };
     o.str("type", kind);
@@ -141,6 +148,8 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Message(message) => push_message(o, message, path),
         EventBody::Gap(gap) => push_gap(o, gap),
         EventBody::Diagnostic(diagnostic) => push_diagnostic(o, diagnostic),
+        // Never in JSON: they are for the sinks that ask for them.
+        EventBody::Secrets(_) | EventBody::Plain(_) => {}
         EventBody::Session(session) => push_session(o, session, files),
     }
 }
@@ -172,6 +181,38 @@ pub fn push_stats(out: &mut Vec<u8>, report: &Report) {
         o.number("duplicate", account.duplicate);
         o.number("gaps", account.gaps);
     });
+    o.end();
+}
+
+/// Appends what is known of an endpoint: the `service` object.
+pub(super) fn push_service(out: &mut Vec<u8>, row: &super::services::Row<'_>) {
+    let mut o = Object::new(out);
+    o.str("type", "service");
+    o.str("ip", &row.address.ip().to_string());
+    o.number("port", row.address.port());
+    o.str("state", row.state);
+    o.opt_str("protocol", row.protocol);
+    o.opt_text("banner", row.banner);
+    o.opt_str("security", row.security);
+    let lists = [
+        ("capabilities", row.capabilities[0]),
+        ("capabilities_tls", row.capabilities[1]),
+        ("auth", row.auth[0]),
+        ("auth_tls", row.auth[1]),
+    ];
+    for (name, list) in lists {
+        match list {
+            Some(list) => o.texts(name, list),
+            None => o.null(name),
+        }
+    }
+    o.bool("plaintext_auth", row.plaintext_auth);
+    o.list("tls_versions", row.tls_versions, |out, version| push_string(out, version));
+    o.list("suites", row.suites, |out, suite| push_string(out, suite));
+    o.list("certificates", row.certificates, push_certificate);
+    o.number("sessions", row.sessions);
+    o.time("first", Some(row.first));
+    o.time("last", Some(row.last));
     o.end();
 }
 

@@ -143,6 +143,11 @@ impl<W: Write> Sink for Transcript<W> {
         Ok(())
     }
 
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.files.push(name);
+        Ok(())
+    }
+
     fn event(&mut self, event: Event) -> io::Result<()> {
         self.start.get_or_insert(event.span.first.ts);
         if self.options.layout == Layout::Live {

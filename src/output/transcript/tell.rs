@@ -146,7 +146,7 @@ impl Teller {
                 };
                 line(out, view, Some(event), None, Mark::Note, &phrase::diagnostic(diagnostic), role);
             }
-            EventBody::Session(_) => {}
+            EventBody::Secrets(_) | EventBody::Plain(_) | EventBody::Session(_) => {}
         }
     }
 

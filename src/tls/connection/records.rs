@@ -45,7 +45,9 @@ impl Connection {
         let i = dir.index();
         if self.halves[i].epoch.is_clear() && header.content_type == content::APPLICATION {
             // Encrypted, and no change of keys was seen.
-            self.enter_unseen(dir, env);
+            if !self.join_midway(dir, header, fragment, span, env, up) {
+                self.enter_unseen(dir, env);
+            }
         }
         let stage = self.halves[i].epoch.stage;
         if stage == Stage::Changed

@@ -187,6 +187,12 @@ impl Connection {
             self.go_on(dir, epoch, number, span, up);
             return self.open_record(dir, header, fragment, span, env, up);
         }
+        if clear && self.join_midway(dir, header, fragment, span, env, up) {
+            if let Some((amount, cause)) = lost.deferred {
+                up.lost(dir, amount, Some(cause), span);
+            }
+            return self.open_record(dir, header, fragment, span, env, up);
+        }
         if clear {
             // Nothing opens it: either it is in the clear after all, or there are no keys.
             if header.content_type == content::HANDSHAKE && self.pending(dir, env).is_none_or(|e| e.is_closed()) {

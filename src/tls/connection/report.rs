@@ -52,6 +52,8 @@ impl Handshake {
                 return Some(Reason::HandshakeFailed);
             }
             self.reason
+        } else if self.joined.is_some() && self.opened > 0 {
+            None
         } else if !self.established {
             let missing = match (self.gap, ended, &self.client, &self.server) {
                 (true, ..) => Reason::HandshakeGap,
@@ -136,103 +138,5 @@ pub(super) fn suite_name(id: u16) -> String {
     match suites::suite(id) {
         Some(suite) => suite.name.to_owned(),
         None => format!("{id:#06x}"),
-    }
-}
-
-impl Handshake {
-    /// What was offered and chosen, what was tried, how far it got: a sentence each.
-    pub(crate) fn story(&self, keys: &KeyRing) -> Vec<String> {
-        let mut out = Vec::new();
-        out.push(match &self.client {
-            Some(hello) => {
-                let name = match &hello.sni {
-                    Some(sni) => format!(" for the server name {}", String::from_utf8_lossy(sni)),
-                    None => String::new(),
-                };
-                let framing = if hello.v2 { " in SSL 2.0 framing" } else { "" };
-                format!("The client offered {} suites{name}{framing}.", hello.suites.len())
-            }
-            None => "No ClientHello was captured.".to_owned(),
-        });
-        out.push(match (&self.server, self.version) {
-            (Some(hello), Some(version)) => {
-                let mut line = format!("The server chose {version} with {}", suite_name(hello.suite));
-                for (on, what) in [
-                    (hello.extended_master_secret, "extended master secret"),
-                    (hello.encrypt_then_mac, "encrypt-then-MAC"),
-                    (hello.truncated_hmac, "truncated HMAC"),
-                    (hello.compression == 1, "DEFLATE compression"),
-                ] {
-                    if on {
-                        line.push_str(", ");
-                        line.push_str(what);
-                    }
-                }
-                line + "."
-            }
-            (Some(hello), None) => format!("The server chose a version that is not known, {:#06x}.", hello.version),
-            (None, _) => "No ServerHello was captured.".to_owned(),
-        });
-        self.story_of_keys(keys, &mut out);
-        out.extend(self.notes.iter().cloned());
-        for alert in self.alerts.iter().filter(|alert| alert.fatal || !self.established) {
-            out.push(format!("Alert by the {}: {}.", alert.dir.as_str(), alert.description));
-        }
-        if let Some(used) = self.secret().filter(|_| self.opened > 0) {
-            let with = match used.source {
-                SecretSource::RsaKey => "the server's private key",
-                SecretSource::KeyLog => "a key log's secret",
-                SecretSource::Dsb => "a secret in the capture file",
-                SecretSource::Psk => "a pre-shared key",
-                SecretSource::Resumption => "the master secret of the session's full handshake",
-                SecretSource::NoneNeeded => "nothing",
-            };
-            let name = used.name.as_deref().map(|n| format!(" ({n})")).unwrap_or_default();
-            out.push(format!("Opened with {with}{name}."));
-        }
-        out.push(format!(
-            "The handshake {}; {} records decrypted, {} not.",
-            if self.established { "ran to its end" } else { "did not end" },
-            self.opened,
-            self.closed
-        ));
-        out
-    }
-
-    fn story_of_keys(&self, keys: &KeyRing, out: &mut Vec<String>) {
-        match (self.resumed, self.chain.first()) {
-            (crate::event::Resumed::SessionId, _) => out.push("It took up an earlier session by its ID.".to_owned()),
-            (crate::event::Resumed::Ticket, _) => out.push("It took up an earlier session by a ticket.".to_owned()),
-            (crate::event::Resumed::Psk, _) => {
-                out.push("It took up an earlier session by a pre-shared key.".to_owned())
-            }
-            (crate::event::Resumed::No, Some(own)) => {
-                out.push(format!("The server's certificate: {}, {}.", own.info.subject, own.info.key));
-            }
-            (crate::event::Resumed::No, None) => {}
-        }
-        let by_rsa = self.suite.is_some_and(|s| s.kx.opened_by_rsa_key());
-        if by_rsa && self.resumed == crate::event::Resumed::No {
-            let modulus = self.chain.first().and_then(|c| c.modulus.as_deref());
-            out.push(match (keys.keys().len(), modulus.and_then(|m| keys.by_modulus(m))) {
-                (0, _) if self.opened > 0 => return self.story_of_keylog(keys, out),
-                (0, _) => "No private key was given.".to_owned(),
-                (_, Some(key)) => format!("The private key {} belongs to the certificate.", key.name()),
-                (n, None) if modulus.is_some() => format!("Of {n} private keys given none belongs to the certificate."),
-                (n, None) => format!("The certificate was not seen; private keys tried: {n}."),
-            });
-        }
-        self.story_of_keylog(keys, out);
-    }
-
-    fn story_of_keylog(&self, keys: &KeyRing, out: &mut Vec<String>) {
-        if keys.has_keylog() {
-            let known = self.client_random().is_some_and(|random| {
-                keys.master_for_client_random(random).is_some()
-                    || keys.tls13_secret(Tls13Label::ClientHandshake, random).is_some()
-            });
-            let word = if known { "an" } else { "no" };
-            out.push(format!("The key log has {word} entry for its client random."));
-        }
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Handshake {
     pub(super) alerts: Vec<Alert>,
     /// Findings along the way, for the explanation.
     pub(super) notes: Vec<String>,
+    /// The client random under which a key log had the secrets of a session of which no hello was seen.
+    pub(super) joined: Option<[u8; 32]>,
     pub(super) span: Span,
 }
 
@@ -110,6 +112,7 @@ impl Handshake {
             client_went_on: false,
             alerts: Vec::new(),
             notes: Vec::new(),
+            joined: None,
             span,
         }
     }
@@ -135,7 +138,7 @@ impl Handshake {
     }
 
     pub(super) fn client_random(&self) -> Option<&[u8; 32]> {
-        self.client.as_ref().map(|hello| &hello.random)
+        self.client.as_ref().map(|hello| &hello.random).or(self.joined.as_ref())
     }
 
     pub(super) fn server_random(&self) -> Option<&[u8; 32]> {

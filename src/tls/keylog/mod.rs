@@ -4,6 +4,7 @@
 //! A log of ten million lines is no reason to hold them: large files stay on disk, and sixteen bytes a line are kept,
 //! a hash of what a secret is found by and the line's offset. A lookup reads the line again and compares in full.
 
+mod entry;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
+pub use self::entry::{Entry, Label};
 use self::line::{Class, Line};
 use super::keys::KeyError;
 use super::secret::Secret;
@@ -259,6 +261,17 @@ impl KeyLog {
 
     /// Parses the entry at `offset` and compares it.
     fn secret_at(&self, offset: u64, class: Class, digits: &[u8]) -> Option<Found> {
+        self.entry_at(offset, |found, key, secret| {
+            (found == class && key.eq_ignore_ascii_case(digits)).then(|| self.found(secret))?
+        })
+    }
+
+    fn found(&self, secret: &[u8]) -> Option<Found> {
+        Some(Found { secret: Secret::from(parse_hex(secret)?), source: self.source, file: self.name.clone() })
+    }
+
+    /// Hands the entry at `offset` to `f`: what it is, key and secret in hex digits.
+    fn entry_at<T>(&self, offset: u64, f: impl FnOnce(Class, &[u8], &[u8]) -> Option<T>) -> Option<T> {
         let from_file;
         let text = match &self.store {
             Store::Memory(bytes) => bytes.get(usize::try_from(offset).ok()?..)?,
@@ -282,12 +295,31 @@ impl KeyLog {
             }
             other => other,
         };
-        let Line::Entry { class: found, key, secret } = entry else { return None };
-        if found != class || !key.eq_ignore_ascii_case(digits) {
-            return None;
+        let Line::Entry { class, key, secret } = entry else { return None };
+        f(class, key, secret)
+    }
+
+    /// The application traffic secrets of one side, with their client randoms, in the order of the log: for a session
+    /// whose client random was not captured. None of a log that has more than `most` entries.
+    pub(super) fn traffic_secrets(&self, client: bool, most: usize) -> Vec<(Tls13Label, [u8; 32], Found)> {
+        if self.index.len() > most {
+            return Vec::new();
         }
-        let secret = Secret::from(parse_hex(secret)?);
-        Some(Found { secret, source: self.source, file: self.name.clone() })
+        let mut offsets: Vec<u64> = self.index.iter().map(|(_, offset)| *offset).collect();
+        offsets.sort_unstable();
+        let entry = |offset| {
+            self.entry_at(offset, |class, key, secret| {
+                let Class::Tls13(label) = class else { return None };
+                let wanted = match label {
+                    Tls13Label::ClientTraffic(_) => client,
+                    Tls13Label::ServerTraffic(_) => !client,
+                    _ => false,
+                };
+                let random = parse_hex(key)?.try_into().ok()?;
+                wanted.then(|| self.found(secret).map(|found| (label, random, found)))?
+            })
+        };
+        offsets.into_iter().filter_map(entry).collect()
     }
 
     pub(super) fn master(&self, random: &[u8; 32]) -> Option<Found> {

@@ -128,6 +128,22 @@ fn a_chunk_lost_in_a_gap_makes_the_message_incomplete() {
 }
 
 #[test]
+fn a_lost_challenge_does_not_expose_the_password() {
+    // base64 of `alice`, `secret`.
+    let login = [s("220 x\r\n"), c("AUTH LOGIN\r\n")];
+    let user = [c("YWxpY2U=\r\n"), s("334 UGFzc3dvcmQ6\r\n"), c("c2VjcmV0\r\n"), s("235 ok\r\n")];
+    let first = [&login[..], &[Step::Gap(SERVER, 18)], &user[..]].concat();
+    let second = [&login[..], &[s("334 VXNlcm5hbWU6\r\n")], &user[..1], &[Step::Gap(SERVER, 18)], &user[2..]].concat();
+    // The refusal of one exchange is lost, the next one begins.
+    let refused = [&login[..], &[Step::Gap(SERVER, 9), c("AUTH LOGIN\r\n"), s("334 x\r\n")], &user[..]].concat();
+    for steps in [first, second, refused] {
+        let found = lines(&steps);
+        assert!(!found.iter().any(|l| l.contains("c2VjcmV0")), "{found:?}");
+        assert!(found.iter().any(|l| l.starts_with('A') && l.contains("alice") && l.contains("Success")), "{found:?}");
+    }
+}
+
+#[test]
 fn replies_in_a_gap() {
     // The final reply is lost.
     let steps = [

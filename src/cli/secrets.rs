@@ -1,0 +1,150 @@
+//! The commands that write secrets by purpose: `keylog` and `decrypt`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use mailcap::capture::Input;
+use mailcap::output::decrypt::{self as output, Plaintext, Survey, Surveyed};
+use mailcap::output::keylog::KeyLog;
+use mailcap::output::pcapng::Writer;
+use mailcap::pipeline::{self, Config, Error, Report};
+
+use super::args::{Common, Decrypt, Keylog};
+use super::complain;
+use super::open::{self, Private};
+use super::run::{self, Job, Outcome, PLAIN, Wanted};
+use super::watch::Seen;
+
+/// `1 secret`, `2 secrets`.
+fn count(n: u64, thing: &str) -> String {
+    if n == 1 { format!("{n} {thing}") } else { format!("{n} {thing}s") }
+}
+
+fn no_json(options: &Common, what: &str) -> anyhow::Result<()> {
+    if options.json {
+        bail!("--json: {what}; `mailcap tls --json` tells which handshakes could be opened");
+    }
+    Ok(())
+}
+
+/// Handshakes are looked for as well as mail.
+fn outcome(seen: &Seen, report: &Report) -> Outcome {
+    let outcome = run::outcome(seen.sessions > 0 || seen.handshakes > 0, seen, report);
+    if outcome == Outcome::Nothing {
+        complain("no TLS handshake and no mail session found");
+    }
+    outcome
+}
+
+pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
+    let common = &options.common;
+    no_json(common, "a key log is lines of its own")?;
+    let job = Job::new(common, &options.input.files)?;
+    let private = match &common.output {
+        Some(path) => Some(Private::new(path, common.force, &job.inputs)?),
+        None => None,
+    };
+    let out: open::Output = match &private {
+        Some(private) => Box::new(private.writer()?),
+        None => open::output(common, &job.inputs)?,
+    };
+    let mut written = 0;
+    let sink = KeyLog::new(out, job.flush(), &mut written);
+    let (seen, report) = job.run(Box::new(sink), Wanted { tls_secrets: true, all_tls: true, ..PLAIN })?;
+    let outcome = outcome(&seen, &report);
+    if outcome != Outcome::Nothing {
+        if let Some(private) = private {
+            private.keep()?;
+        }
+        if written == 0 {
+            complain("no secret to write: no TLS here could be opened; `mailcap tls --explain` says why");
+            return Ok(outcome);
+        }
+        let place = common.output.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default();
+        complain(&format!("{place}{} written; whoever has them can read these sessions", count(written, "secret")));
+    }
+    Ok(outcome)
+}
+
+pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
+    let common = &options.common;
+    let Some(path) = common.output.as_deref().or(options.write.as_deref()) else {
+        bail!("decrypt writes a capture: name it with -o FILE");
+    };
+    no_json(common, "decrypt writes a capture")?;
+    let mut job = Job::new(common, &options.input.files)?;
+    readable_twice(&job.inputs)?;
+    let private = Private::new(path, common.force, &job.inputs)?;
+    let cant = || format!("{}: can't be written", path.display());
+    let mut writer = Writer::new(private.writer()?, output::APPLICATION).with_context(cant)?;
+    let filtered = options.mail_only || !job.criteria()?.is_empty();
+
+    let wanted = Wanted { tls_secrets: !options.plaintext, all_tls: !options.plaintext && !filtered, ..PLAIN };
+    let config = job.config(wanted)?;
+    let mut again = config.clone();
+    again.mail.tls_secrets = false;
+    again.mail.plaintext = true;
+
+    let mut surveyed = Surveyed::default();
+    let secrets = (!options.plaintext).then_some(&mut writer);
+    let survey = Survey::new(secrets, filtered || options.plaintext, &mut surveyed);
+    let (seen, report) = job.run_with(Box::new(survey), config)?;
+    let outcome = match options.plaintext || filtered {
+        true => run::outcome_of_mail(&seen, &report),
+        false => outcome(&seen, &report),
+    };
+    if seen.sessions == 0 && (filtered || options.plaintext || seen.handshakes == 0) {
+        return Ok(outcome);
+    }
+    let (read, held) = match options.plaintext {
+        true => plaintext(again, &mut writer, &surveyed)?,
+        false => packets(&again, filtered, &mut writer, &surveyed)?,
+    };
+    if read != surveyed.frames {
+        bail!("the input changed while it was read; nothing was written");
+    }
+    writer.finish().with_context(cant)?;
+    private.keep()?;
+    complain(&format!("{}: holds {held}; readable by you alone", path.display()));
+    Ok(outcome)
+}
+
+/// Two passes need files that can be opened twice.
+fn readable_twice(inputs: &[Input]) -> anyhow::Result<()> {
+    let pipe = |path: &Path| path.metadata().is_ok_and(|m| !m.is_file());
+    for input in inputs {
+        match input {
+            Input::Stdin => bail!(
+                "standard input can't be read twice, as decrypt must: secrets go before packets; save it to a file \
+                 first, or write a key log with `mailcap keylog -`"
+            ),
+            Input::File(path) | Input::Found(path) if pipe(path) => {
+                bail!("{}: a pipe can't be read twice, as decrypt must; save it to a file first", path.display())
+            }
+            Input::File(_) | Input::Found(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn plaintext<W: std::io::Write>(
+    config: Config,
+    writer: &mut Writer<W>,
+    surveyed: &Surveyed,
+) -> Result<(u64, String), Error> {
+    let report = pipeline::run(config, &mut Plaintext::new(writer, &surveyed.sessions))?;
+    let sessions = count(surveyed.sessions.len() as u64, "session");
+    Ok((report.frames, format!("{sessions} in the clear, passwords too")))
+}
+
+fn packets<W: std::io::Write>(
+    config: &Config,
+    filtered: bool,
+    writer: &mut Writer<W>,
+    surveyed: &Surveyed,
+) -> Result<(u64, String), Error> {
+    let only = filtered.then_some(&surveyed.sessions);
+    let copied = output::copy(&config.inputs, &config.limits, only, writer)?;
+    let held = format!("{}, and {} to open them", count(copied.written, "packet"), count(surveyed.secrets, "secret"));
+    Ok((copied.read, held))
+}

@@ -1,0 +1,79 @@
+//! IP packets made up for a dialogue: one connection's headers and sequence numbers.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use etherparse::{PacketBuilder, PacketBuilderStep, TcpHeader};
+
+use crate::position::Direction;
+
+/// Payload of a packet at most; an IPv4 packet has room for 65,495 bytes.
+pub(super) const SEGMENT: usize = 32 << 10;
+
+/// What a packet says besides its payload.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Syn,
+    SynAck,
+    Ack,
+    Data,
+    Fin,
+    Rst,
+}
+
+/// One connection. Sequence numbers begin at 0, so that the first byte of each direction is number 1; those of its
+/// successor go on, as Wireshark knows a new connection by its new initial numbers.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Wire {
+    ends: [SocketAddr; 2],
+    next: [u32; 2],
+}
+
+impl Wire {
+    pub(super) fn new(client: SocketAddr, server: SocketAddr) -> Self {
+        Wire { ends: [client, server], next: [0; 2] }
+    }
+
+    /// The next connection between the same endpoints.
+    pub(super) fn successor(&self) -> Self {
+        Wire { ends: self.ends, next: self.next.map(|n| n.wrapping_add(1)) }
+    }
+
+    /// Bytes of a direction are missing.
+    pub(super) fn skip(&mut self, dir: Direction, len: u64) {
+        let next = &mut self.next[dir.index()];
+        // Sequence numbers wrap (RFC 9293 §3.4).
+        *next = next.wrapping_add(len as u32);
+    }
+
+    /// The next packet of a direction, from the IP header on.
+    pub(super) fn packet(&mut self, dir: Direction, kind: Kind, payload: &[u8]) -> io::Result<Vec<u8>> {
+        let (from, to) = (self.ends[dir.index()], self.ends[dir.opposite().index()]);
+        let mut tcp = TcpHeader::new(from.port(), to.port(), self.next[dir.index()], u16::MAX);
+        tcp.ack = kind != Kind::Syn;
+        if tcp.ack {
+            tcp.acknowledgment_number = self.next[dir.opposite().index()];
+        }
+        tcp.syn = matches!(kind, Kind::Syn | Kind::SynAck);
+        tcp.fin = kind == Kind::Fin;
+        tcp.rst = kind == Kind::Rst;
+        tcp.psh = kind == Kind::Data;
+        let counted = payload.len() as u64 + u64::from(tcp.syn || tcp.fin);
+        let step: PacketBuilderStep<_> = match (from.ip(), to.ip()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => PacketBuilder::ipv4(a.octets(), b.octets(), 64),
+            (a, b) => PacketBuilder::ipv6(wide(a), wide(b), 64),
+        };
+        let step = step.tcp_header(tcp);
+        let mut out = Vec::with_capacity(step.size(payload.len()));
+        step.write(&mut out, payload).map_err(io::Error::other)?;
+        self.skip(dir, counted);
+        Ok(out)
+    }
+}
+
+fn wide(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}

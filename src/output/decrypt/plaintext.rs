@@ -1,0 +1,327 @@
+//! The second pass of `mailcap decrypt --plaintext`: each mail session as a TCP connection without TLS.
+//!
+//! Wireshark hands what follows an accepted STARTTLS to its TLS dissector, whatever it is; so what was inside TLS is a
+//! connection of its own, between the same endpoints, that begins where the first one ends.
+
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+use super::Found;
+use super::packets::{Kind, SEGMENT, Wire};
+use crate::capture::LinkType;
+use crate::event::{EndReason, Event, EventBody, Plain, Protocol, Session};
+use crate::output::escape::escape;
+use crate::output::pcapng::{Packet, Writer};
+use crate::output::{Files, Sink};
+use crate::pipeline::Report;
+use crate::position::{Direction, Span, Timestamp};
+
+/// Raw IP: no link layer is made up.
+const RAW: LinkType = LinkType(101);
+
+/// Bytes of packets that wait for their turn in time.
+const WAITING: usize = 32 << 20;
+
+/// Ports on which Wireshark looks for each protocol.
+fn ports(protocol: Protocol) -> &'static [u16] {
+    match protocol {
+        Protocol::Smtp | Protocol::Lmtp => &[25, 587],
+        Protocol::Imap => &[143],
+        Protocol::Pop3 => &[110],
+        Protocol::Sieve => &[4190],
+    }
+}
+
+/// The server, at a port on which its protocol is looked for.
+fn dissected(server: SocketAddr, protocol: Option<Protocol>) -> SocketAddr {
+    let known = protocol.map(ports).unwrap_or_default();
+    match known.first() {
+        Some(&first) if !known.contains(&server.port()) => SocketAddr::new(server.ip(), first),
+        _ => server,
+    }
+}
+
+fn first_wire(found: Found) -> Wire {
+    Wire::new(found.client, dissected(found.server, found.protocol))
+}
+
+/// The sink of the second pass. Wants [`crate::mail::Options::plaintext`].
+///
+/// Packets are written by rising time, but for those that came more than 32 MiB of packets late.
+pub struct Plaintext<'a, W: Write> {
+    writer: &'a mut Writer<W>,
+    sessions: &'a BTreeMap<u64, Found>,
+    files: Files,
+    interface: Option<u32>,
+    open: HashMap<u64, Open>,
+    waiting: BinaryHeap<std::cmp::Reverse<Ready>>,
+    bytes: usize,
+    made: u64,
+}
+
+/// A session that is going on.
+struct Open {
+    wire: Wire,
+    tls: bool,
+    /// Time of its last packet: time does not run backwards in a session.
+    clock: Timestamp,
+}
+
+/// A packet, in the order of writing.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Ready {
+    ts: Timestamp,
+    number: u64,
+    data: Vec<u8>,
+    comment: String,
+}
+
+impl<'a, W: Write> Plaintext<'a, W> {
+    /// Writes the sessions that the first pass found to `writer`.
+    pub fn new(writer: &'a mut Writer<W>, sessions: &'a BTreeMap<u64, Found>) -> Self {
+        Plaintext {
+            writer,
+            sessions,
+            files: Files::default(),
+            interface: None,
+            open: HashMap::new(),
+            waiting: BinaryHeap::new(),
+            bytes: 0,
+            made: 0,
+        }
+    }
+
+    /// Packets made.
+    pub fn packets(&self) -> u64 {
+        self.made
+    }
+
+    /// `frame 15 of mail.pcap`, `frames 15–17 of mail.pcap`.
+    fn origin(&self, span: Span) -> String {
+        let (first, last) = (span.first, span.last);
+        let name = |file| escape(self.files.get(file).as_bytes()).into_owned();
+        if first.file != last.file {
+            format!("frame {} of {} to frame {} of {}", first.number, name(first.file), last.number, name(last.file))
+        } else if first.number == last.number {
+            format!("frame {} of {}", last.number, name(last.file))
+        } else {
+            format!("frames {}–{} of {}", first.number, last.number, name(last.file))
+        }
+    }
+
+    fn push(&mut self, ts: Timestamp, data: Vec<u8>, comment: String) -> io::Result<()> {
+        self.made += 1;
+        self.bytes += data.len() + comment.len() + size_of::<Ready>();
+        self.waiting.push(std::cmp::Reverse(Ready { ts, number: self.made, data, comment }));
+        while self.bytes > WAITING {
+            self.write_one()?;
+        }
+        Ok(())
+    }
+
+    fn write_one(&mut self) -> io::Result<()> {
+        let Some(std::cmp::Reverse(ready)) = self.waiting.pop() else { return Ok(()) };
+        let Ready { ts, data, comment, .. } = ready;
+        self.bytes = self.bytes.saturating_sub(data.len() + comment.len() + size_of::<Ready>());
+        let interface = match self.interface {
+            Some(interface) => interface,
+            None => *self.interface.insert(self.writer.interface(RAW, "decrypted by mailcap")?),
+        };
+        let original_len = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        self.writer.packet(&Packet { interface, ts, data: &data, original_len, comment: &comment })
+    }
+
+    /// Opens the connection of a session, or the one of its part inside TLS.
+    fn open(&mut self, id: u64, found: Found, mut wire: Wire, tls: bool, at: Timestamp) -> io::Result<Open> {
+        let origin = self.origin(found.span);
+        let mut comment = format!("mailcap: session {id}, {} → {}, {origin}", found.client, found.server);
+        if tls {
+            comment.push_str("; from here on inside TLS");
+        }
+        for (dir, kind) in
+            [(Direction::Client, Kind::Syn), (Direction::Server, Kind::SynAck), (Direction::Client, Kind::Ack)]
+        {
+            let data = wire.packet(dir, kind, &[])?;
+            self.push(at, data, std::mem::take(&mut comment))?;
+        }
+        Ok(Open { wire, tls, clock: at })
+    }
+
+    fn close(&mut self, open: &mut Open, first: Direction, at: Timestamp) -> io::Result<()> {
+        open.clock = open.clock.max(at);
+        for (dir, kind) in [(first, Kind::Fin), (first.opposite(), Kind::Fin), (first, Kind::Ack)] {
+            let data = open.wire.packet(dir, kind, &[])?;
+            self.push(open.clock, data, String::new())?;
+        }
+        Ok(())
+    }
+
+    fn plain(&mut self, id: u64, span: Span, plain: &Plain) -> io::Result<()> {
+        let Some(&found) = self.sessions.get(&id) else { return Ok(()) };
+        let mut open = match self.open.remove(&id) {
+            Some(open) => open,
+            None => self.open(id, found, first_wire(found), plain.tls, found.span.first.ts)?,
+        };
+        if plain.tls && !open.tls {
+            let clock = open.clock;
+            self.close(&mut open, Direction::Client, clock)?;
+            open = self.open(id, found, open.wire.successor(), true, clock)?;
+        }
+        open.clock = open.clock.max(span.last.ts);
+        open.wire.skip(plain.dir, plain.lost);
+        let mut comment = self.origin(span);
+        if plain.lost > 0 {
+            let most = if plain.tls { "at most " } else { "" };
+            comment.push_str(&format!("; {most}{} bytes before it are missing", plain.lost));
+        }
+        if plain.bytes.is_empty() {
+            // Nothing followed what is missing.
+            let data = open.wire.packet(plain.dir, Kind::Ack, &[])?;
+            self.push(open.clock, data, comment.clone())?;
+        }
+        for bytes in plain.bytes.chunks(SEGMENT) {
+            let data = open.wire.packet(plain.dir, Kind::Data, bytes)?;
+            self.push(open.clock, data, comment.clone())?;
+        }
+        self.open.insert(id, open);
+        Ok(())
+    }
+
+    fn end(&mut self, id: u64, span: Span, session: &Session) -> io::Result<()> {
+        let Some(&found) = self.sessions.get(&id) else { return Ok(()) };
+        let mut open = match self.open.remove(&id) {
+            Some(open) => open,
+            None => self.open(id, found, first_wire(found), false, span.first.ts)?,
+        };
+        let by = session.ended_by.unwrap_or(Direction::Client);
+        match session.end_reason {
+            EndReason::Fin => self.close(&mut open, by, span.last.ts),
+            EndReason::Rst => {
+                let data = open.wire.packet(by, Kind::Rst, &[])?;
+                self.push(open.clock.max(span.last.ts), data, String::new())
+            }
+            // Its end was not captured.
+            EndReason::Timeout | EndReason::Reused | EndReason::Evicted | EndReason::Eof => Ok(()),
+        }
+    }
+}
+
+impl<W: Write> Sink for Plaintext<'_, W> {
+    fn begin(&mut self, files: &[String]) -> io::Result<()> {
+        let base = |name: &String| name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned();
+        self.files = Files::new(&files.iter().map(base).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        match &event.body {
+            EventBody::Plain(plain) => self.plain(event.session, event.span, plain),
+            EventBody::Session(session) => self.end(event.session, event.span, session),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, _report: &Report) -> io::Result<()> {
+        while !self.waiting.is_empty() {
+            self.write_one()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{Capture, Item};
+    use crate::limits::Limits;
+    use crate::output::samples;
+    use crate::position::FramePos;
+    use crate::wire::{Decoded, Decoder};
+
+    const ID: u64 = 7;
+
+    fn at(number: u64) -> Span {
+        Span::at(FramePos { index: number, number, ts: Timestamp(number as i64 * 1000), ..FramePos::default() })
+    }
+
+    fn plain(session: u64, number: u64, dir: Direction, tls: bool, lost: u64, bytes: &[u8]) -> Event {
+        let body = EventBody::Plain(Plain { dir, tls, lost, bytes: bytes.to_vec() });
+        Event { session, seq: number, span: at(number), body }
+    }
+
+    /// `seq`, `ack`, destination's port, payload of each packet, by time as written.
+    fn packets(events: Vec<Event>, server: &str, protocol: Protocol) -> Vec<(u32, u32, u16, Vec<u8>)> {
+        let client = "[2001:db8::1]:40000".parse().unwrap();
+        let found = Found { client, server: server.parse().unwrap(), protocol: Some(protocol), span: at(1) };
+        let sessions = [(ID, found), (ID + 1, found)].into();
+        let mut writer = Writer::new(Vec::new(), "test").unwrap();
+        let mut sink = Plaintext::new(&mut writer, &sessions);
+        sink.begin(&["/secret/folder/mail.pcap".to_owned()]).unwrap();
+        for event in events {
+            sink.event(event).unwrap();
+        }
+        sink.finish(&Report::default()).unwrap();
+        let file = writer.finish().unwrap();
+        assert!(!file.windows(6).any(|w| w == b"folder"), "names of folders are nobody's business");
+        let limits = Limits::default();
+        let mut capture = Capture::from_reader("x", Box::new(io::Cursor::new(file)), &limits).unwrap();
+        let (mut decoder, mut out, mut last) = (Decoder::new(&limits), Vec::new(), Timestamp(0));
+        while let Some(item) = capture.next() {
+            let Item::Frame(frame) = item else { panic!("{item:?}") };
+            assert!(frame.pos.ts >= last, "time runs backwards");
+            last = frame.pos.ts;
+            let Decoded::Segment(s) = decoder.decode(&frame) else { panic!("no segment") };
+            out.push((s.seq, s.ack, s.dst.port(), s.payload.to_vec()));
+        }
+        out
+    }
+
+    #[test]
+    fn losses_are_missing_sequence_numbers() {
+        use Direction::{Client, Server};
+        let events = vec![
+            plain(ID, 2, Server, false, 0, b"+OK\r\n"),
+            plain(ID, 3, Client, false, 0, b"QUIT\r\n"),
+            plain(ID, 4, Server, false, 1000, b"+OK bye\r\n"),
+        ];
+        let got = packets(events, "[2001:db8::2]:995", Protocol::Pop3);
+        let want: Vec<(u32, u32, u16, &[u8])> = vec![
+            (0, 0, 110, b""),
+            (0, 1, 40000, b""),
+            (1, 1, 110, b""),
+            (1, 1, 40000, b"+OK\r\n"),
+            (1, 6, 110, b"QUIT\r\n"),
+            (1006, 7, 40000, b"+OK bye\r\n"),
+        ];
+        assert_eq!(got, want.into_iter().map(|(s, a, p, b)| (s, a, p, b.to_vec())).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn concurrent_sessions_are_written_by_time() {
+        use Direction::Server;
+        // The other session was recognised later, and is told behind.
+        let events =
+            vec![plain(ID, 5, Server, false, 0, b"220 a\r\n"), plain(ID + 1, 3, Server, false, 0, b"220 b\r\n")];
+        let got = packets(events, "[2001:db8::2]:587", Protocol::Smtp);
+        let said: Vec<&[u8]> = got.iter().map(|p| &p.3[..]).filter(|b| !b.is_empty()).collect();
+        assert_eq!(said, [b"220 b\r\n", b"220 a\r\n"]);
+        assert!(got.iter().any(|p| p.2 == 587), "a port that is looked at stays");
+    }
+
+    #[test]
+    fn ends_are_those_of_the_session() {
+        let end = |end_reason| {
+            let session = Session { end_reason, ended_by: Some(Direction::Server), ..samples::session() };
+            let events = vec![
+                plain(ID, 2, Direction::Client, true, 0, &vec![b'x'; 2 * SEGMENT + 1]),
+                Event { session: ID, seq: 3, span: at(3), body: EventBody::Session(Box::new(session)) },
+            ];
+            packets(events, "[2001:db8::2]:993", Protocol::Imap).len()
+        };
+        let without = end(EndReason::Eof);
+        assert_eq!(without, 3 + 3, "long pieces are split");
+        assert_eq!(end(EndReason::Rst), without + 1);
+        assert_eq!(end(EndReason::Fin), without + 3);
+    }
+}

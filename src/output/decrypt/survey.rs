@@ -1,0 +1,107 @@
+//! The first pass: which sessions there are, and what opens them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+use zeroize::Zeroizing;
+
+use crate::event::{Event, EventBody, Protocol, Session};
+use crate::output::Sink;
+use crate::output::pcapng::Writer;
+use crate::pipeline::Report;
+use crate::position::Span;
+use crate::tls::keylog::Entry;
+
+/// Lines of a key log that go into one block.
+const BLOCK: usize = 64 << 10;
+
+/// A session that the first pass found.
+#[derive(Copy, Clone, Debug)]
+pub struct Found {
+    /// The side that connected.
+    pub client: SocketAddr,
+    /// The mail server.
+    pub server: SocketAddr,
+    /// What was spoken.
+    pub protocol: Option<Protocol>,
+    /// Its first and last frame.
+    pub span: Span,
+}
+
+/// What the first pass found.
+#[derive(Clone, Debug, Default)]
+pub struct Surveyed {
+    /// The mail sessions by their ids, if they were to be kept.
+    pub sessions: BTreeMap<u64, Found>,
+    /// Secrets written.
+    pub secrets: u64,
+    /// Frames read.
+    pub frames: u64,
+}
+
+/// The sink of the first pass. Secrets go to the file at once, as packets follow only later; so nothing but the list of
+/// sessions, where it is wanted, is held.
+pub struct Survey<'a, W: Write> {
+    writer: Option<&'a mut Writer<W>>,
+    keep_sessions: bool,
+    lines: Zeroizing<Vec<u8>>,
+    found: &'a mut Surveyed,
+}
+
+impl<'a, W: Write> Survey<'a, W> {
+    /// Writes the sessions' secrets to `writer` and notes what is there in `found`: the sessions, too, if
+    /// `keep_sessions`. Wants [`crate::mail::Options::tls_secrets`].
+    pub fn new(writer: Option<&'a mut Writer<W>>, keep_sessions: bool, found: &'a mut Surveyed) -> Self {
+        // Never grown, which would leave copies behind.
+        let lines = Zeroizing::new(Vec::with_capacity(BLOCK));
+        Survey { writer, keep_sessions, lines, found }
+    }
+
+    fn secrets(&mut self, entries: &[Entry]) -> io::Result<()> {
+        for entry in entries {
+            let line = entry.line();
+            if self.lines.len() + line.len() > BLOCK {
+                self.write()?;
+            }
+            self.lines.extend_from_slice(&line);
+            self.found.secrets += 1;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if let Some(writer) = self.writer.as_mut().filter(|_| !self.lines.is_empty()) {
+            writer.secrets(&self.lines)?;
+        }
+        // Wipes the bytes and keeps the room.
+        self.lines.iter_mut().for_each(|b| *b = 0);
+        self.lines.clear();
+        Ok(())
+    }
+
+    fn session(&mut self, session: &Session) {
+        if self.keep_sessions && session.mail {
+            let &Session { id, client, server, protocol, span, .. } = session;
+            self.found.sessions.insert(id, Found { client, server, protocol, span });
+        }
+    }
+}
+
+impl<W: Write> Sink for Survey<'_, W> {
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        match &event.body {
+            EventBody::Secrets(entries) if self.writer.is_some() => self.secrets(entries),
+            EventBody::Session(session) => {
+                self.session(session);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, report: &Report) -> io::Result<()> {
+        self.found.frames = report.frames;
+        self.write()
+    }
+}

@@ -1,0 +1,330 @@
+//! What each mail endpoint offers, from what was seen of it: a line an endpoint.
+//!
+//! [`learn`] reads capabilities out of replies, [`show`] writes what came together.
+
+mod learn;
+mod show;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::learn::Learner;
+pub(super) use self::show::Row;
+use super::Sink;
+use super::json::push_stats;
+use super::sessions::Look;
+use crate::diagnostic::Code;
+use crate::event::{
+    Certificate, Connection, EndReason, Event, EventBody, Protocol, Security, Session, Text, TlsHandshake, Unreachable,
+};
+use crate::limits::Limits;
+use crate::pipeline::Report;
+use crate::position::Timestamp;
+use crate::session::is_mail_port;
+
+/// Values of one list kept of an endpoint: no server has more capabilities, suites or certificates.
+const KEPT: usize = 128;
+
+/// Bytes kept of a value.
+const LENGTH: usize = 512;
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Endpoints that are none of mail, too.
+    pub all: bool,
+    /// Ports that count as mail ports besides the usual ones.
+    pub ports: Vec<u16>,
+    /// Leave out what no session is known of: the sessions were selected.
+    pub only_sessions: bool,
+    /// JSON instead of a table.
+    pub json: bool,
+    /// The account of the run at the end of the JSON.
+    pub stats: bool,
+    /// What the table looks like.
+    pub look: Look,
+}
+
+/// What an attempt to connect came to. The order is that of weight: what was open once is open.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// SYNs without an answer.
+    Silent,
+    /// ICMP said that nothing gets there.
+    Filtered,
+    /// RST.
+    Closed,
+    /// SYN-ACK, or data.
+    Open,
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            State::Silent => "silent",
+            State::Filtered => "filtered",
+            State::Closed => "closed",
+            State::Open => "open",
+        }
+    }
+}
+
+/// What is offered outside TLS, or inside.
+#[derive(Debug, Default)]
+struct Offer {
+    capabilities: Option<Vec<Text>>,
+    auth: Option<Vec<Text>>,
+}
+
+/// What a mail server says about itself.
+#[derive(Debug, Default)]
+struct Service {
+    protocol: Option<Protocol>,
+    banner: Option<Text>,
+    security: Option<Security>,
+    offers: [Offer; 2],
+    tls_versions: Vec<&'static str>,
+    suites: Vec<String>,
+    certificates: Vec<Certificate>,
+    /// A password can be sent, or was, where everybody reads it.
+    plaintext_auth: bool,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    /// None where nothing can be said: its side of the traffic was not captured.
+    state: Option<State>,
+    /// Connections that stood.
+    sessions: u64,
+    first: Timestamp,
+    last: Timestamp,
+    service: Option<Box<Service>>,
+}
+
+/// A session that has not ended.
+#[derive(Debug, Default)]
+struct Live {
+    learner: Learner,
+    handshakes: Vec<TlsHandshake>,
+    /// What its last event said.
+    session: Option<Box<Session>>,
+    plaintext_auth: bool,
+}
+
+/// Gathers what is offered where, and writes it at the end.
+pub struct Services<W: Write> {
+    out: W,
+    options: Options,
+    limit: usize,
+    live: HashMap<u64, Live>,
+    live_limit: usize,
+    endpoints: BTreeMap<SocketAddr, Endpoint>,
+    /// Times that an endpoint was not kept.
+    beyond: u64,
+    /// Somebody answered: the capture has both directions of something.
+    answers: bool,
+    listed: Arc<AtomicU64>,
+}
+
+impl<W: Write> Services<W> {
+    /// Writes to `out`.
+    pub fn new(out: W, options: Options, limits: &Limits) -> Self {
+        Services {
+            out,
+            options,
+            limit: limits.endpoints,
+            live: HashMap::new(),
+            live_limit: limits.connections.saturating_mul(2),
+            endpoints: BTreeMap::new(),
+            beyond: 0,
+            answers: false,
+            listed: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// How many endpoints were listed, once the run is over.
+    pub fn listed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.listed)
+    }
+
+    /// What was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn live(&mut self, id: u64) -> Option<&mut Live> {
+        if self.live.len() >= self.live_limit && !self.live.contains_key(&id) {
+            return None;
+        }
+        Some(self.live.entry(id).or_default())
+    }
+
+    fn wanted(&self, port: u16) -> bool {
+        self.options.all || is_mail_port(port) || self.options.ports.contains(&port)
+    }
+
+    fn endpoint(&mut self, address: SocketAddr, first: Timestamp, last: Timestamp) -> Option<&mut Endpoint> {
+        if self.endpoints.len() >= self.limit && !self.endpoints.contains_key(&address) {
+            self.beyond += 1;
+            return None;
+        }
+        let new = || Endpoint { state: None, sessions: 0, first, last, service: None };
+        let endpoint = self.endpoints.entry(address).or_insert_with(new);
+        endpoint.first = endpoint.first.min(first);
+        endpoint.last = endpoint.last.max(last);
+        Some(endpoint)
+    }
+}
+
+/// What a connection's headers tell of its responder.
+fn state(connection: &Connection) -> Option<State> {
+    let [_, answered] = connection.syn;
+    if answered || connection.bytes[1] > 0 || connection.bytes[0] > 0 {
+        return Some(State::Open);
+    }
+    if !connection.syn[0] {
+        return None;
+    }
+    match connection.frames[1] {
+        0 => Some(State::Silent),
+        _ if connection.reason == EndReason::Rst && connection.closed_by_responder => Some(State::Closed),
+        _ => None,
+    }
+}
+
+impl<W: Write> Sink for Services<W> {
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        let Some(live) = self.live(event.session) else { return Ok(()) };
+        match event.body {
+            EventBody::Command(command) => live.learner.command(event.seq, &command),
+            EventBody::Reply(reply) => live.learner.reply(&reply),
+            EventBody::Auth(auth) => live.learner.auth(&auth),
+            EventBody::Diagnostic(diagnostic) => live.plaintext_auth |= diagnostic.code == Code::PlaintextPassword,
+            EventBody::Tls(handshake) if live.handshakes.len() < KEPT => live.handshakes.push(*handshake),
+            EventBody::Session(session) => live.session = Some(session),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self, connection: &Connection) -> io::Result<()> {
+        self.answers |= connection.frames[1] > 0;
+        let live = self.live.remove(&connection.id);
+        let session = live.as_ref().and_then(|l| l.session.as_deref());
+        if session.is_none() && (self.options.only_sessions || !self.wanted(connection.responder.port())) {
+            return Ok(());
+        }
+        let (address, spoke) = match session {
+            Some(session) => (session.server, session.bytes.iter().any(|&bytes| bytes > 0)),
+            None => (connection.responder, false),
+        };
+        let state = if spoke { Some(State::Open) } else { state(connection) };
+        let (first, last) = (connection.span.first.ts, connection.span.last.ts);
+        let Some(endpoint) = self.endpoint(address, first, last) else { return Ok(()) };
+        endpoint.state = endpoint.state.max(state);
+        if state == Some(State::Open) {
+            endpoint.sessions += 1;
+        }
+        if let Some(live) = live {
+            endpoint.service.get_or_insert_default().add(live);
+        }
+        Ok(())
+    }
+
+    fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
+        let address = unreachable.destination;
+        // "Fragmentation needed" is about a packet's size.
+        let too_big = address.is_ipv4() && unreachable.code == 4;
+        if too_big || self.options.only_sessions || !self.wanted(address.port()) {
+            return Ok(());
+        }
+        let at = unreachable.at.ts;
+        if let Some(endpoint) = self.endpoint(address, at, at) {
+            endpoint.state = endpoint.state.max(Some(State::Filtered));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, report: &Report) -> io::Result<()> {
+        let answers = self.answers;
+        // Without anybody's answers silence says nothing.
+        self.endpoints.retain(|_, e| e.state.is_some_and(|state| answers || state != State::Silent));
+        self.listed.store(self.endpoints.len() as u64, Ordering::Relaxed);
+        show::write(&mut self.out, &self.endpoints, self.beyond, &self.options)?;
+        if self.options.json && self.options.stats {
+            let mut line = Vec::new();
+            push_stats(&mut line, report);
+            line.push(b'\n');
+            self.out.write_all(&line)?;
+        }
+        self.out.flush()
+    }
+}
+
+impl Service {
+    /// What one more session told.
+    fn add(&mut self, live: Live) {
+        let Live { learner, handshakes, session, plaintext_auth } = live;
+        for handshake in &handshakes {
+            self.handshake(handshake);
+        }
+        let Some(session) = session else { return };
+        self.plaintext_auth |= plaintext_auth;
+        self.protocol = self.protocol.or(session.protocol);
+        if self.banner.is_none() {
+            self.banner = session.banner.as_ref().map(short);
+        }
+        let offers_tls = learner.offers_tls();
+        self.plaintext_auth |= session.protocol.is_some_and(|p| learner.offers_plaintext(p));
+        let security = match session.security {
+            Security::None if offers_tls => Security::StartTls,
+            other => other,
+        };
+        // Once offered, TLS is offered; a session without it does not change that.
+        if self.security.is_none_or(|known| known == Security::None) {
+            self.security = Some(security);
+        }
+        for (mine, (capabilities, auth)) in self.offers.iter_mut().zip(learner.into_offers(&session)) {
+            merge(&mut mine.capabilities, capabilities);
+            merge(&mut mine.auth, auth);
+        }
+    }
+
+    fn handshake(&mut self, handshake: &TlsHandshake) {
+        if let Some(version) = handshake.version
+            && !self.tls_versions.contains(&version)
+        {
+            self.tls_versions.push(version);
+        }
+        if let Some(suite) = &handshake.suite
+            && !self.suites.contains(suite)
+            && self.suites.len() < KEPT
+        {
+            self.suites.push(suite.clone());
+        }
+        if let Some(certificate) = &handshake.certificate
+            && !self.certificates.iter().any(|c| c.sha256 == certificate.sha256)
+            && self.certificates.len() < KEPT
+        {
+            self.certificates.push(certificate.clone());
+        }
+    }
+}
+
+/// Adds what is new, in the order in which it was seen.
+fn merge(known: &mut Option<Vec<Text>>, seen: Option<Vec<Text>>) {
+    let Some(seen) = seen else { return };
+    let known = known.get_or_insert_default();
+    for value in seen {
+        if known.len() < KEPT && !known.contains(&value) {
+            known.push(value);
+        }
+    }
+}
+
+fn short(text: &Text) -> Text {
+    Text(text.0.get(..text.0.len().min(LENGTH)).unwrap_or_default().to_vec())
+}

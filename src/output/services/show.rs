@@ -1,0 +1,148 @@
+//! Endpoints as JSON lines, or as a table.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+use super::{Endpoint, Options, Service, State};
+use crate::event::{Certificate, Security, Text};
+use crate::output::escape::escape;
+use crate::output::json::push_service;
+use crate::output::style::Role;
+use crate::output::table::{Cell, Column, Table};
+use crate::output::words::{Word, protocol_name};
+
+const COLUMNS: &[Column] = &[
+    Column::left("ENDPOINT", 15, 27),
+    Column::left("STATE", 8, 8),
+    Column::left("PROTOCOL", 8, 11),
+    Column::right("SESSIONS", 8, 8),
+    Column::left("SECURITY", 8, 8),
+    Column::left("TLS", 7, 23),
+    Column::left("AUTH", 8, 40),
+    Column::left("AUTH IN TLS", 11, 40),
+    Column::left("CERTIFICATE", 11, 48),
+    Column::left("NOTE", 4, 30),
+    Column::left("BANNER", 6, 60),
+    Column::left("CAPABILITIES", 12, 60),
+    Column::left("CAPABILITIES IN TLS", 12, 60),
+];
+
+/// What the contract calls a `service`, for the writer of JSON.
+pub(in crate::output) struct Row<'a> {
+    pub(in crate::output) address: SocketAddr,
+    pub(in crate::output) state: &'static str,
+    pub(in crate::output) protocol: Option<&'static str>,
+    pub(in crate::output) banner: Option<&'a Text>,
+    pub(in crate::output) security: Option<&'static str>,
+    /// Capabilities outside TLS, inside.
+    pub(in crate::output) capabilities: [Option<&'a [Text]>; 2],
+    /// Mechanisms, likewise.
+    pub(in crate::output) auth: [Option<&'a [Text]>; 2],
+    pub(in crate::output) plaintext_auth: bool,
+    pub(in crate::output) tls_versions: &'a [&'static str],
+    pub(in crate::output) suites: &'a [String],
+    pub(in crate::output) certificates: &'a [Certificate],
+    pub(in crate::output) sessions: u64,
+    pub(in crate::output) first: crate::position::Timestamp,
+    pub(in crate::output) last: crate::position::Timestamp,
+}
+
+fn row<'a>(address: SocketAddr, endpoint: &'a Endpoint, nothing: &'a Service) -> Row<'a> {
+    let service = endpoint.service.as_deref().unwrap_or(nothing);
+    Row {
+        address,
+        state: endpoint.state.map_or("", State::word),
+        protocol: service.protocol.map(|p| p.as_str()),
+        banner: service.banner.as_ref(),
+        security: service.security.map(|s| s.word()),
+        capabilities: [0, 1].map(|i: usize| service.offers[i].capabilities.as_deref()),
+        auth: [0, 1].map(|i: usize| service.offers[i].auth.as_deref()),
+        plaintext_auth: service.plaintext_auth,
+        tls_versions: &service.tls_versions,
+        suites: &service.suites,
+        certificates: &service.certificates,
+        sessions: endpoint.sessions,
+        first: endpoint.first,
+        last: endpoint.last,
+    }
+}
+
+/// Writes all endpoints, and how many times one found no room.
+pub(super) fn write(
+    out: &mut impl Write,
+    endpoints: &BTreeMap<SocketAddr, Endpoint>,
+    beyond: u64,
+    options: &Options,
+) -> io::Result<()> {
+    let nothing = Service::default();
+    if options.json {
+        let mut line = Vec::new();
+        for (&address, endpoint) in endpoints {
+            line.clear();
+            push_service(&mut line, &row(address, endpoint, &nothing));
+            line.push(b'\n');
+            out.write_all(&line)?;
+        }
+        return Ok(());
+    }
+    let mut table = Table::new(COLUMNS, options.look.color, options.look.live);
+    for (&address, endpoint) in endpoints {
+        table.row(out, cells(address, endpoint, endpoint.service.as_deref().unwrap_or(&nothing), options))?;
+    }
+    table.release(out)?;
+    if beyond > 0 {
+        writeln!(out, "and more endpoints than are kept ({beyond} connections to them)")?;
+    }
+    Ok(())
+}
+
+fn cells(address: SocketAddr, endpoint: &Endpoint, service: &Service, options: &Options) -> Vec<Cell> {
+    let state = match endpoint.state {
+        Some(State::Open) => Role::Good,
+        Some(State::Closed) => Role::Bad,
+        _ => Role::Warn,
+    };
+    let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let list = |texts: Option<&[Text]>, between: &str| {
+        let texts = texts.unwrap_or_default().iter().map(|t| escape(&t.0).into_owned());
+        dash(texts.collect::<Vec<_>>().join(between))
+    };
+    let [outside, inside] = &service.offers;
+    vec![
+        address.to_string().into(),
+        Cell(endpoint.state.map_or("", State::word).to_owned(), Some(state)),
+        service.protocol.map_or("-", |p| protocol_name(Some(p))).into(),
+        endpoint.sessions.to_string().into(),
+        service.security.map_or("-", |s| if s == Security::None { "none" } else { s.word() }).into(),
+        dash(service.tls_versions.join(" ")).into(),
+        list(outside.auth.as_deref(), " ").into(),
+        list(inside.auth.as_deref(), " ").into(),
+        dash(service.certificates.iter().map(|c| certificate(c, options)).collect::<Vec<_>>().join("; ")).into(),
+        match service.plaintext_auth {
+            true => Cell("passwords without TLS".to_owned(), Some(Role::Bad)),
+            false => "-".into(),
+        },
+        service.banner.as_ref().map_or_else(|| "-".to_owned(), |b| escape(words(&b.0)).into_owned()).into(),
+        list(outside.capabilities.as_deref(), ", ").into(),
+        list(inside.capabilities.as_deref(), ", ").into(),
+    ]
+}
+
+/// A banner without IMAP's response code, which has a column of its own.
+fn words(banner: &[u8]) -> &[u8] {
+    let coded = banner.strip_prefix(b"[CAPABILITY ").and_then(|b| Some((b, b.iter().position(|&b| b == b']')?)));
+    coded.and_then(|(rest, end)| rest.get(end + 1..)).map_or(banner, <[u8]>::trim_ascii)
+}
+
+/// Whose it is, and until when.
+fn certificate(certificate: &Certificate, options: &Options) -> String {
+    let subject = escape(certificate.subject.as_bytes());
+    match certificate.not_after {
+        Some(end) => {
+            let end = options.look.zone.seconds(end);
+            format!("{subject} until {}", end.split(' ').next().unwrap_or_default())
+        }
+        None => subject.into_owned(),
+    }
+}

@@ -1,0 +1,39 @@
+//! The dialogue's bytes as they were before TLS, for a sink that asks ([`crate::mail::Options::plaintext`]).
+
+use super::layers::{Env, Layers};
+use crate::event::{EventBody, Plain};
+use crate::position::{Direction, Span};
+
+/// Bytes lost in each direction since the last that were told.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    lost: [u64; 2],
+}
+
+impl Layers {
+    /// Bytes that TCP delivered in the clear, or TLS in its protection.
+    pub(super) fn record(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) {
+        // What is no mail is not told, and must not pile up.
+        if !env.options.plaintext || self.is_other() {
+            return;
+        }
+        let lost = std::mem::take(&mut self.recorder.lost[dir.index()]);
+        let plain = Plain { dir, tls: self.in_tls, lost, bytes: bytes.to_vec() };
+        self.emitter.push(span, EventBody::Plain(plain));
+    }
+
+    /// Bytes that are missing.
+    pub(super) fn record_loss(&mut self, dir: Direction, len: u64) {
+        let lost = &mut self.recorder.lost[dir.index()];
+        *lost = lost.saturating_add(len);
+    }
+
+    /// The connection is over: losses that nothing followed.
+    pub(super) fn record_end(&mut self, span: Span, env: Env<'_>) {
+        for dir in [Direction::Client, Direction::Server] {
+            if self.recorder.lost[dir.index()] > 0 {
+                self.record(dir, &[], span, env);
+            }
+        }
+    }
+}

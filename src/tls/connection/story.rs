@@ -1,0 +1,189 @@
+//! What happened in a handshake, as a person would tell it: a sentence a step.
+
+use super::report::suite_name;
+use super::state::Handshake;
+use crate::event::{Resumed, SecretSource};
+use crate::tls::keylog::Tls13Label;
+use crate::tls::keys::KeyRing;
+use crate::tls::suites::{KeyExchange, Version};
+
+/// Keys that are named one by one.
+const NAMED: usize = 4;
+
+impl Handshake {
+    /// What was offered and chosen, which keys were tried, how far it got.
+    pub(crate) fn story(&self, keys: &KeyRing) -> Vec<String> {
+        let mut out = vec![self.offer(), self.choice()];
+        out.extend(self.credentials());
+        out.extend(self.agreement());
+        if self.resumed == Resumed::No && self.suite.is_some_and(|s| s.kx.opened_by_rsa_key()) {
+            out.extend(self.private_keys(keys));
+        }
+        out.extend(self.key_log(keys));
+        out.extend(self.notes.iter().cloned());
+        for alert in self.alerts.iter().filter(|alert| alert.fatal || !self.established) {
+            out.push(format!("The {} sent an alert: {}.", alert.dir.as_str(), alert.description));
+        }
+        out.push(self.end());
+        out.extend(self.records());
+        out
+    }
+
+    fn offer(&self) -> String {
+        let Some(hello) = &self.client else { return "No ClientHello was captured.".to_owned() };
+        let name = match &hello.sni {
+            Some(sni) => format!(", for the server name {}", String::from_utf8_lossy(sni)),
+            None => String::new(),
+        };
+        let framing = if hello.v2 { " in SSL 2.0 framing" } else { "" };
+        // GREASE and signalling values are no versions and no suites.
+        let best = hello.supported_versions.iter().filter_map(|&v| Version::from_wire(v)).max();
+        let best = best.or(Version::from_wire(hello.version)).map_or("an unknown version", |v| v.as_str());
+        let suites: Vec<String> =
+            hello.suites.iter().filter(|id| ![0x00ff, 0x5600].contains(*id)).map(|&id| suite_name(id)).collect();
+        let list = match suites.as_slice() {
+            [] => "no suite".to_owned(),
+            [one] => one.clone(),
+            [a, b] => format!("{a} and {b}"),
+            [first, ..] => format!("{} suites, {first} first", suites.len()),
+        };
+        format!("The client offered {list}, at best {best}{framing}{name}.")
+    }
+
+    fn choice(&self) -> String {
+        match (&self.server, self.version) {
+            (Some(hello), Some(version)) => {
+                let mut line = format!("The server chose {version} with {}", suite_name(hello.suite));
+                for (on, what) in [
+                    (hello.extended_master_secret, "extended master secret"),
+                    (hello.encrypt_then_mac, "encrypt-then-MAC"),
+                    (hello.truncated_hmac, "truncated HMAC"),
+                    (hello.compression == 1, "DEFLATE compression"),
+                ] {
+                    if on {
+                        line.push_str(", ");
+                        line.push_str(what);
+                    }
+                }
+                line + "."
+            }
+            (Some(hello), None) => format!("The server chose a version that is not known, {:#06x}.", hello.version),
+            (None, _) if self.failed => "The server did not answer with a ServerHello.".to_owned(),
+            (None, _) => "No ServerHello was captured.".to_owned(),
+        }
+    }
+
+    /// How the server showed who it is.
+    fn credentials(&self) -> Option<String> {
+        let what = match self.resumed {
+            Resumed::SessionId => "by its session ID",
+            Resumed::Ticket => "by a ticket",
+            Resumed::Psk => "by a pre-shared key",
+            Resumed::No => {
+                let own = self.chain.first()?;
+                return Some(format!("The server's certificate: {}, {}.", own.info.subject, own.info.key));
+            }
+        };
+        Some(format!("The two took up an earlier session {what}: no certificate, no key exchange."))
+    }
+
+    /// What the key exchange means for whoever wants to read along.
+    fn agreement(&self) -> Option<String> {
+        let kx = self.suite?.kx;
+        if self.resumed != Resumed::No && kx != KeyExchange::Tls13 {
+            return Some("Its keys come from the master secret of that earlier session.".to_owned());
+        }
+        Some(
+            match kx {
+                KeyExchange::Rsa | KeyExchange::RsaPsk => {
+                    "The client encrypted the premaster secret with the key in that certificate: its private key opens it."
+                }
+                KeyExchange::RsaExport { .. } if self.server_key_exchange.is_some() => {
+                    "The server sent a temporary RSA key, too short-lived to be in a file; the client used that one."
+                }
+                KeyExchange::RsaExport { .. } => {
+                    "An export suite: the client used the key in the certificate itself, which is short enough."
+                }
+                KeyExchange::Psk => "The premaster secret is the pre-shared key alone.",
+                kx if kx.is_forward_secret() => {
+                    "The key exchange is ephemeral (Diffie-Hellman): the server's private key signs only, it opens nothing."
+                }
+                _ => return None,
+            }
+            .to_owned(),
+        )
+    }
+
+    fn private_keys(&self, keys: &KeyRing) -> Option<String> {
+        let own = self.chain.first();
+        let modulus = own.and_then(|c| c.modulus.as_deref());
+        if let Some(key) = modulus.and_then(|m| keys.by_modulus(m)) {
+            return Some(format!("The private key {} belongs to the certificate.", key.name()));
+        }
+        let mut names: Vec<String> =
+            keys.keys().iter().take(NAMED).map(|key| format!("{} (RSA-{})", key.name(), key.bits())).collect();
+        if keys.keys().len() > NAMED {
+            names.push(format!("{} more", keys.keys().len() - NAMED));
+        }
+        let names = names.join(", ");
+        match (keys.keys().len(), modulus) {
+            (0, _) if self.opened > 0 || keys.has_keylog() => None,
+            (0, _) => Some("No private key was given, and no key log.".to_owned()),
+            (1, Some(_)) => Some(format!("The private key given does not belong to the certificate: {names}.")),
+            (_, Some(_)) => Some(format!("None of the private keys given belongs to the certificate: {names}.")),
+            (_, None) => Some(format!("The certificate was not seen; tried without it: {names}.")),
+        }
+    }
+
+    fn key_log(&self, keys: &KeyRing) -> Option<String> {
+        if !keys.has_keylog() {
+            return None;
+        }
+        let random = self.client_random()?;
+        let known = keys.master_for_client_random(random).is_some()
+            || keys.premaster_for_client_random(random).is_some()
+            || keys.tls13_secret(Tls13Label::ClientHandshake, random).is_some()
+            || keys.tls13_secret(Tls13Label::ClientTraffic(0), random).is_some();
+        Some(match known {
+            true => "The key log has an entry for this client random.".to_owned(),
+            false => {
+                let hex: String = random.iter().take(8).map(|b| format!("{b:02x}")).collect();
+                format!("The key log has no entry for this client random ({hex}…).")
+            }
+        })
+    }
+
+    /// How far the handshake came.
+    fn end(&self) -> String {
+        let seen = match (self.changed, self.hello_done, &self.server) {
+            _ if self.established => return "The handshake ran to its end.".to_owned(),
+            _ if self.failed => return "The handshake failed: there was nothing to encrypt.".to_owned(),
+            ([true, true], ..) => "both sides had changed to encryption",
+            ([true, false], ..) => "the client had changed to encryption, the server had not",
+            ([false, true], ..) => "the server had changed to encryption, the client had not",
+            _ if self.client_key_exchange.is_some() => "the client had sent its part of the key exchange",
+            (_, true, _) => "the server had sent its part, the client had yet to answer",
+            (.., Some(_)) => "the server's hello was the last that was seen",
+            _ if self.client.is_some() => "nothing but the client's hello was seen",
+            _ => return "Nothing of the handshake itself was seen.".to_owned(),
+        };
+        let why = if self.gap { ", and bytes of it are missing" } else { "" };
+        format!("The handshake was not seen to its end: {seen}{why}.")
+    }
+
+    /// What came of the records.
+    fn records(&self) -> Option<String> {
+        let used = self.secret().filter(|_| self.opened > 0)?;
+        let with = match used.source {
+            SecretSource::RsaKey => "the server's private key",
+            SecretSource::KeyLog => "a key log's secret",
+            SecretSource::Dsb => "a secret in the capture file",
+            SecretSource::Psk => "a pre-shared key",
+            SecretSource::Resumption => "the master secret of the session's full handshake",
+            SecretSource::NoneNeeded => "nothing",
+        };
+        let name = used.name.as_deref().map(|n| format!(" ({n})")).unwrap_or_default();
+        let rest = if self.closed > 0 { "; the rest stayed closed" } else { "" };
+        Some(format!("Opened with {with}{name}{rest}."))
+    }
+}

@@ -1,0 +1,178 @@
+//! `mailcap services`: what servers said about themselves, held against their own logs; and what SYNs came to.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use common::packets::Frames;
+use common::{How, config, testdata};
+use mailcap::limits::Limits;
+use mailcap::output::services::{Options, Services};
+use mailcap::pipeline::{Config, run};
+use serde_json::Value;
+
+/// The services of a capture by endpoint.
+fn services(file: &Path, keys: &[PathBuf], options: Options, limits: &Limits) -> BTreeMap<String, Value> {
+    let mut sink = Services::new(Vec::new(), Options { json: true, ..options }, limits);
+    let config = Config { connections: true, ..config(&[file.to_owned()], &How { keys, ..How::default() }) };
+    run(config, &mut sink).unwrap();
+    let listed = sink.listed().load(Ordering::Relaxed);
+    let text = String::from_utf8(sink.into_inner()).unwrap();
+    let rows: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(listed, rows.len() as u64);
+    rows.into_iter().map(|r| (format!("{}:{}", r["ip"].as_str().unwrap(), r["port"]), r)).collect()
+}
+
+fn of_server(name: &str, key: bool) -> (BTreeMap<String, Value>, Value) {
+    let folder = testdata().join("servers");
+    let truth = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+    let keys = if key { vec![folder.join("keys/server.key")] } else { Vec::new() };
+    let rows = services(&folder.join(format!("{name}.pcap")), &keys, Options::default(), &Limits::default());
+    (rows, serde_json::from_str(&truth).unwrap())
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    value.as_array().map(|a| a.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
+}
+
+/// Every line that the server logged of a reply to EHLO, without code.
+fn logged(truth: &Value) -> Vec<String> {
+    let connections = truth["expected"].as_array().unwrap();
+    let replies = connections.iter().flat_map(|c| strings(&c["replies"]));
+    let lines = replies.filter_map(|r| r.strip_prefix("250-").or(r.strip_prefix("250 ")));
+    lines.map(|l| l.trim_end().to_owned()).collect()
+}
+
+#[test]
+fn smtp_as_the_server_logged_it() {
+    let (rows, truth) = of_server("smtp-auth-all", false);
+    let row = &rows["127.0.0.1:587"];
+    assert_eq!(
+        (&row["state"], &row["protocol"], &row["security"]),
+        (&"open".into(), &"smtp".into(), &"starttls".into())
+    );
+    let logged = logged(&truth);
+    let auth = logged.iter().find_map(|l| l.strip_prefix("AUTH ")).unwrap();
+    assert_eq!(strings(&row["auth"]), auth.split(' ').collect::<Vec<_>>());
+    for capability in strings(&row["capabilities"]) {
+        assert!(logged.iter().any(|l| l == capability), "{capability}");
+    }
+    assert!(strings(&row["capabilities"]).contains(&"PIPELINING"));
+    assert_eq!(row["plaintext_auth"], true);
+    assert_eq!((&row["capabilities_tls"], &row["auth_tls"]), (&Value::Null, &Value::Null));
+    assert_eq!(row["sessions"], truth["expected"].as_array().unwrap().len());
+}
+
+#[test]
+fn starttls_changes_what_is_offered() {
+    let (rows, _) = of_server("sieve-starttls-rsa", true);
+    let row = &rows["127.0.0.2:4190"];
+    assert!(strings(&row["capabilities"]).contains(&"STARTTLS"));
+    assert!(!strings(&row["capabilities_tls"]).contains(&"STARTTLS"));
+    assert!(strings(&row["auth_tls"]).contains(&"SCRAM-SHA-256"));
+    assert_eq!(strings(&row["tls_versions"]), ["TLSv1.2"]);
+    assert_eq!(row["certificates"][0]["key"], "RSA-2048");
+    let (closed, _) = of_server("sieve-starttls-rsa", false);
+    assert_eq!(closed["127.0.0.2:4190"]["capabilities_tls"], Value::Null);
+    assert_eq!(closed["127.0.0.2:4190"]["certificates"], row["certificates"]);
+}
+
+#[test]
+fn what_is_offered_to_a_user_is_not_the_services() {
+    let (rows, _) = of_server("imap-full-plain", false);
+    for row in rows.values() {
+        let capabilities = strings(&row["capabilities"]);
+        assert!(capabilities.contains(&"IMAP4rev1") && !capabilities.contains(&"CONDSTORE"), "{capabilities:?}");
+    }
+    assert!(!rows.is_empty());
+}
+
+#[test]
+fn apop_is_told_of_by_the_banner() {
+    let (rows, truth) = of_server("pop3-auth-all", false);
+    let used = truth["expected"].as_array().unwrap().iter().flat_map(|c| c["auth"].as_array().unwrap().clone());
+    assert!(used.into_iter().any(|a| a["mech"] == "APOP"));
+    assert!(rows.values().all(|row| strings(&row["auth"]).contains(&"APOP")));
+}
+
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const ACK: u8 = 16;
+
+fn states(frames: Frames, options: Options, limits: &Limits) -> BTreeMap<String, String> {
+    let file = frames.write();
+    let rows = services(file.path(), &[], options, limits);
+    rows.into_iter().map(|(name, row)| (name, row["state"].as_str().unwrap().to_owned())).collect()
+}
+
+fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+    list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
+/// One SYN to each of four servers, and what came of it.
+fn attempts() -> Frames {
+    let mut frames = Frames::default();
+    let me = ([10, 0, 0, 1], 40_000);
+    for last in 2..=5 {
+        frames.tcp(me, ([10, 0, 0, last], 25), 100, 0, SYN, b"");
+    }
+    frames.tcp(([10, 0, 0, 2], 25), me, 500, 101, SYN | ACK, b"");
+    frames.tcp(([10, 0, 0, 3], 25), me, 0, 101, RST | ACK, b"");
+    frames.icmp_unreachable(([10, 0, 0, 4], 25), me, 100, 13);
+    // Retransmitted in vain.
+    frames.tcp(me, ([10, 0, 0, 5], 25), 100, 0, SYN, b"");
+    frames
+}
+
+#[test]
+fn open_closed_filtered_silent() {
+    let expected =
+        [("10.0.0.2:25", "open"), ("10.0.0.3:25", "closed"), ("10.0.0.4:25", "filtered"), ("10.0.0.5:25", "silent")];
+    assert_eq!(states(attempts(), Options::default(), &Limits::default()), pairs(&expected));
+}
+
+#[test]
+fn silence_says_nothing_where_answers_were_not_captured() {
+    let mut frames = Frames::default();
+    for last in 2..=5 {
+        frames.tcp(([10, 0, 0, 1], 40_000), ([10, 0, 0, last], 25), 100, 0, SYN, b"");
+    }
+    assert!(states(frames, Options::default(), &Limits::default()).is_empty());
+}
+
+#[test]
+fn a_packet_too_big_is_not_filtered() {
+    let mut frames = Frames::default();
+    frames.icmp_unreachable(([10, 0, 0, 4], 25), ([10, 0, 0, 1], 40_000), 100, 4);
+    assert!(states(frames, Options::default(), &Limits::default()).is_empty());
+}
+
+#[test]
+fn other_ports_only_with_all_and_no_more_than_the_bound() {
+    let scan = || {
+        let mut frames = Frames::default();
+        for port in 1..=2000 {
+            frames.tcp(([10, 0, 0, 1], 40_000), ([10, 0, 0, 2], port), 100, 0, SYN, b"");
+            frames.tcp(([10, 0, 0, 2], port), ([10, 0, 0, 1], 40_000), 0, 101, RST | ACK, b"");
+        }
+        frames
+    };
+    let mail = states(scan(), Options::default(), &Limits::default());
+    // 24 25 110 143 465 587 993 995 2000.
+    assert_eq!(mail.len(), 9);
+    assert!(mail.values().all(|s| s == "closed"));
+    let all = Options { all: true, ..Options::default() };
+    assert_eq!(states(scan(), all.clone(), &Limits::default()).len(), 2000);
+    assert_eq!(states(scan(), all, &Limits { endpoints: 100, ..Limits::default() }).len(), 100);
+}
+
+#[test]
+fn a_port_that_the_user_names_counts() {
+    let mut frames = Frames::default();
+    frames.tcp(([10, 0, 0, 1], 40_000), ([10, 0, 0, 2], 2525), 100, 0, SYN, b"");
+    frames.tcp(([10, 0, 0, 2], 2525), ([10, 0, 0, 1], 40_000), 0, 101, RST | ACK, b"");
+    let named = Options { ports: vec![2525], ..Options::default() };
+    assert_eq!(states(frames, named, &Limits::default()), pairs(&[("10.0.0.2:2525", "closed")]));
+}
