@@ -5,6 +5,8 @@
 pub struct Limits {
     /// Largest record of a capture file, bytes. Wireshark's own bound is 256 KiB for packets; DSBs may be larger.
     pub record_bytes: usize,
+    /// Key-log text taken from a capture's secrets blocks over all, bytes: about 200 a session.
+    pub secret_bytes: usize,
     /// Members of one archive that are looked at: name and place of each are kept. Zip has room for 65,535 before zip64.
     pub archive_members: usize,
     /// Bytes of a member's name that are kept; paths are rarely longer.
@@ -76,6 +78,7 @@ impl Default for Limits {
         const SECOND: i64 = 1_000_000_000;
         Limits {
             record_bytes: 64 * MIB,
+            secret_bytes: 256 * MIB,
             archive_members: 100_000,
             archive_name_bytes: 1024,
             archive_header_bytes: MIB,

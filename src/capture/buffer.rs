@@ -45,15 +45,17 @@ impl Buffer {
             if self.eof {
                 return false;
             }
-            if self.start > 0 {
-                self.data.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
-            }
             if self.end == self.data.len() {
-                // Doubling only once full: a length that lies costs no more than twice what the file holds.
-                let len = self.data.len().saturating_mul(2).max(INITIAL);
-                self.data.resize(len, 0);
+                // Growing only once half of it is unread: a length that lies costs no more than four times what the
+                // file holds. Moving only once half of it is done with: a copy costs no more than what was read.
+                let unread = self.end - self.start;
+                if unread >= self.data.len() / 2 {
+                    let len = self.data.len().saturating_mul(2).max(INITIAL);
+                    self.data.resize(len, 0);
+                }
+                self.data.copy_within(self.start..self.end, 0);
+                self.start = 0;
+                self.end = unread;
             }
             let Some(space) = self.data.get_mut(self.end..) else { return false };
             match self.reader.read(space) {

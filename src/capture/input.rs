@@ -3,6 +3,10 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::limits::Limits;
 
 use super::archive::{self, Kind, Notes};
 use super::buffer::Buffer;
@@ -137,7 +141,8 @@ pub(super) fn unreadable(name: &str, e: &io::Error) -> Refused {
 
 /// Looks into a stream, through compression if there is any.
 pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Content, Refused> {
-    let mut buffer = Buffer::new(reader);
+    let stored = Arc::new(AtomicU64::new(0));
+    let mut buffer = Buffer::new(Box::new(Counted { inner: reader, read: stored.clone() }));
     let mut plain = true;
     // A gzip file may be compressed once more by a rotation script; deeper is a trick.
     for _ in 0..3 {
@@ -146,7 +151,8 @@ pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Cont
         let inner = compress::decoder(kind, Box::new(Unread { buffer })).map_err(|e| {
             CaptureError::new(name, format!("{kind} can't be read: {e}"), format!("decompress it with {kind} first"))
         })?;
-        buffer = Buffer::new(inner);
+        let ratio = Limits::default().expansion_ratio;
+        buffer = Buffer::new(Box::new(Bounded { inner, made: 0, stored: stored.clone(), ratio }));
         plain = false;
     }
     buffer.ensure(HEAD);
@@ -211,6 +217,46 @@ impl Read for Unread {
             to.copy_from_slice(from);
         }
         self.buffer.consume(n);
+        Ok(n)
+    }
+}
+
+/// Counts what was read of a file as it is stored.
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.read.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+/// What decompression gives, up to a multiple of what is stored: compression inside compression has no other bound.
+struct Bounded {
+    inner: Box<dyn Read + Send>,
+    made: u64,
+    stored: Arc<AtomicU64>,
+    ratio: u64,
+}
+
+impl Bounded {
+    /// Below this many bytes out the ratio is not judged.
+    const FREE: u64 = 64 << 20;
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.made = self.made.saturating_add(n as u64);
+        let stored = self.stored.load(Ordering::Relaxed);
+        if self.made > Self::FREE.saturating_add(stored.saturating_mul(self.ratio)) {
+            let text = format!("it expands to more than {} times its size, as only a trap does", self.ratio);
+            return Err(io::Error::other(text));
+        }
         Ok(n)
     }
 }

@@ -11,6 +11,9 @@ use super::{Frame, Item, Problem};
 /// A jump of the clock beyond this is believed only when the next frame agrees.
 const JUMP: i64 = 30 * 86_400 * 1_000_000_000;
 
+/// Problems of one input that are told one by one; a damaged file can have one every few bytes.
+const PROBLEMS: u64 = 20;
+
 /// An open input.
 pub(super) struct Source {
     pub(super) id: FileId,
@@ -20,35 +23,58 @@ pub(super) struct Source {
     /// Packet records read, as Wireshark counts.
     number: u64,
     clock: Clock,
+    problems: u64,
+    /// Whether one that was not told loses packets.
+    loses_packets: bool,
 }
 
 impl Source {
     pub(super) fn new(id: FileId, buffer: Buffer, format: Format) -> Self {
         let step = Step { record: Record::End, size: 0 };
-        Source { id, buffer, format, step, number: 0, clock: Clock::default() }
+        Source { id, buffer, format, step, number: 0, clock: Clock::default(), problems: 0, loses_packets: false }
     }
 
     /// Steps to the next record; false at the end.
     #[inline]
     pub(super) fn advance(&mut self, limits: &Limits) -> bool {
-        self.buffer.consume(self.step.size);
-        self.step = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.buffer, limits),
-            Format::PcapNg(ng) => {
-                let step = ng.next(&mut self.buffer, limits);
-                self.number += std::mem::take(&mut ng.uncounted);
-                step
+        loop {
+            self.buffer.consume(self.step.size);
+            self.step = match &mut self.format {
+                Format::Pcap(pcap) => pcap.next(&mut self.buffer, limits),
+                Format::PcapNg(ng) => {
+                    let step = ng.next(&mut self.buffer, limits);
+                    self.number += std::mem::take(&mut ng.uncounted);
+                    step
+                }
+            };
+            match &self.step.record {
+                Record::Packet(packet) => {
+                    self.number += 1;
+                    self.clock.tick(packet.ts);
+                    return true;
+                }
+                Record::Problem { loses_packets, .. } => {
+                    self.problems += 1;
+                    if self.problems <= PROBLEMS {
+                        return true;
+                    }
+                    self.loses_packets |= loses_packets;
+                }
+                Record::End => return self.tell_the_rest(),
+                Record::Secrets { .. } => return true,
             }
-        };
-        match &self.step.record {
-            Record::Packet(packet) => {
-                self.number += 1;
-                self.clock.tick(packet.ts);
-                true
-            }
-            Record::End => false,
-            Record::Secrets { .. } | Record::Problem { .. } => true,
         }
+    }
+
+    /// At the end: how many problems were not told. False if there are none.
+    fn tell_the_rest(&mut self) -> bool {
+        let rest = self.problems.saturating_sub(PROBLEMS);
+        if rest > 0 {
+            self.problems = 0;
+            let text = format!("and {rest} more such places up to here");
+            self.step = Step::problem(self.buffer.offset(), text, self.loses_packets);
+        }
+        rest > 0
     }
 
     /// The time at which the current record takes its turn among the files.

@@ -3,6 +3,7 @@
 mod args;
 mod compute;
 mod help;
+mod interrupt;
 mod keys;
 mod open;
 mod parse;
@@ -55,6 +56,10 @@ pub(crate) fn main() -> ExitCode {
     };
     match result {
         Ok(outcome) => ExitCode::from(outcome.code()),
+        Err(error) if interrupt::is_interrupted(&error) => {
+            complain(interrupt::TEXT);
+            ExitCode::from(interrupt::CODE)
+        }
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&describe(&error));

@@ -23,6 +23,7 @@ use mailcap::pipeline::{self, Config, Report};
 use mailcap::position::Timestamp;
 
 use super::args::{self, Common};
+use super::interrupt::{self, Interrupt};
 use super::open::{self, Output};
 use super::watch::{Seen, Watch};
 use super::{complain, compute, keys, stdout_is_terminal};
@@ -175,10 +176,17 @@ impl<'a> Job<'a> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
         let mut seen = Seen::default();
-        let watch = Watch::new(sink, &mut seen);
+        let watch = Watch::new(sink, &mut seen, Interrupt::listen());
         let report = match filtered {
-            true => pipeline::run(config, &mut Filter::new(watch, criteria, self.memory))?,
-            false => pipeline::run(config, &mut { watch })?,
+            true => interrupt::run(config, &mut Filter::new(watch, criteria, self.memory)),
+            false => interrupt::run(config, &mut { watch }),
+        };
+        let report = match report {
+            Err(error @ pipeline::Error::Output(_)) => {
+                let output = self.options.output.as_deref().map_or("standard output".into(), |p| p.to_string_lossy());
+                return Err(anyhow::Error::new(error).context(format!("{output}: can't be written")));
+            }
+            other => other?,
         };
         for problem in &report.problems {
             complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));

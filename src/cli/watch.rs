@@ -8,6 +8,8 @@ use mailcap::output::transcript::incomplete;
 use mailcap::pipeline::Report;
 use mailcap::position::Timestamp;
 
+use super::interrupt::Interrupt;
+
 /// Incomplete sessions that are named one by one; the rest is counted.
 const NAMED: usize = 20;
 
@@ -28,11 +30,12 @@ pub(super) struct Seen {
 pub(super) struct Watch<'a, S: Sink> {
     inner: S,
     seen: &'a mut Seen,
+    interrupt: Interrupt,
 }
 
 impl<'a, S: Sink> Watch<'a, S> {
-    pub(super) fn new(inner: S, seen: &'a mut Seen) -> Self {
-        Watch { inner, seen }
+    pub(super) fn new(inner: S, seen: &'a mut Seen, interrupt: Interrupt) -> Self {
+        Watch { inner, seen, interrupt }
     }
 }
 
@@ -64,7 +67,8 @@ impl<S: Sink> Sink for Watch<'_, S> {
             }
             _ => {}
         }
-        self.inner.event(event)
+        self.inner.event(event)?;
+        self.interrupt.check()
     }
 
     fn connection(&mut self, connection: &Connection) -> io::Result<()> {

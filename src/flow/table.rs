@@ -16,6 +16,9 @@ use crate::wire::Segment;
 /// Nanoseconds: connections used within it count as used at once, so that most segments leave the lists alone.
 const SLACK: i64 = 1_000_000_000;
 
+/// Connections put right a frame after the clock was set back.
+const SET_BACK: usize = 64;
+
 /// Remnants of closed connections kept.
 const REMNANTS: usize = 65_536;
 
@@ -238,11 +241,17 @@ impl<C: Consumer> FlowTable<C> {
     /// Closes what has been idle for too long.
     fn expire(&mut self, now: i64, consumer: &mut C) {
         self.next_expiry = i64::MAX;
+        let mut set_back = 0;
         for (list, timeout) in [(HALF_OPEN, self.limits.syn_timeout), (ESTABLISHED, self.limits.idle_timeout)] {
             while let Some((slot, stamp)) = self.slab.oldest(list) {
                 let seen = self.slab.get(slot).map_or(i64::MIN, |connection| connection.seen);
                 if stamp > now {
-                    // The clock was set back.
+                    // The clock was set back. It may be again and again: the rest waits for the next frame.
+                    if set_back == SET_BACK {
+                        self.next_expiry = i64::MIN;
+                        break;
+                    }
+                    set_back += 1;
                     self.slab.touch(slot, list, now, 0);
                 } else if now.saturating_sub(stamp) < timeout {
                     self.next_expiry = self.next_expiry.min(stamp.saturating_add(timeout));

@@ -49,6 +49,9 @@ struct Reader {
     /// Time of the first frame, until the sink knows it.
     first: Option<Timestamp>,
     secrets: Option<(FileId, Vec<u8>)>,
+    /// Key-log text taken from secrets blocks, and its bound.
+    secret_bytes: usize,
+    secret_limit: usize,
     /// Files that the sink knows of.
     told_files: usize,
     /// Segments that did not arrive, where somebody wants to hear of them.
@@ -85,6 +88,8 @@ impl Run {
             at: FramePos::default(),
             first: None,
             secrets: None,
+            secret_bytes: 0,
+            secret_limit: limits.secret_bytes,
             bytes: 0,
             boundary: false,
             fresh: true,
@@ -273,8 +278,12 @@ impl Reader {
                     }
                 }
                 Item::Secrets { file, keylog } => {
-                    self.secrets = Some((file, keylog.to_vec()));
-                    return Stop::Secrets;
+                    // A record's length is bounded, and the bound on all of them judges before it is used.
+                    let keylog = keylog.to_vec();
+                    if self.may_keep(file, keylog.len()) {
+                        self.secrets = Some((file, keylog));
+                        return Stop::Secrets;
+                    }
                 }
                 Item::Problem(problem) => {
                     let (offset, text, loses_packets) = (problem.offset, problem.text, problem.loses_packets);
@@ -283,6 +292,19 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Whether so many bytes of secrets more are within the bound; says so once when they are not.
+    fn may_keep(&mut self, file: FileId, bytes: usize) -> bool {
+        let before = self.secret_bytes;
+        self.secret_bytes = before.saturating_add(bytes);
+        let fits = self.secret_bytes <= self.secret_limit;
+        if !fits && before <= self.secret_limit {
+            let text = format!("more than {} bytes of secrets; the further ones are not used", self.secret_limit);
+            let file = self.file_name(file);
+            self.report.problems.push(InputProblem { file, offset: 0, text, loses_packets: false });
+        }
+        fits && bytes > 0
     }
 
     fn take_refused(&mut self) -> Vec<Unreachable> {

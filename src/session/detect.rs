@@ -58,6 +58,18 @@ impl Detector {
     pub(super) fn gap(&mut self, dir: Direction, len: u64, span: Span) {
         // A gap before the first byte leaves a beginning that is still worth judging.
         self.closed[dir.index()] |= !self.heads[dir.index()].is_empty();
+        // With nothing in between, gaps are one gap a direction: a stream that never opens is no list of its records.
+        for earlier in self.waiting.iter_mut().rev().take(2) {
+            match earlier {
+                Waiting::Gap { dir: same, len: sum, span: all } if *same == dir => {
+                    *sum = sum.saturating_add(len);
+                    *all = all.to(span);
+                    return;
+                }
+                Waiting::Gap { .. } => {}
+                _ => break,
+            }
+        }
         self.waiting.push(Waiting::Gap { dir, len, span });
     }
 

@@ -26,6 +26,9 @@ use crate::event::SecretSource;
 /// Longest line that can be an entry: a premaster secret of 2048 bytes.
 const MAX_LINE: usize = 8192;
 
+/// Bytes looked at together; longer than any line that can be an entry.
+const WINDOW: usize = 256 << 10;
+
 /// Files up to this size are held in memory.
 const SMALL_FILE: u64 = 4 << 20;
 
@@ -90,7 +93,7 @@ impl KeyLog {
         let log = if meta.is_file() && meta.len() > SMALL_FILE && !wide {
             file.seek(SeekFrom::Start(0)).map_err(io)?;
             let mut log = KeyLog::new(name, SecretSource::KeyLog, Store::Memory(Zeroizing::default()));
-            log.scan(&mut file).map_err(io)?;
+            log.scan(&mut file, WINDOW).map_err(io)?;
             log.store = Store::File(Mutex::new(file));
             log
         } else {
@@ -115,7 +118,7 @@ impl KeyLog {
     fn from_owned(name: Arc<str>, bytes: Zeroizing<Vec<u8>>, source: SecretSource) -> Self {
         let mut log = KeyLog::new(name, source, Store::Memory(Zeroizing::default()));
         // Reading from memory does not fail.
-        let _ = log.scan(&mut bytes.as_slice());
+        let _ = log.scan(&mut bytes.as_slice(), WINDOW.min(bytes.len() + 1));
         log.store = Store::Memory(bytes);
         log
     }
@@ -159,8 +162,8 @@ impl KeyLog {
     }
 
     /// Goes through the lines and fills the index.
-    fn scan(&mut self, input: &mut dyn Read) -> std::io::Result<()> {
-        let mut buffer = Zeroizing::new(vec![0; 256 << 10]);
+    fn scan(&mut self, input: &mut dyn Read, window: usize) -> std::io::Result<()> {
+        let mut buffer = Zeroizing::new(vec![0; window]);
         let mut filled = 0;
         let mut offset = 0u64;
         // Offset of the last `Session-ID:` line, and its value.

@@ -1,0 +1,77 @@
+//! Ctrl-C: what is finished is written, nothing half-written stays, and the exit code is 130.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+use std::time::Duration;
+
+use mailcap::output::Sink;
+use mailcap::pipeline::{self, Config, Report};
+
+/// As shells have it: 128 and the number of SIGINT.
+pub(super) const CODE: u8 = 130;
+
+/// What is said.
+pub(super) const TEXT: &str = "interrupted; only what was read until then is in the output";
+
+/// How long a run may take to notice: one that waits for a silent pipe never does.
+#[cfg(unix)]
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Raised by Ctrl-C, lowered by who notices.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Listens for Ctrl-C from now on. Where that can't be had, Ctrl-C ends the program as ever.
+    pub(super) fn listen() -> Self {
+        let interrupt = Interrupt::default();
+        #[cfg(unix)]
+        interrupt.watch();
+        interrupt
+    }
+
+    #[cfg(unix)]
+    fn watch(&self) {
+        let raised = self.0.clone();
+        let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]) else { return };
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                raised.store(true, Ordering::SeqCst);
+                std::thread::sleep(PATIENCE);
+                if raised.load(Ordering::SeqCst) {
+                    super::complain(TEXT);
+                    std::process::exit(i32::from(CODE));
+                }
+            }
+        });
+    }
+
+    /// An error if it was raised; once.
+    pub(super) fn check(&self) -> io::Result<()> {
+        if self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::SeqCst) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(())
+    }
+}
+
+/// Runs; an interrupted run still finishes its output.
+pub(super) fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, pipeline::Error> {
+    let result = pipeline::run(config, sink);
+    if matches!(&result, Err(pipeline::Error::Output(e)) if e.kind() == io::ErrorKind::Interrupted) {
+        sink.finish(&Report::default())?;
+    }
+    result
+}
+
+/// Whether that is why a run ended.
+pub(super) fn is_interrupted(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(
+            cause.downcast_ref::<pipeline::Error>(),
+            Some(pipeline::Error::Output(e)) if e.kind() == io::ErrorKind::Interrupted
+        )
+    })
+}

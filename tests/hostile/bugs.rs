@@ -1,0 +1,76 @@
+//! Bugs that bad input found, each under its own name.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use mailcap::event::EventBody;
+
+use crate::build::*;
+use crate::run::{told, told_with};
+use mailcap::tls::KeyRing;
+
+/// Every damaged place was a line of its own, kept until the end: gigabytes of them for a file that is all damage.
+#[test]
+fn a_file_of_damage_has_few_problems_and_says_how_many_more() {
+    let mut file = Pcap::new();
+    for _ in 0..500 {
+        file.record([1_700_000_000, 0, u32::MAX, u32::MAX], b"");
+        file.record([1_700_000_000, 0, 1, 1], b"x");
+        file.record([1_700_000_000, 0, 1, 1], b"x");
+    }
+    let told = told(file.bytes);
+    assert_eq!(told.report.problems.len(), 21);
+    assert!(told.says("and 480 more such places"), "{:?}", told.report.problems.last());
+    assert!(told.report.problems.iter().all(|p| p.loses_packets));
+    assert_eq!(told.report.frames, 1000);
+}
+
+/// Decompression was bounded by nothing: a gzip inside a gzip inside a gzip makes terabytes of a few kilobytes.
+#[test]
+fn compression_inside_compression_is_bounded() {
+    let packed = |bytes: &[u8]| {
+        let mut gz = GzEncoder::new(Vec::new(), Compression::best());
+        gz.write_all(bytes).unwrap();
+        gz.finish().unwrap()
+    };
+    let mut inner = GzEncoder::new(Vec::new(), Compression::best());
+    inner.write_all(&Pcap::new().bytes).unwrap();
+    for _ in 0..70 {
+        inner.write_all(&vec![0; 1 << 20]).unwrap();
+    }
+    let bomb = packed(&packed(&inner.finish().unwrap()));
+    assert!(bomb.len() < 4000, "{}", bomb.len());
+    let told = told(bomb);
+    assert!(told.says("expands to more than 1100 times its size"), "{:?}", told.report.problems);
+    assert!(told.report.problems[0].loses_packets);
+}
+
+/// While nothing was decided inside TLS that stays closed, each of its records was remembered.
+#[test]
+fn closed_tls_is_one_gap_a_direction_until_something_is_known() {
+    let mut hello = vec![3, 3];
+    hello.extend([2; 32]);
+    hello.extend([0, 0, 0x2f, 0]);
+    let server = [record(22, &handshake(2, &hello)), record(23, b"12345").repeat(1000)].concat();
+    let client = record(22, &client_hello(1));
+    let told = told(talk(465, &[(C, &client), (S, &server), (C, &record(23, b"1234567").repeat(1000))]));
+    let session = told.sessions().next().unwrap();
+    assert!(!session.complete);
+    assert_eq!(session.undecrypted_bytes, 22_000);
+    let gaps = told.events.iter().filter(|e| matches!(e.body, EventBody::Gap(_))).count();
+    assert!(gaps <= 2, "{gaps}");
+}
+
+/// A thousand blocks of secrets, each found.
+#[test]
+fn many_small_secrets_blocks_are_all_kept() {
+    let mut file = [section(), interface()].concat();
+    for i in 0..1000 {
+        let text = format!("CLIENT_RANDOM {i:064x} {i:096x}\n");
+        let head: Vec<u8> = [0x544c_534bu32, text.len() as u32].into_iter().flat_map(u32::to_le_bytes).collect();
+        file.extend(block(10, &[&head, text.as_bytes()].concat()));
+    }
+    let told = told_with(file, KeyRing::new()).unwrap();
+    assert!(told.report.problems.is_empty(), "{:?}", told.report.problems);
+}

@@ -1,0 +1,219 @@
+//! What the machine does to us: full disks, closed outputs, files cut while they are read, links that wait, Ctrl-C.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::build::*;
+use crate::common::testdata;
+
+fn mailcap() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailcap"));
+    command.env_remove("MAILCAP_KEY_PASSWORD").stdin(Stdio::null());
+    command
+}
+
+fn capture() -> PathBuf {
+    testdata().join("servers/smtp-bdat.pcap")
+}
+
+/// One clear line or more, the code, and no panic.
+#[track_caller]
+fn assert_said(output: &Output, code: i32, parts: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{part:?} in {stderr}");
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// A session with a mail.
+fn one_mail(file: &mut Pcap, n: u32) {
+    let mut conn = Conn::new(n, 25);
+    conn.open(file);
+    conn.say(file, S, b"220 mx ESMTP\r\n");
+    conn.say(file, C, b"MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n");
+    conn.say(file, S, b"250 ok\r\n250 ok\r\n354 go\r\n");
+    conn.say(file, C, b"Subject: the same\r\n\r\nx\r\n.\r\nQUIT\r\n");
+    conn.say(file, S, b"250 ok\r\n221 bye\r\n");
+    conn.close(file);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_that_says_so() {
+    for args in [&["decode"][..], &["decode", "--json"], &["sessions"], &["auth"], &["tls"], &["ciphers"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = mailcap();
+        command.args(args).stdout(full);
+        match args[0] {
+            "ciphers" => {}
+            "tls" => drop(command.arg(testdata().join("servers/pop3-stls-rsa.pcap"))),
+            _ => drop(command.arg(testdata().join("servers/smtp-auth-all.pcap"))),
+        }
+        assert_said(
+            &command.output().unwrap(),
+            2,
+            &["mailcap: ", "No space left", if args[0] == "ciphers" { "" } else { "standard output" }],
+        );
+    }
+}
+
+#[test]
+fn a_closed_output_is_no_error() {
+    let mut child = mailcap()
+        .args(["decode", "--json"])
+        .arg(testdata().join("servers/imap-full-plain.pcap"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_said(&child.wait_with_output().unwrap(), 0, &[]);
+}
+
+#[test]
+fn an_input_cut_while_read_is_told_with_its_place() {
+    let whole = fs::read(capture()).unwrap();
+    let mut child = mailcap()
+        .args(["sessions", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&whole[..whole.len() - 7]).unwrap();
+    assert_said(&child.wait_with_output().unwrap(), 3, &["mailcap: -: the file ends inside", "at byte"]);
+}
+
+#[test]
+fn an_output_never_replaces_an_input_or_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in.pcap");
+    fs::copy(capture(), &input).unwrap();
+    let before = fs::read(&input).unwrap();
+    for force in [&[][..], &["--force"]] {
+        let output = mailcap().arg("decode").arg(&input).arg("-o").arg(&input).args(force).output().unwrap();
+        assert_said(&output, 2, &["one of the inputs"]);
+    }
+    assert_eq!(fs::read(&input).unwrap(), before);
+    let there = dir.path().join("there");
+    fs::write(&there, "mine").unwrap();
+    let output = mailcap().arg("decode").arg(&input).arg("-o").arg(&there).output().unwrap();
+    assert_said(&output, 2, &["there", "--force"]);
+    assert_eq!(fs::read_to_string(&there).unwrap(), "mine");
+    let output = mailcap().arg("decode").arg(&input).arg("-o").arg(dir.path().join("no/such/out")).output().unwrap();
+    assert_said(&output, 2, &["no/such/out", "can't be written"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn extract_follows_no_link_that_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, target) = (dir.path().join("out"), dir.path().join("target"));
+    // What a first run makes, a second finds as links to somewhere else.
+    assert!(mailcap().arg("extract").arg(capture()).arg("-o").arg(&out).output().unwrap().status.success());
+    let made = names(&out);
+    assert!(made.len() > 2, "{made:?}");
+    fs::write(&target, "mine").unwrap();
+    for name in &made {
+        fs::remove_file(out.join(name)).unwrap();
+        std::os::unix::fs::symlink(&target, out.join(name)).unwrap();
+    }
+    let output = mailcap().arg("extract").arg(capture()).arg("-o").arg(&out).output().unwrap();
+    assert_said(&output, 2, &["manifest.jsonl is there already"]);
+    fs::remove_file(out.join("manifest.jsonl")).unwrap();
+    let output = mailcap().arg("extract").arg(capture()).arg("-o").arg(&out).output().unwrap();
+    assert_said(&output, 2, &[".eml"]);
+    assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
+    let output = mailcap().arg("extract").arg(capture()).arg("-o").arg(&out).arg("--force").output().unwrap();
+    assert_said(&output, 0, &[]);
+    assert_eq!(fs::read_to_string(&target).unwrap(), "mine", "--force replaces the link, not what it names");
+    assert_eq!(names(&out), made);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_with_what_can_not_be_read_gives_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(capture(), dir.path().join("a.pcap")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), dir.path().join("b.pcap")).unwrap();
+    fs::write(dir.path().join("c.pcap"), b"<html>").unwrap();
+    let output = mailcap().arg("sessions").arg(dir.path()).output().unwrap();
+    assert_said(&output, 3, &["c.pcap: a web page, not a capture"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("SMTP"));
+}
+
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_is_finished_and_leaves_nothing_half_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let mut file = Pcap::new();
+    (0..100).for_each(|n| one_mail(&mut file, n));
+    let mut child = mailcap()
+        .args(["extract", "-", "-o"])
+        .arg(&out)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&file.bytes).unwrap();
+    // Once there are mails, Ctrl-C; and mails without end, until nobody reads them any more.
+    let has_mail = || names(&out).iter().any(|n| n.ends_with(".eml"));
+    while !out.is_dir() || !has_mail() {
+        std::thread::yield_now();
+    }
+    interrupt(&child);
+    for n in 100.. {
+        file.bytes.clear();
+        one_mail(&mut file, n);
+        if stdin.write_all(&file.bytes).is_err() {
+            break;
+        }
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_said(&output, 130, &["mailcap: interrupted"]);
+    let left = names(&out);
+    assert!(left.iter().all(|n| n.ends_with(".eml") || n == "manifest.jsonl"), "{left:?}");
+    let manifest = fs::read_to_string(out.join("manifest.jsonl")).unwrap();
+    assert_eq!(manifest.lines().count(), left.len() - 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_wait_for_a_silent_pipe() {
+    let mut child = mailcap()
+        .args(["decode", "--live", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut file = Pcap::new();
+    one_mail(&mut file, 0);
+    stdin.write_all(&file.bytes).unwrap();
+    stdin.flush().unwrap();
+    let mut first = [0; 1];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    interrupt(&child);
+    assert_said(&child.wait_with_output().unwrap(), 130, &["mailcap: interrupted"]);
+    drop(stdin);
+}
