@@ -1,4 +1,4 @@
-//! `cargo bench --bench generate -- plain|lossy|noise MEGABYTES FILE`: a capture to measure with.
+//! `cargo bench --bench generate -- plain|lossy|noise|scan|tls|bulk-cbc|bulk-gcm MEGABYTES FILE`: a capture to measure with.
 
 mod workload;
 
@@ -11,17 +11,12 @@ fn main() {
     // `cargo bench` and `cargo test --all-targets` add arguments of their own.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let [kind, megabytes, path] = &arguments[..] else {
-        println!("usage: cargo bench --bench generate -- plain|lossy|noise MEGABYTES FILE");
+        println!("usage: cargo bench --bench generate -- plain|lossy|noise|scan|tls|bulk-cbc|bulk-gcm MEGABYTES FILE");
         return;
     };
     let megabytes: u64 = megabytes.parse().expect("MEGABYTES is a number");
-    let base = Workload { bytes: megabytes << 20, ..Workload::default() };
-    let workload = match kind.as_str() {
-        "plain" => base,
-        "lossy" => Workload { disturb_one_in: 100, ..base },
-        "noise" => Workload { noise_percent: 95, ..base },
-        other => panic!("{other}: plain, lossy or noise"),
-    };
+    let Some(named) = Workload::named(kind) else { panic!("{kind}: no such workload") };
+    let workload = Workload { bytes: megabytes << 20, ..named };
     let mut out = BufWriter::new(File::create(path).expect("FILE can be created"));
     let connections = write(&workload, &mut out).expect("FILE can be written");
     out.flush().expect("FILE can be written");

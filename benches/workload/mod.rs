@@ -1,26 +1,36 @@
 //! Makes captures of mail traffic, the same for the same seed: what the benchmarks run over.
 
+mod talk;
+mod tls;
+
 use std::io::{self, Write};
+
+use talk::Texts;
+pub(crate) use tls::Cipher;
 
 /// What to make.
 #[derive(Clone, Debug)]
-pub struct Workload {
+pub(crate) struct Workload {
     /// Seed of everything random.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Stop after about this many bytes of capture file.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Connections open at once, their packets interleaved.
-    pub concurrent: usize,
+    pub(crate) concurrent: usize,
     /// Longest TCP payload, bytes.
-    pub segment: usize,
+    pub(crate) segment: usize,
     /// Mean message size, bytes (sizes are spread from a fifth to five times of it).
-    pub message: usize,
+    pub(crate) message: usize,
     /// Mails a connection.
-    pub mails: usize,
+    pub(crate) mails: usize,
     /// One packet in this many is dropped, swapped with its successor or repeated; 0 for none.
-    pub disturb_one_in: usize,
+    pub(crate) disturb_one_in: usize,
     /// Of 100 connections, how many are no mail (HTTP).
-    pub noise_percent: usize,
+    pub(crate) noise_percent: usize,
+    /// Inside TLS 1.2 on port 465, RSA key exchange with a secret of its own for each session.
+    pub(crate) tls: Option<Cipher>,
+    /// Nothing but SYNs that nobody answers.
+    pub(crate) scan: bool,
 }
 
 impl Default for Workload {
@@ -34,7 +44,28 @@ impl Default for Workload {
             mails: 2,
             disturb_one_in: 0,
             noise_percent: 0,
+            tls: None,
+            scan: false,
         }
+    }
+}
+
+impl Workload {
+    /// The workloads that `docs/performance.md` speaks of, by their names.
+    pub(crate) fn named(kind: &str) -> Option<Self> {
+        let base = Self::default();
+        // Tens of megabytes in a connection, a few at a time: what a backup of mailboxes looks like.
+        let bulk = |cipher| Workload { tls: Some(cipher), concurrent: 8, message: 8 << 20, ..Self::default() };
+        Some(match kind {
+            "plain" => base,
+            "lossy" => Workload { disturb_one_in: 100, ..base },
+            "noise" => Workload { noise_percent: 95, ..base },
+            "scan" => Workload { scan: true, ..base },
+            "tls" => Workload { tls: Some(Cipher::Cbc), message: 20_000, mails: 1, ..base },
+            "bulk-cbc" => bulk(Cipher::Cbc),
+            "bulk-gcm" => bulk(Cipher::Gcm),
+            _ => return None,
+        })
     }
 }
 
@@ -52,6 +83,12 @@ impl Random {
     fn below(&mut self, bound: usize) -> usize {
         (self.next() >> 16) as usize % bound.max(1)
     }
+
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
 }
 
 /// One connection on its way: what is still to be said, and the sequence numbers.
@@ -59,10 +96,15 @@ struct Connection {
     ports: [u16; 2],
     addresses: [[u8; 4]; 2],
     next: [u32; 2],
-    turns: std::vec::IntoIter<(usize, Vec<u8>)>,
+    turns: std::vec::IntoIter<Turn>,
     current: Option<(usize, Vec<u8>, usize)>,
     state: u8,
+    /// Nobody answers its SYN.
+    lone: bool,
 }
+
+/// What a side says before the other's turn: 0 is the client.
+type Turn = (usize, Vec<u8>);
 
 struct Packet {
     side: usize,
@@ -77,7 +119,7 @@ const ACK: u8 = 16;
 const FIN: u8 = 1;
 
 impl Connection {
-    fn new(number: u64, turns: Vec<(usize, Vec<u8>)>, port: u16, random: &mut Random) -> Self {
+    fn new(number: u64, turns: Vec<Turn>, port: u16, lone: bool, random: &mut Random) -> Self {
         let client = [10, (number >> 16) as u8, (number >> 8) as u8, number as u8];
         Connection {
             ports: [1024 + (number % 60_000) as u16, port],
@@ -86,6 +128,7 @@ impl Connection {
             turns: turns.into_iter(),
             current: None,
             state: 0,
+            lone,
         }
     }
 
@@ -100,6 +143,7 @@ impl Connection {
         self.state = self.state.saturating_add(1);
         match self.state {
             1 => return Some(self.packet(0, SYN, Vec::new())),
+            2 if self.lone => return None,
             2 => return Some(self.packet(1, SYN | ACK, Vec::new())),
             3 => return Some(self.packet(0, ACK, Vec::new())),
             _ => {}
@@ -123,63 +167,28 @@ impl Connection {
     }
 }
 
-fn smtp(workload: &Workload, number: u64, random: &mut Random) -> Vec<(usize, Vec<u8>)> {
-    let mut turns: Vec<(usize, Vec<u8>)> = Vec::new();
-    let mut say = |side: usize, text: String| turns.push((side, text.into_bytes()));
-    say(1, "220 mail.example.test ESMTP\r\n".into());
-    say(0, format!("EHLO client{number}.example\r\n"));
-    say(1, "250-mail.example.test\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250 8BITMIME\r\n".into());
-    for mail in 0..workload.mails {
-        say(0, format!("MAIL FROM:<user{number}@example.test>\r\nRCPT TO:<other{mail}@example.net>\r\nDATA\r\n"));
-        say(1, "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n".into());
-        let size = workload.message / 5 + random.below(workload.message * 8 / 5);
-        say(0, message(number, mail, size, random) + ".\r\n");
-        say(1, format!("250 2.0.0 Ok: queued as {number:08X}{mail:02X}\r\n"));
-    }
-    say(0, "QUIT\r\n".into());
-    say(1, "221 2.0.0 Bye\r\n".into());
-    turns
-}
-
-fn message(number: u64, mail: usize, size: usize, random: &mut Random) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = format!(
-        "From: user{number}@example.test\r\nTo: other{mail}@example.net\r\nSubject: mail {mail} of {number}\r\n\
-         Message-ID: <{number}.{mail}@example.test>\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n\r\n"
-    );
-    while text.len() < size {
-        let mut bits = random.next();
-        for _ in 0..76 {
-            text.push(char::from(LETTERS[(bits & 63) as usize]));
-            bits = bits.rotate_right(7) ^ 0x5bd1;
-        }
-        text.push_str("\r\n");
-    }
-    text
-}
-
-fn http(random: &mut Random) -> Vec<(usize, Vec<u8>)> {
-    let body = vec![b'x'; 20_000 + random.below(200_000)];
-    let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
-    answer.extend_from_slice(&body);
-    vec![(0, b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n".to_vec()), (1, answer)]
-}
-
 /// Writes the capture (pcap, Ethernet, microseconds); gives the number of connections.
-pub fn write(workload: &Workload, out: &mut dyn Write) -> io::Result<u64> {
+pub(crate) fn write(workload: &Workload, out: &mut dyn Write) -> io::Result<u64> {
     let mut random = Random(workload.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let texts = Texts::new(&mut random);
+    let server = workload.tls.map(tls::Server::new);
     for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 262_144, 1] {
         out.write_all(&word.to_le_bytes())?;
     }
-    let (mut written, mut micros, mut number) = (24u64, 1_764_000_000_000_000u64, 0u64);
+    let (mut written, mut micros, mut number) = (24u64, 1_795_536_000_000_000u64, 0u64);
     let mut open: Vec<Connection> = Vec::new();
     let mut held: Option<Vec<u8>> = None;
     loop {
         while open.len() < workload.concurrent && written < workload.bytes {
             number += 1;
             let noise = random.below(100) < workload.noise_percent;
-            let (turns, port) = if noise { (http(&mut random), 80) } else { (smtp(workload, number, &mut random), 25) };
-            open.push(Connection::new(number, turns, port, &mut random));
+            let (turns, port) = match &server {
+                _ if workload.scan => (Vec::new(), (number % 65_535) as u16 + 1),
+                _ if noise => (talk::http(&mut random), 80),
+                Some(server) => (server.wrap(talk::smtp(workload, number, &texts, &mut random), &mut random), 465),
+                None => (talk::smtp(workload, number, &texts, &mut random), 25),
+            };
+            open.push(Connection::new(number, turns, port, workload.scan, &mut random));
         }
         if open.is_empty() {
             break;

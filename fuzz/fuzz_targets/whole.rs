@@ -30,6 +30,7 @@ fuzz_target!(|data: &[u8]| {
         mail: Options { digests: true, bodies: true, ..Options::default() },
         decode_as: Vec::new(),
         all_tls: true,
+        jobs: None,
         connections: false,
     };
     let _ = run_capture(capture, config, &mut Nothing);

@@ -42,6 +42,8 @@ pub struct Capture {
     told: Option<Problem>,
     /// The record of `current` is still to be handed out, after the troubles.
     ready: bool,
+    /// An input is a pipe.
+    live: bool,
 }
 
 /// A source and its place in the order of first timestamps.
@@ -94,6 +96,7 @@ impl Capture {
         for input in inputs {
             let id = capture.name(input.name());
             let reopens = input.reopens();
+            capture.live |= !reopens;
             let opened = input.open(false).and_then(|reader| Ok(input::recognise(&input.name(), reader)?));
             let used = opened.and_then(|content| match content {
                 Content::Capture(buffer, format) => {
@@ -121,6 +124,7 @@ impl Capture {
     /// It is not a capture, or can't be read.
     pub fn from_reader(name: &str, reader: Box<dyn Read + Send>, limits: &Limits) -> Result<Capture, CaptureError> {
         let mut capture = Capture::empty(limits);
+        capture.live = true;
         let id = capture.name(name.to_owned());
         match input::recognise(name, reader)? {
             Content::Capture(buffer, format) => capture.wait(id, buffer, format, None, true),
@@ -146,6 +150,7 @@ impl Capture {
             troubles: VecDeque::new(),
             told: None,
             ready: false,
+            live: false,
         }
     }
 
@@ -424,6 +429,11 @@ impl Capture {
     /// How many inputs there are, with members of archives.
     pub fn files(&self) -> usize {
         self.names.len()
+    }
+
+    /// Whether the next item may have to be waited for: the stream is a pipe, and all that it had is used up.
+    pub fn is_idle(&self) -> bool {
+        self.live && self.current.and_then(|slot| self.open.get(slot)?.as_ref()).is_some_and(|o| o.source.is_drained())
     }
 
     /// Bytes read so far over all inputs, after decompression.

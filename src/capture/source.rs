@@ -126,6 +126,11 @@ impl Source {
         }
     }
 
+    /// Whether nothing that was read is left behind the current record.
+    pub(super) fn is_drained(&self) -> bool {
+        self.buffer.data().len() <= self.step.size
+    }
+
     /// Bytes read so far, after decompression.
     pub(super) fn bytes_read(&self) -> u64 {
         self.buffer.offset()

@@ -1,6 +1,7 @@
 //! Each command: from its options to a run, and from the run to an exit code.
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -55,6 +56,8 @@ impl Outcome {
 pub(super) struct Wanted {
     pub(super) digests: bool,
     pub(super) bodies: bool,
+    /// Messages are counted, not described.
+    pub(super) envelopes_only: bool,
     pub(super) all_tls: bool,
     pub(super) tls_secrets: bool,
     pub(super) connections: bool,
@@ -64,6 +67,18 @@ pub(super) struct Wanted {
 pub(super) const PLAIN: Wanted = Wanted {
     digests: false,
     bodies: false,
+    envelopes_only: false,
+    all_tls: false,
+    tls_secrets: false,
+    connections: false,
+    passwords: Vec::new(),
+};
+
+/// What nobody sees a message's inside of.
+pub(super) const COUNTS: Wanted = Wanted {
+    digests: false,
+    bodies: false,
+    envelopes_only: true,
     all_tls: false,
     tls_secrets: false,
     connections: false,
@@ -125,6 +140,7 @@ impl<'a> Job<'a> {
     }
 
     pub(super) fn config(&mut self, wanted: Wanted) -> anyhow::Result<Config> {
+        let filtered = !self.criteria()?.is_empty();
         let o = self.options;
         let mut decode_as = o.decode_as.clone();
         decode_as.extend(o.tshark_key.iter().filter_map(|k| k.decode_as));
@@ -136,12 +152,15 @@ impl<'a> Job<'a> {
                 show_secrets: o.show_secrets,
                 digests: wanted.digests,
                 bodies: wanted.bodies,
+                // A filter may ask for anything.
+                envelopes_only: wanted.envelopes_only && !filtered,
                 tls_secrets: wanted.tls_secrets,
                 plaintext: false,
                 passwords: wanted.passwords,
             },
             decode_as,
             all_tls: wanted.all_tls,
+            jobs: o.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())),
             connections: wanted.connections,
         })
     }
@@ -264,7 +283,7 @@ pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
         true => job.json(out, Select::Sessions),
         false => Box::new(Sessions::new(out, job.look())),
     };
-    let (seen, report) = job.run(sink, PLAIN)?;
+    let (seen, report) = job.run(sink, COUNTS)?;
     Ok(outcome_of_mail(&seen, &report))
 }
 
@@ -297,7 +316,7 @@ pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {
         true => job.json(out, Select::Tls),
         false => Box::new(Tls::new(out, job.look(), options.explain)),
     };
-    let (seen, report) = job.run(sink, Wanted { all_tls: true, ..PLAIN })?;
+    let (seen, report) = job.run(sink, Wanted { all_tls: true, ..COUNTS })?;
     let outcome = outcome(seen.handshakes > 0, &seen, &report);
     if outcome == Outcome::Nothing {
         complain("no TLS handshake found");
@@ -322,7 +341,7 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
         true => job.json(out, Select::Auth),
         false => Box::new(Auths::new(out, job.look(), options.common.show_secrets)),
     };
-    let (seen, report) = job.run(sink, Wanted { passwords, ..PLAIN })?;
+    let (seen, report) = job.run(sink, Wanted { passwords, ..COUNTS })?;
     Ok(outcome_of_mail(&seen, &report))
 }
 

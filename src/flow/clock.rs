@@ -11,7 +11,8 @@ const JUMP: i64 = 60_000_000_000;
 const AGREE: u32 = 8;
 
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+/// A clock that follows the frames' timestamps and that no single frame can move far.
+pub struct Clock {
     now: Option<i64>,
     /// Frames in a row beyond `JUMP`, and the one nearest to `now` of them.
     ahead: u32,
@@ -22,12 +23,12 @@ pub(super) struct Clock {
 
 impl Clock {
     /// Nanoseconds since the epoch; 0 before the first frame.
-    pub(super) fn now(&self) -> i64 {
+    pub fn now(&self) -> i64 {
         self.now.unwrap_or(0)
     }
 
     /// A frame's timestamp. Returns true when the clock was set back.
-    pub(super) fn observe(&mut self, ts: i64) -> bool {
+    pub fn observe(&mut self, ts: i64) -> bool {
         let Some(now) = self.now else {
             self.now = Some(ts);
             return false;

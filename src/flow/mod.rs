@@ -61,6 +61,7 @@ use crate::event::{EndReason, GapCause};
 use crate::position::{FileId, FramePos};
 use crate::wire::Tunnel;
 
+pub use self::clock::Clock;
 pub use self::table::FlowTable;
 
 /// A side of a connection as the TCP headers show it: who opened it, or who seems to have.

@@ -28,6 +28,8 @@ const REMNANTS: usize = 65_536;
 pub struct FlowTable<C: Consumer> {
     limits: Limits,
     clock: Clock,
+    /// The clock's reading, this table's own or its caller's.
+    now: i64,
     at: FramePos,
     index: HashMap<Key, u32, KeyHash>,
     slab: Slab<Connection<C::Session>>,
@@ -47,6 +49,7 @@ impl<C: Consumer> FlowTable<C> {
         FlowTable {
             limits: limits.clone(),
             clock: Clock::default(),
+            now: 0,
             at: FramePos::default(),
             index: HashMap::default(),
             slab: Slab::new(),
@@ -60,14 +63,27 @@ impl<C: Consumer> FlowTable<C> {
 
     /// One segment, seen in the frame `at` on `interface`.
     pub fn segment(&mut self, segment: &Segment<'_>, at: FramePos, interface: Option<u32>, consumer: &mut C) {
-        self.tick(at, consumer);
+        self.observe(at);
+        self.segment_at(segment, at, self.clock.now(), interface, consumer);
+    }
+
+    /// As [`FlowTable::segment`], by the caller's clock: nanoseconds since the epoch.
+    pub fn segment_at(
+        &mut self,
+        segment: &Segment<'_>,
+        at: FramePos,
+        now: i64,
+        interface: Option<u32>,
+        consumer: &mut C,
+    ) {
+        self.tick_at(at, now, consumer);
         let (key, from_low) = Key::new(segment.src, segment.dst);
         let mut known = self.index.get(&key).copied();
         if segment.flags.syn
             && let Some(slot) = known
             && let Some(connection) = self.slab.get(slot)
         {
-            match connection.belongs(from_low, segment, self.clock.now()) {
+            match connection.belongs(from_low, segment, self.now) {
                 Belongs::Here => {}
                 Belongs::Neither => {
                     self.with(slot, consumer, |connection, ctx| {
@@ -90,9 +106,9 @@ impl<C: Consumer> FlowTable<C> {
             None => {
                 self.make_room(consumer);
                 let connection = Connection::new(key, from_low, segment, at, interface, |info| consumer.open(info));
-                let Some(slot) = self.slab.insert(HALF_OPEN, self.clock.now(), Box::new(connection)) else { return };
+                let Some(slot) = self.slab.insert(HALF_OPEN, self.now, Box::new(connection)) else { return };
                 self.index.insert(key, slot);
-                self.next_expiry = self.next_expiry.min(self.clock.now().saturating_add(self.shortest()));
+                self.next_expiry = self.next_expiry.min(self.now.saturating_add(self.shortest()));
                 slot
             }
         };
@@ -102,12 +118,25 @@ impl<C: Consumer> FlowTable<C> {
 
     /// The clock moved on without a TCP segment: only what has waited long enough is resolved.
     pub fn tick(&mut self, at: FramePos, consumer: &mut C) {
-        // A frame with several segments is one reading of the clock.
-        if at.index != self.at.index && self.clock.observe(at.ts.0) {
+        self.observe(at);
+        self.tick_at(at, self.clock.now(), consumer);
+    }
+
+    /// A frame with several segments is one reading of the clock.
+    fn observe(&mut self, at: FramePos) {
+        if at.index != self.at.index {
+            self.clock.observe(at.ts.0);
+        }
+    }
+
+    /// As [`FlowTable::tick`], by the caller's clock: nanoseconds since the epoch.
+    pub fn tick_at(&mut self, at: FramePos, now: i64, consumer: &mut C) {
+        if now < self.now {
+            // It was set back.
             self.next_expiry = i64::MIN;
         }
         self.at = at;
-        let now = self.clock.now();
+        self.now = now;
         while let Some(wait) = self.waits.front().copied() {
             let frames = at.index.saturating_sub(wait.frame);
             if frames < self.limits.reorder_frames && now.saturating_sub(wait.time) < self.limits.reorder_time {
@@ -136,6 +165,16 @@ impl<C: Consumer> FlowTable<C> {
         }
     }
 
+    /// Bytes held out of order, over all connections.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Sets the bound on [`FlowTable::held`]; kept from the next segment on.
+    pub fn grant(&mut self, bytes: usize) {
+        self.limits.reassembly_total_bytes = bytes;
+    }
+
     /// Connections known.
     pub fn len(&self) -> usize {
         self.index.len()
@@ -154,7 +193,7 @@ impl<C: Consumer> FlowTable<C> {
         work: impl FnOnce(&mut Connection<C::Session>, &mut Context<'_, C>) -> Status,
     ) {
         let Some(mut connection) = self.slab.take(slot) else { return };
-        let now = self.clock.now();
+        let now = self.now;
         let before = connection.cost();
         let mut ctx =
             Context { consumer: &mut *consumer, limits: &self.limits, waits: &mut self.waits, slot, at: self.at, now };
@@ -181,16 +220,10 @@ impl<C: Consumer> FlowTable<C> {
         self.held = self.held.saturating_sub(connection.cost());
         if matches!(connection.end_reason(cause), EndReason::Fin | EndReason::Rst) {
             let bound = self.limits.connections.min(REMNANTS);
-            self.remnants.insert(connection.key, connection.ranges(), self.clock.now(), bound);
+            self.remnants.insert(connection.key, connection.ranges(), self.now, bound);
         }
-        let mut ctx = Context {
-            consumer,
-            limits: &self.limits,
-            waits: &mut self.waits,
-            slot,
-            at: self.at,
-            now: self.clock.now(),
-        };
+        let mut ctx =
+            Context { consumer, limits: &self.limits, waits: &mut self.waits, slot, at: self.at, now: self.now };
         connection.close(cause, &mut ctx);
     }
 

@@ -112,34 +112,14 @@ impl LineBuffer {
     }
 }
 
-/// Where `needle` first stands. Eight bytes a step: lines of mail are long enough for that to pay.
+/// Where `needle` first stands.
 pub(crate) fn find_byte(haystack: &[u8], needle: u8) -> Option<usize> {
-    find(haystack, |word| zero_bytes(word ^ repeat(needle)), |byte| byte == needle)
+    memchr::memchr(needle, haystack)
 }
 
 /// Where either of two bytes first stands.
 pub(crate) fn find_either(haystack: &[u8], a: u8, b: u8) -> Option<usize> {
-    find(haystack, |word| zero_bytes(word ^ repeat(a)) | zero_bytes(word ^ repeat(b)), |byte| byte == a || byte == b)
-}
-
-fn repeat(byte: u8) -> u64 {
-    u64::from(byte) * 0x0101_0101_0101_0101
-}
-
-/// The lowest byte of `word` that is zero has its top bit set in the answer, and none below it has.
-fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080
-}
-
-fn find(haystack: &[u8], in_word: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Option<usize> {
-    let (words, tail) = haystack.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        let hits = in_word(u64::from_le_bytes(*word));
-        if hits != 0 {
-            return Some(i * 8 + (hits.trailing_zeros() / 8) as usize);
-        }
-    }
-    tail.iter().position(|&b| is(b)).map(|at| words.len() * 8 + at)
+    memchr::memchr2(a, b, haystack)
 }
 
 fn finish(bytes: &[u8], ended: bool, span: Span) -> Line<'_> {

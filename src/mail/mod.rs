@@ -30,6 +30,8 @@ pub struct Options {
     pub digests: bool,
     /// Emit [`EventBody::MessageData`].
     pub bodies: bool,
+    /// Leave messages unread inside: no header fields, no attachments, and nothing odd that is found there.
+    pub envelopes_only: bool,
     /// Emit [`EventBody::Secrets`].
     pub tls_secrets: bool,
     /// Emit [`EventBody::Plain`].

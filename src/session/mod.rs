@@ -86,12 +86,21 @@ impl Session {
             return Interest::Drop;
         }
         live.chunk(info, chunk, world);
-        live.flush(info, world);
-        if live.nobody_cares(info, world) {
-            live.dropped = true;
-            return Interest::Drop;
-        }
-        Interest::Keep
+        live.interest(info, world)
+    }
+
+    /// Whether it has met a resumed TLS session that [`World::sessions`] can't yet be certain of. Until
+    /// [`Session::go_on`] it must be given nothing.
+    pub fn is_waiting(&self) -> bool {
+        self.0.as_ref().is_some_and(|live| live.stack.is_waiting())
+    }
+
+    /// The session cache is certain: finishes the piece at which it stopped.
+    pub fn go_on(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
+        let Some(live) = &mut self.0 else { return Interest::Keep };
+        let env = env(info, world);
+        live.stack.go_on(env, &mut Secrets { keys: world.keys, sessions: world.sessions });
+        live.interest(info, world)
     }
 
     /// The connection is over.
@@ -207,6 +216,16 @@ impl Live {
     fn nobody_cares(&self, info: &ConnectionInfo, world: &World<'_>) -> bool {
         let maybe_tls = self.stack.has_tls() || self.bytes.iter().sum::<u64>() < TLS_WATCH;
         self.stack.layers.is_other() && !(world.all_tls && maybe_tls) && !self.is_mail(info, world)
+    }
+
+    /// Passes on what is ready; whether there may be more.
+    fn interest(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
+        self.flush(info, world);
+        if !self.stack.is_waiting() && self.nobody_cares(info, world) {
+            self.dropped = true;
+            return Interest::Drop;
+        }
+        Interest::Keep
     }
 
     /// Passes on what is ready, once it is known to be mail.

@@ -267,6 +267,16 @@ impl Stack {
         swap
     }
 
+    /// Whether it waits until the session cache is certain.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_waiting())
+    }
+
+    /// The session cache is certain.
+    pub(super) fn go_on(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        self.with_tls(env, secrets, |tls, tls_env, above| tls.take_up(tls_env, above));
+    }
+
     /// The connection is over; what became of its handshakes.
     pub(super) fn finish(&mut self, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) -> Vec<TlsHandshake> {
         let handshakes = self.with_tls(env, secrets, |tls, tls_env, above| tls.finish(span, tls_env, above));

@@ -19,6 +19,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 mod tls13;
+mod waiting;
 
 use epoch::Epoch;
 use inflate::Inflater;
@@ -28,7 +29,7 @@ pub(crate) use state::Handshake;
 use super::Upper;
 use super::handshake::Joiner;
 use super::keys::KeyRing;
-use super::record::{Framer, Step};
+use super::record::{Framer, Header, Step};
 use super::resume::SessionCache;
 use super::suites::Version;
 use crate::event::GapCause;
@@ -121,6 +122,8 @@ pub struct Connection {
     search_left: u64,
     scratch: Vec<u8>,
     early: early::Early,
+    /// It has to know first what other connections saw.
+    waiting: Option<Box<waiting::Waiting>>,
 }
 
 impl Default for Connection {
@@ -158,16 +161,34 @@ impl Connection {
             search_left: SEARCH_BYTES,
             scratch: Vec::new(),
             early: early::Early::default(),
+            waiting: None,
         }
     }
 
     /// The next bytes of a direction.
     pub fn data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
+        if self.keep_data(dir, bytes, span) {
+            return;
+        }
         let i = dir.index();
         self.halves[i].bytes += bytes.len() as u64;
         if self.handshakes.is_empty() {
             self.handshakes.push(Handshake::new(span));
         }
+        self.run(dir, None, bytes, span, env, up);
+    }
+
+    /// Works through a piece of the stream, behind a record that was found before.
+    fn run(
+        &mut self,
+        dir: Direction,
+        mut found: Option<(Header, Span)>,
+        bytes: &[u8],
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) {
+        let i = dir.index();
         let mut chunk = bytes;
         loop {
             if self.halves[i].dead {
@@ -179,8 +200,18 @@ impl Connection {
                 }
                 return;
             }
-            match self.halves[i].framer.step(&mut chunk, span) {
+            let again = found.is_some();
+            let step = match found.take() {
+                Some((header, span)) => Step::Record { header, span },
+                None => self.halves[i].framer.step(&mut chunk, span),
+            };
+            match step {
                 Step::More => break,
+                Step::Record { header, span: of }
+                    if !again && self.stop_before(dir, (header, of), chunk, span, env) =>
+                {
+                    return;
+                }
                 Step::Record { header, span } => {
                     let mut taken = self.halves[i].framer.take(header.record_len());
                     self.record(dir, header, taken.bytes(), span, env, up);
@@ -223,6 +254,9 @@ impl Connection {
         env: &mut Env<'_>,
         up: &mut dyn Upper,
     ) {
+        if self.keep_gap(dir, len, cause, span) {
+            return;
+        }
         if self.handshakes.is_empty() {
             self.handshakes.push(Handshake::new(span));
         }
@@ -231,7 +265,10 @@ impl Connection {
 
     /// A direction is over: its FIN was seen.
     pub fn end(&mut self, dir: Direction, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
-        let _ = (span, env, up);
+        let _ = (env, up);
+        if self.keep_end(dir, span) {
+            return;
+        }
         self.halves[dir.index()].ended = true;
     }
 

@@ -3,7 +3,7 @@
 //! Shared by all connections, whatever their addresses: clients move, and tickets are taken by every host of a farm.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sha2::{Digest, Sha256};
 
@@ -40,13 +40,51 @@ impl Handle<'_> {
     }
 }
 
+/// A session to be shared, see [`SessionCache::take_added`].
+#[derive(Clone, Debug)]
+pub struct Added {
+    key: [u8; 32],
+    session: Remembered,
+}
+
 /// Master secrets of sessions that may be resumed; the oldest goes first when it is full.
+///
+/// Its [`SessionCache::view`]s are lent to parts of a run that do not wait for one another. What one of them adds, the
+/// others see once it was [shared](SessionCache::share); until then a session that a view does not know is
+/// [uncertain](SessionCache::is_uncertain), as another part may have seen it begin.
 #[derive(Debug, Default)]
 pub struct SessionCache {
-    sessions: HashMap<[u8; 32], Remembered>,
-    order: VecDeque<[u8; 32]>,
+    store: Arc<RwLock<Store>>,
+    /// In a view: what is to be shared.
+    added: Vec<Added>,
+    /// What it does not know may be known elsewhere.
+    partial: bool,
+    view: bool,
     /// Bytes that were tried to open in sessions joined midway.
     pub(super) tried: u64,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    sessions: HashMap<[u8; 32], Remembered>,
+    order: VecDeque<[u8; 32]>,
+    /// Other secrets under handles that are taken.
+    replacements: Vec<Added>,
+}
+
+impl Store {
+    fn insert(&mut self, added: Added) {
+        if self.sessions.insert(added.key, added.session).is_none() {
+            self.order.push_back(added.key);
+        }
+    }
+
+    fn keep_bound(&mut self, bound: usize) {
+        while self.sessions.len() > bound {
+            let Some(oldest) = self.order.pop_front() else { return };
+            self.sessions.remove(&oldest);
+        }
+    }
 }
 
 impl SessionCache {
@@ -55,14 +93,27 @@ impl SessionCache {
         Self::default()
     }
 
+    /// A view on the same sessions.
+    pub fn view(&self) -> Self {
+        SessionCache { store: Arc::clone(&self.store), added: Vec::new(), partial: true, view: true, tried: 0 }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Number of sessions.
     pub fn len(&self) -> usize {
-        self.sessions.len()
+        self.read().sessions.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.read().sessions.is_empty()
     }
 
     /// Keeps a session; `bound` is [`crate::limits::Limits::tls_sessions`]. An empty handle is none.
@@ -71,19 +122,58 @@ impl SessionCache {
         if bytes.is_empty() || bound == 0 {
             return;
         }
-        let key = handle.key();
-        if self.sessions.insert(key, session).is_none() {
-            self.order.push_back(key);
+        let added = Added { key: handle.key(), session };
+        if self.view {
+            // A handshake is told several times: when a MAC proves it, by Finished, with its ticket.
+            if !self.added.iter().any(|a| a.key == added.key && a.session.master == added.session.master) {
+                self.added.push(added);
+            }
+            return;
         }
-        while self.sessions.len() > bound {
-            let Some(oldest) = self.order.pop_front() else { return };
-            self.sessions.remove(&oldest);
-        }
+        let mut store = self.write();
+        store.insert(added);
+        store.keep_bound(bound);
     }
 
     /// The session, if it was seen.
-    pub fn get(&self, handle: Handle<'_>) -> Option<&Remembered> {
-        self.sessions.get(&handle.key())
+    pub fn get(&self, handle: Handle<'_>) -> Option<Remembered> {
+        let store = self.read();
+        if store.sessions.is_empty() { None } else { store.sessions.get(&handle.key()).cloned() }
+    }
+
+    /// Whether a session that this view does not know may yet be shared by another.
+    pub fn is_uncertain(&self, handle: Handle<'_>) -> bool {
+        self.partial && self.get(handle).is_none()
+    }
+
+    /// Tells a view whether all that was added elsewhere before now has been shared.
+    pub fn set_partial(&mut self, partial: bool) {
+        self.partial = partial;
+    }
+
+    /// What was added through this view since it was last asked.
+    pub fn take_added(&mut self) -> Vec<Added> {
+        std::mem::take(&mut self.added)
+    }
+
+    /// Makes an addition visible to all views. A handle that is taken keeps its session until
+    /// [`SessionCache::settle`], so that what was found once stays found for as long.
+    pub fn share(&self, added: Added) {
+        let mut store = self.write();
+        match store.sessions.get(&added.key) {
+            None => store.insert(added),
+            Some(known) if known.master == added.session.master => {}
+            Some(_) => store.replacements.push(added),
+        }
+    }
+
+    /// Puts replacements in force and keeps the bound.
+    pub fn settle(&self, bound: usize) {
+        let mut store = self.write();
+        for added in std::mem::take(&mut store.replacements) {
+            store.insert(added);
+        }
+        store.keep_bound(bound);
     }
 }
 
@@ -105,6 +195,24 @@ mod tests {
         assert_eq!(cache.get(Handle::Id(&[2])).map(|s| s.frame), Some(2));
         assert_eq!(cache.get(Handle::Id(&[3])).map(|s| s.frame), Some(3));
         assert_eq!(cache.len(), 2);
+    }
+
+    #[test]
+    fn views_see_what_was_shared_and_doubt_the_rest() {
+        let cache = SessionCache::new();
+        let (mut one, other) = (cache.view(), cache.view());
+        one.insert(Handle::Id(b"x"), session(1), 10);
+        one.insert(Handle::Id(b"x"), session(1), 10);
+        assert!(one.is_uncertain(Handle::Id(b"x")) && other.is_uncertain(Handle::Id(b"x")));
+        let added = one.take_added();
+        assert_eq!(added.len(), 1);
+        added.into_iter().for_each(|added| cache.share(added));
+        assert!(!other.is_uncertain(Handle::Id(b"x")));
+        one.insert(Handle::Id(b"x"), session(2), 10);
+        one.take_added().into_iter().for_each(|added| cache.share(added));
+        assert_eq!(other.get(Handle::Id(b"x")).map(|s| s.frame), Some(1));
+        cache.settle(10);
+        assert_eq!(other.get(Handle::Id(b"x")).map(|s| s.frame), Some(2));
     }
 
     #[test]

@@ -108,6 +108,7 @@ pub fn config(inputs: &[PathBuf], how: &How<'_>) -> Config {
         mail: Options { digests: true, bodies: how.bodies, show_secrets: how.show_secrets, ..Options::default() },
         decode_as: Vec::new(),
         all_tls: how.all_tls,
+        jobs: None,
         connections: false,
     }
 }

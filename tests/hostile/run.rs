@@ -92,6 +92,7 @@ pub fn told_with(file: Vec<u8>, keys: KeyRing) -> Result<Told, CaptureError> {
         mail: Options { digests: true, bodies: true, ..Options::default() },
         decode_as: Vec::new(),
         all_tls: true,
+        jobs: None,
         connections: false,
     };
     let (text, json) = (Written::default(), Written::default());

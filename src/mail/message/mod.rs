@@ -83,7 +83,7 @@ struct Told {
 impl MessageBuilder {
     /// `message` carries its `ordinal`, `part` and what is known of its envelope so far.
     pub fn new(message: Message, options: &Options, limits: &Limits) -> Self {
-        let has_header = matches!(message.part, MessagePart::Full | MessagePart::Headers);
+        let has_header = matches!(message.part, MessagePart::Full | MessagePart::Headers) && !options.envelopes_only;
         MessageBuilder {
             message,
             span: None,

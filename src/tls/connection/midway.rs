@@ -17,8 +17,8 @@ const MOST_ENTRIES: usize = 4096;
 /// Bytes tried for one direction's first record.
 const BYTES: u64 = 64 << 20;
 
-/// Bytes tried in all, so that a capture full of such connections costs seconds, not hours.
-const BYTES_OF_ALL: u64 = 2 << 30;
+/// Bytes tried in each part that the connections are divided over, so that a capture full of such connections costs seconds, not hours.
+const BYTES_OF_ALL: u64 = 256 << 20;
 
 /// TLS 1.3's suites.
 const SUITES: [u16; 5] = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305];

@@ -13,6 +13,7 @@ use crate::tls::{Reason, Upper, explain};
 impl Connection {
     /// The connection is over: what became of each handshake, in order. Bytes still held are counted as undecrypted.
     pub fn finish(&mut self, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) -> Vec<TlsHandshake> {
+        self.take_up(env, up);
         for dir in [Direction::Client, Direction::Server] {
             let held = self.halves[dir.index()].framer.clear();
             self.account.undecrypted += held;

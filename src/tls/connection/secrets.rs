@@ -150,18 +150,31 @@ impl Handshake {
         !full && (offered || !self.gap)
     }
 
+    /// Whether it takes up a session that may yet turn out to be known, see [`SessionCache::is_uncertain`].
+    pub(super) fn is_uncertain(&self, sessions: &SessionCache) -> bool {
+        let (Some(client), Some(server)) = (&self.client, &self.server) else { return false };
+        if self.derived || self.is_tls13() || !self.is_abbreviated(&server.session_id) {
+            return false;
+        }
+        let by_id = || !server.session_id.is_empty() && sessions.is_uncertain(Handle::Id(&server.session_id));
+        match &client.ticket {
+            Some(ticket) if !ticket.is_empty() => sessions.is_uncertain(Handle::Ticket(ticket)),
+            _ => by_id(),
+        }
+    }
+
     fn gather_resumed(&mut self, id: &[u8], keys: &KeyRing, sessions: &SessionCache) -> Reason {
         let ticket = self.client.as_ref().and_then(|c| c.ticket.as_deref());
         let by_ticket = ticket.and_then(|ticket| sessions.get(Handle::Ticket(ticket)));
-        let by_id = (!id.is_empty()).then(|| sessions.get(Handle::Id(id))).flatten();
+        let by_id = if by_ticket.is_some() || id.is_empty() { None } else { sessions.get(Handle::Id(id)) };
         // A client with a ticket makes an ID up so as to see it echoed (RFC 5077 section 3.4).
-        self.resumed = match (by_ticket, by_id, ticket) {
+        self.resumed = match (&by_ticket, &by_id, ticket) {
             (Some(_), ..) => Resumed::Ticket,
             (None, Some(_), _) => Resumed::SessionId,
             (None, None, Some(_)) => Resumed::Ticket,
             (None, None, None) => Resumed::SessionId,
         };
-        for Remembered { master, key, .. } in [by_ticket, by_id].into_iter().flatten().cloned().collect::<Vec<_>>() {
+        for Remembered { master, key, .. } in [by_ticket, by_id].into_iter().flatten() {
             self.add(Candidate {
                 secret: master,
                 source: SecretSource::Resumption,

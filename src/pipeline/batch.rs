@@ -1,0 +1,73 @@
+//! What the reader hands to the shards in a round when threads work on them: the one copy that it costs.
+
+use super::shard::SHARDS;
+use crate::position::FramePos;
+use crate::wire::Segment;
+
+/// A segment without its payload, which lies in [`Batch::bytes`].
+pub(super) struct Item {
+    pub(super) segment: Segment<'static>,
+    from: usize,
+    len: usize,
+    pub(super) at: FramePos,
+    pub(super) now: i64,
+    pub(super) interface: Option<u32>,
+}
+
+/// The segments of a round. Its memory is used again and again.
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    shards: Vec<Vec<Item>>,
+    /// The shards with the most to do come first: the last one to finish then finishes early.
+    pub(super) order: Vec<usize>,
+    /// All shards look at the clock behind this round: the last frame, and the reader's clock.
+    pub(super) boundary: Option<(FramePos, i64)>,
+    /// The input is over.
+    pub(super) last: bool,
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        Batch {
+            bytes: Vec::new(),
+            shards: std::iter::repeat_with(Vec::new).take(SHARDS).collect(),
+            order: (0..SHARDS).collect(),
+            boundary: None,
+            last: false,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.shards.iter_mut().for_each(Vec::clear);
+        self.boundary = None;
+        self.last = false;
+    }
+
+    pub(super) fn push(&mut self, shard: usize, segment: &Segment<'_>, at: FramePos, now: i64, interface: Option<u32>) {
+        let (from, len) = (self.bytes.len(), segment.payload.len());
+        self.bytes.extend_from_slice(segment.payload);
+        let Segment { src, dst, seq, ack, window, window_scale, flags, payload: _, missing_tail, vlan, tunnel } =
+            *segment;
+        let segment =
+            Segment { src, dst, seq, ack, window, window_scale, flags, payload: &[], missing_tail, vlan, tunnel };
+        if let Some(items) = self.shards.get_mut(shard) {
+            items.push(Item { segment, from, len, at, now, interface });
+        }
+    }
+
+    /// No more will come: settles the order of work.
+    pub(super) fn seal(&mut self) {
+        let shards = &self.shards;
+        self.order.sort_by_key(|&shard| std::cmp::Reverse(shards.get(shard).map_or(0, Vec::len)));
+    }
+
+    /// Of the shard of that number, in order of capture.
+    pub(super) fn items(&self, shard: usize) -> &[Item] {
+        self.shards.get(shard).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn payload(&self, item: &Item) -> &[u8] {
+        self.bytes.get(item.from..item.from + item.len).unwrap_or_default()
+    }
+}

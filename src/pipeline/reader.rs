@@ -1,0 +1,336 @@
+//! The reader's side of a run: frames to shards, rounds to their end, events to the sink.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::batch::Batch;
+use super::round::{ROUND, ROUND_BYTES, Shards, first_grant};
+use super::shard::{SHARDS, Shard, Shared, Tally, Told, shard_of, share};
+use super::workers::{Over, Workers};
+use super::{Config, Error, InputProblem, Report};
+use crate::capture::{Capture, Item};
+use crate::event::{SecretSource, Unreachable};
+use crate::flow::Clock;
+use crate::limits::Limits;
+use crate::output::Sink;
+use crate::position::{FileId, FramePos, Timestamp};
+use crate::tls::SessionCache;
+use crate::wire::{Decoded, Decoder, Segment};
+
+/// Why reading stopped.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Stop {
+    /// There are frames enough for a round.
+    Full,
+    /// A pipe has nothing more for now: what is finished should be told.
+    Idle,
+    /// Secrets came, to be used from here on.
+    Secrets,
+    /// The input is over.
+    End,
+}
+
+/// A run.
+pub(super) struct Run {
+    reader: Reader,
+    shards: Shards,
+    shared: Arc<Shared>,
+    cache: SessionCache,
+    limits: Limits,
+}
+
+/// What reads, and what it found.
+struct Reader {
+    capture: Capture,
+    decoder: Decoder,
+    clock: Clock,
+    report: Report,
+    at: FramePos,
+    /// Time of the first frame, until the sink knows it.
+    first: Option<Timestamp>,
+    secrets: Option<(FileId, Vec<u8>)>,
+    /// Key-log text taken from secrets blocks, and its bound.
+    secret_bytes: usize,
+    secret_limit: usize,
+    /// Files that the sink knows of.
+    told_files: usize,
+    /// Segments that did not arrive, where somebody wants to hear of them.
+    refused: Option<Vec<Unreachable>>,
+    /// Payload bytes of the round.
+    bytes: usize,
+    /// The last stop was at a boundary.
+    boundary: bool,
+    /// Nothing was read since the last stop.
+    fresh: bool,
+}
+
+impl Run {
+    pub(super) fn new(capture: Capture, config: Config, files: Vec<String>) -> Self {
+        let limits = config.limits;
+        let shared = Arc::new(Shared {
+            keys: config.keys,
+            options: config.mail,
+            limits: limits.clone(),
+            decode_as: config.decode_as,
+            all_tls: config.all_tls,
+            connections: config.connections,
+        });
+        let cache = SessionCache::new();
+        let part = Limits { reassembly_total_bytes: first_grant(&limits), ..share(&limits) };
+        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &part, &cache))).collect();
+        let reader = Reader {
+            told_files: files.len(),
+            refused: config.connections.then(Vec::new),
+            capture,
+            decoder: Decoder::new(&limits),
+            clock: Clock::default(),
+            report: Report { files, ..Report::default() },
+            at: FramePos::default(),
+            first: None,
+            secrets: None,
+            secret_bytes: 0,
+            secret_limit: limits.secret_bytes,
+            bytes: 0,
+            boundary: false,
+            fresh: true,
+        };
+        Run { reader, shards: Shards(shards), shared, cache, limits }
+    }
+
+    /// Without threads: segments go straight from the reader's buffer through the shards.
+    pub(super) fn alone(mut self, sink: &mut dyn Sink) -> Result<Report, Error> {
+        let mut events = Vec::new();
+        loop {
+            let shards = &mut self.shards.0;
+            let stop = self.reader.read(|number, segment, at, now, interface| {
+                if let Some(Ok(shard)) = shards.get_mut(number).map(Mutex::get_mut) {
+                    shard.segment(segment, at, now, interface);
+                }
+            });
+            for shard in self.shards.0.iter_mut().filter_map(|shard| shard.get_mut().ok()) {
+                if self.reader.boundary {
+                    shard.tick(self.reader.at, self.reader.clock.now());
+                }
+                if stop == Stop::End {
+                    shard.finish();
+                }
+            }
+            self.shards.end_round(&self.cache, self.reader.take_refused(), &mut events);
+            if self.reader.boundary {
+                self.shards.settle_bounds(&self.cache, &self.limits);
+            }
+            self.reader.tell(&mut events, sink)?;
+            match stop {
+                Stop::Secrets => add_secrets(&mut self.reader, &self.shards, &mut self.shared),
+                Stop::End => return Ok(self.report()),
+                Stop::Full | Stop::Idle => {}
+            }
+        }
+    }
+
+    /// With that many threads besides this one.
+    pub(super) fn threaded(mut self, threads: usize, sink: &mut dyn Sink) -> Result<Report, Error> {
+        let workers = Workers::new(threads.min(SHARDS));
+        let Run { reader, shards, shared, cache, limits } = &mut self;
+        let shards: &Shards = shards;
+        let whole = thread::scope(|scope| {
+            let over = Over(&workers);
+            for _ in 0..threads.min(SHARDS) {
+                scope.spawn(|| workers.run(shards));
+            }
+            let mut events: Vec<Told> = Vec::new();
+            // The round being worked on: whether it ends at a boundary, and what the reader adds to it.
+            let mut working = None;
+            loop {
+                let stop = workers.fill(|batch| fill(reader, batch));
+                let (boundary, refused) = (reader.boundary, reader.take_refused());
+                // The round before ends; this one begins; then there is time for the sink.
+                if let Some((at_boundary, refused)) = working.take() {
+                    if !workers.join(shards) {
+                        return Ok(false);
+                    }
+                    shards.end_round(cache, refused, &mut events);
+                    if at_boundary {
+                        shards.settle_bounds(cache, limits);
+                    }
+                }
+                workers.begin();
+                reader.tell(&mut events, sink)?;
+                if stop == Stop::Full {
+                    working = Some((boundary, refused));
+                    continue;
+                }
+                if !workers.join(shards) {
+                    return Ok(false);
+                }
+                shards.end_round(cache, refused, &mut events);
+                if boundary {
+                    shards.settle_bounds(cache, limits);
+                }
+                reader.tell(&mut events, sink)?;
+                match stop {
+                    Stop::Secrets => add_secrets(reader, shards, shared),
+                    Stop::End => break,
+                    Stop::Full | Stop::Idle => {}
+                }
+            }
+            drop(over);
+            Ok::<_, Error>(true)
+        })?;
+        debug_assert!(whole, "a worker's panic ends the scope above");
+        Ok(self.report())
+    }
+
+    fn report(self) -> Report {
+        let mut sum = Tally::default();
+        for shard in self.shards.0.iter().filter_map(|shard| shard.lock().ok()) {
+            sum.add(&shard.sessions.tally);
+        }
+        let counters = self.reader.decoder.counters();
+        Report {
+            frames: counters.frames,
+            segments: counters.segments,
+            skipped: counters.skipped_by_reason().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+            unknown_link_types: counters.unknown_link_types.clone(),
+            mail_sessions: sum.mail_sessions,
+            incomplete: sum.incomplete,
+            handshakes: sum.handshakes,
+            account: sum.account,
+            ..self.reader.report
+        }
+    }
+}
+
+fn fill(reader: &mut Reader, batch: &mut Batch) -> Stop {
+    batch.clear();
+    let stop = reader.read(|number, segment, at, now, interface| batch.push(number, segment, at, now, interface));
+    batch.boundary = reader.boundary.then(|| (reader.at, reader.clock.now()));
+    batch.last = stop == Stop::End;
+    batch.seal();
+    stop
+}
+
+/// Adds what a decryption secrets block holds; nobody works on the shards.
+fn add_secrets(reader: &mut Reader, shards: &Shards, shared: &mut Arc<Shared>) {
+    let Some((file, keylog)) = reader.secrets.take() else { return };
+    let none = Arc::new(Shared::default());
+    let each = |with: &Arc<Shared>| {
+        for number in 0..SHARDS {
+            if let Some(mut shard) = shards.lock(number) {
+                shard.sessions.set_shared(Arc::clone(with));
+            }
+        }
+    };
+    each(&none);
+    if let Some(own) = Arc::get_mut(shared) {
+        own.keys.add_keylog_bytes(&reader.file_name(file), &keylog, SecretSource::Dsb);
+    }
+    each(shared);
+}
+
+impl Reader {
+    /// Reads until a round is full or has to end; each segment goes to `take`, with the number of its shard.
+    fn read(&mut self, mut take: impl FnMut(usize, &Segment<'_>, FramePos, i64, Option<u32>)) -> Stop {
+        self.bytes = 0;
+        self.boundary = false;
+        self.fresh = true;
+        loop {
+            if !self.fresh && self.capture.is_idle() {
+                return Stop::Idle;
+            }
+            if self.capture.advance().is_none() {
+                return Stop::End;
+            }
+            // Archives that are read as a stream show their members one by one.
+            let known = self.report.files.len();
+            self.report.files.extend_from_slice(self.capture.names().get(known..).unwrap_or_default());
+            let Some(item) = self.capture.item() else { continue };
+            match item {
+                Item::Frame(frame) => {
+                    let pos = frame.pos;
+                    self.fresh = false;
+                    if pos.index == 1 {
+                        self.first = Some(pos.ts);
+                    }
+                    if pos.index != self.at.index {
+                        self.clock.observe(pos.ts.0);
+                    }
+                    self.at = pos;
+                    match self.decoder.decode(&frame) {
+                        Decoded::Segment(segment) => {
+                            self.bytes += segment.payload.len();
+                            take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
+                        }
+                        Decoded::Unreachable(what) => {
+                            if let Some(refused) = &mut self.refused {
+                                let (source, destination, code) = (what.src, what.dst, what.code);
+                                refused.push(Unreachable { source, destination, code, at: pos });
+                            }
+                        }
+                        Decoded::Skipped(_) => {}
+                    }
+                    if pos.index % ROUND == 0 {
+                        self.boundary = true;
+                        return Stop::Full;
+                    }
+                    if self.bytes >= ROUND_BYTES {
+                        return Stop::Full;
+                    }
+                }
+                Item::Secrets { file, keylog } => {
+                    // A record's length is bounded, and the bound on all of them judges before it is used.
+                    let keylog = keylog.to_vec();
+                    if self.may_keep(file, keylog.len()) {
+                        self.secrets = Some((file, keylog));
+                        return Stop::Secrets;
+                    }
+                }
+                Item::Problem(problem) => {
+                    let (offset, text, loses_packets) = (problem.offset, problem.text, problem.loses_packets);
+                    let file = self.report.files.get(problem.file.0 as usize).cloned().unwrap_or_default();
+                    self.report.problems.push(InputProblem { file, offset, text, loses_packets });
+                }
+            }
+        }
+    }
+
+    /// Whether so many bytes of secrets more are within the bound; says so once when they are not.
+    fn may_keep(&mut self, file: FileId, bytes: usize) -> bool {
+        let before = self.secret_bytes;
+        self.secret_bytes = before.saturating_add(bytes);
+        let fits = self.secret_bytes <= self.secret_limit;
+        if !fits && before <= self.secret_limit {
+            let text = format!("more than {} bytes of secrets; the further ones are not used", self.secret_limit);
+            let file = self.file_name(file);
+            self.report.problems.push(InputProblem { file, offset: 0, text, loses_packets: false });
+        }
+        fits && bytes > 0
+    }
+
+    fn take_refused(&mut self) -> Vec<Unreachable> {
+        self.refused.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Hands on what there is to tell.
+    fn tell(&mut self, events: &mut Vec<Told>, sink: &mut dyn Sink) -> Result<(), Error> {
+        for name in self.report.files.get(self.told_files..).unwrap_or_default() {
+            sink.add_file(name)?;
+        }
+        self.told_files = self.report.files.len();
+        if let Some(first) = self.first.take() {
+            sink.start(first)?;
+        }
+        for told in events.drain(..) {
+            match told {
+                Told::Event(event) => sink.event(event)?,
+                Told::Connection(connection) => sink.connection(&connection)?,
+                Told::Unreachable(what) => sink.unreachable(&what)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn file_name(&self, file: FileId) -> String {
+        self.report.files.get(file.0 as usize).cloned().unwrap_or_default()
+    }
+}

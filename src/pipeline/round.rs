@@ -1,0 +1,131 @@
+//! The end of a round: what crosses shards is settled, and their events become one sequence.
+//!
+//! Everything here is in order of (frame, shard, call), which the input alone decides. A round may end at any frame: where
+//! it does is not seen in what comes out. Only at a *boundary*, every [`ROUND`] frames, do the shards look at the clock and
+//! the bounds over all of them change.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::shard::{Place, SHARDS, Shard, Told};
+use crate::event::Unreachable;
+use crate::limits::Limits;
+use crate::tls::SessionCache;
+use crate::tls::resume::Added;
+
+/// Frames between boundaries.
+pub(super) const ROUND: u64 = 4096;
+
+/// Payload bytes after which a round ends early, as it is held in memory.
+pub(super) const ROUND_BYTES: usize = 4 << 20;
+
+/// Of the free reassembly memory, what each shard may take until the next boundary: one in this many. Loss comes in few
+/// connections at a time, so that 1 in [`SHARDS`] would be mean.
+const GRANT: usize = 8;
+
+/// The shards, each behind its lock.
+pub(super) struct Shards(pub(super) Vec<Mutex<Shard>>);
+
+/// Something that concerns other shards.
+enum Crossing {
+    Added(Vec<Added>),
+    Parked(u64),
+}
+
+impl Shards {
+    pub(super) fn lock(&self, number: usize) -> Option<MutexGuard<'_, Shard>> {
+        Some(self.0.get(number)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+        (0..self.0.len()).filter_map(|number| self.lock(number))
+    }
+
+    /// Ends a round: nobody works on the shards. What there is to tell, in order, goes to `out`; `refused` is what the
+    /// reader has to add.
+    pub(super) fn end_round(&self, cache: &SessionCache, refused: Vec<Unreachable>, out: &mut Vec<Told>) {
+        self.settle_sessions(cache);
+        let mut parts: Vec<Vec<(Place, Told)>> = Vec::new();
+        for mut shard in self.all() {
+            if !shard.sessions.events.is_empty() {
+                parts.push(std::mem::take(&mut shard.sessions.events));
+            }
+        }
+        if !refused.is_empty() {
+            parts.push(refused.into_iter().map(|what| ((what.at.index, 0), Told::Unreachable(what))).collect());
+        }
+        merge(parts, out);
+    }
+
+    /// Behind a boundary's round: shares out what is bounded over all.
+    pub(super) fn settle_bounds(&self, cache: &SessionCache, limits: &Limits) {
+        cache.settle(limits.tls_sessions);
+        let total = limits.reassembly_total_bytes;
+        let held: usize = self.all().map(|shard| shard.table.held()).sum();
+        let free = total.saturating_sub(held);
+        for mut shard in self.all() {
+            let own = shard.table.held();
+            // Beyond the bound each gives back in proportion.
+            let keeps = if held > total { (own as u128 * total as u128 / held as u128) as usize } else { own };
+            shard.table.grant(keeps.saturating_add(free / GRANT));
+        }
+    }
+
+    /// TLS sessions that began are told to all; sessions that wait for one go on, each seeing what began before it.
+    fn settle_sessions(&self, cache: &SessionCache) {
+        let mut crossings: BTreeMap<(Place, usize, bool), Crossing> = BTreeMap::new();
+        let mut waiting = false;
+        for (number, mut shard) in self.all().enumerate() {
+            for (place, added) in shard.sessions.added.drain(..) {
+                crossings.insert((place, number, false), Crossing::Added(added));
+            }
+            for (place, id) in shard.sessions.parked() {
+                waiting = true;
+                crossings.insert((place, number, true), Crossing::Parked(id));
+            }
+        }
+        while let Some(((_, number, _), crossing)) = crossings.pop_first() {
+            match crossing {
+                Crossing::Added(added) => added.into_iter().for_each(|added| cache.share(added)),
+                Crossing::Parked(id) => {
+                    let Some(mut shard) = self.lock(number) else { continue };
+                    if let Some(next) = shard.sessions.replay(id) {
+                        crossings.insert((next, number, true), Crossing::Parked(id));
+                    }
+                    for (_, added) in shard.sessions.added.drain(..) {
+                        added.into_iter().for_each(|added| cache.share(added));
+                    }
+                }
+            }
+        }
+        if waiting {
+            for mut shard in self.all() {
+                // What was replayed was added behind what came later.
+                shard.sessions.events.sort_by_key(|(place, _)| *place);
+            }
+        }
+    }
+}
+
+/// Parts that are each in order, in one sequence.
+fn merge(mut parts: Vec<Vec<(Place, Told)>>, out: &mut Vec<Told>) {
+    if let [events] = &mut parts[..] {
+        out.extend(events.drain(..).map(|(_, event)| event));
+        return;
+    }
+    let mut order: Vec<(Place, usize, usize)> = Vec::new();
+    for (part, events) in parts.iter().enumerate() {
+        order.extend(events.iter().enumerate().map(|(n, (place, _))| (*place, part, n)));
+    }
+    // Parts are in order of shards, and within a part the order is there already.
+    order.sort_unstable_by_key(|&(place, part, n)| (place.0, part, n));
+    let mut streams: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+    for (_, part, _) in order {
+        out.extend(streams.get_mut(part).and_then(Iterator::next).map(|(_, event)| event));
+    }
+}
+
+/// What a shard may hold until the first boundary.
+pub(super) fn first_grant(limits: &Limits) -> usize {
+    limits.reassembly_total_bytes / GRANT.min(SHARDS)
+}

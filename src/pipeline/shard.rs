@@ -1,0 +1,397 @@
+//! One of the parts that connections are divided over: its own connection table and sessions.
+//!
+//! Which part a connection belongs to depends on its endpoints alone, and no part sees another's state, so what a part
+//! does is the same whenever and wherever it works. What crosses parts goes through the end of a round: a session that
+//! resumes a TLS session which another part may have seen begin in this round is *parked*, see `round`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::batch::Batch;
+use crate::diagnostic::Code;
+use crate::event::{Account, Connection, EndReason, Event, GapCause, Unreachable};
+use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Side, StreamChunk};
+use crate::limits::Limits;
+use crate::mail::Options;
+use crate::position::{FramePos, Span};
+use crate::session::{Closed, DecodeAs, Session, World};
+use crate::tls::resume::Added;
+use crate::tls::{KeyRing, SessionCache};
+use crate::wire::Segment;
+
+/// Parts, whatever the number of threads: with fewer, the longest part decides how long a round takes.
+pub(super) const SHARDS: usize = 64;
+
+/// Added to a connection's id where it ends with the input, so that these come after all frames, in order of id.
+const AT_END: u64 = 1 << 63;
+
+/// The part that a segment's connection belongs to: the same for both directions, in every run.
+pub(super) fn shard_of(segment: &Segment<'_>) -> usize {
+    let sum = endpoint(segment.src).wrapping_add(endpoint(segment.dst));
+    (mix(sum) >> 58) as usize % SHARDS
+}
+
+fn endpoint(address: SocketAddr) -> u64 {
+    let ip = match address.ip() {
+        IpAddr::V4(v4) => u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => {
+            let bits = v6.to_bits();
+            mix((bits >> 64) as u64) ^ bits as u64
+        }
+    };
+    mix(ip << 16 ^ ip >> 48 ^ u64::from(address.port()))
+}
+
+fn mix(word: u64) -> u64 {
+    let product = (word ^ word >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ product >> 29
+}
+
+/// Each part's share of the bounds over all connections. Held bytes are granted from round to round instead.
+pub(super) fn share(limits: &Limits) -> Limits {
+    Limits { connections: limits.connections.div_ceil(SHARDS), ..limits.clone() }
+}
+
+/// What is the same for all parts.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) keys: KeyRing,
+    pub(super) options: Options,
+    pub(super) limits: Limits,
+    pub(super) decode_as: Vec<DecodeAs>,
+    pub(super) all_tls: bool,
+    pub(super) connections: bool,
+}
+
+impl Shared {
+    /// Whether any TLS session could be opened, and so be resumed.
+    fn opens_tls(&self) -> bool {
+        !self.keys.keys().is_empty() || self.keys.has_keylog() || !self.keys.psks().is_empty()
+    }
+}
+
+/// Where something happens: the frame being worked on, and how many calls before it that part had for this frame.
+pub(super) type Place = (u64, u32);
+
+/// What a sink is told.
+pub(super) enum Told {
+    Event(Event),
+    Connection(Box<Connection>),
+    Unreachable(Unreachable),
+}
+
+/// What the sessions of a part add to the report.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) mail_sessions: u64,
+    pub(super) incomplete: u64,
+    pub(super) handshakes: u64,
+    pub(super) account: Account,
+}
+
+impl Tally {
+    fn count(&mut self, closed: &Closed) {
+        let part = Tally {
+            mail_sessions: u64::from(closed.mail),
+            incomplete: u64::from(closed.incomplete),
+            handshakes: closed.handshakes,
+            account: closed.account,
+        };
+        self.add(&part);
+    }
+
+    pub(super) fn add(&mut self, other: &Tally) {
+        self.mail_sessions += other.mail_sessions;
+        self.incomplete += other.incomplete;
+        self.handshakes += other.handshakes;
+        let (sum, part) = (&mut self.account, other.account);
+        sum.decoded += part.decoded;
+        sum.overhead += part.overhead;
+        sum.undecrypted += part.undecrypted;
+        sum.skipped += part.skipped;
+        sum.duplicate += part.duplicate;
+        sum.gaps += part.gaps;
+    }
+}
+
+pub(super) struct Shard {
+    pub(super) table: FlowTable<Sessions>,
+    pub(super) sessions: Sessions,
+}
+
+impl Shard {
+    pub(super) fn new(shared: &Arc<Shared>, limits: &Limits, cache: &SessionCache) -> Self {
+        let mut sessions = Sessions {
+            shared: Arc::clone(shared),
+            cache: cache.view(),
+            place: (0, 0),
+            ending: false,
+            out: Vec::new(),
+            events: Vec::new(),
+            added: Vec::new(),
+            parked: BTreeMap::new(),
+            back: BTreeMap::new(),
+            tally: Tally::default(),
+        };
+        sessions.doubt();
+        Shard { table: FlowTable::new(limits), sessions }
+    }
+
+    /// One segment; `now` is the reader's clock.
+    pub(super) fn segment(&mut self, segment: &Segment<'_>, at: FramePos, now: i64, interface: Option<u32>) {
+        self.sessions.at(at);
+        self.table.segment_at(segment, at, now, interface, &mut self.sessions);
+    }
+
+    /// What a round has for this part, the part being the one of that number.
+    pub(super) fn work(&mut self, number: usize, batch: &Batch) {
+        for item in batch.items(number) {
+            let segment = Segment { payload: batch.payload(item), ..item.segment };
+            self.segment(&segment, item.at, item.now, item.interface);
+        }
+        if let Some((at, now)) = batch.boundary {
+            self.tick(at, now);
+        }
+        if batch.last {
+            self.finish();
+        }
+    }
+
+    /// A boundary at which all parts look at the clock.
+    pub(super) fn tick(&mut self, at: FramePos, now: i64) {
+        self.sessions.at(at);
+        self.table.tick_at(at, now, &mut self.sessions);
+    }
+
+    /// The input is over.
+    pub(super) fn finish(&mut self) {
+        self.sessions.ending = true;
+        self.table.finish(&mut self.sessions);
+    }
+}
+
+/// The sessions of a part, as its connection table's consumer.
+pub(super) struct Sessions {
+    shared: Arc<Shared>,
+    cache: SessionCache,
+    place: Place,
+    ending: bool,
+    out: Vec<Event>,
+    /// What there is to tell since the last round, in order of place.
+    pub(super) events: Vec<(Place, Told)>,
+    /// TLS sessions learnt since the last round.
+    pub(super) added: Vec<(Place, Vec<Added>)>,
+    /// Sessions that wait for the round's end, by id.
+    parked: BTreeMap<u64, Parked>,
+    /// Those that have been through it and that their connection has not picked up again.
+    back: BTreeMap<u64, Session>,
+    pub(super) tally: Tally,
+}
+
+/// A session in its connection, or away from it.
+pub(super) enum Seat {
+    Here(Session),
+    /// Parked, or back.
+    Away,
+}
+
+/// A session that waits, and what has come for it.
+struct Parked {
+    session: Session,
+    pieces: VecDeque<(Place, ConnectionInfo, Piece)>,
+}
+
+/// A [`StreamChunk`] that owns its bytes, or what else there is to say of a connection.
+enum Piece {
+    /// Finish what it stopped at.
+    GoOn,
+    Data(Side, u64, Vec<u8>, FramePos),
+    Gap(Side, u64, u64, GapCause, FramePos),
+    Odd(Side, Code, String, FramePos),
+    End(Side, FramePos),
+    Close(EndReason, FramePos),
+}
+
+impl From<StreamChunk<'_>> for Piece {
+    fn from(chunk: StreamChunk<'_>) -> Self {
+        match chunk {
+            StreamChunk::Data { side, offset, bytes, at } => Piece::Data(side, offset, bytes.to_vec(), at),
+            StreamChunk::Gap { side, offset, len, cause, at } => Piece::Gap(side, offset, len, cause, at),
+            StreamChunk::Odd { side, code, detail, at } => Piece::Odd(side, code, detail.to_owned(), at),
+            StreamChunk::End { side, at } => Piece::End(side, at),
+        }
+    }
+}
+
+impl Sessions {
+    fn at(&mut self, at: FramePos) {
+        if self.place.0 != at.index {
+            self.place = (at.index, 0);
+        }
+    }
+
+    /// A place of its own for each call.
+    fn step(&mut self, info: &ConnectionInfo) -> Place {
+        let frame = if self.ending { AT_END + info.id } else { self.place.0 };
+        if frame != self.place.0 {
+            self.place = (frame, 0);
+        }
+        self.place.1 += 1;
+        self.place
+    }
+
+    /// Whether what the cache does not know may be known elsewhere.
+    pub(super) fn doubt(&mut self) {
+        self.cache.set_partial(self.shared.opens_tls());
+    }
+
+    /// Exchanges what is shared.
+    pub(super) fn set_shared(&mut self, shared: Arc<Shared>) {
+        self.shared = shared;
+        self.doubt();
+    }
+
+    /// Lets a session work and takes what came of it.
+    fn with<R>(&mut self, place: Place, work: impl FnOnce(&mut World<'_>) -> R) -> R {
+        let shared = &self.shared;
+        let mut world = World {
+            keys: &shared.keys,
+            sessions: &mut self.cache,
+            options: &shared.options,
+            limits: &shared.limits,
+            decode_as: &shared.decode_as,
+            all_tls: shared.all_tls,
+            out: &mut self.out,
+        };
+        let result = work(&mut world);
+        self.events.extend(self.out.drain(..).map(|event| (place, Told::Event(event))));
+        let added = self.cache.take_added();
+        if !added.is_empty() {
+            self.added.push((place, added));
+        }
+        result
+    }
+
+    /// A session is over.
+    fn closed(&mut self, place: Place, closed: &Closed, info: &ConnectionInfo, reason: EndReason) {
+        self.tally.count(closed);
+        if self.shared.connections {
+            let connection = Connection {
+                id: info.id,
+                initiator: info.initiator,
+                responder: info.responder,
+                syn: info.syn,
+                frames: info.frames_by,
+                bytes: info.bytes,
+                closed_by_responder: info.closed_by == Some(Side::Responder),
+                reason,
+                span: Span { first: info.first, last: info.last },
+            };
+            self.events.push((place, Told::Connection(Box::new(connection))));
+        }
+    }
+
+    fn park(&mut self, session: Session, info: &ConnectionInfo, place: Place) {
+        let pieces = VecDeque::from([(place, info.clone(), Piece::GoOn)]);
+        self.parked.insert(info.id, Parked { session, pieces });
+    }
+
+    /// Whether a connection's session is there to be given something.
+    fn fetch(&mut self, seat: &mut Seat, info: &ConnectionInfo) -> bool {
+        if let Seat::Away = seat
+            && let Some(session) = self.back.remove(&info.id)
+        {
+            *seat = Seat::Here(session);
+        }
+        matches!(seat, Seat::Here(_))
+    }
+
+    fn keep(&mut self, info: &ConnectionInfo, place: Place, piece: Piece) {
+        if let Some(parked) = self.parked.get_mut(&info.id) {
+            parked.pieces.push_back((place, info.clone(), piece));
+        }
+    }
+
+    /// The parked sessions and where each goes on.
+    pub(super) fn parked(&self) -> impl Iterator<Item = (Place, u64)> + '_ {
+        self.parked.iter().filter_map(|(id, parked)| Some((parked.pieces.front()?.0, *id)))
+    }
+
+    /// Gives a parked session its next piece, now that the cache is certain up to there; where the one after is.
+    pub(super) fn replay(&mut self, id: u64) -> Option<Place> {
+        let Parked { mut session, mut pieces } = self.parked.remove(&id)?;
+        let (place, info, piece) = pieces.pop_front()?;
+        self.cache.set_partial(false);
+        let closed = self.with(place, |world| {
+            let chunk = match &piece {
+                Piece::GoOn => {
+                    session.go_on(&info, world);
+                    return Err(session);
+                }
+                Piece::Close(reason, at) => return Ok((session.close(&info, *reason, *at, world), *reason)),
+                Piece::Data(side, offset, bytes, at) => {
+                    StreamChunk::Data { side: *side, offset: *offset, bytes, at: *at }
+                }
+                Piece::Gap(side, offset, len, cause, at) => {
+                    StreamChunk::Gap { side: *side, offset: *offset, len: *len, cause: *cause, at: *at }
+                }
+                Piece::Odd(side, code, detail, at) => StreamChunk::Odd { side: *side, code: *code, detail, at: *at },
+                Piece::End(side, at) => StreamChunk::End { side: *side, at: *at },
+            };
+            session.chunk(&info, chunk, world);
+            Err(session)
+        });
+        self.doubt();
+        let session = match closed {
+            Ok((closed, reason)) => {
+                self.closed(place, &closed, &info, reason);
+                return None;
+            }
+            Err(session) => session,
+        };
+        let next = pieces.front().map(|(place, ..)| *place);
+        match next {
+            Some(_) => drop(self.parked.insert(id, Parked { session, pieces })),
+            None => drop(self.back.insert(id, session)),
+        }
+        next
+    }
+}
+
+impl Consumer for Sessions {
+    type Session = Seat;
+
+    fn open(&mut self, _info: &ConnectionInfo) -> Seat {
+        Seat::Here(Session::new())
+    }
+
+    fn chunk(&mut self, seat: &mut Seat, info: &ConnectionInfo, chunk: StreamChunk<'_>) -> Interest {
+        let place = self.step(info);
+        if !self.fetch(seat, info) {
+            self.keep(info, place, chunk.into());
+            return Interest::Keep;
+        }
+        let Seat::Here(session) = seat else { return Interest::Keep };
+        let interest = self.with(place, |world| session.chunk(info, chunk, world));
+        if session.is_waiting() {
+            let session = std::mem::replace(seat, Seat::Away);
+            if let Seat::Here(session) = session {
+                self.park(session, info, place);
+            }
+        }
+        interest
+    }
+
+    fn close(&mut self, mut seat: Seat, info: &ConnectionInfo, reason: EndReason, at: FramePos) {
+        let place = self.step(info);
+        self.fetch(&mut seat, info);
+        match seat {
+            Seat::Here(session) => {
+                let closed = self.with(place, |world| session.close(info, reason, at, world));
+                self.closed(place, &closed, info, reason);
+            }
+            Seat::Away => self.keep(info, place, Piece::Close(reason, at)),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A resumed handshake whose session may have begun in another connection, of which the cache can't tell yet.
+//!
+//! The connection stops before the ChangeCipherSpec that needs the secret, keeps what comes meanwhile, and goes on when
+//! [`Connection::take_up`] says that the cache is certain.
+
+use super::{Connection, Env};
+use crate::event::GapCause;
+use crate::position::{Direction, Span};
+use crate::tls::Upper;
+use crate::tls::record::Header;
+
+/// Content type of ChangeCipherSpec (RFC 5246 section 6.2.1).
+const CHANGE_CIPHER_SPEC: u8 = 20;
+
+/// Where it stopped.
+pub(super) struct Waiting {
+    dir: Direction,
+    /// The record that waits in the direction's framer.
+    pub(super) record: (Header, Span),
+    /// What came in the same piece.
+    rest: Vec<u8>,
+    span: Span,
+    later: Vec<Later>,
+}
+
+enum Later {
+    Data(Direction, Vec<u8>, Span),
+    Gap(Direction, u64, GapCause, Span),
+    End(Direction, Span),
+}
+
+impl Connection {
+    /// Whether it waits for [`Connection::take_up`].
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// The session cache is certain now: goes on where it stopped.
+    pub fn take_up(&mut self, env: &mut Env<'_>, up: &mut dyn Upper) {
+        let Some(waiting) = self.waiting.take() else { return };
+        let Waiting { dir, record, rest, span, later } = *waiting;
+        self.run(dir, Some(record), &rest, span, env, up);
+        for piece in later {
+            match piece {
+                Later::Data(dir, bytes, span) => self.data(dir, &bytes, span, env, up),
+                Later::Gap(dir, len, cause, span) => self.gap(dir, len, cause, span, env, up),
+                Later::End(dir, span) => self.end(dir, span, env, up),
+            }
+        }
+    }
+
+    /// Stops before a record if it has to wait for the cache. `rest` is what follows it.
+    pub(super) fn stop_before(
+        &mut self,
+        dir: Direction,
+        record: (Header, Span),
+        rest: &[u8],
+        span: Span,
+        env: &Env<'_>,
+    ) -> bool {
+        let stop = record.0.content_type == CHANGE_CIPHER_SPEC
+            && self.handshakes.last().is_some_and(|handshake| handshake.is_uncertain(env.sessions));
+        if stop {
+            let waiting = Waiting { dir, record, rest: rest.to_vec(), span, later: Vec::new() };
+            self.waiting = Some(Box::new(waiting));
+        }
+        stop
+    }
+
+    /// Keeps a piece of the stream for later if it has to wait.
+    pub(super) fn keep_data(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
+        self.keep(|| Later::Data(dir, bytes.to_vec(), span))
+    }
+
+    /// As [`Connection::keep_data`], a gap.
+    pub(super) fn keep_gap(&mut self, dir: Direction, len: u64, cause: GapCause, span: Span) -> bool {
+        self.keep(|| Later::Gap(dir, len, cause, span))
+    }
+
+    /// As [`Connection::keep_data`], an end.
+    pub(super) fn keep_end(&mut self, dir: Direction, span: Span) -> bool {
+        self.keep(|| Later::End(dir, span))
+    }
+
+    fn keep(&mut self, piece: impl FnOnce() -> Later) -> bool {
+        let Some(waiting) = &mut self.waiting else { return false };
+        waiting.later.push(piece());
+        true
+    }
+}

@@ -1,0 +1,156 @@
+//! What comes out depends on the input alone: not on the number of threads, nor on how a pipe delivers it.
+
+mod common;
+
+use std::fs;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use mailcap::capture::Capture;
+use mailcap::limits::Limits;
+use mailcap::output::json::{Json, Select};
+use mailcap::pipeline::{Config, run, run_capture};
+
+use common::{How, config, corpus, testdata};
+
+/// Bytes that can be looked at once the sink is gone.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The JSON of a run and its report, or why there is none.
+fn json(go: impl FnOnce(&mut Json<Shared>) -> Result<String, String>) -> String {
+    let out = Shared::default();
+    let mut sink = Json::new(out.clone(), Select::All, false).with_stats(true);
+    let end = go(&mut sink).unwrap_or_else(|e| e);
+    drop(sink);
+    let bytes = std::mem::take(&mut *out.0.lock().unwrap());
+    String::from_utf8(bytes).unwrap() + &end
+}
+
+fn with_jobs(config: Config, jobs: usize) -> String {
+    let config = Config { jobs: NonZeroUsize::new(jobs), all_tls: true, ..config };
+    json(|sink| run(config, sink).map(|report| format!("{report:?}")).map_err(|e| e.to_string()))
+}
+
+/// A stream that gives few bytes at a time, as a slow pipe does.
+struct Dribble(io::Cursor<Vec<u8>>, usize);
+
+impl Read for Dribble {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.1.min(buf.len());
+        self.0.read(&mut buf[..n])
+    }
+}
+
+fn captures(home: &Path, out: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(home).unwrap().map(|e| e.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        if path.is_dir() {
+            captures(&path, out);
+        } else if [".pcap", ".pcapng", ".gz", ".cap"].iter().any(|end| name.ends_with(end)) {
+            out.push(path);
+        }
+    }
+}
+
+fn all() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for home in [Some(testdata()), corpus()].into_iter().flatten() {
+        captures(&home, &mut found);
+    }
+    found
+}
+
+/// Every key that a capture of the folder could need.
+fn keys() -> Vec<PathBuf> {
+    ["rsa1024.pem", "rsa3072.pem", "rsa4096.pem", "encoded/rsa2048.pkcs8.pem"]
+        .map(|name| testdata().join("keys").join(name))
+        .into_iter()
+        .chain([testdata().join("servers/keys/server.key")])
+        .collect()
+}
+
+/// The first line in which two outputs differ.
+fn differ(a: &str, b: &str) -> Option<String> {
+    if a == b {
+        return None;
+    }
+    let pair = a.lines().zip(b.lines()).find(|(a, b)| a != b);
+    Some(pair.map_or("one is longer".to_owned(), |(a, b)| format!("\n  {a}\n  {b}")))
+}
+
+#[test]
+fn the_same_bytes_whatever_the_number_of_threads() {
+    let keys = keys();
+    let how = How { keys: &keys, bodies: true, show_secrets: true, ..How::default() };
+    let captures = all();
+    assert!(captures.len() >= 40, "only {} captures", captures.len());
+    let mut resumed = 0;
+    for capture in &captures {
+        let inputs = [capture.clone()];
+        let alone = with_jobs(config(&inputs, &how), 1);
+        resumed += alone.matches("\"secret\":\"resumption\"").count();
+        for jobs in [2, 4, 7] {
+            let threaded = with_jobs(config(&inputs, &how), jobs);
+            if let Some(line) = differ(&alone, &threaded) {
+                panic!("{}: 1 and {jobs} threads differ: {line}", capture.display());
+            }
+        }
+    }
+    assert!(resumed > 0, "no session was opened by resumption: nothing crossed shards");
+}
+
+#[test]
+fn many_captures_in_one_are_the_same_whatever_the_number_of_threads() {
+    let keys = keys();
+    let how = How { keys: &keys, ..How::default() };
+    let captures = all();
+    let alone = with_jobs(config(&captures, &how), 1);
+    for jobs in [2, 7] {
+        let threaded = with_jobs(config(&captures, &how), jobs);
+        assert_eq!(differ(&alone, &threaded), None, "{jobs} threads");
+    }
+}
+
+#[test]
+fn the_same_bytes_however_a_pipe_delivers_them() {
+    let keys = keys();
+    let how = How { keys: &keys, bodies: true, ..How::default() };
+    for capture in all() {
+        let bytes = fs::read(&capture).unwrap();
+        if bytes.len() > 200_000 {
+            continue;
+        }
+        let piped = |step: usize, jobs: usize| {
+            let config = Config { jobs: NonZeroUsize::new(jobs), all_tls: true, ..config(&[], &how) };
+            let stream = Dribble(io::Cursor::new(bytes.clone()), step);
+            json(|sink| {
+                let capture = Capture::from_reader("-", Box::new(stream), &Limits::default());
+                let report = run_capture(capture.map_err(|e| e.to_string())?, config, sink);
+                report.map(|report| format!("{report:?}")).map_err(|e| e.to_string())
+            })
+        };
+        let whole = piped(usize::MAX, 1);
+        // One byte at a time a pipe is drained behind every record: a round a frame.
+        for (step, jobs) in [(1, 1), (1, 2), (97, 1)] {
+            if let Some(line) = differ(&whole, &piped(step, jobs)) {
+                panic!("{}: in steps of {step}, {jobs} threads: {line}", capture.display());
+            }
+        }
+    }
+}
