@@ -101,7 +101,7 @@ pub struct Report {
     pub account: Account,
     /// What was wrong with the inputs.
     pub problems: Vec<InputProblem>,
-    /// Names of the files, by [`FileId`].
+    /// Names of the files, by [`crate::position::FileId`].
     pub files: Vec<String>,
 }
 

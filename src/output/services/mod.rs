@@ -1,6 +1,6 @@
 //! What each mail endpoint offers, from what was seen of it: a line an endpoint.
 //!
-//! [`learn`] reads capabilities out of replies, [`show`] writes what came together.
+//! `learn` reads capabilities out of replies, `show` writes what came together.
 
 mod learn;
 mod show;
