@@ -10,6 +10,7 @@ pub mod line;
 pub mod message;
 pub mod pop3;
 mod queue;
+mod quoted;
 pub mod sasl;
 #[cfg(test)]
 mod script;

@@ -4,6 +4,7 @@ use md5::{Digest as _, Md5};
 
 use super::decode::hex;
 use super::{Facts, Shown};
+use crate::mail::quoted::unquote;
 
 /// DIGEST-MD5. All that a check needs stands in the response itself; the server's last word (`rspauth`) is answered
 /// by an empty line.
@@ -95,20 +96,6 @@ impl Directives {
 /// MD5 of the parts, joined by colons.
 fn md5(parts: &[&[u8]]) -> [u8; 16] {
     Md5::digest(parts.join(&b':')).into()
-}
-
-/// A quoted string whose opening quote was taken: its value and what follows the closing quote.
-fn unquote(text: &[u8]) -> (Vec<u8>, &[u8]) {
-    let mut value = Vec::new();
-    let mut bytes = text.iter().enumerate();
-    while let Some((at, &byte)) = bytes.next() {
-        match byte {
-            b'"' => return (value, &text[at + 1..]),
-            b'\\' => value.extend(bytes.next().map(|(_, &escaped)| escaped)),
-            _ => value.push(byte),
-        }
-    }
-    (value, &[])
 }
 
 /// UTF-8 turned into ISO 8859-1 where every character fits, else as it is.

@@ -2,6 +2,7 @@
 
 use crate::mail::Chunk;
 use crate::mail::line::{LineBuffer, LineEnd};
+use crate::mail::quoted::unquote;
 use crate::position::Span;
 
 /// A line with its literals taken out of it.
@@ -222,18 +223,4 @@ fn closing(text: &[u8]) -> usize {
         }
     }
     text.len()
-}
-
-/// A quoted string whose opening quote was taken: its value and what follows it.
-fn unquote(text: &[u8]) -> (Vec<u8>, &[u8]) {
-    let mut value = Vec::new();
-    let mut bytes = text.iter().enumerate();
-    while let Some((at, &byte)) = bytes.next() {
-        match byte {
-            b'"' => return (value, &text[at + 1..]),
-            b'\\' => value.extend(bytes.next().map(|(_, &escaped)| escaped)),
-            _ => value.push(byte),
-        }
-    }
-    (value, &[])
 }
