@@ -40,10 +40,6 @@ impl<'a, S: Sink> Watch<'a, S> {
 }
 
 impl<S: Sink> Sink for Watch<'_, S> {
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        self.inner.begin(files)
-    }
-
     fn add_file(&mut self, name: &str) -> io::Result<()> {
         self.inner.add_file(name)
     }

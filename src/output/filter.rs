@@ -188,10 +188,6 @@ impl<S: Sink> Sink for Filter<S> {
         self.inner.start(first)
     }
 
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        self.inner.begin(files)
-    }
-
     fn add_file(&mut self, name: &str) -> io::Result<()> {
         self.inner.add_file(name)
     }

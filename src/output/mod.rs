@@ -30,15 +30,10 @@ use crate::position::{FileId, Timestamp};
 
 /// Takes events in the order in which the pipeline releases them.
 ///
-/// [`Sink::begin`] comes once and first, [`Sink::finish`] once and last.
+/// [`Sink::finish`] comes once and last.
 pub trait Sink {
-    /// The run begins; `files` are the inputs' names by [`FileId`].
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        let _ = files;
-        Ok(())
-    }
-
-    /// Another file came up, the next by [`FileId`]: a member of an archive that is read as a stream.
+    /// The name of the next file by [`FileId`]. The inputs come before anything else; members of an archive that is read
+    /// as a stream as they come up, before the first event of theirs.
     fn add_file(&mut self, name: &str) -> io::Result<()> {
         let _ = name;
         Ok(())
@@ -76,10 +71,6 @@ pub trait Sink {
 }
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        (**self).begin(files)
-    }
-
     fn add_file(&mut self, name: &str) -> io::Result<()> {
         (**self).add_file(name)
     }
@@ -110,11 +101,6 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 pub struct Files(Vec<String>);
 
 impl Files {
-    /// From the names in the order of their ids.
-    pub fn new(names: &[String]) -> Self {
-        Files(names.to_vec())
-    }
-
     /// Adds the next.
     pub fn push(&mut self, name: &str) {
         self.0.push(name.to_owned());

@@ -220,7 +220,9 @@ pub(crate) fn story() -> Vec<Event> {
 
 /// Pushes a story through a sink.
 pub(crate) fn feed(sink: &mut impl super::Sink, events: Vec<Event>) {
-    sink.begin(&["mail.pcap".to_owned(), "next.pcap".to_owned()]).unwrap();
+    for name in ["mail.pcap", "next.pcap"] {
+        sink.add_file(name).unwrap();
+    }
     sink.start(START).unwrap();
     for event in events {
         sink.event(event).unwrap();

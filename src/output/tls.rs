@@ -79,11 +79,6 @@ impl<W: Write> Tls<W> {
 }
 
 impl<W: Write> Sink for Tls<W> {
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        self.files = Files::new(files);
-        Ok(())
-    }
-
     fn add_file(&mut self, name: &str) -> io::Result<()> {
         self.files.push(name);
         Ok(())

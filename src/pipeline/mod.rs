@@ -125,7 +125,7 @@ pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
 /// As [`run`], over a capture that is open already ([`Capture::from_reader`]); the inputs of `config` are not looked at.
 pub fn run_capture(capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
     let files = capture.names().to_vec();
-    sink.begin(&files)?;
+    files.iter().try_for_each(|name| sink.add_file(name))?;
     let jobs = config.jobs.map_or_else(default_jobs, NonZeroUsize::get);
     let run = Run::new(capture, config, files);
     let report = if jobs > 1 { run.threaded(jobs - 1, sink)? } else { run.alone(sink)? };

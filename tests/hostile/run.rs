@@ -40,8 +40,8 @@ struct Every {
 }
 
 impl Sink for Every {
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        self.sinks.iter_mut().try_for_each(|s| s.begin(files))
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.sinks.iter_mut().try_for_each(|s| s.add_file(name))
     }
 
     fn start(&mut self, first: Timestamp) -> io::Result<()> {

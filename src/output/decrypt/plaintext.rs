@@ -208,9 +208,8 @@ impl<'a, W: Write> Plaintext<'a, W> {
 }
 
 impl<W: Write> Sink for Plaintext<'_, W> {
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        let base = |name: &String| name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned();
-        self.files = Files::new(&files.iter().map(base).collect::<Vec<_>>());
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.files.push(name.rsplit(['/', '\\']).next().unwrap_or(name));
         Ok(())
     }
 
@@ -257,7 +256,7 @@ mod tests {
         let sessions = [(ID, found), (ID + 1, found)].into();
         let mut writer = Writer::new(Vec::new(), "test").unwrap();
         let mut sink = Plaintext::new(&mut writer, &sessions);
-        sink.begin(&["/secret/folder/mail.pcap".to_owned()]).unwrap();
+        sink.add_file("/secret/folder/mail.pcap").unwrap();
         for event in events {
             sink.event(event).unwrap();
         }

@@ -139,11 +139,6 @@ fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
 }
 
 impl Sink for Extract {
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        self.files = Files::new(files);
-        Ok(())
-    }
-
     fn add_file(&mut self, name: &str) -> io::Result<()> {
         self.files.push(name);
         Ok(())

@@ -70,11 +70,6 @@ impl<W: Write> Json<W> {
 }
 
 impl<W: Write> Sink for Json<W> {
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        self.files = Files::new(files);
-        Ok(())
-    }
-
     fn add_file(&mut self, name: &str) -> io::Result<()> {
         self.files.push(name);
         Ok(())

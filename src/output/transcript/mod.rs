@@ -138,11 +138,6 @@ impl<W: Write> Sink for Transcript<W> {
         Ok(())
     }
 
-    fn begin(&mut self, files: &[String]) -> io::Result<()> {
-        self.files = Files::new(files);
-        Ok(())
-    }
-
     fn add_file(&mut self, name: &str) -> io::Result<()> {
         self.files.push(name);
         Ok(())
