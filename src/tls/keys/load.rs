@@ -96,8 +96,13 @@ fn load_file(path: &Path, password: Password<'_>, max: u64) -> Result<Loaded, Ke
     if bytes.len() as u64 > max {
         return Err(KeyError::NotAKey { path: path.into() });
     }
+    load_bytes(path, &bytes, password)
+}
+
+/// Loads what a file holds; `path` is its name in messages.
+pub(super) fn load_bytes(path: &Path, bytes: &[u8], password: Password<'_>) -> Result<Loaded, KeyError> {
     let mut file = File { path, name: path.to_string_lossy().into(), password, asked: None, loaded: Loaded::default() };
-    file.read(&bytes)?;
+    file.read(bytes)?;
     Ok(file.loaded)
 }
 

@@ -44,7 +44,20 @@ impl KeyRing {
     /// Adds a key file, or each key of a folder and the folders in it. The notes say what was passed over. A file
     /// without a usable key is an error, in a folder it is a note; a folder without any is an error.
     pub fn add_key_path(&mut self, path: &Path, password: Password<'_>) -> Result<Vec<String>, KeyError> {
-        let loaded = load::load(path, password)?;
+        Ok(self.add_loaded(load::load(path, password)?))
+    }
+
+    /// Adds the keys of a key file in memory; `name` stands for it in messages.
+    pub fn add_key_bytes(
+        &mut self,
+        name: &Path,
+        bytes: &[u8],
+        password: Password<'_>,
+    ) -> Result<Vec<String>, KeyError> {
+        Ok(self.add_loaded(load::load_bytes(name, bytes, password)?))
+    }
+
+    fn add_loaded(&mut self, loaded: load::Loaded) -> Vec<String> {
         let mut notes = loaded.notes;
         for key in loaded.keys {
             if let Some(known) = self.by_modulus(key.modulus()) {
@@ -54,7 +67,7 @@ impl KeyRing {
             self.by_modulus.insert(key.modulus().to_vec(), self.keys.len());
             self.keys.push(Arc::new(key));
         }
-        Ok(notes)
+        notes
     }
 
     /// Adds a key log file. The notes say what was odd in it.

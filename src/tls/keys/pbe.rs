@@ -4,6 +4,7 @@
 use md5::Md5;
 use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::der::{Decode, Reader, SliceReader};
+use pkcs8::pkcs5::pbes2::Kdf;
 use pkcs8::spki::AlgorithmIdentifierRef;
 use sha1::Sha1;
 use sha2::Digest;
@@ -12,8 +13,14 @@ use zeroize::{Zeroize, Zeroizing};
 use super::super::protection::BlockCipher;
 use super::super::suites::BulkCipher;
 
-/// Key derivations beyond this many rounds are refused: hours of work.
-const MAX_ITERATIONS: u32 = 20_000_000;
+/// Key derivations beyond this many rounds are refused: a minute of work. A fuzzer has no patience.
+const MAX_ITERATIONS: u32 = if cfg!(fuzzing) { 20_000 } else { 20_000_000 };
+
+/// scrypt with more memory than this, bytes, is refused. OpenSSL writes 16 MiB by default.
+const MAX_SCRYPT_BYTES: u64 = if cfg!(fuzzing) { 1 << 24 } else { 1 << 30 };
+
+/// Passes of scrypt over its memory.
+const MAX_SCRYPT_PASSES: u16 = 64;
 
 /// Why a key stayed closed.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,15 +67,13 @@ fn parse_parameters<'a>(algorithm: &AlgorithmIdentifierRef<'a>) -> pkcs8::der::R
 }
 
 fn open_pbes2(der: &[u8], password: &str) -> Opened {
-    use pkcs8::pkcs5::pbes2::Kdf;
     use pkcs8::pkcs5::{EncryptionScheme, Error};
     let info = pkcs8::EncryptedPrivateKeyInfoRef::from_der(der)
         .map_err(|_| PbeError::Method("an unknown PBES2 variant".into()))?;
     if let EncryptionScheme::Pbes2(parameters) = &info.encryption_algorithm
-        && let Kdf::Pbkdf2(kdf) = &parameters.kdf
-        && kdf.iteration_count > MAX_ITERATIONS
+        && let Some(excess) = beyond_bounds(&parameters.kdf)
     {
-        return Err(PbeError::Method(format!("{} rounds", kdf.iteration_count)));
+        return Err(PbeError::Method(excess));
     }
     match info.encryption_algorithm.decrypt(password, info.encrypted_data.as_bytes()) {
         Ok(plain) => Ok(Zeroizing::new(plain)),
@@ -76,6 +81,22 @@ fn open_pbes2(der: &[u8], password: &str) -> Opened {
             Err(PbeError::Method(oid.to_string()))
         }
         Err(_) => Err(PbeError::Wrong),
+    }
+}
+
+/// Why a key derivation is not tried: a key file may ask for any amount of work and memory.
+fn beyond_bounds(kdf: &Kdf) -> Option<String> {
+    match kdf {
+        Kdf::Pbkdf2(kdf) if kdf.iteration_count > MAX_ITERATIONS => Some(format!("{} rounds", kdf.iteration_count)),
+        Kdf::Scrypt(kdf) => {
+            let (n, r, p) = (kdf.cost_parameter, kdf.block_size, kdf.parallelization);
+            let memory = n.checked_mul(128 * u64::from(r));
+            // RFC 7914 §6: N is a power of two beyond 1.
+            let sound = n > 1 && n.is_power_of_two() && r > 0 && (1..=MAX_SCRYPT_PASSES).contains(&p);
+            let fits = memory.is_some_and(|bytes| bytes <= MAX_SCRYPT_BYTES);
+            (!sound || !fits).then(|| format!("scrypt with N={n}, r={r}, p={p}"))
+        }
+        _ => None,
     }
 }
 

@@ -192,6 +192,32 @@ fn premasters() {
     }
 }
 
+/// A key file could ask for a terabyte of memory, and an `N` of 0 brought the decoder down.
+#[test]
+fn a_key_file_can_not_ask_for_any_amount_of_work() {
+    use pkcs8::der::Encode;
+    use pkcs8::pkcs5::EncryptionScheme;
+    use pkcs8::pkcs5::pbes2::Kdf;
+    let text = std::fs::read_to_string(testdata("encoded/rsa2048.enc-pkcs8-aes256-scrypt.pem")).unwrap();
+    let (_, document) = pkcs8::der::SecretDocument::from_pem(&text).unwrap();
+    let open = |n: u64, r: u16, p: u16| {
+        let mut info: pkcs8::EncryptedPrivateKeyInfoRef<'_> = document.decode_msg().unwrap();
+        let EncryptionScheme::Pbes2(parameters) = &mut info.encryption_algorithm else { panic!() };
+        let Kdf::Scrypt(kdf) = &mut parameters.kdf else { panic!() };
+        assert_eq!((kdf.cost_parameter, kdf.block_size, kdf.parallelization), (16384, 8, 1));
+        (kdf.cost_parameter, kdf.block_size, kdf.parallelization) = (n, r, p);
+        let mut ring = KeyRing::new();
+        ring.add_key_bytes("key".as_ref(), &info.to_der().unwrap(), &mut passphrase).map(|_| ring.keys().len())
+    };
+    assert!(matches!(open(16384, 8, 1), Ok(1)));
+    for (n, r, p) in
+        [(0, 8, 1), (1, 8, 1), (1000, 8, 1), (1 << 40, 8, 1), (1 << 63, 8, 1), (1 << 24, 8, 1), (16384, 8, 999)]
+    {
+        let refused = open(n, r, p).unwrap_err();
+        assert!(matches!(&refused, KeyError::Encryption { method, .. } if method.contains("scrypt")), "{n}: {refused}");
+    }
+}
+
 #[test]
 fn nothing_secret_is_shown() {
     let ring = load(&testdata("rsa512.pem"), passphrase).unwrap();
