@@ -113,7 +113,9 @@ impl Detector {
             return Some((Verdict::Mail(if swap { other } else { protocol }), swap));
         }
         if !last {
-            return (likely == Likely::No && swapped == Likely::No).then_some((Verdict::Other, false));
+            // On a mail port a capture may begin within a message: what looks like nothing is given time.
+            let hopeless = likely == Likely::No && swapped == Likely::No && hint.is_none();
+            return hopeless.then_some((Verdict::Other, false));
         }
         match (likely, swapped) {
             (_, Likely::Maybe) if likely < Likely::Maybe => Some((Verdict::Mail(other), true)),

@@ -136,7 +136,8 @@ impl Stack {
         }
         match (&mut self.gate, dir) {
             (Some(gate), Direction::Server) => {
-                gate.server_spoke = Some((bytes.len(), span));
+                let (len, before) = gate.server_spoke.unwrap_or((0, span));
+                gate.server_spoke = Some((len + bytes.len(), before.to(span)));
             }
             (Some(_), Direction::Client) => {
                 self.gate = None;

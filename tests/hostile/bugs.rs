@@ -4,7 +4,8 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use mailcap::event::EventBody;
+use mailcap::diagnostic::Code;
+use mailcap::event::{EventBody, Protocol};
 
 use crate::build::*;
 use crate::run::{told, told_with};
@@ -73,4 +74,38 @@ fn many_small_secrets_blocks_are_all_kept() {
     }
     let told = told_with(file, KeyRing::new()).unwrap();
     assert!(told.report.problems.is_empty(), "{:?}", told.report.problems);
+}
+
+/// Only the last of several segments was counted, so that the count depended on how the bytes were cut.
+#[test]
+fn injected_replies_are_counted_whatever_the_segments() {
+    let injected = b"250-x\r\n250 y\r\n".repeat(10);
+    let hello = record(22, &client_hello(1));
+    let script: [(usize, &[u8]); 5] = [
+        (S, b"220 x ESMTP\r\n"),
+        (C, b"EHLO x\r\n"),
+        (S, b"250 STARTTLS\r\n"),
+        (C, b"STARTTLS\r\n"),
+        (S, b"220 go\r\n"),
+    ];
+    for segment in [9, 1400] {
+        let told = told(talk_in(25, &[&script[..], &[(S, &injected), (C, &hello)]].concat(), segment));
+        let detail = told.events.iter().find_map(|e| match &e.body {
+            EventBody::Diagnostic(d) if d.code == Code::InjectedReplies => Some(d.detail.clone()),
+            _ => None,
+        });
+        assert!(detail.as_ref().is_some_and(|d| d.starts_with("140 bytes")), "{segment}: {detail:?}");
+    }
+}
+
+/// A capture that begins within an IMAP literal was forgotten at its first long line when that came alone.
+#[test]
+fn a_capture_that_begins_in_a_long_line_is_given_time_on_a_mail_port() {
+    let body = [&b"x".repeat(90)[..], b"\r\n)\r\na7 OK FETCH completed\r\n"].concat();
+    let script: [(usize, &[u8]); 3] = [(S, &body), (C, b"a8 NOOP\r\n"), (S, b"a8 OK NOOP completed\r\n")];
+    for segment in [80, 1400] {
+        let told = told(talk_in(143, &script, segment));
+        let session = told.sessions().next().unwrap();
+        assert_eq!((session.protocol, session.commands), (Some(Protocol::Imap), 1), "{segment}");
+    }
 }
