@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
+use common::essence::essence;
 use common::packets::{Dialogue, Packet, Random, Shape, dialogues, packets, pcap, shuffle};
 use common::{How, Told, hex, tell, testdata};
-use mailcap::event::{Command, Event, EventBody, MessagePart};
+use mailcap::event::{Command, MessagePart};
 use proptest::prelude::*;
 
 /// Captures, and the keys that open them.
@@ -28,40 +29,6 @@ const SAMPLES: &[(&str, Option<&str>)] = &[
     ("tls/f-reneg-client-smtp.pcap", Some("tls/keys/rsa2048.pem")),
     ("tls/tls12-aes128-gcm-sha256-imap-starttls.pcapng", Some("tls/keys/rsa2048e3.pem")),
 ];
-
-/// What an event tells, without frame, time and latency; `seq` shows as the order.
-fn essence(event: &Event) -> Option<String> {
-    Some(match &event.body {
-        EventBody::Reply(reply) => {
-            let mut reply = reply.clone();
-            reply.latency = None;
-            format!("{} {reply:?}", event.seq)
-        }
-        EventBody::Tls(tls) => {
-            format!(
-                "{} tls {:?} {:?} {:?} {:?} {}",
-                event.seq, tls.suite, tls.decrypted, tls.secret, tls.reason, tls.records_decrypted
-            )
-        }
-        EventBody::Session(s) => {
-            format!(
-                "session {:?} {:?} {:?} {:?} {} {} {:?} {:?} complete={} gaps={}",
-                s.protocol,
-                s.security,
-                s.banner,
-                s.user,
-                s.commands,
-                s.messages,
-                s.bytes,
-                s.outcome,
-                s.complete,
-                s.gap_count
-            )
-        }
-        EventBody::MessageData(_) => return None,
-        body => format!("{} {body:?}", event.seq),
-    })
-}
 
 fn story(told: &Told) -> Vec<String> {
     told.stories.values().flat_map(|s| &s.events).filter_map(essence).collect()

@@ -1,6 +1,7 @@
 //! What the scenario tests share: running a capture, and its story a connection.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
+pub mod essence;
 pub mod packets;
 
 use std::collections::BTreeMap;
