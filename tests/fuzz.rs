@@ -67,3 +67,18 @@ fn every_target_stands_its_seeds_and_what_is_made_of_them() {
     }
     assert!(failures.is_empty(), "{failures:#?}");
 }
+
+/// Not a test: writes the seeds where `cargo fuzz` looks for them.
+#[test]
+#[ignore = "writes fuzz/corpus"]
+fn seeds_to_start_from() {
+    for target in &TARGETS {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target.name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let seeds = (target.seeds)();
+        for (n, seed) in seeds.iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{n}")), seed).unwrap();
+        }
+        println!("{}: {} seeds", target.name, seeds.len());
+    }
+}

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mailcap::capture::{Capture, Input};
+use mailcap::limits::Limits;
+
 use super::packets::{Dialogue, dialogues};
 
 /// Longer seeds slow the fuzzer down more than they teach it.
@@ -40,10 +43,10 @@ pub fn captures(name: &str) -> Vec<PathBuf> {
     homes.flat_map(|home| files(&home)).filter(is_capture).collect()
 }
 
-/// The dialogues of those captures; a damaged one gives none.
+/// The dialogues of those captures that can be read.
 pub fn conversations(name: &str) -> Vec<Dialogue> {
-    let readable = |path: PathBuf| std::panic::catch_unwind(|| dialogues(path)).unwrap_or_default();
-    captures(name).into_iter().flat_map(readable).collect()
+    let readable = |path: &PathBuf| Capture::open(&[Input::File(path.clone())], &Limits::default()).is_ok();
+    captures(name).into_iter().filter(readable).flat_map(dialogues).collect()
 }
 
 pub fn read(paths: Vec<PathBuf>) -> Vec<Vec<u8>> {
