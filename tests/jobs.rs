@@ -120,10 +120,17 @@ fn many_captures_in_one_are_the_same_whatever_the_number_of_threads() {
     let keys = keys();
     let how = How { keys: &keys, ..How::default() };
     let captures = all();
-    let alone = with_jobs(config(&captures, &how), 1);
-    for jobs in [2, 7] {
-        let threaded = with_jobs(config(&captures, &how), jobs);
-        assert_eq!(differ(&alone, &threaded), None, "{jobs} threads");
+    // Without digests, rounds of plain text are worked on without threads: here both kinds take turns.
+    for digests in [true, false] {
+        let with = |jobs| {
+            let mut config = config(&captures, &how);
+            config.mail.digests = digests;
+            with_jobs(config, jobs)
+        };
+        let alone = with(1);
+        for jobs in [2, 7] {
+            assert_eq!(differ(&alone, &with(jobs)), None, "{jobs} threads, digests: {digests}");
+        }
     }
 }
 

@@ -128,7 +128,7 @@ pub fn run_capture(capture: Capture, config: Config, sink: &mut dyn Sink) -> Res
     files.iter().try_for_each(|name| sink.add_file(name))?;
     let jobs = config.jobs.map_or_else(default_jobs, NonZeroUsize::get);
     let run = Run::new(capture, config, files);
-    let report = if jobs > 1 { run.threaded(jobs - 1, sink)? } else { run.alone(sink)? };
+    let report = run.go(jobs - 1, sink)?;
     sink.finish(&report)?;
     Ok(report)
 }

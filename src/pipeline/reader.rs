@@ -17,6 +17,9 @@ use crate::position::{FileId, FramePos, Timestamp};
 use crate::tls::SessionCache;
 use crate::wire::{Decoded, Decoder, Segment};
 
+/// Mean payload, bytes, below which a round is copied and sorted by shard.
+const SMALL_SEGMENT: u64 = 100;
+
 /// Why reading stopped.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Stop {
@@ -39,8 +42,31 @@ pub(super) struct Run {
     limits: Limits,
 }
 
+/// What the last round was like, by which the next is worked on. Nothing of it is seen in what comes out.
+#[derive(Default)]
+struct Load {
+    segments: u64,
+    bytes: u64,
+    /// Of the bytes, those of connections in TLS.
+    in_tls: u64,
+    /// Messages are hashed.
+    digests: bool,
+}
+
+impl Load {
+    /// Whether the next round had better go straight from the capture's buffer into the shards, without a copy.
+    fn is_better_direct(&self, threads: bool) -> bool {
+        // Of small segments the copy costs little, and sorted by shard each finds its table in the processor's cache.
+        let small = self.bytes < self.segments * SMALL_SEGMENT;
+        // Framing plain text is done before another thread could be told of it.
+        let heavy = self.digests || self.in_tls > self.bytes / 4;
+        !(small || threads && heavy)
+    }
+}
+
 /// What reads, and what it found.
 struct Reader {
+    load: Load,
     capture: Capture,
     decoder: Decoder,
     clock: Clock,
@@ -56,8 +82,6 @@ struct Reader {
     told_files: usize,
     /// Segments that did not arrive, where somebody wants to hear of them.
     refused: Option<Vec<Unreachable>>,
-    /// Payload bytes of the round.
-    bytes: usize,
     /// The last stop was at a boundary.
     boundary: bool,
     /// Nothing was read since the last stop.
@@ -79,6 +103,7 @@ impl Run {
         let part = Limits { reassembly_total_bytes: first_grant(&limits), ..share(&limits) };
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &part, &cache))).collect();
         let reader = Reader {
+            load: Load { digests: shared.options.digests, ..Load::default() },
             told_files: files.len(),
             refused: config.connections.then(Vec::new),
             capture,
@@ -90,83 +115,67 @@ impl Run {
             secrets: None,
             secret_bytes: 0,
             secret_limit: limits.secret_bytes,
-            bytes: 0,
             boundary: false,
             fresh: true,
         };
         Run { reader, shards: Shards(shards), shared, cache, limits }
     }
 
-    /// Without threads: segments go straight from the reader's buffer through the shards.
-    pub(super) fn alone(mut self, sink: &mut dyn Sink) -> Result<Report, Error> {
-        let mut events = Vec::new();
-        loop {
-            let shards = &mut self.shards.0;
-            let stop = self.reader.read(|number, segment, at, now, interface| {
-                if let Some(Ok(shard)) = shards.get_mut(number).map(Mutex::get_mut) {
-                    shard.segment(segment, at, now, interface);
-                }
-            });
-            for shard in self.shards.0.iter_mut().filter_map(|shard| shard.get_mut().ok()) {
-                if self.reader.boundary {
-                    shard.tick(self.reader.at, self.reader.clock.now());
-                }
-                if stop == Stop::End {
-                    shard.finish();
-                }
-            }
-            self.shards.end_round(&self.cache, self.reader.take_refused(), &mut events);
-            if self.reader.boundary {
-                self.shards.settle_bounds(&self.cache, &self.limits);
-            }
-            self.reader.tell(&mut events, sink)?;
-            match stop {
-                Stop::Secrets => add_secrets(&mut self.reader, &self.shards, &mut self.shared),
-                Stop::End => return Ok(self.report()),
-                Stop::Full | Stop::Idle => {}
-            }
-        }
-    }
-
-    /// With that many threads besides this one.
-    pub(super) fn threaded(mut self, threads: usize, sink: &mut dyn Sink) -> Result<Report, Error> {
-        let workers = Workers::new(threads.min(SHARDS));
+    /// With that many threads besides this one, or none.
+    pub(super) fn go(mut self, threads: usize, sink: &mut dyn Sink) -> Result<Report, Error> {
+        let threads = threads.min(SHARDS);
+        let workers = Workers::new(threads);
         let Run { reader, shards, shared, cache, limits } = &mut self;
         let shards: &Shards = shards;
         let whole = thread::scope(|scope| {
             let over = Over(&workers);
-            for _ in 0..threads.min(SHARDS) {
-                scope.spawn(|| workers.run(shards));
-            }
+            let mut spawned = false;
             let mut events: Vec<Told> = Vec::new();
-            // The round being worked on: whether it ends at a boundary, and what the reader adds to it.
-            let mut working = None;
-            loop {
-                let stop = workers.fill(|batch| fill(reader, batch));
-                let (boundary, refused) = (reader.boundary, reader.take_refused());
-                // The round before ends; this one begins; then there is time for the sink.
-                if let Some((at_boundary, refused)) = working.take() {
-                    if !workers.join(shards) {
-                        return Ok(false);
-                    }
-                    shards.end_round(cache, refused, &mut events);
-                    if at_boundary {
-                        shards.settle_bounds(cache, limits);
-                    }
-                }
-                workers.begin();
-                reader.tell(&mut events, sink)?;
-                if stop == Stop::Full {
-                    working = Some((boundary, refused));
-                    continue;
-                }
-                if !workers.join(shards) {
-                    return Ok(false);
-                }
-                shards.end_round(cache, refused, &mut events);
+            let end_round = |reader: &mut Reader, events: &mut Vec<Told>, End { boundary, refused }| {
+                reader.load.in_tls = shards.end_round(cache, refused, events);
                 if boundary {
                     shards.settle_bounds(cache, limits);
                 }
+            };
+            // How the round that the threads work on ends.
+            let mut working: Option<End> = None;
+            loop {
+                let direct = reader.load.is_better_direct(threads > 0);
+                if direct && let Some(end) = working.take() {
+                    if !workers.join(shards) {
+                        return Ok(false);
+                    }
+                    end_round(reader, &mut events, end);
+                    reader.tell(&mut events, sink)?;
+                }
+                let stop = match direct {
+                    true => reader.straight_through(shards),
+                    false => workers.fill(|batch| reader.fill(batch)),
+                };
+                let end = reader.end();
+                if !direct {
+                    // The round before ends; this one begins; then there is time for the sink.
+                    if let Some(end) = working.take() {
+                        if !workers.join(shards) {
+                            return Ok(false);
+                        }
+                        end_round(reader, &mut events, end);
+                    }
+                    if !spawned {
+                        spawned = true;
+                        (0..threads).for_each(|_| drop(scope.spawn(|| workers.run(shards))));
+                    }
+                    workers.begin();
+                    reader.tell(&mut events, sink)?;
+                    if stop == Stop::Full && threads > 0 {
+                        working = Some(end);
+                        continue;
+                    }
+                    if !workers.join(shards) {
+                        return Ok(false);
+                    }
+                }
+                end_round(reader, &mut events, end);
                 reader.tell(&mut events, sink)?;
                 match stop {
                     Stop::Secrets => add_secrets(reader, shards, shared),
@@ -201,15 +210,6 @@ impl Run {
     }
 }
 
-fn fill(reader: &mut Reader, batch: &mut Batch) -> Stop {
-    batch.clear();
-    let stop = reader.read(|number, segment, at, now, interface| batch.push(number, segment, at, now, interface));
-    batch.boundary = reader.boundary.then(|| (reader.at, reader.clock.now()));
-    batch.last = stop == Stop::End;
-    batch.seal();
-    stop
-}
-
 /// Adds what a decryption secrets block holds; nobody works on the shards.
 fn add_secrets(reader: &mut Reader, shards: &Shards, shared: &mut Arc<Shared>) {
     let Some((file, keylog)) = reader.secrets.take() else { return };
@@ -228,10 +228,50 @@ fn add_secrets(reader: &mut Reader, shards: &Shards, shared: &mut Arc<Shared>) {
     each(shared);
 }
 
+/// How a round ends.
+struct End {
+    boundary: bool,
+    /// What the reader adds to it.
+    refused: Vec<Unreachable>,
+}
+
 impl Reader {
+    fn end(&mut self) -> End {
+        End { boundary: self.boundary, refused: self.refused.as_mut().map(std::mem::take).unwrap_or_default() }
+    }
+
+    /// Reads a round from the capture's buffer into the shards.
+    fn straight_through(&mut self, shards: &Shards) -> Stop {
+        let mut open: Vec<_> = shards.all().collect();
+        let stop = self.read(|number, segment, at, now, interface| {
+            if let Some(shard) = open.get_mut(number) {
+                shard.segment(segment, at, now, interface);
+            }
+        });
+        for shard in &mut open {
+            if self.boundary {
+                shard.tick(self.at, self.clock.now());
+            }
+            if stop == Stop::End {
+                shard.finish();
+            }
+        }
+        stop
+    }
+
+    /// Reads a round into a batch.
+    fn fill(&mut self, batch: &mut Batch) -> Stop {
+        batch.clear();
+        let stop = self.read(|number, segment, at, now, interface| batch.push(number, segment, at, now, interface));
+        batch.boundary = self.boundary.then(|| (self.at, self.clock.now()));
+        batch.last = stop == Stop::End;
+        batch.seal();
+        stop
+    }
+
     /// Reads until a round is full or has to end; each segment goes to `take`, with the number of its shard.
     fn read(&mut self, mut take: impl FnMut(usize, &Segment<'_>, FramePos, i64, Option<u32>)) -> Stop {
-        self.bytes = 0;
+        self.load = Load { in_tls: self.load.in_tls, digests: self.load.digests, ..Load::default() };
         self.boundary = false;
         self.fresh = true;
         loop {
@@ -258,7 +298,8 @@ impl Reader {
                     self.at = pos;
                     match self.decoder.decode(&frame) {
                         Decoded::Segment(segment) => {
-                            self.bytes += segment.payload.len();
+                            self.load.segments += 1;
+                            self.load.bytes += segment.payload.len() as u64;
                             take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
                         }
                         Decoded::Unreachable(what) => {
@@ -273,7 +314,7 @@ impl Reader {
                         self.boundary = true;
                         return Stop::Full;
                     }
-                    if self.bytes >= ROUND_BYTES {
+                    if self.load.bytes >= ROUND_BYTES {
                         return Stop::Full;
                     }
                 }
@@ -305,10 +346,6 @@ impl Reader {
             self.report.problems.push(InputProblem { file, offset: 0, text, loses_packets: false });
         }
         fits && bytes > 0
-    }
-
-    fn take_refused(&mut self) -> Vec<Unreachable> {
-        self.refused.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Hands on what there is to tell.

@@ -17,7 +17,7 @@ use crate::tls::resume::Added;
 pub(super) const ROUND: u64 = 4096;
 
 /// Payload bytes after which a round ends early, as it is held in memory.
-pub(super) const ROUND_BYTES: usize = 4 << 20;
+pub(super) const ROUND_BYTES: u64 = 4 << 20;
 
 /// Of the free reassembly memory, what each shard may take until the next boundary: one in this many. Loss comes in few
 /// connections at a time, so that 1 in [`SHARDS`] would be mean.
@@ -37,16 +37,18 @@ impl Shards {
         Some(self.0.get(number)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+    pub(super) fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
         (0..self.0.len()).filter_map(|number| self.lock(number))
     }
 
     /// Ends a round: nobody works on the shards. What there is to tell, in order, goes to `out`; `refused` is what the
-    /// reader has to add.
-    pub(super) fn end_round(&self, cache: &SessionCache, refused: Vec<Unreachable>, out: &mut Vec<Told>) {
+    /// reader has to add. Gives the round's bytes of connections in TLS.
+    pub(super) fn end_round(&self, cache: &SessionCache, refused: Vec<Unreachable>, out: &mut Vec<Told>) -> u64 {
         self.settle_sessions(cache);
         let mut parts: Vec<Vec<(Place, Told)>> = Vec::new();
+        let mut in_tls = 0;
         for mut shard in self.all() {
+            in_tls += std::mem::take(&mut shard.sessions.in_tls);
             if !shard.sessions.events.is_empty() {
                 parts.push(std::mem::take(&mut shard.sessions.events));
             }
@@ -55,6 +57,7 @@ impl Shards {
             parts.push(refused.into_iter().map(|what| ((what.at.index, 0), Told::Unreachable(what))).collect());
         }
         merge(parts, out);
+        in_tls
     }
 
     /// Behind a boundary's round: shares out what is bounded over all.

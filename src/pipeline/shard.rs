@@ -133,6 +133,7 @@ impl Shard {
             parked: BTreeMap::new(),
             back: BTreeMap::new(),
             tally: Tally::default(),
+            in_tls: 0,
         };
         sessions.doubt();
         Shard { table: FlowTable::new(limits), sessions }
@@ -187,6 +188,8 @@ pub(super) struct Sessions {
     /// Those that have been through it and that their connection has not picked up again.
     back: BTreeMap<u64, Session>,
     pub(super) tally: Tally,
+    /// Bytes of the round that went to connections in TLS.
+    pub(super) in_tls: u64,
 }
 
 /// A session in its connection, or away from it.
@@ -373,6 +376,11 @@ impl Consumer for Sessions {
             return Interest::Keep;
         }
         let Seat::Here(session) = seat else { return Interest::Keep };
+        if let StreamChunk::Data { bytes, .. } = chunk
+            && session.is_in_tls()
+        {
+            self.in_tls += bytes.len() as u64;
+        }
         let interest = self.with(place, |world| session.chunk(info, chunk, world));
         if session.is_waiting() {
             let session = std::mem::replace(seat, Seat::Away);

@@ -89,6 +89,11 @@ impl Session {
         live.interest(info, world)
     }
 
+    /// Whether TLS has begun in it.
+    pub fn is_in_tls(&self) -> bool {
+        self.0.as_ref().is_some_and(|live| live.stack.has_tls())
+    }
+
     /// Whether it has met a resumed TLS session that [`World::sessions`] can't yet be certain of. Until
     /// [`Session::go_on`] it must be given nothing.
     pub fn is_waiting(&self) -> bool {
