@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use mailcap::capture::Input;
@@ -21,8 +21,36 @@ pub(super) fn output(options: &Common, inputs: &[Input]) -> anyhow::Result<Outpu
         None => Ok(Box::new(BufWriter::with_capacity(64 << 10, io::stdout()))),
         Some(path) => {
             let file = create(path, options.force, options.show_secrets, inputs)?;
-            Ok(Box::new(BufWriter::with_capacity(64 << 10, file)))
+            Ok(Box::new(buffered(file, path, "; what was written until then stands in it")))
         }
+    }
+}
+
+fn buffered(file: File, path: &Path, kept: &'static str) -> BufWriter<Named> {
+    BufWriter::with_capacity(64 << 10, Named { file, path: path.to_owned(), kept })
+}
+
+/// A file whose errors say which it is.
+pub(super) struct Named {
+    file: File,
+    path: PathBuf,
+    /// What becomes of it after an error.
+    kept: &'static str,
+}
+
+impl Named {
+    fn name(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{}: {error}{}", self.path.display(), self.kept))
+    }
+}
+
+impl Write for Named {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).map_err(|e| if e.kind() == io::ErrorKind::Interrupted { e } else { self.name(&e) })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush().map_err(|e| self.name(&e))
     }
 }
 
@@ -88,10 +116,10 @@ impl<'a> Private<'a> {
     }
 
     /// Where to write.
-    pub(super) fn writer(&self) -> anyhow::Result<BufWriter<File>> {
+    pub(super) fn writer(&self) -> anyhow::Result<BufWriter<Named>> {
         let file =
             self.file.as_file().try_clone().with_context(|| format!("{}: can't be written", self.path.display()))?;
-        Ok(BufWriter::with_capacity(64 << 10, file))
+        Ok(buffered(file, self.path, "; it was not made"))
     }
 
     /// Gives it its name. Without this it is removed.

@@ -8,7 +8,8 @@ use mailcap::diagnostic::Code;
 use mailcap::event::{EventBody, Protocol};
 
 use crate::build::*;
-use crate::run::{told, told_with};
+use crate::run::{told, told_with, told_within};
+use mailcap::limits::Limits;
 use mailcap::tls::KeyRing;
 
 /// Every damaged place was a line of its own, kept until the end: gigabytes of them for a file that is all damage.
@@ -107,5 +108,42 @@ fn a_capture_that_begins_in_a_long_line_is_given_time_on_a_mail_port() {
         let told = told(talk_in(143, &script, segment));
         let session = told.sessions().next().unwrap();
         assert_eq!((session.protocol, session.commands), (Some(Protocol::Imap), 1), "{segment}");
+    }
+}
+
+/// A bomb in every wrapping: 100 MiB of zeros behind the header of a capture.
+#[test]
+fn bombs_of_every_kind_of_compression_are_bounded() {
+    let mut plain = Pcap::new().bytes;
+    plain.resize(100 << 20, 0);
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    xz.write_all(&plain).unwrap();
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    bzip2.write_all(&plain).unwrap();
+    let zstd = zstd::encode_all(&plain[..], 1).unwrap();
+    for (name, bomb) in [("zstd", zstd), ("xz", xz.finish().unwrap()), ("bzip2", bzip2.finish().unwrap())] {
+        assert!(bomb.len() < 100_000, "{name}: {}", bomb.len());
+        let told = told(bomb);
+        assert!(told.says("expands to more than 1100 times its size"), "{name}: {:?}", told.report.problems);
+        assert!(told.report.problems.iter().any(|p| p.loses_packets), "{name}");
+    }
+}
+
+/// What a capture may bring along in secrets blocks is bounded over all of them.
+#[test]
+fn secrets_beyond_the_bound_are_not_used_and_that_is_said() {
+    let mut file = [section(), interface()].concat();
+    let text = format!("CLIENT_RANDOM {:064x} {:096x}\n", 1, 1).repeat(50);
+    let head: Vec<u8> = [0x544c_534bu32, text.len() as u32].into_iter().flat_map(u32::to_le_bytes).collect();
+    for _ in 0..4 {
+        file.extend(block(10, &[&head, text.as_bytes()].concat()));
+    }
+    file.extend(enhanced(0, b"not ethernet"));
+    for (bound, said) in [(4 * text.len(), 0), (4 * text.len() - 1, 1), (1, 1)] {
+        let limits = Limits { secret_bytes: bound, ..Limits::default() };
+        let told = told_within(file.clone(), KeyRing::new(), limits).unwrap();
+        assert_eq!(told.report.problems.len(), said, "{:?}", told.report.problems);
+        assert_eq!(told.says("bytes of secrets; the further ones are not used"), said == 1);
+        assert_eq!(told.report.frames, 1, "the packets behind them are read");
     }
 }

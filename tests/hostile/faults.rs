@@ -217,3 +217,59 @@ fn ctrl_c_ends_a_wait_for_a_silent_pipe() {
     assert_said(&child.wait_with_output().unwrap(), 130, &["mailcap: interrupted"]);
     drop(stdin);
 }
+
+/// Runs it where no file may grow beyond 16 KiB, as on a disk that fills up.
+#[cfg(unix)]
+fn with_little_room(args: &[&str], files: &[&Path]) -> Output {
+    let script = "trap '' XFSZ; ulimit -f 32; program=$1; shift; exec \"$program\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_mailcap")]).args(args).args(files);
+    command.env_remove("MAILCAP_KEY_PASSWORD").stdin(Stdio::null()).output().unwrap()
+}
+
+/// A small mail, one of 100 KB, a small one.
+fn mails_of_all_sizes() -> tempfile::NamedTempFile {
+    let mut file = Pcap::new();
+    one_mail(&mut file, 0);
+    let mut conn = Conn::new(1, 25);
+    conn.open(&mut file);
+    conn.say(&mut file, S, b"220 mx ESMTP\r\n");
+    conn.say(&mut file, C, b"MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n");
+    conn.say(&mut file, S, b"250 ok\r\n250 ok\r\n354 go\r\n");
+    for _ in 0..100 {
+        conn.say(&mut file, C, &b"0123456789abcde\r\n".repeat(60));
+    }
+    conn.say(&mut file, C, b".\r\nQUIT\r\n");
+    conn.say(&mut file, S, b"250 ok\r\n221 bye\r\n");
+    conn.close(&mut file);
+    one_mail(&mut file, 2);
+    let mut out = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    out.write_all(&file.bytes).unwrap();
+    out
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_leaves_what_was_whole_and_nothing_else() {
+    let capture = mails_of_all_sizes();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let output = with_little_room(&["extract", "-o", out.to_str().unwrap()], &[capture.path()]);
+    assert_said(&output, 2, &["mailcap: ", "out", "File too large"]);
+    let left = names(&out);
+    assert_eq!(left.iter().filter(|n| n.ends_with(".eml")).count(), 1, "{left:?}");
+    assert!(left.iter().all(|n| n.ends_with(".eml") || n == "manifest.jsonl"), "{left:?}");
+    let manifest = fs::read_to_string(out.join("manifest.jsonl")).unwrap();
+    assert_eq!(manifest.lines().count(), 1, "{manifest}");
+
+    // What is of use only when it is whole never gets its name; lines of text are of use one by one.
+    let made = |args: &[&str], name: &str| {
+        let file = dir.path().join(name);
+        let args = [args, &["-o", file.to_str().unwrap()]].concat();
+        assert_said(&with_little_room(&args, &[capture.path()]), 2, &["mailcap: ", name, "File too large"]);
+        file.exists()
+    };
+    assert!(!made(&["decrypt", "--plaintext"], "a.pcapng"));
+    assert!(made(&["decode", "--bodies", "--json"], "a.json"));
+    assert_eq!(names(dir.path()), ["a.json", "out"]);
+}

@@ -83,7 +83,14 @@ impl Told {
 /// # Panics
 /// An output is not what its reader may rely on.
 pub fn told_with(file: Vec<u8>, keys: KeyRing) -> Result<Told, CaptureError> {
-    let limits = Limits::default();
+    told_within(file, keys, Limits::default())
+}
+
+/// Runs it with these keys and within these limits.
+///
+/// # Panics
+/// As [`told_with`].
+pub fn told_within(file: Vec<u8>, keys: KeyRing, limits: Limits) -> Result<Told, CaptureError> {
     let capture = Capture::from_reader("hostile", Box::new(Cursor::new(file)), &limits)?;
     let config = Config {
         inputs: Vec::new(),

@@ -77,6 +77,12 @@ impl Drafts {
         }
     }
 
+    /// Drops all of them.
+    pub(super) fn clear(&mut self) {
+        self.drafts.clear();
+        self.open = 0;
+    }
+
     /// Drops what a session left behind.
     pub(super) fn forget(&mut self, session: u64) {
         let keys: Vec<_> = self.drafts.range((session, 0)..=(session, u64::MAX)).map(|(&key, _)| key).collect();

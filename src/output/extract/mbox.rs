@@ -1,10 +1,12 @@
 //! One file for all messages: mboxrd, in which every line that begins with `>`s and `From ` gets one more `>`.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use tempfile::{NamedTempFile, TempPath};
+
+use super::whole::Whole;
 
 use crate::event::Message;
 use crate::output::time;
@@ -14,33 +16,34 @@ use crate::position::Timestamp;
 const QUOTES: usize = 64;
 
 pub(super) struct Mbox {
-    out: BufWriter<NamedTempFile>,
+    out: Whole,
 }
 
 impl Mbox {
     pub(super) fn new(file: NamedTempFile) -> io::Result<Self> {
-        Ok(Mbox { out: BufWriter::new(file) })
+        Ok(Mbox { out: Whole::new(file)? })
     }
 
     /// Adds the message in `draft`, its line ends as LF.
     pub(super) fn append(&mut self, draft: &Path, message: &Message, ts: Timestamp) -> io::Result<()> {
-        writeln!(self.out, "From {} {}", sender(message), time::asctime(ts))?;
-        let mut quoter = Quoter::default();
-        let (mut file, mut buffer) = (File::open(draft)?, vec![0; 64 << 10]);
-        loop {
-            let n = file.read(&mut buffer)?;
-            if n == 0 {
-                break;
+        self.out.append(|out| {
+            writeln!(out, "From {} {}", sender(message), time::asctime(ts))?;
+            let mut quoter = Quoter::default();
+            let (mut file, mut buffer) = (File::open(draft)?, vec![0; 64 << 10]);
+            loop {
+                let n = file.read(&mut buffer)?;
+                if n == 0 {
+                    break;
+                }
+                quoter.push(&buffer[..n], out)?;
             }
-            quoter.push(&buffer[..n], &mut self.out)?;
-        }
-        quoter.finish(&mut self.out)?;
-        self.out.write_all(b"\n")
+            quoter.finish(out)?;
+            out.write_all(b"\n")
+        })
     }
 
-    pub(super) fn finish(self) -> io::Result<TempPath> {
-        let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(file.into_temp_path())
+    pub(super) fn into_temp_path(self) -> TempPath {
+        self.out.into_temp_path()
     }
 }
 

@@ -8,9 +8,10 @@ mod attachments;
 mod drafts;
 mod mbox;
 mod names;
+mod whole;
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile, TempPath};
@@ -21,6 +22,7 @@ use crate::limits::Limits;
 use crate::pipeline::Report;
 use drafts::Drafts;
 use mbox::Mbox;
+use whole::Whole;
 
 /// How messages are laid out.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +57,8 @@ pub struct Extract {
     files: Files,
     drafts: Drafts,
     mbox: Option<Mbox>,
-    manifest: BufWriter<NamedTempFile>,
+    /// None once it stands under its name.
+    manifest: Option<Whole>,
     line: Vec<u8>,
     written: u64,
 }
@@ -83,7 +86,7 @@ impl Extract {
         let home = if options.format == Format::Maildir { dir.join("tmp") } else { dir.to_owned() };
         Ok(Extract {
             mbox: (options.format == Format::Mbox).then(|| Mbox::new(temporary(dir)?)).transpose()?,
-            manifest: BufWriter::new(temporary(dir)?),
+            manifest: Some(Whole::new(temporary(dir)?)?),
             drafts: Drafts::new(home),
             dir: dir.to_owned(),
             options,
@@ -122,14 +125,44 @@ impl Extract {
         self.line.clear();
         json::push_manifest(&mut self.line, event, &self.files, &path);
         self.line.push(b'\n');
+        if let Some(manifest) = &mut self.manifest {
+            let line = &self.line;
+            manifest.append(|out| out.write_all(line)).map_err(|e| named(&self.dir.join(MANIFEST), &e))?;
+        }
         self.written += 1;
-        self.manifest.write_all(&self.line)
+        Ok(())
+    }
+
+    /// Gives the manifest and the mbox their names.
+    fn settle(&mut self) -> io::Result<()> {
+        if let Some(manifest) = self.manifest.take() {
+            self.persist(manifest.into_temp_path(), MANIFEST)?;
+        }
+        if let Some(mbox) = self.mbox.take() {
+            self.persist(mbox.into_temp_path(), MBOX)?;
+        }
+        Ok(())
     }
 
     fn persist(&self, draft: TempPath, name: &str) -> io::Result<()> {
         let path = self.dir.join(name);
         let result = if self.options.force { draft.persist(&path) } else { draft.persist_noclobber(&path) };
-        result.map_err(|e| io::Error::new(e.error.kind(), format!("{}: {}", path.display(), e.error)))
+        result.map_err(|e| named(&path, &e.error))
+    }
+}
+
+/// An error that says where.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// A run that fails, as on a full disk, leaves what was finished, and the manifest of it.
+impl Drop for Extract {
+    fn drop(&mut self) {
+        self.drafts.clear();
+        if self.written > 0 {
+            let _ = self.settle();
+        }
     }
 }
 
@@ -146,7 +179,10 @@ impl Sink for Extract {
 
     fn event(&mut self, event: Event) -> io::Result<()> {
         match &event.body {
-            EventBody::MessageData(data) => self.drafts.append(event.session, data.ordinal, &data.bytes),
+            EventBody::MessageData(data) => {
+                let appended = self.drafts.append(event.session, data.ordinal, &data.bytes);
+                appended.map_err(|e| named(&self.dir, &e))
+            }
             EventBody::Message(message) => self.message(&event, message),
             EventBody::Session(_) => {
                 self.drafts.forget(event.session);
@@ -157,14 +193,7 @@ impl Sink for Extract {
     }
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {
-        self.manifest.flush()?;
-        let manifest = std::mem::replace(&mut self.manifest, BufWriter::new(temporary(&self.dir)?));
-        let manifest = manifest.into_inner().map_err(io::IntoInnerError::into_error)?;
-        self.persist(manifest.into_temp_path(), MANIFEST)?;
-        if let Some(mbox) = self.mbox.take() {
-            self.persist(mbox.finish()?, MBOX)?;
-        }
-        Ok(())
+        self.settle()
     }
 }
 
