@@ -7,6 +7,7 @@ use crate::diagnostic::Code;
 use crate::event::{
     AuthOutcome, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Reply, Text,
 };
+use crate::mail::hold::Pauses as _;
 use crate::mail::line::{Line, LineEnd};
 use crate::mail::message::MessageBuilder;
 use crate::mail::queue::Pending;
@@ -211,7 +212,7 @@ impl Pop3 {
             self.queue.end_exchange(exchange, AuthOutcome::Failure, line.span, cx);
         }
         match pending.kind {
-            Kind::StartTls => self.resume_held(cx),
+            Kind::StartTls => self.resume(cx),
             // RFC 1939 §6: the server could not remove every message, and closes all the same.
             Kind::Quit => self.quit = true,
             _ => {}
@@ -378,12 +379,7 @@ impl Pop3 {
             }
         }
         self.queue.doubt();
-        if self.waiting {
-            self.answer_lost = true;
-            if !self.hold.is_empty() && !self.hold.begins_tls() {
-                self.resume_held(cx);
-            }
-        }
+        self.answer_may_be_lost(cx);
     }
 
     /// Nothing more will come from the server.

@@ -10,7 +10,7 @@ mod lines;
 mod server;
 
 use self::lines::{Lines, Logical};
-use super::hold::Hold;
+use super::hold::{Pause, Pauses};
 use super::queue::Queue;
 use super::{Advance, Chunk, Context, Dissector, Held, Summary};
 use crate::diagnostic::Code;
@@ -56,11 +56,7 @@ pub struct Sieve {
     one_sided: bool,
     /// The server's challenge waits for the client's response.
     challenged: bool,
-    /// The client's bytes wait for the answer to STARTTLS.
-    waiting: bool,
-    hold: Hold,
-    /// The reply to STARTTLS may be lost.
-    answer_lost: bool,
+    pause: Pause,
     greeted: bool,
     /// The lines of the reply that has not ended.
     data: Option<server::Data>,
@@ -124,16 +120,15 @@ impl Dissector for Sieve {
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         match dir {
             Direction::Client if cx.injected => client::injected(chunk, cx),
-            Direction::Client => self.client_input(chunk, cx),
+            Direction::Client => self.take_client(chunk, cx),
             Direction::Server => self.server_input(chunk, cx),
         }
     }
 
     fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
-        if dir == Direction::Client && self.waiting {
-            self.hold.push_gap(len, span);
-        } else {
-            self.lose(dir, len, span, cx);
+        match dir {
+            Direction::Client => self.take_client_gap(len, span, cx),
+            Direction::Server => self.lose(dir, len, span, cx),
         }
     }
 
@@ -146,11 +141,8 @@ impl Dissector for Sieve {
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
-        if self.waiting && !self.hold.begins_tls() {
-            self.resume_held(cx);
-        }
-        let held = self.hold.take().map_or(0, |held| held.bytes.len());
-        self.skip(held);
+        let unread = self.end_pause(cx);
+        self.skip(unread);
         self.server_end(span, cx);
         self.one_sided = cx.one_sided;
         if cx.one_sided {
@@ -165,21 +157,16 @@ impl Dissector for Sieve {
 
     fn take_held(&mut self, dir: Direction) -> Option<Held> {
         match dir {
-            Direction::Client => {
-                self.waiting = false;
-                self.hold.take()
-            }
+            Direction::Client => self.pause.accepted(),
             Direction::Server => None,
         }
     }
 
     fn tls_started(&mut self) {
         // RFC 5804 §2.2: both sides forget what they knew; the server sends its capabilities again, unasked.
-        self.waiting = false;
-        self.hold = Hold::default();
+        self.pause = Pause::default();
         self.lines = Default::default();
         self.lost = [false; 2];
-        self.answer_lost = false;
         self.challenged = false;
         self.queue.tls_started();
         self.data = None;
@@ -187,7 +174,7 @@ impl Dissector for Sieve {
     }
 
     fn at_line_start(&self, dir: Direction) -> bool {
-        self.lines[dir.index()].at_start() && (dir == Direction::Server || self.hold.is_empty())
+        self.lines[dir.index()].at_start() && (dir == Direction::Server || !self.pause.holds())
     }
 
     fn summary(&self) -> Summary {

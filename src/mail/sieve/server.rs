@@ -4,6 +4,7 @@ use super::lines::{Logical, Word};
 use super::{Kind, Sieve};
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, EventBody, Reply, Text};
+use crate::mail::hold::Pauses as _;
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
@@ -195,7 +196,7 @@ impl Sieve {
         }
         match (pending.kind, status) {
             (Kind::StartTls, "OK") => return Next::StartTls,
-            (Kind::StartTls, _) => self.resume_held(cx),
+            (Kind::StartTls, _) => self.resume(cx),
             (Kind::Logout, "OK" | "BYE") => self.logged_out = true,
             _ => {}
         }
@@ -204,12 +205,7 @@ impl Sieve {
 
     pub(super) fn server_gap(&mut self, span: Span, cx: &mut Context<'_>) {
         self.server_end(span, cx);
-        if self.waiting {
-            self.answer_lost = true;
-            if !self.hold.is_empty() && !self.hold.begins_tls() {
-                self.resume_held(cx);
-            }
-        }
+        self.answer_may_be_lost(cx);
     }
 
     /// Nothing more comes of the reply that has begun: what there is of it is told, without a status.
