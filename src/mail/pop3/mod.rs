@@ -15,7 +15,7 @@ use self::command::Kind;
 use super::hold::{Pause, Pauses};
 use super::line::LineBuffer;
 use super::queue::Queue;
-use super::{Advance, Chunk, Context, Dissector, Held, Summary};
+use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
 use crate::diagnostic::Code;
 use crate::event::{Outcome, Protocol, Text};
 use crate::position::{Direction, Span};
@@ -96,7 +96,10 @@ impl Dissector for Pop3 {
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         match dir {
             Direction::Client if cx.injected => self.injected(chunk, cx),
-            Direction::Client => self.take_client(chunk, cx),
+            Direction::Client => match self.client_goes_on(cx) {
+                Next::Continue => self.take_client(chunk, cx),
+                next => Advance { consumed: 0, next },
+            },
             Direction::Server => self.server_input(chunk, cx),
         }
     }

@@ -28,6 +28,8 @@ pub(super) enum Mode {
     Body(Box<Download>),
     /// A status line, or the first line of a multi-line reply: the command is not known.
     Guess(Box<Guess>),
+    /// The first status line came when the client had spoken already: a greeting, or the answer to its command.
+    First(Box<First>),
 }
 
 impl Mode {
@@ -56,7 +58,39 @@ pub(super) struct Download {
     body: Body,
     span: Span,
     /// The command that asked for it was not seen: RETR, or TOP.
-    guessed: bool,
+    guessed: Option<Extent>,
+}
+
+/// How far a message goes: whether anything follows its header.
+#[derive(Default)]
+struct Extent {
+    line_empty: bool,
+    header_over: bool,
+    text: bool,
+}
+
+impl Extent {
+    fn push(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if self.header_over {
+                self.text = true;
+                return;
+            }
+            match byte {
+                b'\n' if self.line_empty => self.header_over = true,
+                b'\n' => self.line_empty = true,
+                b'\r' => {}
+                _ => self.line_empty = false,
+            }
+        }
+    }
+}
+
+/// A status line that is not judged yet.
+pub(super) struct First {
+    bytes: Vec<u8>,
+    end: LineEnd,
+    span: Span,
 }
 
 pub(super) struct Guess {
@@ -99,6 +133,10 @@ impl Pop3 {
         if !self.whole(Direction::Server, &line, cx) {
             return Next::Continue;
         }
+        self.whole_line(line, cx)
+    }
+
+    fn whole_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
         match std::mem::take(&mut self.mode) {
             Mode::Status => return self.status_line(&line, cx),
             Mode::Listing(listing) if listing.gapped && self.reply_due(line.bytes) => {
@@ -118,6 +156,14 @@ impl Pop3 {
                     self.listing_line(Box::new(listing), &line, cx);
                 }
             }
+            Mode::First(first) => {
+                // Two status lines in a row: the first was the greeting. Any other line is the rest of an answer.
+                let greeting = status(line.bytes).is_some();
+                return match self.judge_first(&first, greeting, cx) {
+                    Next::Continue => self.whole_line(line, cx),
+                    next => next,
+                };
+            }
             // Taken as bytes, not as lines.
             Mode::Body(download) => self.mode = Mode::Body(download),
         }
@@ -135,34 +181,26 @@ impl Pop3 {
             return Next::Continue;
         };
         self.found(Direction::Server, line.span, cx);
-        let first = !std::mem::replace(&mut self.greeted, true) && !self.gap_seen[SERVER];
-        let mut reply = Reply {
-            tls: cx.tls,
-            status: match status {
-                Status::Ok => "+OK",
-                Status::Err => "-ERR",
-                Status::Challenge => "+",
+        if status != Status::Challenge && !self.greeted && !self.gap_seen[SERVER] {
+            if !self.queue.waiting.is_empty() && !cx.one_sided && !is_greeting(text) {
+                let bytes = line.bytes.to_vec();
+                self.mode = Mode::First(Box::new(First { bytes, end: line.end, span: line.span }));
+            } else {
+                self.greet(line, cx);
             }
-            .into(),
-            enhanced: response_code(text).map(Text::from),
-            text: text.into(),
-            lines: vec![text.into()],
-            assumed: cx.one_sided,
-            ..Reply::default()
-        };
-        if status == Status::Err {
-            self.told.last_error = Some(line.bytes.into());
-        }
-        if first && status != Status::Challenge {
-            self.greeting = text.to_vec();
-            self.told.banner = Some(text.into());
-            self.refused = status == Status::Err;
-            push_reply(None, reply, line.span, cx.out);
             return Next::Continue;
         }
+        self.greeted = true;
+        self.reply_line(line, cx)
+    }
+
+    /// A status line that is no greeting.
+    fn reply_line(&mut self, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+        let Some((status, mut reply)) = self.reply_of(line, cx) else { return Next::Continue };
+        let text = reply.text.0.clone();
         if status == Status::Challenge {
             reply.enhanced = None;
-            self.challenge(reply, text, line.span, cx);
+            self.challenge(reply, &text, line.span, cx);
             return Next::Continue;
         }
         let Some(pending) = self.queue.waiting.pop_front() else {
@@ -182,6 +220,60 @@ impl Pop3 {
             self.accepted(pending, reply, line, cx)
         } else {
             self.denied(pending, reply, line, cx)
+        }
+    }
+
+    /// The reply that a status line is.
+    fn reply_of(&mut self, line: &Line<'_>, cx: &Context<'_>) -> Option<(Status, Reply)> {
+        let (status, text) = status(line.bytes)?;
+        let word = match status {
+            Status::Ok => "+OK",
+            Status::Err => "-ERR",
+            Status::Challenge => "+",
+        };
+        if status == Status::Err {
+            self.told.last_error = Some(line.bytes.into());
+        }
+        let reply = Reply {
+            tls: cx.tls,
+            status: word.into(),
+            enhanced: response_code(text).map(Text::from),
+            text: text.into(),
+            lines: vec![text.into()],
+            assumed: cx.one_sided,
+            ..Reply::default()
+        };
+        Some((status, reply))
+    }
+
+    fn greet(&mut self, line: &Line<'_>, cx: &mut Context<'_>) {
+        let Some((status, reply)) = self.reply_of(line, cx) else { return };
+        self.greeted = true;
+        self.greeting.clone_from(&reply.text.0);
+        self.told.banner = Some(reply.text.clone());
+        self.refused = status == Status::Err;
+        push_reply(None, reply, line.span, cx.out);
+    }
+
+    /// It is known now what the first status line was.
+    fn judge_first(&mut self, first: &First, greeting: bool, cx: &mut Context<'_>) -> Next {
+        let line = Line { bytes: &first.bytes, end: first.end, span: first.span };
+        if greeting {
+            self.greet(&line, cx);
+            return Next::Continue;
+        }
+        self.greeted = true;
+        self.reply_line(&line, cx)
+    }
+
+    /// A client that waits for its replies goes on after one status line, so that it was the answer to its command.
+    pub(super) fn client_goes_on(&mut self, cx: &mut Context<'_>) -> Next {
+        match std::mem::take(&mut self.mode) {
+            Mode::First(first) if !self.queue.pipelined => self.judge_first(&first, false, cx),
+            mode => {
+                self.mode = mode;
+                Next::Continue
+            }
         }
     }
 
@@ -305,7 +397,7 @@ impl Pop3 {
         message.number = number;
         message.assumed = cx.one_sided;
         let builder = MessageBuilder::new(message, cx.options, cx.limits);
-        Box::new(Download { builder, body: Body::new(), span, guessed: false })
+        Box::new(Download { builder, body: Body::new(), span, guessed: None })
     }
 
     /// A status line whose command is missing, and a line that begins a mail.
@@ -314,7 +406,7 @@ impl Pop3 {
         push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
         let mut download = self.begin_body(MessagePart::Full, None, &status, guess.span, cx);
         download.builder.message_mut().assumed = true;
-        download.guessed = true;
+        download.guessed = Some(Extent::default());
         let end: &[u8] = match line.end {
             LineEnd::CrLf => b"\r\n",
             LineEnd::Lf => b"\n",
@@ -333,15 +425,23 @@ impl Pop3 {
         if download.body.bare_lf() {
             self.tell_bare_lf(Direction::Server, span, cx);
         }
-        let (mut message, bytes_span) = download.builder.finish(ended);
+        let Download { mut builder, guessed, span: status_span, .. } = *download;
+        let announced = builder.message_mut().status.as_ref().and_then(|status| octets(&status.0));
+        if let Some(extent) = &guessed
+            && announced != Some(builder.message_mut().size)
+            && (!extent.text || builder.message_mut().status.as_ref().is_some_and(|status| names_top(&status.0)))
+        {
+            builder.message_mut().part = MessagePart::Headers;
+        }
+        let (mut message, bytes_span) = builder.finish(ended);
         // That it is all of the message, and not what a TOP left of it, is sure only where the server told the size.
-        let announced = message.status.as_ref().and_then(|status| octets(&status.0));
-        message.complete &= !download.guessed || announced == Some(message.size);
+        message.complete &=
+            guessed.is_none() || message.part == MessagePart::Headers || announced == Some(message.size);
         message.outcome = if ended { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
         if message.part == MessagePart::Full {
             self.told.messages += 1;
         }
-        let message_span = bytes_span.unwrap_or(download.span);
+        let message_span = bytes_span.unwrap_or(status_span);
         if !ended {
             cx.out.diagnose(span, Code::MessageCut, format!("after {} bytes", message.size));
         }
@@ -377,6 +477,12 @@ impl Pop3 {
                 self.end_guess(cx);
                 self.lost[SERVER] = true;
             }
+            Mode::First(_) => {
+                if let Mode::First(first) = std::mem::take(&mut self.mode) {
+                    self.judge_first(&first, true, cx);
+                }
+                self.lost[SERVER] = true;
+            }
         }
         self.queue.doubt();
         self.answer_may_be_lost(cx);
@@ -387,6 +493,10 @@ impl Pop3 {
         match std::mem::take(&mut self.mode) {
             Mode::Status => {}
             Mode::Guess(guess) => push_reply(Some(guess.seq), guess.reply, guess.span, cx.out),
+            // A server greets, whatever the client does (RFC 1939 §4).
+            Mode::First(first) => {
+                self.judge_first(&first, true, cx);
+            }
             Mode::Listing(listing) => self.finish_listing(*listing, cx),
             Mode::Body(mut download) => {
                 let Download { builder, body, .. } = &mut *download;
@@ -396,6 +506,19 @@ impl Pop3 {
             }
         }
     }
+}
+
+/// Whether a status line's text is a greeting's for sure: it holds APOP's timestamp, or names the protocol or a product.
+fn is_greeting(text: &[u8]) -> bool {
+    let text = text.to_ascii_lowercase();
+    let has = |word: &[u8]| text.windows(word.len()).any(|w| w == word);
+    has(b"<") && has(b"@") || [&b"pop"[..], b"ready", b"welcome", b"hello", b"server"].into_iter().any(has)
+}
+
+/// Whether a reply speaks of TOP, as in `+OK top of message follows` (RFC 1939 §7) or `+OK headers follow`.
+fn names_top(status: &[u8]) -> bool {
+    let mut words = status.split(|b| !b.is_ascii_alphanumeric());
+    words.any(|word| [&b"top"[..], b"header", b"headers"].into_iter().any(|top| word.eq_ignore_ascii_case(top)))
 }
 
 /// The size in `+OK 120 octets` (RFC 1939 §5).
@@ -421,8 +544,13 @@ impl Listing {
 }
 
 fn feed(download: &mut Download, chunk: Chunk<'_>, reply_due: bool, out: &mut Emitter) -> super::body::Fed {
-    let Download { builder, body, .. } = download;
-    body.feed(chunk.bytes, reply_due, &mut |bytes| builder.push(bytes, chunk.span, out))
+    let Download { builder, body, guessed, .. } = download;
+    body.feed(chunk.bytes, reply_due, &mut |bytes| {
+        if let Some(extent) = guessed {
+            extent.push(bytes);
+        }
+        builder.push(bytes, chunk.span, out);
+    })
 }
 
 fn push_reply(seq: Option<u64>, reply: Reply, span: Span, out: &mut Emitter) {
