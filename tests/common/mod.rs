@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 pub mod packets;
+pub mod script;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -115,8 +116,13 @@ pub fn config(inputs: &[PathBuf], how: &How<'_>) -> Config {
 
 /// Decodes the captures and sorts the events by session.
 pub fn tell(inputs: &[PathBuf], how: &How<'_>) -> Told {
+    tell_config(config(inputs, how))
+}
+
+/// As [`tell`], with a configuration of one's own.
+pub fn tell_config(config: Config) -> Told {
     let mut sink = Collect::default();
-    let report = run(config(inputs, how), &mut sink).unwrap_or_else(|e| panic!("{e}"));
+    let report = run(config, &mut sink).unwrap_or_else(|e| panic!("{e}"));
     let mut stories: BTreeMap<u64, Story> = BTreeMap::new();
     sink.0.sort_by_key(|e| (e.session, e.seq));
     for event in sink.0 {
