@@ -271,6 +271,8 @@ impl Smtp {
     fn mail_answered(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) {
         if reply.ok() {
             self.auth_failed = false;
+            // It serves all the same.
+            self.hello_refused = false;
             if let Some(transaction) = self.transaction(id)
                 && transaction.number == 0
             {
