@@ -47,6 +47,8 @@ pub(super) struct Listing {
     span: Span,
     seq: Option<u64>,
     unique_ids: bool,
+    /// Numbers or capabilities, of a command that is known.
+    of_numbers: bool,
     /// Bytes of the lines kept.
     bytes: usize,
     dropped: u64,
@@ -139,7 +141,8 @@ impl Pop3 {
     fn whole_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
         match std::mem::take(&mut self.mode) {
             Mode::Status => return self.status_line(&line, cx),
-            Mode::Listing(listing) if listing.gapped && self.reply_due(line.bytes) => {
+            // No line of such a list begins so: its end is in a gap, or the server forgot it.
+            Mode::Listing(listing) if (listing.gapped || listing.of_numbers) && self.reply_due(line.bytes) => {
                 self.finish_listing(*listing, cx);
                 return self.status_line(&line, cx);
             }
@@ -316,7 +319,8 @@ impl Pop3 {
         let span = line.span;
         match pending.kind {
             Kind::Listing | Kind::UniqueIds => {
-                let listing = Listing::new(reply, span, None, pending.kind == Kind::UniqueIds);
+                let mut listing = Listing::new(reply, span, None, pending.kind == Kind::UniqueIds);
+                listing.of_numbers = true;
                 self.mode = Mode::Listing(Box::new(listing));
                 return Next::Continue;
             }
@@ -530,7 +534,7 @@ fn octets(status: &[u8]) -> Option<u64> {
 
 impl Listing {
     fn new(reply: Reply, span: Span, seq: Option<u64>, unique_ids: bool) -> Self {
-        Listing { reply, span, seq, unique_ids, bytes: 0, dropped: 0, gapped: false }
+        Listing { reply, span, seq, unique_ids, of_numbers: false, bytes: 0, dropped: 0, gapped: false }
     }
 
     fn add(&mut self, text: &[u8], cx: &Context<'_>) {

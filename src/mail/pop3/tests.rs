@@ -378,6 +378,22 @@ fn top_is_told_from_retr_without_the_commands() {
 }
 
 #[test]
+fn a_list_without_its_end() {
+    // As in a capture made to fool Zeek: LIST's dot is missing.
+    let told = told(&[
+        s("+OK ready\r\n"),
+        c("LIST\r\nRETR 1\r\nQUIT\r\n"),
+        s(
+            "+OK 2 messages\r\n1 120\r\n2 200\r\n+OK message follows\r\nSubject: x\r\n\r\n+OK inside\r\n.\r\n+OK bye\r\n",
+        ),
+    ]);
+    assert_eq!(told.messages()[0].size, 26);
+    assert_eq!(told.summary, (3, 1, 0, Some(Outcome::Completed)));
+    let lines: Vec<usize> = told.replies().iter().map(|reply| reply.lines.len()).collect();
+    assert_eq!(lines, [1, 3, 1, 1]);
+}
+
+#[test]
 fn the_first_ok_answers_a_client_that_goes_on() {
     let answers = |steps: &[Step]| -> Vec<Option<u64>> { told(steps).replies().iter().map(|r| r.command).collect() };
     // No greeting: a client that waits for its replies goes on after each.
