@@ -801,7 +801,7 @@ fn every_object_of_a_type_has_the_same_fields_in_real_captures() {
                 let ts = object["ts"].as_str().unwrap();
                 assert!(ts.len() == 30 && ts.ends_with('Z') && ts.as_bytes()[19] == b'.', "{ts}");
                 assert!(object["first_frame"].as_u64() <= object["frame"].as_u64(), "{name}: {object:?}");
-                if ["command", "reply", "auth", "message"].contains(&kind.as_str()) {
+                if ["command", "reply", "auth", "message", "script"].contains(&kind.as_str()) {
                     assert!(object["tls"].is_boolean() && (object["dir"] == "client" || object["dir"] == "server"));
                 }
             }
@@ -815,7 +815,50 @@ fn every_object_of_a_type_has_the_same_fields_in_real_captures() {
         }
     }
     let kinds: Vec<&str> = shapes.keys().map(String::as_str).collect();
-    assert_eq!(kinds, ["auth", "body", "command", "diagnostic", "gap", "message", "reply", "session", "stats", "tls"]);
+    assert_eq!(
+        kinds,
+        ["auth", "body", "command", "diagnostic", "gap", "message", "reply", "script", "session", "stats", "tls"]
+    );
+}
+
+/// Sizes as the client recorded them; Dovecot gives back what it was given.
+#[test]
+fn scripts_are_objects() {
+    let capture = testdata().join("servers/sieve-starttls-rsa.pcap");
+    let key = testdata().join("servers/keys/server.key");
+    let (code, objects) = program(&["decode", capture.to_str().unwrap(), "-k", key.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    let scripts: Vec<&Object> = objects.iter().filter(|o| o["type"] == "script").collect();
+    let facts: Vec<_> = scripts
+        .iter()
+        .map(|s| {
+            let text = |name: &str| s[name].as_str().unwrap_or("-").to_owned();
+            (text("verb"), text("name"), s["size"].as_u64().unwrap(), text("outcome"), text("dir"))
+        })
+        .collect();
+    let row = |verb: &str, name: &str, size, outcome: &str, dir: &str| {
+        (verb.to_owned(), name.to_owned(), size, outcome.to_owned(), dir.to_owned())
+    };
+    assert_eq!(
+        facts,
+        [
+            row("PUTSCRIPT", "s0", 85, "accepted", "client"),
+            row("PUTSCRIPT", "s1", 62, "accepted", "client"),
+            row("PUTSCRIPT", "bad", 20, "rejected", "client"),
+            row("CHECKSCRIPT", "-", 20, "rejected", "client"),
+            row("GETSCRIPT", "s0", 85, "accepted", "server"),
+            row("GETSCRIPT", "s1", 62, "accepted", "server"),
+        ]
+    );
+    assert!(scripts.iter().all(|s| s["complete"] == true && s["tls"] == true && s["text"].is_null()));
+    assert_eq!((&scripts[0]["sha256"], &scripts[1]["sha256"]), (&scripts[4]["sha256"], &scripts[5]["sha256"]));
+    assert_eq!(scripts[2]["sha256"], scripts[3]["sha256"]);
+    let shown = Command::new(env!("CARGO_BIN_EXE_mailcap"))
+        .args(["decode", "--bodies", capture.to_str().unwrap(), "-k", key.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("script \"s0\": 85 bytes, sha256 ") && shown.contains("script \"bad\": 20 bytes, rejected"));
 }
 
 // Exit codes.

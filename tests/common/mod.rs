@@ -135,6 +135,7 @@ pub fn tell_config(config: Config) -> Told {
             EventBody::Tls(x) => story.tls.push(*x),
             EventBody::Gap(x) => story.gaps.push(x),
             EventBody::Session(x) => story.session = Some(*x),
+            EventBody::Script(_) => {}
             EventBody::Diagnostic(_) | EventBody::MessageData(_) | EventBody::Secrets(_) | EventBody::Plain(_) => {}
         }
         story.events.push(event);

@@ -101,6 +101,7 @@ impl Sieve {
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
         self.told.commands += 1;
+        self.scripts.command(seq, &verb, args, line, cx);
         let sent = span.last.ts;
         let pending = Pending { kind, verb, seq, sent, number: None, exchange, uncertain: false };
         self.queue.send(pending, span, cx);

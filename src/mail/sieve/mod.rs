@@ -1,12 +1,13 @@
 //! ManageSieve (RFC 5804).
 //!
-//! Scripts are no mail: a literal is told by its size, in the place where it stood, and its bytes are dropped. A
-//! reply is all lines up to the one that begins with OK, NO or BYE; capabilities, script names and the like are its
+//! Scripts are no mail, but objects of their own: in a command or reply a literal is told by its size, in the place where
+//! it stood. A reply is all lines up to the one that begins with OK, NO or BYE; capabilities, script names and the like are its
 //! `lines`.
 
 mod client;
 pub mod detect;
 mod lines;
+mod script;
 mod server;
 
 use self::lines::{Lines, Logical};
@@ -14,7 +15,7 @@ use super::hold::{Pause, Pauses};
 use super::queue::Queue;
 use super::{Advance, Chunk, Context, Dissector, Held, Summary};
 use crate::diagnostic::Code;
-use crate::event::{Outcome, Protocol};
+use crate::event::{MessageOutcome, Outcome, Protocol};
 use crate::position::{Direction, Span};
 
 /// What a command asks for, as far as it matters here.
@@ -60,6 +61,7 @@ pub struct Sieve {
     greeted: bool,
     /// The lines of the reply that has not ended.
     data: Option<server::Data>,
+    scripts: script::Scripts,
     logged_out: bool,
     refused: bool,
     told: Summary,
@@ -148,6 +150,12 @@ impl Dissector for Sieve {
         if cx.one_sided {
             self.logged_out |= self.queue.waiting.iter().any(|pending| pending.kind == Kind::Logout);
         }
+        let fate = match (cx.one_sided, self.ended.contains(&true)) {
+            (true, _) => MessageOutcome::Accepted,
+            (false, true) => MessageOutcome::Aborted,
+            (false, false) => MessageOutcome::Unknown,
+        };
+        self.scripts.finish(fate, cx);
         self.queue.finish(self.gap_seen == [false, false], span, cx);
         for at in 0..2 {
             let skipped = self.lines[at].reset();

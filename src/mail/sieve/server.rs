@@ -57,6 +57,9 @@ impl Sieve {
         if string && self.data.is_none() && self.challenge(line, cx) {
             return Next::Continue;
         }
+        if string && let Some(asking) = self.queue.waiting.front().filter(|pending| pending.verb.0 == b"GETSCRIPT") {
+            self.scripts.returned(asking.seq, &asking.verb, line, cx);
+        }
         // Behind a script's literal only its line end is left.
         if !line.text.is_empty() {
             self.data_line(line, cx);
@@ -177,7 +180,12 @@ impl Sieve {
         let latency = span.first.ts.nanos_since(pending.sent);
         reply.latency = Some(latency);
         self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+        let said = match &reply.enhanced {
+            Some(code) => Text([status.as_bytes(), b" (", &code.0, b") ", &reply.text.0].concat()),
+            None => Text([status.as_bytes(), b" ", &reply.text.0].concat()),
+        };
         cx.out.push(span, EventBody::Reply(reply));
+        self.scripts.answered(pending.seq, status == "OK", &said, cx);
         if let Some(mut exchange) = pending.exchange.take() {
             self.challenged = false;
             // `OK (SASL "…")`: the mechanism's last word comes with the success.

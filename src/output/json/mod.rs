@@ -16,7 +16,7 @@ use super::{Files, Sink};
 use crate::diagnostic::Diagnostic;
 use crate::event::{
     Alert, Attachment, Auth, Certificate, Command, Event, EventBody, Gap, Message, MessageData, Recipient, Reply,
-    Session, TlsHandshake,
+    Script, Session, TlsHandshake,
 };
 use crate::pipeline::Report;
 use crate::position::Direction;
@@ -127,6 +127,7 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Tls(_) => "tls",
         EventBody::MessageData(_) => "body",
         EventBody::Message(_) => "message",
+        EventBody::Script(_) => "script",
         EventBody::Gap(_) => "gap",
         EventBody::Diagnostic(_) => "diagnostic",
         EventBody::Secrets(_) => "secrets",
@@ -147,6 +148,7 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Tls(tls) => push_handshake(o, tls),
         EventBody::MessageData(data) => push_data(o, data),
         EventBody::Message(message) => push_message(o, message, path),
+        EventBody::Script(script) => push_script(o, script),
         EventBody::Gap(gap) => push_gap(o, gap),
         EventBody::Diagnostic(diagnostic) => push_diagnostic(o, diagnostic),
         // Never in JSON: they are for the sinks that ask for them.
@@ -414,6 +416,20 @@ fn push_message(o: &mut Object<'_>, message: &Message, path: Option<&str>) {
     o.list("attachments", &message.attachments, push_attachment);
     o.bool("assumed", message.assumed);
     o.opt_str("path", path);
+}
+
+fn push_script(o: &mut Object<'_>, script: &Script) {
+    push_dir(o, script.dir, script.tls);
+    o.number("command", script.command);
+    o.text("verb", &script.verb);
+    o.opt_text("name", script.name.as_ref());
+    o.number("size", script.size);
+    o.hex("sha256", script.sha256.as_ref().map(|d| &d[..]));
+    o.bool("complete", script.complete);
+    o.str("outcome", script.outcome.word());
+    o.opt_text("status", script.status.as_ref());
+    o.opt_text("text", script.text.as_ref());
+    o.bool("assumed", script.assumed);
 }
 
 fn push_gap(o: &mut Object<'_>, gap: &Gap) {

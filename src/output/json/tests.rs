@@ -115,6 +115,22 @@ fn values() {
 
     let gap = one(EventBody::Gap(Gap { dir: Direction::Client, offset: 9, bytes: 73, cause: GapCause::MidStream }));
     assert_eq!(gap["cause"], "mid-stream");
+    let script = one(EventBody::Script(Box::new(Script {
+        dir: Direction::Client,
+        tls: true,
+        command: 4,
+        verb: "CHECKSCRIPT".into(),
+        name: None,
+        size: 5,
+        sha256: None,
+        complete: true,
+        outcome: crate::event::MessageOutcome::Rejected,
+        status: Some("NO x".into()),
+        text: None,
+        assumed: false,
+    })));
+    assert_keys(&script, BASE, "dir tls command verb name size sha256 complete outcome status text assumed");
+    assert_eq!((&script["outcome"], &script["name"]), (&"rejected".into(), &Value::Null));
     let odd = one(EventBody::Diagnostic(Diagnostic { code: Code::BareLf, detail: "x".into() }));
     assert_eq!((&odd["code"], &odd["severity"]), (&"bare-lf".into(), &"note".into()));
 }
