@@ -274,9 +274,10 @@ const READ: &[Read] = &[
         session: 1,
         verbs: "EHLO AUTH",
         messages: &[],
-        outcome: "auth-failed",
+        outcome: "aborted",
         codes: "",
-        why: "QUIT answers LOGIN's question for the name, and the server asks for the password next",
+        why: "QUIT answers LOGIN's question for the name, the server asks for the password next, and the client closes: \
+              nobody refused it",
     },
     Read {
         file: "zeek/smtp-multi-addr.pcap",

@@ -148,6 +148,7 @@ pub struct Smtp {
     server_gap: bool,
     greeting_refused: bool,
     hello_refused: bool,
+    authenticated: bool,
     auth_failed: bool,
     quit: bool,
     summary: Summary,
@@ -198,6 +199,7 @@ impl Smtp {
             server_gap: false,
             greeting_refused: false,
             hello_refused: false,
+            authenticated: false,
             auth_failed: false,
             quit: false,
             summary: Summary::default(),
@@ -303,9 +305,10 @@ impl Smtp {
             outcome => outcome,
         };
         match outcome {
-            AuthOutcome::Success => self.auth_failed = false,
-            AuthOutcome::Failure | AuthOutcome::Aborted => self.auth_failed = true,
-            AuthOutcome::Unknown => {}
+            AuthOutcome::Success => (self.authenticated, self.auth_failed) = (true, false),
+            AuthOutcome::Failure => self.auth_failed = !self.authenticated,
+            // Nobody refused it.
+            AuthOutcome::Aborted | AuthOutcome::Unknown => {}
         }
         if let Some(user) = login.exchange.finish(outcome, span, cx.out) {
             self.summary.user = Some(user);

@@ -165,6 +165,23 @@ fn other_extensions_keep_the_dialogue() {
 }
 
 #[test]
+fn only_a_refused_authentication_fails_a_session() {
+    let outcome = |steps: &[Step]| {
+        let ends = [c("QUIT\r\n"), s("221 bye\r\n"), Step::End(Direction::Client)];
+        Run::default().feed(&[&[s("220 x\r\n")], steps, &ends].concat(), usize::MAX).1.outcome
+    };
+    let login = |answer: &str| [c("AUTH PLAIN AGEAYg==\r\n"), s(answer)];
+    let cancelled = [c("AUTH LOGIN\r\n"), s("334 VXNlcm5hbWU6\r\n"), c("*\r\n"), s("501 5.7.0 aborted\r\n")];
+    assert_eq!(outcome(&login("535 no\r\n")), Some(Outcome::AuthFailed));
+    assert_eq!(outcome(&cancelled), Some(Outcome::Completed));
+    assert_eq!(outcome(&[&login("535 no\r\n")[..], &login("235 ok\r\n")].concat()), Some(Outcome::Completed));
+    assert_eq!(outcome(&[&login("235 ok\r\n")[..], &login("503 already\r\n")].concat()), Some(Outcome::Completed));
+    // Given up by closing.
+    let steps = [s("220 x\r\n"), c("AUTH LOGIN\r\n"), s("334 VXNlcm5hbWU6\r\n"), Step::End(Direction::Client)];
+    assert_eq!(Run::default().feed(&steps, usize::MAX).1.outcome, Some(Outcome::Aborted));
+}
+
+#[test]
 fn a_refused_hello_is_no_refused_service_when_mail_is_taken() {
     let outcome = |steps: &[Step]| Run::default().feed(steps, usize::MAX).1.outcome;
     let refused = [s("220 x\r\n"), c("HELO\r\n"), s("501 5.0.0 HELO requires domain address\r\n")];
