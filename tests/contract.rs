@@ -161,6 +161,40 @@ fn closed_tls_is_mail_after_starttls_on_a_mail_port_or_by_d() {
     );
 }
 
+/// A ServerHello chooses the protocol; what follows stays closed.
+#[test]
+fn closed_tls_is_mail_by_alpn() {
+    let record = |kind: u8, body: &[u8]| [&[kind, 3, 3][..], &(body.len() as u16).to_be_bytes(), body].concat();
+    let hello = |kind: u8, head: &[u8], name: &str| {
+        let list = [&[name.len() as u8], name.as_bytes()].concat();
+        let list = [&(list.len() as u16).to_be_bytes()[..], &list].concat();
+        let extension = [&[0, 16][..], &(list.len() as u16).to_be_bytes(), &list].concat();
+        let body = [head, &(extension.len() as u16).to_be_bytes(), &extension].concat();
+        record(22, &[&[kind, 0][..], &(body.len() as u16).to_be_bytes(), &body].concat())
+    };
+    let client = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0, 0x2f, 1, 0]].concat();
+    let server = [&[3, 3][..], &[8; 32], &[0, 0, 0x2f, 0]].concat();
+    for (name, mail) in [("imap", true), ("smtp", true), ("pop3", true), ("managesieve", true), ("h2", false)] {
+        let done = record(22, &[14, 0, 0, 0]);
+        let finished = [record(20, &[1]), record(22, &[1; 48])].concat();
+        let turns = [
+            c(hello(1, &client, name)),
+            s([hello(2, &server, name), done].concat()),
+            c(&finished),
+            s(&finished),
+            c(record(23, &[1; 64])),
+        ];
+        let told = play(8443, &turns);
+        assert_eq!(told.stories.len(), usize::from(mail), "{name}");
+        if mail {
+            let session = only(&told).session();
+            assert_eq!((session.security, session.protocol, session.complete), (Security::Implicit, None, false));
+            assert_eq!(session.tls[0].alpn, Some(name.into()));
+            assert!(session.undecrypted_bytes > 0);
+        }
+    }
+}
+
 #[test]
 fn each_outcome_of_a_session() {
     let outcome = |turns: &[Turn]| only(&play(587, turns)).session().outcome;
