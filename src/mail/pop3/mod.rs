@@ -7,6 +7,7 @@ mod body;
 mod client;
 mod command;
 pub mod detect;
+mod download;
 mod server;
 
 use std::collections::BTreeMap;

@@ -1,15 +1,12 @@
-//! The server's side: status lines, listings, messages.
+//! The server's side: greeting, status lines, listings.
 
 use super::Pop3;
-use super::body::Body;
 use super::command::{Kind, Status, begins_mail, response_code, status};
+use super::download::{Download, feed};
 use crate::diagnostic::Code;
-use crate::event::{
-    AuthOutcome, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Reply, Text,
-};
+use crate::event::{AuthOutcome, EventBody, MessagePart, Reply, Text};
 use crate::mail::hold::Pauses as _;
 use crate::mail::line::{Line, LineEnd};
-use crate::mail::message::MessageBuilder;
 use crate::mail::queue::Pending;
 use crate::mail::{Advance, Chunk, Context, Emitter, Next};
 use crate::position::{Direction, Span};
@@ -55,39 +52,6 @@ pub(super) struct Listing {
     gapped: bool,
 }
 
-pub(super) struct Download {
-    builder: MessageBuilder,
-    body: Body,
-    span: Span,
-    /// The command that asked for it was not seen: RETR, or TOP.
-    guessed: Option<Extent>,
-}
-
-/// How far a message goes: whether anything follows its header.
-#[derive(Default)]
-struct Extent {
-    line_empty: bool,
-    header_over: bool,
-    text: bool,
-}
-
-impl Extent {
-    fn push(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if self.header_over {
-                self.text = true;
-                return;
-            }
-            match byte {
-                b'\n' if self.line_empty => self.header_over = true,
-                b'\n' => self.line_empty = true,
-                b'\r' => {}
-                _ => self.line_empty = false,
-            }
-        }
-    }
-}
-
 /// A status line that is not judged yet.
 pub(super) struct First {
     bytes: Vec<u8>,
@@ -96,10 +60,10 @@ pub(super) struct First {
 }
 
 pub(super) struct Guess {
-    reply: Reply,
-    span: Span,
+    pub(super) reply: Reply,
+    pub(super) span: Span,
     /// The reply's place in the story.
-    seq: u64,
+    pub(super) seq: u64,
     /// The client's next command shows that there was one line; not where the command was never seen.
     command_seen: bool,
 }
@@ -382,76 +346,6 @@ impl Pop3 {
         }
     }
 
-    fn begin_body(
-        &mut self,
-        part: MessagePart,
-        number: Option<u32>,
-        status: &[u8],
-        span: Span,
-        cx: &mut Context<'_>,
-    ) -> Box<Download> {
-        self.ordinal += 1;
-        self.transaction += 1;
-        let mut message = Message::new(Protocol::Pop3, MessageDirection::Retrieved, part);
-        message.ordinal = self.ordinal;
-        message.transaction = self.transaction;
-        message.tls = cx.tls;
-        message.status = Some(status.into());
-        message.uidl = number.and_then(|number| self.unique_ids.get(&number).cloned());
-        message.number = number;
-        message.assumed = cx.one_sided;
-        let builder = MessageBuilder::new(message, cx.options, cx.limits);
-        Box::new(Download { builder, body: Body::new(), span, guessed: None })
-    }
-
-    /// A status line whose command is missing, and a line that begins a mail.
-    fn assumed_body(&mut self, guess: Guess, line: &Line<'_>, cx: &mut Context<'_>) {
-        let status = [&guess.reply.status.0, b" ".as_slice(), &guess.reply.text.0].concat();
-        push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
-        let mut download = self.begin_body(MessagePart::Full, None, &status, guess.span, cx);
-        download.builder.message_mut().assumed = true;
-        download.guessed = Some(Extent::default());
-        let end: &[u8] = match line.end {
-            LineEnd::CrLf => b"\r\n",
-            LineEnd::Lf => b"\n",
-            LineEnd::Cut => b"",
-        };
-        for bytes in [line.bytes, end] {
-            feed(&mut download, Chunk { bytes, span: line.span }, false, cx.out);
-        }
-        self.mode = Mode::Body(download);
-        // The rest of an overlong line is text like any other.
-        self.overlong[SERVER] = false;
-    }
-
-    fn finish_body(&mut self, ended: bool, span: Span, cx: &mut Context<'_>) {
-        let Mode::Body(download) = std::mem::take(&mut self.mode) else { return };
-        if download.body.bare_lf() {
-            self.tell_bare_lf(Direction::Server, span, cx);
-        }
-        let Download { mut builder, guessed, span: status_span, .. } = *download;
-        let announced = builder.message_mut().status.as_ref().and_then(|status| octets(&status.0));
-        if let Some(extent) = &guessed
-            && announced != Some(builder.message_mut().size)
-            && (!extent.text || builder.message_mut().status.as_ref().is_some_and(|status| names_top(&status.0)))
-        {
-            builder.message_mut().part = MessagePart::Headers;
-        }
-        let (mut message, bytes_span) = builder.finish(ended);
-        // That it is all of the message, and not what a TOP left of it, is sure only where the server told the size.
-        message.complete &=
-            guessed.is_none() || message.part == MessagePart::Headers || announced == Some(message.size);
-        message.outcome = if ended { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
-        if message.part == MessagePart::Full {
-            self.told.messages += 1;
-        }
-        let message_span = bytes_span.unwrap_or(status_span);
-        if !ended {
-            cx.out.diagnose(span, Code::MessageCut, format!("after {} bytes", message.size));
-        }
-        cx.out.push(message_span, EventBody::Message(Box::new(message)));
-    }
-
     /// The client's next command: what could have been a multi-line reply was one line.
     pub(super) fn settle_guess(&mut self, cx: &mut Context<'_>) {
         if let Mode::Guess(guess) = &self.mode
@@ -519,19 +413,6 @@ fn is_greeting(text: &[u8]) -> bool {
     has(b"<") && has(b"@") || [&b"pop"[..], b"ready", b"welcome", b"hello", b"server"].into_iter().any(has)
 }
 
-/// Whether a reply speaks of TOP, as in `+OK top of message follows` (RFC 1939 §7) or `+OK headers follow`.
-fn names_top(status: &[u8]) -> bool {
-    let mut words = status.split(|b| !b.is_ascii_alphanumeric());
-    words.any(|word| [&b"top"[..], b"header", b"headers"].into_iter().any(|top| word.eq_ignore_ascii_case(top)))
-}
-
-/// The size in `+OK 120 octets` (RFC 1939 §5).
-fn octets(status: &[u8]) -> Option<u64> {
-    let words: Vec<&[u8]> = status.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let (number, _) = words.iter().zip(words.get(1..)?).find(|(_, unit)| unit.eq_ignore_ascii_case(b"octets"))?;
-    std::str::from_utf8(number).ok()?.parse().ok()
-}
-
 impl Listing {
     fn new(reply: Reply, span: Span, seq: Option<u64>, unique_ids: bool) -> Self {
         Listing { reply, span, seq, unique_ids, of_numbers: false, bytes: 0, dropped: 0, gapped: false }
@@ -547,17 +428,8 @@ impl Listing {
     }
 }
 
-fn feed(download: &mut Download, chunk: Chunk<'_>, reply_due: bool, out: &mut Emitter) -> super::body::Fed {
-    let Download { builder, body, guessed, .. } = download;
-    body.feed(chunk.bytes, reply_due, &mut |bytes| {
-        if let Some(extent) = guessed {
-            extent.push(bytes);
-        }
-        builder.push(bytes, chunk.span, out);
-    })
-}
-
-fn push_reply(seq: Option<u64>, reply: Reply, span: Span, out: &mut Emitter) {
+/// Tells a reply, at its place if it has one.
+pub(super) fn push_reply(seq: Option<u64>, reply: Reply, span: Span, out: &mut Emitter) {
     match seq {
         Some(seq) => out.push_at(seq, span, EventBody::Reply(reply)),
         None => {
