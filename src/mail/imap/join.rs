@@ -14,8 +14,10 @@ use crate::position::Span;
 const OPEN: usize = 16;
 /// Sizes remembered, by which the last range is known: a hint, so that forgetting them all costs little.
 const SIZES: usize = 16_384;
-/// Bytes held behind holes, over all joins of a session: hardly any client asks out of order, and then for little.
-const HELD: usize = 256 << 10;
+/// Bytes held behind holes, over all joins of a session, as many as of a line: hardly any client asks out of order.
+const HELD: usize = 64 << 10;
+/// Ranges held, over all joins of a session.
+const HELD_RANGES: usize = 64;
 
 /// A range behind a hole.
 struct Held {
@@ -51,6 +53,8 @@ pub(super) struct Joins {
     feed: Option<Feed>,
     by_uid: HashMap<u32, u64>,
     by_seqno: HashMap<u32, u64>,
+    /// Something was given up for a bound; and that this was told.
+    over_limit: bool,
     limit_told: bool,
 }
 
@@ -73,17 +77,19 @@ impl Joins {
             self.open.push(Join { seqno, uid: None, next: 0, end: None, builder: None, held: Vec::new() });
             self.open.len() - 1
         });
+        let held = self.open.iter().map(|join| join.held.len()).sum::<usize>();
         let Some(join) = self.open.get_mut(at) else { return };
         if origin == 0 {
             join.builder = Some(make());
         }
-        self.feed = Some(match join.builder {
-            Some(_) if origin <= join.next => Feed::On { at, skip: join.next - origin },
-            _ => {
-                join.held.push(Held { origin, bytes: Vec::new(), span: Span::default() });
-                Feed::Hold { at }
-            }
-        });
+        if join.builder.is_some() && origin <= join.next {
+            self.feed = Some(Feed::On { at, skip: join.next - origin });
+        } else if held >= HELD_RANGES {
+            self.beyond(at);
+        } else {
+            join.held.push(Held { origin, bytes: Vec::new(), span: Span::default() });
+            self.feed = Some(Feed::Hold { at });
+        }
     }
 
     /// Bytes of the range at hand.
@@ -99,10 +105,7 @@ impl Joins {
             &mut Some(Feed::Hold { at }) => {
                 let all: usize = self.open.iter().flat_map(|j| &j.held).map(|held| held.bytes.len()).sum();
                 if all + bytes.len() > HELD {
-                    self.give_up(at);
-                    if !std::mem::replace(&mut self.limit_told, true) {
-                        out.diagnose(span, Code::EntryLimit, "ranges of a message behind a hole are not kept");
-                    }
+                    self.beyond(at);
                 } else if let Some(held) = self.open.get_mut(at).and_then(|join| join.held.last_mut()) {
                     held.span = if held.bytes.is_empty() { span } else { held.span.to(span) };
                     held.bytes.extend_from_slice(bytes);
@@ -129,6 +132,12 @@ impl Joins {
         }
     }
 
+    /// More than is held: that join is given up.
+    fn beyond(&mut self, at: usize) {
+        self.over_limit = true;
+        self.give_up(at);
+    }
+
     fn give_up(&mut self, at: usize) {
         self.feed = None;
         if at < self.open.len() {
@@ -153,8 +162,12 @@ impl Joins {
         uid: Option<u32>,
         (origin, len): (u64, u64),
         requested: Option<u64>,
+        span: Span,
         out: &mut Emitter,
     ) -> Option<MessageBuilder> {
+        if self.over_limit && !std::mem::replace(&mut self.limit_told, true) {
+            out.diagnose(span, Code::EntryLimit, "ranges of a message behind a hole are not kept");
+        }
         let at = self.open.iter().position(|j| j.seqno == seqno)?;
         let size = uid.and_then(|u| self.by_uid.get(&u)).or_else(|| self.by_seqno.get(&seqno)).copied();
         let join = self.open.get_mut(at)?;
@@ -202,7 +215,7 @@ impl Joins {
 
     /// Another mailbox, or numbers that cannot be followed.
     pub(super) fn clear(&mut self) {
-        *self = Joins::default();
+        *self = Joins { over_limit: self.over_limit, limit_told: self.limit_told, ..Joins::default() };
     }
 }
 

@@ -122,6 +122,10 @@ fn ranges_that_overlap_or_come_out_of_order_make_a_whole() {
     let story = run.finish();
     assert_eq!(story.codes(), ["entry-limit"]);
     assert!(story.messages().iter().all(|m| !m.joined) && story.messages().len() == 2);
+    let many: Vec<[Step; 2]> = (0..100).map(|i| fetch("f", 4 + 2 * i, 1, "x")).collect();
+    let mut run = Run::default();
+    run.feed(&session(&many.concat()), usize::MAX);
+    assert_eq!(run.finish().codes(), ["entry-limit"]);
 }
 
 #[test]
