@@ -81,7 +81,8 @@ impl Smtp {
             return;
         }
         if self.lost[0] {
-            if !command::is_trustworthy(line.bytes) {
+            let content = self.chunk_in_gap && command::parse(line.bytes).verb != Verb::Bdat;
+            if content || !command::is_trustworthy(line.bytes) {
                 self.skip(Direction::Client, line.wire_len());
                 return;
             }

@@ -124,6 +124,8 @@ pub struct Smtp {
     client_lossy: bool,
     /// Bytes of the client are missing since the last MAIL: chunks may be among them.
     gap_since_mail: bool,
+    /// Between two chunks bytes are missing, a BDAT perhaps: what follows may be its chunk until the server replies.
+    chunk_in_gap: bool,
     /// Looking for a line to trust, by direction.
     lost: [bool; 2],
     /// Bytes passed over since then.
@@ -181,6 +183,7 @@ impl Smtp {
             lost_replies: Vec::new(),
             client_lossy: false,
             gap_since_mail: false,
+            chunk_in_gap: false,
             lost: [false; 2],
             passed_over: [0; 2],
             cut: false,

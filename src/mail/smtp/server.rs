@@ -67,6 +67,7 @@ impl Smtp {
 
     /// A whole reply: finds its command, tells it, does what it does.
     pub(super) fn answer(&mut self, reply: Reply, cx: &mut Context<'_>) -> Next {
+        self.chunk_in_gap = false;
         let reply = if self.wait == Wait::EndOfData {
             match self.judge(reply, cx) {
                 Some(reply) => reply,
