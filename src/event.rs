@@ -85,6 +85,8 @@ pub enum EventBody {
     MessageData(MessageData),
     /// A message that ended, completely or not.
     Message(Box<Message>),
+    /// A Sieve script that crossed the wire, completely or not.
+    Script(Box<Script>),
     /// Bytes that the capture does not have.
     Gap(Gap),
     /// Something worth a word.
@@ -375,6 +377,35 @@ pub enum MessagePart {
     Range,
     /// Any other section.
     Section,
+}
+
+/// A Sieve script: the argument of PUTSCRIPT or CHECKSCRIPT, or what GETSCRIPT returned (RFC 5804 §2.6, §2.9, §2.12).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// Who sent it.
+    pub dir: Direction,
+    /// Whether it came inside TLS.
+    pub tls: bool,
+    /// `seq` of the command that carried it or asked for it.
+    pub command: u64,
+    /// That command's verb.
+    pub verb: Text,
+    /// Its name; CHECKSCRIPT has none.
+    pub name: Option<Text>,
+    /// Bytes seen.
+    pub size: u64,
+    /// SHA-256 of them, where digests are wanted.
+    pub sha256: Option<[u8; 32]>,
+    /// All of it was seen.
+    pub complete: bool,
+    /// What the server said of it.
+    pub outcome: MessageOutcome,
+    /// The reply.
+    pub status: Option<Text>,
+    /// Its bytes, as many as fit a line's bound, where [`crate::mail::Options::bodies`] is set.
+    pub text: Option<Text>,
+    /// Only one direction was captured.
+    pub assumed: bool,
 }
 
 /// One envelope recipient and its fate.

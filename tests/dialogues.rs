@@ -2,61 +2,11 @@
 
 mod common;
 
-use std::io::Write;
-
-use common::packets::{Dialogue, Packet, Random, Shape, Turn, dialogues, packets, pcap};
-use common::{How, Told, hex, tell, testdata};
-use mailcap::event::{AuthOutcome, EventBody, MessageOutcome, MessagePart, Outcome, Protocol, Security};
+use common::packets::{Packet, dialogues};
+use common::script::{codes, decode, dialogue, digest, in_order, told, verbs};
+use common::{How, hex, testdata};
+use mailcap::event::{AuthOutcome, MessageOutcome, MessagePart, Outcome, Protocol, Security};
 use mailcap::flow::Side;
-use sha2::{Digest, Sha256};
-
-/// A dialogue given as lines, `C:` and `S:`; `\r\n` is put behind each.
-fn dialogue(port: u16, script: &str) -> Dialogue {
-    let mut turns: Vec<Turn> = Vec::new();
-    for line in script.lines().map(str::trim_start).filter(|l| !l.is_empty()) {
-        let (side, text) = match line.split_at(2) {
-            ("C:", text) => (Side::Initiator, text),
-            ("S:", text) => (Side::Responder, text),
-            _ => panic!("{line}"),
-        };
-        let bytes = [text.strip_prefix(' ').unwrap_or(text).as_bytes(), b"\r\n"].concat();
-        match turns.last_mut() {
-            Some(last) if last.side == side => last.bytes.extend(bytes),
-            _ => turns.push(Turn { side, bytes }),
-        }
-    }
-    let client = "10.0.0.1:40000".parse().unwrap();
-    Dialogue { client, server: ([10, 0, 0, 2], port).into(), turns }
-}
-
-fn in_order(dialogue: &Dialogue) -> Vec<Packet> {
-    packets(dialogue, &Shape { segment: 1400, isn: [7, 99] }, &mut Random::new(3))
-}
-
-fn decode(dialogue: &Dialogue, list: &[Packet], how: &How<'_>) -> Told {
-    let mut file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
-    file.write_all(&pcap(dialogue, list)).unwrap();
-    tell(&[file.path().to_owned()], how)
-}
-
-/// Runs a dialogue given as lines.
-fn told(port: u16, script: &str) -> Told {
-    let dialogue = dialogue(port, script);
-    decode(&dialogue, &in_order(&dialogue), &How::default())
-}
-
-fn codes(told: &Told) -> Vec<&'static str> {
-    let events = told.stories.values().flat_map(|s| &s.events);
-    events.filter_map(|e| if let EventBody::Diagnostic(d) = &e.body { Some(d.code.as_str()) } else { None }).collect()
-}
-
-fn verbs(told: &Told) -> Vec<String> {
-    told.stories.values().flat_map(|s| &s.commands).map(|c| c.verb.to_str_lossy().into_owned()).collect()
-}
-
-fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
-}
 
 const SMTP: &str = "
     S: 220 mail.example.test ESMTP

@@ -155,3 +155,20 @@ fn the_undamaged_samples_are_complete() {
         }
     }
 }
+
+/// A segment with a BDAT is lost, and what is left of its chunk looks like commands.
+#[test]
+fn a_lost_bdat_invents_no_command() {
+    let dialogue = dialogues(testdata().join("servers/smtp-bdat.pcap")).remove(0);
+    let all = packets(&dialogue, &plain_shape(), &mut Random::new(17_267_564_915_164_661_640));
+    let whole = decode(&dialogue, &all, &[]);
+    let lost = all.iter().position(|p| p.payload.starts_with(b"BDAT 52 LAST\r\n: tri")).unwrap();
+    assert!(!all[lost].payload.ends_with(b"250 ok\r\n"), "the chunk goes on in the next segment");
+    let mut rest = all;
+    rest.remove(lost);
+    let told = decode(&dialogue, &rest, &[]);
+    let known = commands(&whole);
+    for command in commands(&told) {
+        assert!(known.iter().any(|known| is_beginning(command, known)), "never sent: {command:?}");
+    }
+}

@@ -21,6 +21,7 @@ for program in dovecot postfix python3 openssl tcpdump swaks curl mbsync; do
 done
 [ "$(id -u)" = 0 ] || missing "only root can start Postfix and capture on loopback"
 [ -z "$skip" ] || exit 0
+perl -MAuthen::SASL -e 1 2>/dev/null || missing "swaks can not do DIGEST-MD5 without the Perl module Authen::SASL"
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || missing "python3 is older than 3.9"
 case $(dovecot --version) in
     2.3.*) ;;

@@ -9,6 +9,7 @@ mod open;
 mod parse;
 mod run;
 mod secrets;
+mod stats;
 mod watch;
 
 use std::io::{self, IsTerminal, Write};

@@ -1,6 +1,6 @@
 //! Each command: from its options to a run, and from the run to an exit code.
 
-use std::io::{self, Write};
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -17,6 +17,7 @@ use mailcap::output::json::{Json, Select};
 use mailcap::output::services;
 use mailcap::output::sessions::{Look, Sessions};
 use mailcap::output::spill::DEFAULT_BUDGET;
+use mailcap::output::tally::Tally;
 use mailcap::output::tls::Tls;
 use mailcap::output::transcript::{Layout, Options, Transcript};
 use mailcap::pipeline::{self, Config, Report};
@@ -26,7 +27,7 @@ use super::args::{self, Common};
 use super::interrupt::{self, Interrupt};
 use super::open::{self, Output};
 use super::watch::{Seen, Watch};
-use super::{complain, compute, keys, stdout_is_terminal};
+use super::{complain, compute, keys, stats, stdout_is_terminal};
 
 /// How a run went: the exit code.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -175,7 +176,8 @@ impl<'a> Job<'a> {
     pub(super) fn run_with(self, sink: Box<dyn Sink + Send + '_>, config: Config) -> anyhow::Result<(Seen, Report)> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
-        let mut seen = Seen::default();
+        let told = self.options.stats && !self.options.json;
+        let mut seen = Seen { tally: told.then(Tally::default), ..Seen::default() };
         let watch = Watch::new(sink, &mut seen, Interrupt::listen());
         let report = match filtered {
             true => interrupt::run(config, &mut Filter::new(watch, criteria, self.memory)),
@@ -208,8 +210,8 @@ impl<'a> Job<'a> {
                 complain(&format!("{rest} mail sessions have something missing"));
             }
         }
-        if self.options.stats && !self.options.json {
-            stats(&report)?;
+        if let Some(tally) = &seen.tally {
+            stats::write(&report, tally).context("stderr")?;
         }
         Ok((seen, report))
     }
@@ -373,34 +375,4 @@ pub(super) fn ciphers(options: &args::Ciphers) -> anyhow::Result<Outcome> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     table::write(&mut out, options.json, color)?;
     Ok(Outcome::Done)
-}
-
-/// The account, for a person, on stderr: stdout may be data.
-fn stats(report: &Report) -> anyhow::Result<()> {
-    let mut err = io::stderr().lock();
-    let account = &report.account;
-    let skipped: u64 = report.skipped.values().sum();
-    let lines = [
-        ("frames read", report.frames),
-        ("  of TCP", report.segments),
-        ("  skipped", skipped),
-        ("mail sessions", report.mail_sessions),
-        ("  with something missing", report.incomplete),
-        ("TLS handshakes", report.handshakes),
-        ("mail bytes decoded", account.decoded),
-        ("  TLS overhead", account.overhead),
-        ("  not decrypted", account.undecrypted),
-        ("  skipped", account.skipped),
-        ("  duplicate", account.duplicate),
-        ("  missing in gaps", account.gaps),
-    ];
-    for (name, value) in lines {
-        writeln!(err, "{name:<26} {value:>14}").context("stderr")?;
-        if name == "  skipped" && value == skipped && value > 0 {
-            for (reason, count) in &report.skipped {
-                writeln!(err, "    {reason:<22} {count:>14}").context("stderr")?;
-            }
-        }
-    }
-    Ok(())
 }

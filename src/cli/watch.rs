@@ -4,6 +4,7 @@ use std::io;
 
 use mailcap::event::{Connection, Event, EventBody, Unreachable};
 use mailcap::output::Sink;
+use mailcap::output::tally::Tally;
 use mailcap::output::transcript::incomplete;
 use mailcap::pipeline::Report;
 use mailcap::position::Timestamp;
@@ -24,6 +25,8 @@ pub(super) struct Seen {
     pub(super) incomplete: u64,
     /// A line for each of the first of these.
     pub(super) lines: Vec<String>,
+    /// What it is made of, where that is asked for.
+    pub(super) tally: Option<Tally>,
 }
 
 /// Counts, and hands everything on.
@@ -62,6 +65,9 @@ impl<S: Sink> Sink for Watch<'_, S> {
                 }
             }
             _ => {}
+        }
+        if let Some(tally) = &mut self.seen.tally {
+            tally.note(&event);
         }
         self.inner.event(event)?;
         self.interrupt.check()

@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::{Chunk, Held};
+use super::{Advance, Chunk, Context, Held, Next};
 use crate::position::Span;
+
+/// Pieces told apart: of more, the last has the frames of all the rest. So bytes typed one at a time cost little.
+const PIECES: usize = 1024;
 
 #[derive(Debug)]
 enum Piece {
@@ -47,10 +50,12 @@ impl Hold {
             return;
         }
         self.bytes.extend_from_slice(chunk.bytes);
+        let many = self.pieces.len() >= PIECES;
         if let Some(Piece::Bytes(len, span)) = self.pieces.back_mut()
-            && *span == chunk.span
+            && (many || *span == chunk.span)
         {
             *len += chunk.bytes.len();
+            *span = span.to(chunk.span);
             return;
         }
         self.pieces.push_back(Piece::Bytes(chunk.bytes.len(), chunk.span));
@@ -104,5 +109,141 @@ impl Hold {
         let first = spans.next()?;
         let span = spans.next_back().map_or(first, |last| first.to(last));
         Some(Held { bytes: hold.bytes().to_vec(), span })
+    }
+}
+
+/// The client's direction behind the command that asks for TLS, while the server has not answered it (POP3's STLS,
+/// ManageSieve's STARTTLS).
+#[derive(Debug, Default)]
+pub(crate) struct Pause {
+    /// The client's bytes wait.
+    pub(crate) on: bool,
+    /// The answer may be lost.
+    answer_lost: bool,
+    hold: Hold,
+}
+
+impl Pause {
+    /// Whether bytes or gaps wait.
+    pub(crate) fn holds(&self) -> bool {
+        !self.hold.is_empty()
+    }
+
+    /// The answer is there, and it is yes: gives up what was held.
+    pub(crate) fn accepted(&mut self) -> Option<Held> {
+        self.on = false;
+        self.hold.take()
+    }
+}
+
+/// A dissector whose client's direction can pause.
+pub(crate) trait Pauses {
+    /// Where it stands.
+    fn pause(&mut self) -> &mut Pause;
+
+    /// Takes the client's lines until the chunk is used up (none), or up to the command that asks for TLS: the number of
+    /// bytes behind it. That command sets [`Pause::on`].
+    fn client_lines(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Option<usize>;
+
+    /// Bytes of the client are missing here.
+    fn lose_client(&mut self, len: u64, span: Span, cx: &mut Context<'_>);
+
+    /// Nobody will answer the command that asks for TLS: it is taken to have been accepted.
+    fn assume_accepted(&mut self);
+
+    /// The client's next bytes.
+    fn take_client(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        let len = chunk.bytes.len();
+        let all = Advance { consumed: len, next: Next::Continue };
+        if !self.pause().on {
+            let Some(rest) = self.client_lines(chunk, cx) else { return all };
+            if cx.one_sided {
+                self.pause().on = false;
+                self.assume_accepted();
+                return Advance { consumed: len - rest, next: Next::StartTls };
+            }
+            let bytes = chunk.bytes.get(len - rest..).unwrap_or_default();
+            self.pause().hold.push(Chunk { bytes, span: chunk.span });
+            return all;
+        }
+        let pause = self.pause();
+        pause.hold.push(chunk);
+        if !pause.answer_lost && pause.hold.bytes().len() <= cx.limits.line_bytes {
+            return all;
+        }
+        if pause.hold.begins_tls() {
+            return Advance { consumed: len, next: Next::StartTls };
+        }
+        self.resume(cx);
+        all
+    }
+
+    /// Bytes of the client are missing, behind all that came.
+    fn take_client_gap(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
+        match self.pause() {
+            pause if pause.on => pause.hold.push_gap(len, span),
+            _ => self.lose_client(len, span, cx),
+        }
+    }
+
+    /// TLS was refused, or the answer will not come: what the client sent behind its command were commands.
+    fn resume(&mut self, cx: &mut Context<'_>) {
+        let pause = self.pause();
+        pause.answer_lost = false;
+        pause.on = false;
+        let mut hold = std::mem::take(&mut pause.hold);
+        while !self.pause().on
+            && let Some(front) = hold.front()
+        {
+            let used = match front {
+                Front::Bytes(chunk) => chunk.bytes.len() - self.client_lines(chunk, cx).unwrap_or(0),
+                Front::Gap(len, span) => {
+                    self.lose_client(len, span, cx);
+                    0
+                }
+            };
+            hold.advance(used);
+        }
+        self.pause().hold = hold;
+    }
+
+    /// Bytes of the server are missing, the answer perhaps.
+    fn answer_may_be_lost(&mut self, cx: &mut Context<'_>) {
+        let pause = self.pause();
+        if pause.on {
+            pause.answer_lost = true;
+            if pause.holds() && !pause.hold.begins_tls() {
+                self.resume(cx);
+            }
+        }
+    }
+
+    /// No answer will come any more. Gives the number of bytes that stay unread.
+    fn end_pause(&mut self, cx: &mut Context<'_>) -> usize {
+        let pause = self.pause();
+        if pause.on && !pause.hold.begins_tls() {
+            self.resume(cx);
+        }
+        self.pause().hold.take().map_or(0, |held| held.bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::FramePos;
+
+    #[test]
+    fn each_piece_keeps_its_frame_up_to_a_bound() {
+        let at = |n: usize| Span::at(FramePos { number: n as u64, ..FramePos::default() });
+        let mut hold = Hold::default();
+        for n in 0..PIECES + 10 {
+            hold.push(Chunk { bytes: b"x", span: at(n) });
+        }
+        assert_eq!((hold.bytes().len(), hold.pieces.len()), (PIECES + 10, PIECES));
+        let Some(Front::Bytes(first)) = hold.front() else { panic!() };
+        assert_eq!((first.bytes, first.span), (&b"x"[..], at(0)));
+        let held = hold.take().unwrap();
+        assert_eq!((held.bytes.len(), held.span), (PIECES + 10, at(0).to(at(PIECES + 9))));
     }
 }

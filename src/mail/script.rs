@@ -143,6 +143,10 @@ fn line(body: &EventBody) -> String {
         EventBody::Message(message) => {
             format!("message {} {:?} {} {}", message.ordinal, message.part, message.size, message.complete)
         }
+        EventBody::Script(script) => {
+            let name = script.name.as_ref().map_or("-".into(), |name| name.to_str_lossy());
+            format!("script {name} {} {:?} {}", script.size, script.outcome, script.complete)
+        }
         EventBody::Diagnostic(diagnostic) => format!("! {}", diagnostic.code),
         other => format!("{other:?}"),
     }

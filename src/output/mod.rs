@@ -14,6 +14,7 @@ pub mod sessions;
 pub mod spill;
 pub mod style;
 mod table;
+pub mod tally;
 pub mod time;
 pub mod tls;
 pub mod transcript;

@@ -6,7 +6,7 @@ use super::Sink;
 use super::escape::escape;
 use super::style::{Color, Role};
 use super::table::{Cell, Column, Table};
-use super::time::Zone;
+use super::time::{Zone, micros};
 use super::transcript::incomplete;
 use super::words::{Word, protocol_name};
 use crate::event::{Decrypted, Event, EventBody, Outcome, Security, Session};
@@ -22,7 +22,9 @@ const COLUMNS: &[Column] = &[
     Column::left("USER", 8, 24),
     Column::right("MAILS", 5, 6),
     Column::left("OUTCOME", 11, 11),
+    Column::right("SLOWEST", 8, 11),
     Column::left("MISSING", 7, 40),
+    Column::left("LAST ERROR", 10, 60),
 ];
 
 /// What the lines of a table look like.
@@ -88,10 +90,12 @@ fn row(session: &Session, look: &Look) -> Vec<Cell> {
         session.user.as_ref().map_or("-".to_owned(), |u| escape(&u.0).into_owned()).into(),
         session.messages.to_string().into(),
         Cell(session.outcome.word().to_owned(), outcome),
+        session.slowest_reply.map_or("-".to_owned(), micros).into(),
         match incomplete(session) {
             Some(missing) => Cell(missing, Some(Role::Warn)),
             None => "-".into(),
         },
+        session.last_error.as_ref().map_or("-".to_owned(), |e| escape(&e.0).into_owned()).into(),
     ]
 }
 
@@ -133,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_line_a_session() {
-        let whole = Session { complete: true, gap_count: 0, gap_bytes: 0, ..samples::session() };
+        let last_error = Some("535 5.7.8 no".into());
+        let whole = Session { last_error, complete: true, gap_count: 0, gap_bytes: 0, ..samples::session() };
         let closed = Session {
             id: 40_000,
             protocol: None,
@@ -144,20 +149,22 @@ mod tests {
             gap_count: 0,
             undecrypted_bytes: 4321,
             outcome: Outcome::Cut,
+            slowest_reply: None,
             ..samples::session()
         };
-        let expected = "   ID  START                CLIENT                 SERVER             PROTOCOL  TLS             USER      MAILS  OUTCOME      MISSING
-    1  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       SMTP      TLSv1.2         alice         1  completed    -
-40000  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       ?         TLSv1.2 closed  -             0  cut          4,321 bytes not decrypted (forward-secrecy)
+        let expected = "   ID  START                CLIENT                 SERVER             PROTOCOL  TLS             USER      MAILS  OUTCOME       SLOWEST  MISSING                                   LAST ERROR
+    1  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       SMTP      TLSv1.2         alice         1  completed    0.201004  -                                         535 5.7.8 no
+40000  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       ?         TLSv1.2 closed  -             0  cut                 -  4,321 bytes not decrypted (forward-secrecy)  -
 ";
         assert_eq!(table(vec![whole, closed], false), expected);
     }
 
     #[test]
     fn a_hostile_user_name_stays_in_its_line() {
-        let session = Session { user: Some("x\n\u{1b}[2J\u{202e}".into()), ..samples::session() };
+        let hostile = Some("x\n\u{1b}[2J\u{202e}".into());
+        let session = Session { user: hostile.clone(), last_error: hostile, ..samples::session() };
         let text = table(vec![session], true);
         assert_eq!(text.lines().count(), 2);
-        assert!(text.contains("x\\n\\x1b[2J\\u{202e}"));
+        assert_eq!(text.matches("x\\n\\x1b[2J\\u{202e}").count(), 2);
     }
 }

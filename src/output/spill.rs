@@ -289,6 +289,7 @@ fn weigh(event: &Event) -> usize {
                     .map(|a| size_of_val(a) + string(&a.filename) + a.content_type.len())
                     .sum::<usize>()
         }
+        EventBody::Script(s) => size_of_val(&**s) + option(&s.name) + option(&s.status) + option(&s.text),
         EventBody::Gap(_) => 0,
         EventBody::Secrets(s) => size_of_val(&**s),
         EventBody::Plain(p) => p.bytes.len(),

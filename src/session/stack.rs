@@ -27,6 +27,8 @@ pub(super) struct Stack {
     /// What the user said of this port.
     forced: Option<DecodeAs>,
     hint: Option<Protocol>,
+    /// ALPN chose mail, as it was when TLS ended.
+    by_alpn: bool,
 }
 
 /// What decryption needs besides [`Env`].
@@ -47,6 +49,7 @@ impl Stack {
             security: Security::None,
             forced,
             hint,
+            by_alpn: false,
         };
         match forced {
             Some(DecodeAs { tls: true, .. }) => stack.begin_tls(Security::Implicit),
@@ -63,7 +66,7 @@ impl Stack {
     /// Whether the handshake chose a mail protocol by ALPN (RFC 8314 §7: `imap`, `pop3`, `managesieve`; `smtp` is in use).
     pub(super) fn mail_alpn(&self) -> bool {
         let alpn = self.tls.as_ref().and_then(|t| t.progress().alpn);
-        matches!(alpn, Some(b"smtp" | b"imap" | b"pop3" | b"managesieve"))
+        self.by_alpn || matches!(alpn, Some(b"smtp" | b"imap" | b"pop3" | b"managesieve"))
     }
 
     /// The next bytes that TCP delivered. True when both roles turned out to be the other way round.
@@ -280,6 +283,7 @@ impl Stack {
 
     /// The connection is over; what became of its handshakes.
     pub(super) fn finish(&mut self, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) -> Vec<TlsHandshake> {
+        self.by_alpn = self.mail_alpn();
         let handshakes = self.with_tls(env, secrets, |tls, tls_env, above| tls.finish(span, tls_env, above));
         let handshakes = handshakes.unwrap_or_default();
         if self.has_tls() {

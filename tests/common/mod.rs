@@ -3,6 +3,7 @@
 
 pub mod essence;
 pub mod packets;
+pub mod script;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -116,8 +117,13 @@ pub fn config(inputs: &[PathBuf], how: &How<'_>) -> Config {
 
 /// Decodes the captures and sorts the events by session.
 pub fn tell(inputs: &[PathBuf], how: &How<'_>) -> Told {
+    tell_config(config(inputs, how))
+}
+
+/// As [`tell`], with a configuration of one's own.
+pub fn tell_config(config: Config) -> Told {
     let mut sink = Collect::default();
-    let report = run(config(inputs, how), &mut sink).unwrap_or_else(|e| panic!("{e}"));
+    let report = run(config, &mut sink).unwrap_or_else(|e| panic!("{e}"));
     let mut stories: BTreeMap<u64, Story> = BTreeMap::new();
     sink.0.sort_by_key(|e| (e.session, e.seq));
     for event in sink.0 {
@@ -130,6 +136,7 @@ pub fn tell(inputs: &[PathBuf], how: &How<'_>) -> Told {
             EventBody::Tls(x) => story.tls.push(*x),
             EventBody::Gap(x) => story.gaps.push(x),
             EventBody::Session(x) => story.session = Some(*x),
+            EventBody::Script(_) => {}
             EventBody::Diagnostic(_) | EventBody::MessageData(_) | EventBody::Secrets(_) | EventBody::Plain(_) => {}
         }
         story.events.push(event);

@@ -4,11 +4,11 @@ use super::Imap;
 use super::append::Role;
 use super::command::Open;
 use super::fragment::{Announced, Scanner, before_announcement};
-use super::held::Holding;
 use super::pending::Appended;
 use super::{plausible, verbs};
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, MessageDirection, Text};
+use crate::mail::hold::{Front, Hold};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::message::MessageBuilder;
 use crate::mail::{Advance, Chunk, Context, Next};
@@ -67,7 +67,7 @@ pub(super) struct Client {
     pub(super) auth: Option<u64>,
     /// `seq` of the IDLE under way.
     pub(super) idle: Option<u64>,
-    pub(super) held: Holding,
+    pub(super) held: Hold,
     /// The server's answer to what is waited for may be lost.
     pub(super) doubtful: bool,
     /// The tag used last.
@@ -123,15 +123,15 @@ impl Imap {
     /// Bytes came although the server has not answered. Gives how many were taken.
     fn wait(&mut self, wait: Wait, chunk: Chunk<'_>, cx: &mut Context<'_>) -> (usize, Next) {
         let doubtful = self.client.doubtful || cx.one_sided;
-        let enough = self.client.held.len() >= cx.limits.line_bytes;
+        let enough = self.client.held.bytes().len() >= cx.limits.line_bytes;
         match wait {
-            Wait::StartTls if doubtful && self.client.held.len() == 0 => {
+            Wait::StartTls if doubtful && self.client.held.is_empty() => {
                 self.client.state = State::Lines;
                 // A handshake record: the answer was yes.
                 let tls = chunk.bytes.first() == Some(&22);
                 return (0, if tls { Next::StartTls } else { Next::Continue });
             }
-            Wait::Compress if doubtful && self.client.held.len() == 0 => {
+            Wait::Compress if doubtful && self.client.held.is_empty() => {
                 self.client.state = State::Lines;
                 if !plausible::command(first_line(chunk.bytes), &self.client.last_tag) {
                     self.shared.deflate = true;
@@ -150,9 +150,10 @@ impl Imap {
         } else if let Wait::Literal(len) = wait
             && doubtful
         {
-            let head = self.client.held.head(TELLING);
+            let held = self.client.held.bytes();
+            let head = held.get(..TELLING).unwrap_or(held);
             if head.contains(&b'\n') || head.len() >= TELLING {
-                if plausible::command(first_line(&head), &self.client.last_tag) {
+                if plausible::command(first_line(head), &self.client.last_tag) {
                     self.refuse_literal(cx);
                 } else {
                     self.accept_literal(len, cx);
@@ -203,13 +204,11 @@ impl Imap {
             self.client.state = State::Lines;
         }
         self.client.doubtful = false;
-        for (bytes, span) in self.client.held.take() {
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                let advance = self.client_input(Chunk { bytes: rest, span }, cx);
-                // A second STARTTLS that can't be waited for is not handed over from here: it reads on as text.
-                rest = rest.get(advance.consumed..).unwrap_or_default();
-            }
+        let mut held = std::mem::take(&mut self.client.held);
+        while let Some(Front::Bytes(chunk)) = held.front() {
+            // A second STARTTLS that can't be waited for is not handed over from here: it reads on as text.
+            let advance = self.client_input(chunk, cx);
+            held.advance(advance.consumed);
         }
     }
 
@@ -392,8 +391,7 @@ impl Imap {
                 self.literal_if_over(cx);
             }
             State::Wait(_) => {
-                let dropped = self.client.held.len() as u64;
-                self.client.held.take();
+                let dropped = self.client.held.take().map_or(0, |held| held.bytes.len() as u64);
                 self.client.skipped = self.client.skipped.saturating_add(dropped);
             }
             State::Lines => {
@@ -431,11 +429,11 @@ impl Imap {
     /// The client's direction is over: what is half done ends here.
     pub(super) fn client_end(&mut self, cx: &mut Context<'_>) {
         if let State::Wait(Wait::Literal(len)) = self.client.state
-            && self.client.held.len() > 0
+            && !self.client.held.is_empty()
         {
             self.accept_literal(len, cx);
             self.release(cx);
-        } else if self.client.held.len() > 0 {
+        } else if !self.client.held.is_empty() {
             self.release(cx);
         }
         if let State::Literal(literal) = std::mem::take(&mut self.client.state) {

@@ -350,7 +350,7 @@ impl Fetch {
             cx.out.push(own.unwrap_or(span), EventBody::Message(Box::new(message)));
             let Some((origin, len)) = range else { continue };
             let requested = shared.requested(origin);
-            if let Some(builder) = shared.joins.complete(self.seqno, self.uid, (origin, len), requested) {
+            if let Some(builder) = shared.joins.complete(self.seqno, self.uid, (origin, len), requested, span, cx.out) {
                 let (mut whole, own) = builder.finish(true);
                 self.tell(&mut whole, transaction);
                 whole.outcome = if whole.complete { MessageOutcome::Accepted } else { MessageOutcome::Unknown };

@@ -1,7 +1,11 @@
-//! Messages put together from the ranges (`BODY[]<a.b>`) that a client fetched one after another.
+//! Messages put together from the ranges (`BODY[]<a.b>`) that a client fetched.
+//!
+//! Ranges usually come one after another and stream through. One that overlaps what is there gives what is new; one
+//! behind a hole is held, within a bound, until the hole is filled.
 
 use std::collections::HashMap;
 
+use crate::diagnostic::Code;
 use crate::mail::Emitter;
 use crate::mail::message::MessageBuilder;
 use crate::position::Span;
@@ -10,86 +14,160 @@ use crate::position::Span;
 const OPEN: usize = 16;
 /// Sizes remembered, by which the last range is known: a hint, so that forgetting them all costs little.
 const SIZES: usize = 16_384;
+/// Bytes held behind holes, over all joins of a session, as many as of a line: hardly any client asks out of order.
+const HELD: usize = 64 << 10;
+/// Ranges held, over all joins of a session.
+const HELD_RANGES: usize = 64;
+
+/// A range behind a hole.
+struct Held {
+    origin: u64,
+    bytes: Vec<u8>,
+    span: Span,
+}
 
 struct Join {
     seqno: u32,
     uid: Option<u32>,
-    /// Where the next range has to begin.
+    /// How far it is whole.
     next: u64,
-    builder: MessageBuilder,
+    /// Where it ends, once that is known.
+    end: Option<u64>,
+    /// None until the first range is there.
+    builder: Option<MessageBuilder>,
+    held: Vec<Held>,
+}
+
+/// What becomes of the bytes which are coming in.
+enum Feed {
+    /// They go on where that join stands; so many of them are there already.
+    On { at: usize, skip: u64 },
+    /// They are held for it.
+    Hold { at: usize },
 }
 
 /// The joins of the selected mailbox.
 #[derive(Default)]
 pub(super) struct Joins {
     open: Vec<Join>,
-    /// The one that takes the bytes which are coming in.
-    feeding: Option<usize>,
+    feed: Option<Feed>,
     by_uid: HashMap<u32, u64>,
     by_seqno: HashMap<u32, u64>,
+    /// Something was given up for a bound; and that this was told.
+    over_limit: bool,
+    limit_told: bool,
 }
 
 impl Joins {
     /// A range of that message begins. `make` builds the message when the range is its first one.
     pub(super) fn begin(&mut self, seqno: u32, origin: u64, make: impl FnOnce() -> MessageBuilder) {
         let known = self.open.iter().position(|j| j.seqno == seqno);
-        if origin == 0 {
-            if let Some(at) = known {
+        // From the beginning again: another try.
+        let known = match known.filter(|&at| origin == 0 && self.open.get(at).is_some_and(|j| j.builder.is_some())) {
+            Some(at) => {
                 self.open.remove(at);
+                None
             }
+            None => known,
+        };
+        let at = known.unwrap_or_else(|| {
             if self.open.len() >= OPEN {
                 self.open.remove(0);
             }
-            self.open.push(Join { seqno, uid: None, next: 0, builder: make() });
-            self.feeding = Some(self.open.len() - 1);
-            return;
+            self.open.push(Join { seqno, uid: None, next: 0, end: None, builder: None, held: Vec::new() });
+            self.open.len() - 1
+        });
+        let held = self.open.iter().map(|join| join.held.len()).sum::<usize>();
+        let Some(join) = self.open.get_mut(at) else { return };
+        if origin == 0 {
+            join.builder = Some(make());
         }
-        self.feeding = known.filter(|&at| self.open.get(at).is_some_and(|j| j.next == origin));
-        // A hole can't be filled later: what was put together so far is of no use.
-        if let Some(at) = known.filter(|&at| self.open.get(at).is_some_and(|j| j.next < origin)) {
-            self.open.remove(at);
+        if join.builder.is_some() && origin <= join.next {
+            self.feed = Some(Feed::On { at, skip: join.next - origin });
+        } else if held >= HELD_RANGES {
+            self.beyond(at);
+        } else {
+            join.held.push(Held { origin, bytes: Vec::new(), span: Span::default() });
+            self.feed = Some(Feed::Hold { at });
         }
-    }
-
-    fn fed(&mut self) -> Option<&mut Join> {
-        self.feeding.and_then(|at| self.open.get_mut(at))
     }
 
     /// Bytes of the range at hand.
     pub(super) fn push(&mut self, bytes: &[u8], span: Span, out: &mut Emitter) {
-        if let Some(join) = self.fed() {
-            join.next = join.next.saturating_add(bytes.len() as u64);
-            join.builder.push(bytes, span, out);
+        match &mut self.feed {
+            Some(Feed::On { at, skip }) => {
+                let known = usize::try_from(*skip).unwrap_or(usize::MAX).min(bytes.len());
+                *skip -= known as u64;
+                if let Some(join) = self.open.get_mut(*at) {
+                    join.push(bytes.get(known..).unwrap_or_default(), span, out);
+                }
+            }
+            &mut Some(Feed::Hold { at }) => {
+                let all: usize = self.open.iter().flat_map(|j| &j.held).map(|held| held.bytes.len()).sum();
+                if all + bytes.len() > HELD {
+                    self.beyond(at);
+                } else if let Some(held) = self.open.get_mut(at).and_then(|join| join.held.last_mut()) {
+                    held.span = if held.bytes.is_empty() { span } else { held.span.to(span) };
+                    held.bytes.extend_from_slice(bytes);
+                }
+            }
+            None => {}
         }
     }
 
     /// `len` bytes of the range at hand are missing.
     pub(super) fn gap(&mut self, len: u64) {
-        if let Some(join) = self.fed() {
-            join.next = join.next.saturating_add(len);
-            join.builder.gap();
+        match self.feed {
+            Some(Feed::On { at, skip }) => {
+                if let Some(join) = self.open.get_mut(at) {
+                    join.next = join.next.saturating_add(len.saturating_sub(skip));
+                    if let Some(builder) = &mut join.builder {
+                        builder.gap();
+                    }
+                }
+                self.feed = Some(Feed::On { at, skip: skip.saturating_sub(len) });
+            }
+            Some(Feed::Hold { at }) => self.give_up(at),
+            None => {}
+        }
+    }
+
+    /// More than is held: that join is given up.
+    fn beyond(&mut self, at: usize) {
+        self.over_limit = true;
+        self.give_up(at);
+    }
+
+    fn give_up(&mut self, at: usize) {
+        self.feed = None;
+        if at < self.open.len() {
+            self.open.remove(at);
         }
     }
 
     /// The range is over; `whole` when its end was seen.
     pub(super) fn end(&mut self, whole: bool) {
-        if let Some(at) = self.feeding.take()
+        if let Some(Feed::On { at, .. } | Feed::Hold { at }) = self.feed.take()
             && !whole
-            && at < self.open.len()
         {
-            self.open.remove(at);
+            self.give_up(at);
         }
     }
 
     /// The response that carried a range is over. `len` bytes were announced; `requested` is what was asked for.
-    /// Gives the message when this was its last range.
+    /// Gives the message when nothing of it is missing any more.
     pub(super) fn complete(
         &mut self,
         seqno: u32,
         uid: Option<u32>,
         (origin, len): (u64, u64),
         requested: Option<u64>,
+        span: Span,
+        out: &mut Emitter,
     ) -> Option<MessageBuilder> {
+        if self.over_limit && !std::mem::replace(&mut self.limit_told, true) {
+            out.diagnose(span, Code::EntryLimit, "ranges of a message behind a hole are not kept");
+        }
         let at = self.open.iter().position(|j| j.seqno == seqno)?;
         let size = uid.and_then(|u| self.by_uid.get(&u)).or_else(|| self.by_seqno.get(&seqno)).copied();
         let join = self.open.get_mut(at)?;
@@ -99,11 +177,16 @@ impl Joins {
             return None;
         }
         join.uid = join.uid.or(uid);
-        if origin.saturating_add(len) != join.next {
+        if len == 0 || requested.is_some_and(|requested| len < requested) {
+            join.end = Some(origin.saturating_add(len));
+        } else if size.is_some() {
+            join.end = size;
+        }
+        join.fill(out);
+        if join.end.is_none_or(|end| join.next < end) {
             return None;
         }
-        let last = len == 0 || requested.is_some_and(|r| len < r) || size.is_some_and(|s| join.next >= s);
-        last.then(|| self.open.remove(at).builder)
+        join.builder.is_some().then(|| self.open.remove(at).builder)?
     }
 
     /// The server told a message's size.
@@ -121,7 +204,7 @@ impl Joins {
     /// A message is gone, those behind it move up.
     pub(super) fn expunged(&mut self, seqno: u32) {
         self.by_seqno.clear();
-        self.feeding = None;
+        self.feed = None;
         self.open.retain(|j| j.seqno != seqno);
         for join in &mut self.open {
             if join.seqno > seqno {
@@ -132,6 +215,27 @@ impl Joins {
 
     /// Another mailbox, or numbers that cannot be followed.
     pub(super) fn clear(&mut self) {
-        *self = Joins::default();
+        *self = Joins { over_limit: self.over_limit, limit_told: self.limit_told, ..Joins::default() };
+    }
+}
+
+impl Join {
+    fn push(&mut self, bytes: &[u8], span: Span, out: &mut Emitter) {
+        self.next = self.next.saturating_add(bytes.len() as u64);
+        if let Some(builder) = &mut self.builder {
+            builder.push(bytes, span, out);
+        }
+    }
+
+    /// Takes up what was held, as far as it goes on.
+    fn fill(&mut self, out: &mut Emitter) {
+        if self.builder.is_none() {
+            return;
+        }
+        while let Some(at) = self.held.iter().position(|held| held.origin <= self.next) {
+            let Held { origin, bytes, span } = self.held.swap_remove(at);
+            let known = usize::try_from(self.next - origin).unwrap_or(usize::MAX);
+            self.push(bytes.get(known..).unwrap_or_default(), span, out);
+        }
     }
 }

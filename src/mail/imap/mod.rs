@@ -13,7 +13,6 @@ mod command;
 pub mod detect;
 mod fetch;
 mod fragment;
-mod held;
 mod join;
 mod pending;
 mod plausible;
@@ -103,7 +102,7 @@ impl Dissector for Imap {
                 if let State::Wait(Wait::StartTls | Wait::Compress) = self.client.state {
                     self.client.state = State::Lines;
                 }
-                self.client.held.take_whole()
+                self.client.held.take()
             }
             Direction::Server => None,
         }
@@ -123,7 +122,7 @@ impl Dissector for Imap {
         match dir {
             Direction::Client => {
                 let lines = matches!(self.client.state, State::Lines | State::Wait(Wait::StartTls | Wait::Compress));
-                lines && self.client.open.is_none() && self.client.held.len() == 0 && self.client.lines.at_start()
+                lines && self.client.open.is_none() && self.client.held.is_empty() && self.client.lines.at_start()
             }
             Direction::Server => self.server.at_line_start(),
         }

@@ -165,7 +165,7 @@ impl Imap {
             ClientState::Wait(Wait::StartTls) => self.shared.table.find(|e| matches!(e, Effect::StartTls)).is_some(),
             ClientState::Wait(Wait::Compress) => self.shared.table.find(|e| matches!(e, Effect::Compress)).is_some(),
             ClientState::Wait(Wait::Literal(_)) => true,
-            _ => self.client.held.len() == 0,
+            _ => self.client.held.is_empty(),
         };
         if !waiting {
             self.release(cx);

@@ -1,6 +1,7 @@
 //! Dialogues.
 
 mod basics;
+mod extensions;
 mod fetches;
 mod literals;
 mod losses;

@@ -1,10 +1,10 @@
 //! The client's lines: commands, responses to challenges, what is held behind STLS.
 
+use super::Pop3;
 use super::command::{Kind, Parsed};
-use super::{Pop3, all};
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, Text};
-use crate::mail::hold::Front;
+use crate::mail::hold::{Pause, Pauses};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::queue::Pending;
 use crate::mail::sasl::{Exchange, MASK};
@@ -13,41 +13,17 @@ use crate::position::{Direction, Span};
 
 const CLIENT: usize = 0;
 
-impl Pop3 {
-    pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
-        let len = chunk.bytes.len();
-        if !self.waiting {
-            let rest = self.client_lines(chunk, cx);
-            if rest.is_some() && cx.one_sided {
-                // Nobody will answer: it is taken to have been accepted.
-                self.waiting = false;
-                self.queue.waiting.pop_back();
-                return Advance { consumed: len - rest.unwrap_or(0), next: Next::StartTls };
-            }
-            if let Some(rest) = rest {
-                let bytes = chunk.bytes.get(len - rest..).unwrap_or_default();
-                self.hold.push(Chunk { bytes, span: chunk.span });
-            }
-            return all(len);
-        }
-        self.hold.push(chunk);
-        if !self.answer_lost && self.hold.bytes().len() <= cx.limits.line_bytes {
-            return all(len);
-        }
-        if self.hold.begins_tls() {
-            return Advance { consumed: len, next: Next::StartTls };
-        }
-        self.resume_held(cx);
-        all(len)
+impl Pauses for Pop3 {
+    fn pause(&mut self) -> &mut Pause {
+        &mut self.pause
     }
 
-    /// Takes lines until the chunk is used up (none), or up to STLS: the number of bytes behind it.
     fn client_lines(&mut self, mut chunk: Chunk<'_>, cx: &mut Context<'_>) -> Option<usize> {
         let mut lines = std::mem::take(&mut self.lines[CLIENT]);
         let mut behind = None;
         while let Some(line) = lines.next(&mut chunk, cx.limits.line_bytes) {
             if self.client_line(line, cx) {
-                self.waiting = true;
+                self.pause.on = true;
                 behind = Some(chunk.bytes.len());
                 break;
             }
@@ -56,26 +32,16 @@ impl Pop3 {
         behind
     }
 
-    /// STLS was refused, or its answer will not come: what the client sent behind it were commands.
-    pub(super) fn resume_held(&mut self, cx: &mut Context<'_>) {
-        self.answer_lost = false;
-        self.waiting = false;
-        let mut hold = std::mem::take(&mut self.hold);
-        while !self.waiting
-            && let Some(front) = hold.front()
-        {
-            let used = match front {
-                Front::Bytes(chunk) => chunk.bytes.len() - self.client_lines(chunk, cx).unwrap_or(0),
-                Front::Gap(len, span) => {
-                    self.lose(Direction::Client, len, span, cx);
-                    0
-                }
-            };
-            hold.advance(used);
-        }
-        self.hold = hold;
+    fn lose_client(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
+        self.lose(Direction::Client, len, span, cx);
     }
 
+    fn assume_accepted(&mut self) {
+        self.queue.waiting.pop_back();
+    }
+}
+
+impl Pop3 {
     /// One line; whether it is STLS.
     fn client_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> bool {
         if !self.whole(Direction::Client, &line, cx) {
@@ -199,7 +165,7 @@ impl Pop3 {
         if let Some((bytes, span)) = lines.take_pending() {
             inject(&bytes, span, &mut auth, cx);
         }
-        all(chunk.bytes.len())
+        Advance { consumed: chunk.bytes.len(), next: Next::Continue }
     }
 }
 

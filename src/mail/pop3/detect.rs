@@ -66,9 +66,12 @@ fn commands(client: &[u8]) -> Likely {
     let first_verb = verb(first);
     if later.is_empty() && !first.contains(&b' ') {
         // The first word is not whole yet.
-        let begun = [b"CAPA", b"USER", b"APOP", b"STLS", b"AUTH", b"QUIT"]
-            .iter()
-            .any(|name| name.get(..first_verb.len()).is_some_and(|head| head == first_verb.as_slice()));
+        let begun = [
+            "CAPA", "USER", "APOP", "STLS", "AUTH", "QUIT", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "NOOP",
+            "RSET",
+        ]
+        .iter()
+        .any(|name| name.as_bytes().starts_with(&first_verb));
         return if begun { Likely::NeedMore } else { Likely::No };
     }
     match first_verb.as_slice() {
@@ -89,9 +92,18 @@ fn commands(client: &[u8]) -> Likely {
                 _ => Likely::No,
             }
         }
-        b"QUIT" => Likely::NeedMore,
+        // A capture may begin in the middle. FTP and NNTP have some of these, with names instead of numbers.
+        b"RETR" | b"TOP" | b"DELE" if numbers_follow(first) => Likely::Maybe,
+        b"UIDL" => Likely::Maybe,
+        b"QUIT" | b"STAT" | b"LIST" | b"NOOP" | b"RSET" => Likely::NeedMore,
         _ => Likely::No,
     }
+}
+
+/// Whether all of a command's arguments are numbers, and there are some.
+fn numbers_follow(line: &[u8]) -> bool {
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).skip(1).peekable();
+    words.peek().is_some() && words.all(|word| word.iter().all(u8::is_ascii_digit))
 }
 
 #[cfg(test)]
@@ -110,6 +122,13 @@ mod tests {
             ("capa\r\n", "", Likely::Yes),
             ("USER bob\r\nPASS x\r\nSTAT\r\n", "", Likely::Yes),
             ("USER bob\r\nPASS x\r\nPASV\r\n", "", Likely::Maybe),
+            // From the middle.
+            ("RETR 1\r\n", "+OK 120 octets\r\nSubject: x\r\n", Likely::Yes),
+            ("STAT\r\n", "+OK 2 320\r\n", Likely::Maybe),
+            ("UIDL\r\n", "+OK\r\n1 a\r\n", Likely::Yes),
+            ("RETR file.txt\r\n", "", Likely::No),
+            ("LIST\r\n", "", Likely::NeedMore),
+            ("STAT\r\n", "211 status\r\n", Likely::No),
             // FTP, SMTP, NNTP, IMAP.
             ("USER bob\r\n", "220 FTP ready\r\n", Likely::No),
             ("CAPABILITIES\r\n", "200 news ready\r\n", Likely::No),

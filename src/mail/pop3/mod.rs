@@ -7,12 +7,13 @@ mod body;
 mod client;
 mod command;
 pub mod detect;
+mod download;
 mod server;
 
 use std::collections::BTreeMap;
 
 use self::command::Kind;
-use super::hold::Hold;
+use super::hold::{Pause, Pauses};
 use super::line::LineBuffer;
 use super::queue::Queue;
 use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
@@ -35,11 +36,7 @@ pub struct Pop3 {
     one_sided: bool,
     /// The server's challenge waits for the client's response.
     challenged: bool,
-    /// The client's bytes wait for the answer to STLS.
-    waiting: bool,
-    hold: Hold,
-    /// The reply to STLS may be lost.
-    answer_lost: bool,
+    pause: Pause,
     /// USER's argument.
     login_user: Option<Vec<u8>>,
     greeted: bool,
@@ -100,16 +97,18 @@ impl Dissector for Pop3 {
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         match dir {
             Direction::Client if cx.injected => self.injected(chunk, cx),
-            Direction::Client => self.client_input(chunk, cx),
+            Direction::Client => match self.client_goes_on(cx) {
+                Next::Continue => self.take_client(chunk, cx),
+                next => Advance { consumed: 0, next },
+            },
             Direction::Server => self.server_input(chunk, cx),
         }
     }
 
     fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
-        if dir == Direction::Client && self.waiting {
-            self.hold.push_gap(len, span);
-        } else {
-            self.lose(dir, len, span, cx);
+        match dir {
+            Direction::Client => self.take_client_gap(len, span, cx),
+            Direction::Server => self.lose(dir, len, span, cx),
         }
     }
 
@@ -122,11 +121,8 @@ impl Dissector for Pop3 {
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
-        if self.waiting && !self.hold.begins_tls() {
-            self.resume_held(cx);
-        }
-        let held = self.hold.take().map_or(0, |held| held.bytes.len());
-        self.skip(held);
+        let unread = self.end_pause(cx);
+        self.skip(unread);
         self.server_end(span, cx);
         self.one_sided = cx.one_sided;
         if cx.one_sided {
@@ -142,22 +138,17 @@ impl Dissector for Pop3 {
 
     fn take_held(&mut self, dir: Direction) -> Option<Held> {
         match dir {
-            Direction::Client => {
-                self.waiting = false;
-                self.hold.take()
-            }
+            Direction::Client => self.pause.accepted(),
             Direction::Server => None,
         }
     }
 
     fn tls_started(&mut self) {
         // RFC 2595 §4: what was known before TLS is discarded; no new greeting follows.
-        self.waiting = false;
-        self.hold = Hold::default();
+        self.pause = Pause::default();
         self.lines = Default::default();
         self.overlong = [false; 2];
         self.lost = [false; 2];
-        self.answer_lost = false;
         self.challenged = false;
         self.queue.tls_started();
         self.login_user = None;
@@ -171,7 +162,7 @@ impl Dissector for Pop3 {
     fn at_line_start(&self, dir: Direction) -> bool {
         let at = dir.index();
         let inside = match dir {
-            Direction::Client => !self.hold.is_empty(),
+            Direction::Client => self.pause.holds(),
             Direction::Server => self.mode.in_body(),
         };
         !inside && !self.overlong[at] && self.lines[at].at_start()
@@ -193,11 +184,6 @@ impl Dissector for Pop3 {
         };
         Summary { protocol: Some(Protocol::Pop3), outcome, user: self.queue.user.clone(), ..self.told.clone() }
     }
-}
-
-/// What an input leads to when all of it is done with.
-fn all(len: usize) -> Advance {
-    Advance { consumed: len, next: Next::Continue }
 }
 
 #[cfg(test)]

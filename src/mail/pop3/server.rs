@@ -1,14 +1,12 @@
-//! The server's side: status lines, listings, messages.
+//! The server's side: greeting, status lines, listings.
 
 use super::Pop3;
-use super::body::Body;
 use super::command::{Kind, Status, begins_mail, response_code, status};
+use super::download::{Download, feed};
 use crate::diagnostic::Code;
-use crate::event::{
-    AuthOutcome, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Reply, Text,
-};
+use crate::event::{AuthOutcome, EventBody, MessagePart, Reply, Text};
+use crate::mail::hold::Pauses as _;
 use crate::mail::line::{Line, LineEnd};
-use crate::mail::message::MessageBuilder;
 use crate::mail::queue::Pending;
 use crate::mail::{Advance, Chunk, Context, Emitter, Next};
 use crate::position::{Direction, Span};
@@ -27,6 +25,8 @@ pub(super) enum Mode {
     Body(Box<Download>),
     /// A status line, or the first line of a multi-line reply: the command is not known.
     Guess(Box<Guess>),
+    /// The first status line came when the client had spoken already: a greeting, or the answer to its command.
+    First(Box<First>),
 }
 
 impl Mode {
@@ -44,25 +44,26 @@ pub(super) struct Listing {
     span: Span,
     seq: Option<u64>,
     unique_ids: bool,
+    /// Numbers or capabilities, of a command that is known.
+    of_numbers: bool,
     /// Bytes of the lines kept.
     bytes: usize,
     dropped: u64,
     gapped: bool,
 }
 
-pub(super) struct Download {
-    builder: MessageBuilder,
-    body: Body,
+/// A status line that is not judged yet.
+pub(super) struct First {
+    bytes: Vec<u8>,
+    end: LineEnd,
     span: Span,
-    /// The command that asked for it was not seen: RETR, or TOP.
-    guessed: bool,
 }
 
 pub(super) struct Guess {
-    reply: Reply,
-    span: Span,
+    pub(super) reply: Reply,
+    pub(super) span: Span,
     /// The reply's place in the story.
-    seq: u64,
+    pub(super) seq: u64,
     /// The client's next command shows that there was one line; not where the command was never seen.
     command_seen: bool,
 }
@@ -98,9 +99,14 @@ impl Pop3 {
         if !self.whole(Direction::Server, &line, cx) {
             return Next::Continue;
         }
+        self.whole_line(line, cx)
+    }
+
+    fn whole_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
         match std::mem::take(&mut self.mode) {
             Mode::Status => return self.status_line(&line, cx),
-            Mode::Listing(listing) if listing.gapped && self.reply_due(line.bytes) => {
+            // No line of such a list begins so: its end is in a gap, or the server forgot it.
+            Mode::Listing(listing) if (listing.gapped || listing.of_numbers) && self.reply_due(line.bytes) => {
                 self.finish_listing(*listing, cx);
                 return self.status_line(&line, cx);
             }
@@ -116,6 +122,14 @@ impl Pop3 {
                     let listing = Listing::new(guess.reply, guess.span, Some(guess.seq), false);
                     self.listing_line(Box::new(listing), &line, cx);
                 }
+            }
+            Mode::First(first) => {
+                // Two status lines in a row: the first was the greeting. Any other line is the rest of an answer.
+                let greeting = status(line.bytes).is_some();
+                return match self.judge_first(&first, greeting, cx) {
+                    Next::Continue => self.whole_line(line, cx),
+                    next => next,
+                };
             }
             // Taken as bytes, not as lines.
             Mode::Body(download) => self.mode = Mode::Body(download),
@@ -134,34 +148,26 @@ impl Pop3 {
             return Next::Continue;
         };
         self.found(Direction::Server, line.span, cx);
-        let first = !std::mem::replace(&mut self.greeted, true) && !self.gap_seen[SERVER];
-        let mut reply = Reply {
-            tls: cx.tls,
-            status: match status {
-                Status::Ok => "+OK",
-                Status::Err => "-ERR",
-                Status::Challenge => "+",
+        if status != Status::Challenge && !self.greeted && !self.gap_seen[SERVER] {
+            if !self.queue.waiting.is_empty() && !cx.one_sided && !is_greeting(text) {
+                let bytes = line.bytes.to_vec();
+                self.mode = Mode::First(Box::new(First { bytes, end: line.end, span: line.span }));
+            } else {
+                self.greet(line, cx);
             }
-            .into(),
-            enhanced: response_code(text).map(Text::from),
-            text: text.into(),
-            lines: vec![text.into()],
-            assumed: cx.one_sided,
-            ..Reply::default()
-        };
-        if status == Status::Err {
-            self.told.last_error = Some(line.bytes.into());
-        }
-        if first && status != Status::Challenge {
-            self.greeting = text.to_vec();
-            self.told.banner = Some(text.into());
-            self.refused = status == Status::Err;
-            push_reply(None, reply, line.span, cx.out);
             return Next::Continue;
         }
+        self.greeted = true;
+        self.reply_line(line, cx)
+    }
+
+    /// A status line that is no greeting.
+    fn reply_line(&mut self, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+        let Some((status, mut reply)) = self.reply_of(line, cx) else { return Next::Continue };
+        let text = reply.text.0.clone();
         if status == Status::Challenge {
             reply.enhanced = None;
-            self.challenge(reply, text, line.span, cx);
+            self.challenge(reply, &text, line.span, cx);
             return Next::Continue;
         }
         let Some(pending) = self.queue.waiting.pop_front() else {
@@ -181,6 +187,60 @@ impl Pop3 {
             self.accepted(pending, reply, line, cx)
         } else {
             self.denied(pending, reply, line, cx)
+        }
+    }
+
+    /// The reply that a status line is.
+    fn reply_of(&mut self, line: &Line<'_>, cx: &Context<'_>) -> Option<(Status, Reply)> {
+        let (status, text) = status(line.bytes)?;
+        let word = match status {
+            Status::Ok => "+OK",
+            Status::Err => "-ERR",
+            Status::Challenge => "+",
+        };
+        if status == Status::Err {
+            self.told.last_error = Some(line.bytes.into());
+        }
+        let reply = Reply {
+            tls: cx.tls,
+            status: word.into(),
+            enhanced: response_code(text).map(Text::from),
+            text: text.into(),
+            lines: vec![text.into()],
+            assumed: cx.one_sided,
+            ..Reply::default()
+        };
+        Some((status, reply))
+    }
+
+    fn greet(&mut self, line: &Line<'_>, cx: &mut Context<'_>) {
+        let Some((status, reply)) = self.reply_of(line, cx) else { return };
+        self.greeted = true;
+        self.greeting.clone_from(&reply.text.0);
+        self.told.banner = Some(reply.text.clone());
+        self.refused = status == Status::Err;
+        push_reply(None, reply, line.span, cx.out);
+    }
+
+    /// It is known now what the first status line was.
+    fn judge_first(&mut self, first: &First, greeting: bool, cx: &mut Context<'_>) -> Next {
+        let line = Line { bytes: &first.bytes, end: first.end, span: first.span };
+        if greeting {
+            self.greet(&line, cx);
+            return Next::Continue;
+        }
+        self.greeted = true;
+        self.reply_line(&line, cx)
+    }
+
+    /// A client that waits for its replies goes on after one status line, so that it was the answer to its command.
+    pub(super) fn client_goes_on(&mut self, cx: &mut Context<'_>) -> Next {
+        match std::mem::take(&mut self.mode) {
+            Mode::First(first) if !self.queue.pipelined => self.judge_first(&first, false, cx),
+            mode => {
+                self.mode = mode;
+                Next::Continue
+            }
         }
     }
 
@@ -211,7 +271,7 @@ impl Pop3 {
             self.queue.end_exchange(exchange, AuthOutcome::Failure, line.span, cx);
         }
         match pending.kind {
-            Kind::StartTls => self.resume_held(cx),
+            Kind::StartTls => self.resume(cx),
             // RFC 1939 §6: the server could not remove every message, and closes all the same.
             Kind::Quit => self.quit = true,
             _ => {}
@@ -223,7 +283,8 @@ impl Pop3 {
         let span = line.span;
         match pending.kind {
             Kind::Listing | Kind::UniqueIds => {
-                let listing = Listing::new(reply, span, None, pending.kind == Kind::UniqueIds);
+                let mut listing = Listing::new(reply, span, None, pending.kind == Kind::UniqueIds);
+                listing.of_numbers = true;
                 self.mode = Mode::Listing(Box::new(listing));
                 return Next::Continue;
             }
@@ -285,68 +346,6 @@ impl Pop3 {
         }
     }
 
-    fn begin_body(
-        &mut self,
-        part: MessagePart,
-        number: Option<u32>,
-        status: &[u8],
-        span: Span,
-        cx: &mut Context<'_>,
-    ) -> Box<Download> {
-        self.ordinal += 1;
-        self.transaction += 1;
-        let mut message = Message::new(Protocol::Pop3, MessageDirection::Retrieved, part);
-        message.ordinal = self.ordinal;
-        message.transaction = self.transaction;
-        message.tls = cx.tls;
-        message.status = Some(status.into());
-        message.uidl = number.and_then(|number| self.unique_ids.get(&number).cloned());
-        message.number = number;
-        message.assumed = cx.one_sided;
-        let builder = MessageBuilder::new(message, cx.options, cx.limits);
-        Box::new(Download { builder, body: Body::new(), span, guessed: false })
-    }
-
-    /// A status line whose command is missing, and a line that begins a mail.
-    fn assumed_body(&mut self, guess: Guess, line: &Line<'_>, cx: &mut Context<'_>) {
-        let status = [&guess.reply.status.0, b" ".as_slice(), &guess.reply.text.0].concat();
-        push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
-        let mut download = self.begin_body(MessagePart::Full, None, &status, guess.span, cx);
-        download.builder.message_mut().assumed = true;
-        download.guessed = true;
-        let end: &[u8] = match line.end {
-            LineEnd::CrLf => b"\r\n",
-            LineEnd::Lf => b"\n",
-            LineEnd::Cut => b"",
-        };
-        for bytes in [line.bytes, end] {
-            feed(&mut download, Chunk { bytes, span: line.span }, false, cx.out);
-        }
-        self.mode = Mode::Body(download);
-        // The rest of an overlong line is text like any other.
-        self.overlong[SERVER] = false;
-    }
-
-    fn finish_body(&mut self, ended: bool, span: Span, cx: &mut Context<'_>) {
-        let Mode::Body(download) = std::mem::take(&mut self.mode) else { return };
-        if download.body.bare_lf() {
-            self.tell_bare_lf(Direction::Server, span, cx);
-        }
-        let (mut message, bytes_span) = download.builder.finish(ended);
-        // That it is all of the message, and not what a TOP left of it, is sure only where the server told the size.
-        let announced = message.status.as_ref().and_then(|status| octets(&status.0));
-        message.complete &= !download.guessed || announced == Some(message.size);
-        message.outcome = if ended { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
-        if message.part == MessagePart::Full {
-            self.told.messages += 1;
-        }
-        let message_span = bytes_span.unwrap_or(download.span);
-        if !ended {
-            cx.out.diagnose(span, Code::MessageCut, format!("after {} bytes", message.size));
-        }
-        cx.out.push(message_span, EventBody::Message(Box::new(message)));
-    }
-
     /// The client's next command: what could have been a multi-line reply was one line.
     pub(super) fn settle_guess(&mut self, cx: &mut Context<'_>) {
         if let Mode::Guess(guess) = &self.mode
@@ -376,14 +375,15 @@ impl Pop3 {
                 self.end_guess(cx);
                 self.lost[SERVER] = true;
             }
-        }
-        self.queue.doubt();
-        if self.waiting {
-            self.answer_lost = true;
-            if !self.hold.is_empty() && !self.hold.begins_tls() {
-                self.resume_held(cx);
+            Mode::First(_) => {
+                if let Mode::First(first) = std::mem::take(&mut self.mode) {
+                    self.judge_first(&first, true, cx);
+                }
+                self.lost[SERVER] = true;
             }
         }
+        self.queue.doubt();
+        self.answer_may_be_lost(cx);
     }
 
     /// Nothing more will come from the server.
@@ -391,6 +391,10 @@ impl Pop3 {
         match std::mem::take(&mut self.mode) {
             Mode::Status => {}
             Mode::Guess(guess) => push_reply(Some(guess.seq), guess.reply, guess.span, cx.out),
+            // A server greets, whatever the client does (RFC 1939 §4).
+            Mode::First(first) => {
+                self.judge_first(&first, true, cx);
+            }
             Mode::Listing(listing) => self.finish_listing(*listing, cx),
             Mode::Body(mut download) => {
                 let Download { builder, body, .. } = &mut *download;
@@ -402,16 +406,16 @@ impl Pop3 {
     }
 }
 
-/// The size in `+OK 120 octets` (RFC 1939 §5).
-fn octets(status: &[u8]) -> Option<u64> {
-    let words: Vec<&[u8]> = status.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let (number, _) = words.iter().zip(words.get(1..)?).find(|(_, unit)| unit.eq_ignore_ascii_case(b"octets"))?;
-    std::str::from_utf8(number).ok()?.parse().ok()
+/// Whether a status line's text is a greeting's for sure: it holds APOP's timestamp, or names the protocol or a product.
+fn is_greeting(text: &[u8]) -> bool {
+    let text = text.to_ascii_lowercase();
+    let has = |word: &[u8]| text.windows(word.len()).any(|w| w == word);
+    has(b"<") && has(b"@") || [&b"pop"[..], b"ready", b"welcome", b"hello", b"server"].into_iter().any(has)
 }
 
 impl Listing {
     fn new(reply: Reply, span: Span, seq: Option<u64>, unique_ids: bool) -> Self {
-        Listing { reply, span, seq, unique_ids, bytes: 0, dropped: 0, gapped: false }
+        Listing { reply, span, seq, unique_ids, of_numbers: false, bytes: 0, dropped: 0, gapped: false }
     }
 
     fn add(&mut self, text: &[u8], cx: &Context<'_>) {
@@ -424,12 +428,8 @@ impl Listing {
     }
 }
 
-fn feed(download: &mut Download, chunk: Chunk<'_>, reply_due: bool, out: &mut Emitter) -> super::body::Fed {
-    let Download { builder, body, .. } = download;
-    body.feed(chunk.bytes, reply_due, &mut |bytes| builder.push(bytes, chunk.span, out))
-}
-
-fn push_reply(seq: Option<u64>, reply: Reply, span: Span, out: &mut Emitter) {
+/// Tells a reply, at its place if it has one.
+pub(super) fn push_reply(seq: Option<u64>, reply: Reply, span: Span, out: &mut Emitter) {
     match seq {
         Some(seq) => out.push_at(seq, span, EventBody::Reply(reply)),
         None => {

@@ -329,9 +329,8 @@ fn one_direction() {
             "< +OK",
             "< +OK 8 octets",
             "message 1 Full 8 true",
-            // TOP has no size in Dovecot's reply.
             "< +OK",
-            "message 2 Full 8 false",
+            "message 2 Headers 8 true",
             "< +OK bye",
         ]
     );
@@ -353,6 +352,66 @@ fn one_direction() {
         ]
     );
     assert_eq!(client.summary.3, Some(Outcome::Completed), "QUIT is assumed to have been answered");
+}
+
+#[test]
+fn top_is_told_from_retr_without_the_commands() {
+    let part = |reply: &str, mail: &str| {
+        let told =
+            play(Pop3::new, &[s(format!("+OK ready\r\n{reply}\r\n{mail}.\r\n+OK\r\n"))], &Options::default(), true);
+        let message = told.messages()[0].clone();
+        assert!(message.assumed);
+        (message.part, message.complete)
+    };
+    let (bare, mail) = ("A: b\r\n\r\n", "A: b\r\n\r\ntext\r\n");
+    // The size is right: all of it, a body or not.
+    assert_eq!(part("+OK 14 octets", mail), (MessagePart::Full, true));
+    assert_eq!(part("+OK 8 octets", bare), (MessagePart::Full, true));
+    // The words say so, or there is nothing behind the header.
+    assert_eq!(part("+OK top of message follows", mail), (MessagePart::Headers, true));
+    assert_eq!(part("+OK headers follow.", mail), (MessagePart::Headers, true));
+    assert_eq!(part("+OK", bare), (MessagePart::Headers, true));
+    assert_eq!(part("+OK 14 octets", bare), (MessagePart::Headers, true));
+    // Nothing tells: a whole message as far as one knows, which is not said to be complete.
+    assert_eq!(part("+OK", mail), (MessagePart::Full, false));
+    assert_eq!(part("+OK 99 octets", mail), (MessagePart::Full, false));
+}
+
+#[test]
+fn a_list_without_its_end() {
+    // As in a capture made to fool Zeek: LIST's dot is missing.
+    let told = told(&[
+        s("+OK ready\r\n"),
+        c("LIST\r\nRETR 1\r\nQUIT\r\n"),
+        s(
+            "+OK 2 messages\r\n1 120\r\n2 200\r\n+OK message follows\r\nSubject: x\r\n\r\n+OK inside\r\n.\r\n+OK bye\r\n",
+        ),
+    ]);
+    assert_eq!(told.messages()[0].size, 26);
+    assert_eq!(told.summary, (3, 1, 0, Some(Outcome::Completed)));
+    let lines: Vec<usize> = told.replies().iter().map(|reply| reply.lines.len()).collect();
+    assert_eq!(lines, [1, 3, 1, 1]);
+}
+
+#[test]
+fn the_first_ok_answers_a_client_that_goes_on() {
+    let answers = |steps: &[Step]| -> Vec<Option<u64>> { told(steps).replies().iter().map(|r| r.command).collect() };
+    // No greeting: a client that waits for its replies goes on after each.
+    let silent = [c("USER a\r\n"), s("+OK\r\n"), c("PASS b\r\n"), s("+OK\r\n"), c("QUIT\r\n"), s("+OK\r\n")];
+    assert_eq!(answers(&silent), [Some(1), Some(3), Some(7)]);
+    assert_eq!(told(&silent).summary.3, Some(Outcome::Completed));
+    // Nor here: no greeting has more lines.
+    assert_eq!(answers(&[c("CAPA\r\n"), s("+OK\r\nUSER\r\n.\r\n"), c("QUIT\r\n"), s("+OK\r\n")]), [Some(1), Some(3)]);
+    // A late greeting, by its words or because another status line follows.
+    assert_eq!(answers(&[c("CAPA\r\n"), s("+OK ready\r\n"), s("+OK\r\nUSER\r\n.\r\n")]), [None, Some(1)]);
+    assert_eq!(answers(&[c("CAPA\r\n"), s("+OK\r\n"), s("+OK\r\nUSER\r\n.\r\n")]), [None, Some(1)]);
+    assert_eq!(answers(&[c("NOOP\r\nQUIT\r\n"), s("+OK\r\n+OK\r\n+OK\r\n")]), [None, Some(1), Some(2)]);
+    // Nothing follows: servers greet.
+    assert_eq!(told(&[c("QUIT\r\n"), s("-ERR busy\r\n")]).summary.3, Some(Outcome::Refused));
+    // It accepted STLS.
+    let tls = told(&[c("STLS\r\n"), s("+OK\r\n"), c("\x16"), c("STAT\r\n"), s("+OK 1 1\r\n")]);
+    assert!(tls.starttls);
+    assert_eq!(tls.replies()[0].command, Some(1));
 }
 
 #[test]

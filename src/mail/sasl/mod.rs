@@ -45,7 +45,7 @@ enum Mechanism {
     Scram(scram::Scram),
     OAuth(oauth::Kind),
     /// NTLM and the GSS mechanisms, whose tokens may carry NTLM.
-    Ntlm,
+    Ntlm(ntlm::Ntlm),
     /// The protocols' own logins, and mechanisms of which nothing is known.
     Opaque,
 }
@@ -61,7 +61,7 @@ impl Mechanism {
             b"DIGEST-MD5" => Mechanism::DigestMd5(digest::DigestMd5),
             b"XOAUTH2" => Mechanism::OAuth(oauth::Kind::XOAuth2),
             b"OAUTHBEARER" => Mechanism::OAuth(oauth::Kind::OAuthBearer),
-            b"NTLM" | b"MSN" | b"GSSAPI" | b"GSS-SPNEGO" => Mechanism::Ntlm,
+            b"NTLM" | b"MSN" | b"GSSAPI" | b"GSS-SPNEGO" => Mechanism::Ntlm(ntlm::Ntlm::default()),
             _ => match scram::Scram::named(name) {
                 Some(scram) => Mechanism::Scram(scram),
                 None => Mechanism::Opaque,
@@ -189,12 +189,12 @@ impl Exchange {
             Mechanism::Login(login) => login.challenge(&decoded),
             Mechanism::CramMd5(cram) => cram.challenge(decoded),
             Mechanism::Scram(scram) => scram.challenge(decoded),
+            Mechanism::Ntlm(ntlm) => ntlm.challenge(&decoded),
             Mechanism::Plain
             | Mechanism::External
             | Mechanism::Anonymous
             | Mechanism::DigestMd5(_)
             | Mechanism::OAuth(_)
-            | Mechanism::Ntlm
             | Mechanism::Opaque => {}
         }
     }
@@ -234,7 +234,7 @@ impl Exchange {
             Mechanism::DigestMd5(digest) => digest.response(decoded, &mut facts),
             Mechanism::Scram(scram) => scram.response(decoded, &mut facts),
             Mechanism::OAuth(kind) => oauth::response(*kind, decoded, &mut facts),
-            Mechanism::Ntlm => ntlm::response(decoded, &mut facts),
+            Mechanism::Ntlm(ntlm) => ntlm.response(decoded, &mut facts),
             Mechanism::Opaque => {
                 facts.answer(decoded);
                 Shown::Secret

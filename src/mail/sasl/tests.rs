@@ -243,6 +243,13 @@ fn ntlm() {
         assert_eq!((auth.user, auth.secret), (Some("user".into()), None));
         assert_eq!(shown, [MASK, MASK]);
     }
+    // Its server's challenge, and the password that it was made with.
+    let type2 = "S: TlRMTVNTUAACAAAADAAMADAAAAABAoEAASNFZ4mrze8AAAAAAAAAAGIAYgA8AAAA";
+    judged("NTLM", &[type1, type2, type3], "user", "SecREt01");
+    let (auth, _) = run("NTLM", &[type1, type2, type3], &knowing("DOMAIN\\user", "SecREt01"));
+    assert_eq!(auth.verified, Some(true));
+    let (auth, _) = run("NTLM", &[type1, type3], &knowing("user", "SecREt01"));
+    assert_eq!(auth.verified, None, "the challenge is missing");
     let mut exchange = Exchange::sasl(b"NTLM", false, Span::default());
     exchange.response(&type3.as_bytes()[3..], Span::default(), &Options::default());
     assert_eq!(exchange.realm(), Some(&"DOMAIN".into()));

@@ -4,7 +4,7 @@ use super::lines::{Lines, Logical, Word};
 use super::{Kind, Sieve};
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, Text};
-use crate::mail::hold::Front;
+use crate::mail::hold::{Pause, Pauses};
 use crate::mail::queue::Pending;
 use crate::mail::sasl::{Exchange, MASK};
 use crate::mail::{Advance, Chunk, Context, Next};
@@ -12,71 +12,31 @@ use crate::position::{Direction, Span};
 
 const CLIENT: usize = 0;
 
-fn all(len: usize) -> Advance {
-    Advance { consumed: len, next: Next::Continue }
-}
-
-impl Sieve {
-    pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
-        let len = chunk.bytes.len();
-        if !self.waiting {
-            let rest = self.client_lines(chunk, cx);
-            if let Some(rest) = rest
-                && cx.one_sided
-            {
-                // Nobody will answer: it is taken to have been accepted.
-                self.waiting = false;
-                self.queue.waiting.pop_back();
-                return Advance { consumed: len - rest, next: Next::StartTls };
-            }
-            if let Some(rest) = rest {
-                let bytes = chunk.bytes.get(len - rest..).unwrap_or_default();
-                self.hold.push(Chunk { bytes, span: chunk.span });
-            }
-            return all(len);
-        }
-        self.hold.push(chunk);
-        if !self.answer_lost && self.hold.bytes().len() <= cx.limits.line_bytes {
-            return all(len);
-        }
-        if self.hold.begins_tls() {
-            return Advance { consumed: len, next: Next::StartTls };
-        }
-        self.resume_held(cx);
-        all(len)
+impl Pauses for Sieve {
+    fn pause(&mut self) -> &mut Pause {
+        &mut self.pause
     }
 
-    /// Takes lines until the chunk is used up (none), or up to STARTTLS: the number of bytes behind it.
     fn client_lines(&mut self, mut chunk: Chunk<'_>, cx: &mut Context<'_>) -> Option<usize> {
         while let Some(line) = self.lines[CLIENT].next(&mut chunk, cx.limits.line_bytes) {
             if self.client_line(&line, cx) {
-                self.waiting = true;
+                self.pause.on = true;
                 return Some(chunk.bytes.len());
             }
         }
         None
     }
 
-    /// STARTTLS was refused, or its answer will not come: what the client sent behind it were commands.
-    pub(super) fn resume_held(&mut self, cx: &mut Context<'_>) {
-        self.answer_lost = false;
-        self.waiting = false;
-        let mut hold = std::mem::take(&mut self.hold);
-        while !self.waiting
-            && let Some(front) = hold.front()
-        {
-            let used = match front {
-                Front::Bytes(chunk) => chunk.bytes.len() - self.client_lines(chunk, cx).unwrap_or(0),
-                Front::Gap(len, span) => {
-                    self.lose(Direction::Client, len, span, cx);
-                    0
-                }
-            };
-            hold.advance(used);
-        }
-        self.hold = hold;
+    fn lose_client(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
+        self.lose(Direction::Client, len, span, cx);
     }
 
+    fn assume_accepted(&mut self) {
+        self.queue.waiting.pop_back();
+    }
+}
+
+impl Sieve {
     /// One line; whether it is STARTTLS.
     fn client_line(&mut self, line: &Logical, cx: &mut Context<'_>) -> bool {
         self.tell_oddities(Direction::Client, line, cx);
@@ -141,6 +101,7 @@ impl Sieve {
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
         self.told.commands += 1;
+        self.scripts.command(seq, &verb, args, line, cx);
         let sent = span.last.ts;
         let pending = Pending { kind, verb, seq, sent, number: None, exchange, uncertain: false };
         self.queue.send(pending, span, cx);
@@ -222,5 +183,5 @@ pub(super) fn injected(chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
     {
         inject(&line, cx);
     }
-    all(chunk.bytes.len())
+    Advance { consumed: chunk.bytes.len(), next: Next::Continue }
 }

@@ -1,5 +1,7 @@
 //! ManageSieve's lines, which literals make longer than one line (RFC 5804 §4).
 
+use sha2::{Digest, Sha256};
+
 use crate::mail::Chunk;
 use crate::mail::line::{LineBuffer, LineEnd};
 use crate::mail::quoted::unquote;
@@ -10,8 +12,8 @@ use crate::position::Span;
 pub(super) struct Logical {
     /// The text; in the place of a literal its size, as sent: `{85+}`.
     pub(super) text: Vec<u8>,
-    /// The literals' bytes, as many as the bound lets be kept.
-    literals: Vec<Vec<u8>>,
+    /// The literals in order.
+    literals: Vec<Literal>,
     pub(super) span: Span,
     /// Longer than the bound: the text lacks its end.
     pub(super) cut: bool,
@@ -20,6 +22,21 @@ pub(super) struct Logical {
     pub(super) bare_lf: bool,
     /// A literal's size that can't be: taken for text.
     pub(super) bad_length: bool,
+}
+
+/// A literal.
+#[derive(Debug, Default)]
+pub(super) struct Literal {
+    /// Its bytes, as many as the bound lets be kept.
+    pub(super) bytes: Vec<u8>,
+    /// How many were seen.
+    pub(super) size: u64,
+    /// Over all that were seen.
+    pub(super) digest: Sha256,
+    /// Frames of its bytes; none where there are none.
+    pub(super) span: Option<Span>,
+    /// Bytes of it are missing.
+    pub(super) gap: bool,
 }
 
 /// A direction's bytes in logical lines.
@@ -52,7 +69,10 @@ impl Lines {
                 self.kept += keep;
                 self.current.partial |= keep < literal.len();
                 if let Some(last) = self.current.literals.last_mut() {
-                    last.extend_from_slice(&literal[..keep]);
+                    last.bytes.extend_from_slice(&literal[..keep]);
+                    last.size += literal.len() as u64;
+                    last.digest.update(literal);
+                    last.span = Some(last.span.map_or(chunk.span, |span| span.to(chunk.span)));
                 }
                 continue;
             }
@@ -73,7 +93,7 @@ impl Lines {
             match literal_size(part) {
                 Some(Ok(size)) if !self.current.cut => {
                     self.left = size;
-                    self.current.literals.push(Vec::new());
+                    self.current.literals.push(Literal::default());
                     self.behind_literal = self.current.text.len();
                     // Each literal costs an entry, so it counts as a byte.
                     self.kept += 1;
@@ -99,6 +119,9 @@ impl Lines {
         if exact && len <= self.left {
             self.left -= len;
             self.current.partial = true;
+            if let Some(last) = self.current.literals.last_mut() {
+                last.gap = true;
+            }
             return true;
         }
         false
@@ -108,7 +131,7 @@ impl Lines {
     pub(super) fn reset(&mut self) -> usize {
         let pending = self.lines.take_pending().map_or(0, |(bytes, _)| bytes.len());
         let told = self.take();
-        pending + told.text.len() + told.literals.iter().map(Vec::len).sum::<usize>()
+        pending + told.text.len() + told.literals.iter().map(|literal| literal.bytes.len()).sum::<usize>()
     }
 
     pub(super) fn at_start(&self) -> bool {
@@ -168,6 +191,11 @@ impl Logical {
     /// Words looked at: no command has more than a few.
     const WORDS: usize = 16;
 
+    /// The last literal.
+    pub(super) fn last_literal(&self) -> Option<&Literal> {
+        self.literals.last()
+    }
+
     /// The line's words.
     pub(super) fn words(&self) -> Vec<Word> {
         self.words_of(&self.text)
@@ -197,7 +225,7 @@ impl Logical {
                     let brace = rest.iter().position(|&byte| byte == b'}').filter(|&at| first == b'{' && at < end);
                     let (word, tail) = rest.split_at(brace.map_or(end, |at| at + 1));
                     match literal_size(word).and_then(|_| literals.next()) {
-                        Some(literal) => (Word::Literal(literal.clone()), tail),
+                        Some(literal) => (Word::Literal(literal.bytes.clone()), tail),
                         None => (Word::Atom(word.to_vec()), tail),
                     }
                 }

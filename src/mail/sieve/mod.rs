@@ -1,20 +1,21 @@
 //! ManageSieve (RFC 5804).
 //!
-//! Scripts are no mail: a literal is told by its size, in the place where it stood, and its bytes are dropped. A
-//! reply is all lines up to the one that begins with OK, NO or BYE; capabilities, script names and the like are its
+//! Scripts are no mail, but objects of their own: in a command or reply a literal is told by its size, in the place where
+//! it stood. A reply is all lines up to the one that begins with OK, NO or BYE; capabilities, script names and the like are its
 //! `lines`.
 
 mod client;
 pub mod detect;
 mod lines;
+mod script;
 mod server;
 
 use self::lines::{Lines, Logical};
-use super::hold::Hold;
+use super::hold::{Pause, Pauses};
 use super::queue::Queue;
 use super::{Advance, Chunk, Context, Dissector, Held, Summary};
 use crate::diagnostic::Code;
-use crate::event::{Outcome, Protocol};
+use crate::event::{MessageOutcome, Outcome, Protocol};
 use crate::position::{Direction, Span};
 
 /// What a command asks for, as far as it matters here.
@@ -56,14 +57,11 @@ pub struct Sieve {
     one_sided: bool,
     /// The server's challenge waits for the client's response.
     challenged: bool,
-    /// The client's bytes wait for the answer to STARTTLS.
-    waiting: bool,
-    hold: Hold,
-    /// The reply to STARTTLS may be lost.
-    answer_lost: bool,
+    pause: Pause,
     greeted: bool,
     /// The lines of the reply that has not ended.
     data: Option<server::Data>,
+    scripts: script::Scripts,
     logged_out: bool,
     refused: bool,
     told: Summary,
@@ -124,16 +122,15 @@ impl Dissector for Sieve {
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         match dir {
             Direction::Client if cx.injected => client::injected(chunk, cx),
-            Direction::Client => self.client_input(chunk, cx),
+            Direction::Client => self.take_client(chunk, cx),
             Direction::Server => self.server_input(chunk, cx),
         }
     }
 
     fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
-        if dir == Direction::Client && self.waiting {
-            self.hold.push_gap(len, span);
-        } else {
-            self.lose(dir, len, span, cx);
+        match dir {
+            Direction::Client => self.take_client_gap(len, span, cx),
+            Direction::Server => self.lose(dir, len, span, cx),
         }
     }
 
@@ -146,16 +143,19 @@ impl Dissector for Sieve {
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
-        if self.waiting && !self.hold.begins_tls() {
-            self.resume_held(cx);
-        }
-        let held = self.hold.take().map_or(0, |held| held.bytes.len());
-        self.skip(held);
+        let unread = self.end_pause(cx);
+        self.skip(unread);
         self.server_end(span, cx);
         self.one_sided = cx.one_sided;
         if cx.one_sided {
             self.logged_out |= self.queue.waiting.iter().any(|pending| pending.kind == Kind::Logout);
         }
+        let fate = match (cx.one_sided, self.ended.contains(&true)) {
+            (true, _) => MessageOutcome::Accepted,
+            (false, true) => MessageOutcome::Aborted,
+            (false, false) => MessageOutcome::Unknown,
+        };
+        self.scripts.finish(fate, cx);
         self.queue.finish(self.gap_seen == [false, false], span, cx);
         for at in 0..2 {
             let skipped = self.lines[at].reset();
@@ -165,21 +165,16 @@ impl Dissector for Sieve {
 
     fn take_held(&mut self, dir: Direction) -> Option<Held> {
         match dir {
-            Direction::Client => {
-                self.waiting = false;
-                self.hold.take()
-            }
+            Direction::Client => self.pause.accepted(),
             Direction::Server => None,
         }
     }
 
     fn tls_started(&mut self) {
         // RFC 5804 §2.2: both sides forget what they knew; the server sends its capabilities again, unasked.
-        self.waiting = false;
-        self.hold = Hold::default();
+        self.pause = Pause::default();
         self.lines = Default::default();
         self.lost = [false; 2];
-        self.answer_lost = false;
         self.challenged = false;
         self.queue.tls_started();
         self.data = None;
@@ -187,7 +182,7 @@ impl Dissector for Sieve {
     }
 
     fn at_line_start(&self, dir: Direction) -> bool {
-        self.lines[dir.index()].at_start() && (dir == Direction::Server || self.hold.is_empty())
+        self.lines[dir.index()].at_start() && (dir == Direction::Server || !self.pause.holds())
     }
 
     fn summary(&self) -> Summary {

@@ -4,6 +4,7 @@ use super::lines::{Logical, Word};
 use super::{Kind, Sieve};
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, EventBody, Reply, Text};
+use crate::mail::hold::Pauses as _;
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
@@ -55,6 +56,9 @@ impl Sieve {
         let string = matches!(line.text.first(), Some(b'"' | b'{'));
         if string && self.data.is_none() && self.challenge(line, cx) {
             return Next::Continue;
+        }
+        if string && let Some(asking) = self.queue.waiting.front().filter(|pending| pending.verb.0 == b"GETSCRIPT") {
+            self.scripts.returned(asking.seq, &asking.verb, line, cx);
         }
         // Behind a script's literal only its line end is left.
         if !line.text.is_empty() {
@@ -176,7 +180,12 @@ impl Sieve {
         let latency = span.first.ts.nanos_since(pending.sent);
         reply.latency = Some(latency);
         self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+        let said = match &reply.enhanced {
+            Some(code) => Text([status.as_bytes(), b" (", &code.0, b") ", &reply.text.0].concat()),
+            None => Text([status.as_bytes(), b" ", &reply.text.0].concat()),
+        };
         cx.out.push(span, EventBody::Reply(reply));
+        self.scripts.answered(pending.seq, status == "OK", &said, cx);
         if let Some(mut exchange) = pending.exchange.take() {
             self.challenged = false;
             // `OK (SASL "…")`: the mechanism's last word comes with the success.
@@ -195,7 +204,7 @@ impl Sieve {
         }
         match (pending.kind, status) {
             (Kind::StartTls, "OK") => return Next::StartTls,
-            (Kind::StartTls, _) => self.resume_held(cx),
+            (Kind::StartTls, _) => self.resume(cx),
             (Kind::Logout, "OK" | "BYE") => self.logged_out = true,
             _ => {}
         }
@@ -204,12 +213,7 @@ impl Sieve {
 
     pub(super) fn server_gap(&mut self, span: Span, cx: &mut Context<'_>) {
         self.server_end(span, cx);
-        if self.waiting {
-            self.answer_lost = true;
-            if !self.hold.is_empty() && !self.hold.begins_tls() {
-                self.resume_held(cx);
-            }
-        }
+        self.answer_may_be_lost(cx);
     }
 
     /// Nothing more comes of the reply that has begun: what there is of it is told, without a status.

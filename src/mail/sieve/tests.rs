@@ -40,8 +40,10 @@ fn scripts_and_replies() {
             "< OK Logged in.",
             "auth PLAIN alice Success",
             "> PUTSCRIPT \"bad {3+}\" {20+}",
+            "script bad {3+} 20 Rejected true",
             "< NO bad: line 1:\r\nerror: x\"{3}",
             "> GETSCRIPT {2+}",
+            "script s0 12 Accepted true",
             "< OK Getscript completed.",
             "> LISTSCRIPTS",
             "< OK",
@@ -171,7 +173,10 @@ fn gaps_and_lies() {
         c("defghij\r\nNOOP\r\n"),
         s("OK\r\nOK\r\n"),
     ]);
-    assert_eq!(script.lines()[1..], ["> PUTSCRIPT \"a\" {100+}", "> NOOP", "< OK", "< OK"]);
+    assert_eq!(
+        script.lines()[1..],
+        ["> PUTSCRIPT \"a\" {100+}", "script a 10 Accepted false", "> NOOP", "< OK", "< OK"]
+    );
     // One outside looks for the next command.
     let outside = told(&[s(GREETING), Step::Gap(Direction::Client, 9), c("\"secret\"\r\nNOOP\r\n"), s("OK\r\n")]);
     assert_eq!(outside.lines()[1..], ["! resynchronised", "> NOOP", "< OK"]);
@@ -183,4 +188,47 @@ fn gaps_and_lies() {
     assert!(endless.summary.2 > 0, "its bytes are accounted for");
     let refused = told(&[s("BYE \"Too many\"\r\n")]);
     assert_eq!(refused.summary.3, Some(Outcome::Refused));
+}
+
+#[test]
+fn scripts_are_objects() {
+    let script = "keep;\r\n# OK \"no\"\r\n";
+    let steps = [
+        s(GREETING),
+        c(format!("PUTSCRIPT \"one\" {{{}+}}\r\n{script}\r\n", script.len())),
+        s("OK (WARNINGS) \"fine\"\r\n"),
+        c("CHECKSCRIPT \"stop;\"\r\n"),
+        s("OK\r\n"),
+        c("GETSCRIPT \"one\"\r\nGETSCRIPT \"none\"\r\n"),
+        s(format!("{{{}}}\r\n{script}\r\nOK\r\nNO (NONEXISTENT) \"no\"\r\n", script.len())),
+        c("PUTSCRIPT \"late\" {4+}\r\nstop\r\n"),
+    ];
+    let options = Options { digests: true, bodies: true, ..Options::default() };
+    let told = play(Sieve::new, &steps, &options, false);
+    let scripts: Vec<_> = told
+        .events
+        .iter()
+        .filter_map(
+            |e| if let crate::event::EventBody::Script(s) = &e.body { Some((e.span.last.number, s)) } else { None },
+        )
+        .collect();
+    let facts: Vec<_> = scripts
+        .iter()
+        .map(|(frame, s)| (*frame, s.dir, s.name.as_ref().map(|n| n.to_str_lossy().into_owned()), s.size, s.outcome))
+        .collect();
+    let size = script.len() as u64;
+    let name = |name: &str| Some(name.to_owned());
+    assert_eq!(
+        facts,
+        [
+            (2, Direction::Client, name("one"), size, MessageOutcome::Accepted),
+            (4, Direction::Client, None, 5, MessageOutcome::Accepted),
+            (7, Direction::Server, name("one"), size, MessageOutcome::Accepted),
+            (8, Direction::Client, name("late"), 4, MessageOutcome::Aborted),
+        ]
+    );
+    assert_eq!(scripts[0].1.sha256, scripts[2].1.sha256);
+    assert!(scripts.iter().all(|(_, s)| s.complete && s.sha256.is_some()));
+    assert_eq!(scripts[0].1.text, Some(script.into()));
+    assert_eq!(scripts[0].1.status, Some("OK (WARNINGS) fine".into()));
 }

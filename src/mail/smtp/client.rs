@@ -81,7 +81,8 @@ impl Smtp {
             return;
         }
         if self.lost[0] {
-            if !command::is_trustworthy(line.bytes) {
+            let content = self.chunk_in_gap && command::parse(line.bytes).verb != Verb::Bdat;
+            if content || !command::is_trustworthy(line.bytes) {
                 self.skip(Direction::Client, line.wire_len());
                 return;
             }
@@ -106,7 +107,7 @@ impl Smtp {
     fn command(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
         let parsed = command::parse(line.bytes);
         self.summary.commands += 1;
-        if parsed.verb != Verb::Bdat
+        if !matches!(parsed.verb, Verb::Bdat | Verb::Burl)
             && let Some(id) = self.open_transaction().filter(|t| t.chunk_refused).map(|t| t.id)
         {
             self.close_transaction(id, MessageOutcome::Aborted, line.span, cx);
@@ -167,6 +168,23 @@ impl Smtp {
                 }
                 return;
             }
+            Verb::Burl => {
+                // The server fetches a piece of the message itself (RFC 4468): its bytes are not here.
+                let last =
+                    parsed.args.split(|b| *b == b' ').next_back().is_some_and(|w| w.eq_ignore_ascii_case(b"LAST"));
+                pending.kind = Kind::Chunk { last };
+                match self.builder() {
+                    None => self.gap_since_mail = true,
+                    Some(builder) => {
+                        builder.gap();
+                        pending.transaction = self.begin_chunk(0, last, cx);
+                        self.chunk_size = 0;
+                        self.chunk_seq = Some(seq);
+                        self.expect(pending, line.span, cx);
+                        return self.end_chunk(line.span, cx);
+                    }
+                }
+            }
             Verb::StartTls => {
                 pending.kind = Kind::StartTls;
                 if !cx.one_sided {
@@ -177,7 +195,7 @@ impl Smtp {
                 pending.kind = Kind::Quit;
                 self.quit = true;
             }
-            Verb::Burl | Verb::Auth | Verb::Other | Verb::Unknown => {}
+            Verb::Auth | Verb::Other | Verb::Unknown => {}
         }
         self.expect(pending, line.span, cx);
         if parsed.verb == Verb::Data && cx.one_sided {

@@ -40,6 +40,7 @@ impl Smtp {
                 if let Some(builder) = self.builder() {
                     // Between two chunks: one more may be missing.
                     builder.gap();
+                    self.chunk_in_gap = !cx.one_sided;
                 }
                 let partial = self.lines[0].take_pending().map_or(0, |(bytes, _)| bytes.len());
                 self.skip(Direction::Client, partial);
@@ -56,6 +57,7 @@ impl Smtp {
             self.skip(Direction::Server, partial.len());
         }
         self.server_gap = true;
+        self.chunk_in_gap = false;
         self.lost[1] = true;
         if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting) {
             self.pending.pop_front();
@@ -74,6 +76,7 @@ impl Smtp {
     pub(super) fn found_again(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
         let index = dir.index();
         self.lost[index] = false;
+        self.chunk_in_gap &= dir == Direction::Server;
         let passed_over = std::mem::take(&mut self.passed_over[index]);
         cx.out.diagnose(span, Code::Resynchronised, format!("the {}'s lines go on here", dir.as_str()));
         if passed_over > 0 {

@@ -124,6 +124,8 @@ pub struct Smtp {
     client_lossy: bool,
     /// Bytes of the client are missing since the last MAIL: chunks may be among them.
     gap_since_mail: bool,
+    /// Between two chunks bytes are missing, a BDAT perhaps: what follows may be its chunk until the server replies.
+    chunk_in_gap: bool,
     /// Looking for a line to trust, by direction.
     lost: [bool; 2],
     /// Bytes passed over since then.
@@ -148,6 +150,7 @@ pub struct Smtp {
     server_gap: bool,
     greeting_refused: bool,
     hello_refused: bool,
+    authenticated: bool,
     auth_failed: bool,
     quit: bool,
     summary: Summary,
@@ -180,6 +183,7 @@ impl Smtp {
             lost_replies: Vec::new(),
             client_lossy: false,
             gap_since_mail: false,
+            chunk_in_gap: false,
             lost: [false; 2],
             passed_over: [0; 2],
             cut: false,
@@ -198,6 +202,7 @@ impl Smtp {
             server_gap: false,
             greeting_refused: false,
             hello_refused: false,
+            authenticated: false,
             auth_failed: false,
             quit: false,
             summary: Summary::default(),
@@ -303,9 +308,10 @@ impl Smtp {
             outcome => outcome,
         };
         match outcome {
-            AuthOutcome::Success => self.auth_failed = false,
-            AuthOutcome::Failure | AuthOutcome::Aborted => self.auth_failed = true,
-            AuthOutcome::Unknown => {}
+            AuthOutcome::Success => (self.authenticated, self.auth_failed) = (true, false),
+            AuthOutcome::Failure => self.auth_failed = !self.authenticated,
+            // Nobody refused it.
+            AuthOutcome::Aborted | AuthOutcome::Unknown => {}
         }
         if let Some(user) = login.exchange.finish(outcome, span, cx.out) {
             self.summary.user = Some(user);

@@ -67,6 +67,7 @@ impl Smtp {
 
     /// A whole reply: finds its command, tells it, does what it does.
     pub(super) fn answer(&mut self, reply: Reply, cx: &mut Context<'_>) -> Next {
+        self.chunk_in_gap = false;
         let reply = if self.wait == Wait::EndOfData {
             match self.judge(reply, cx) {
                 Some(reply) => reply,
@@ -271,6 +272,8 @@ impl Smtp {
     fn mail_answered(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) {
         if reply.ok() {
             self.auth_failed = false;
+            // It serves all the same.
+            self.hello_refused = false;
             if let Some(transaction) = self.transaction(id)
                 && transaction.number == 0
             {

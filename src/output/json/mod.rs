@@ -3,18 +3,20 @@
 mod community;
 mod object;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
 pub use community::community_id;
 use object::{Object, push_hex, push_string};
 
+use super::tally::{self, Tally};
 use super::words::Word;
 use super::{Files, Sink};
 use crate::diagnostic::Diagnostic;
 use crate::event::{
     Alert, Attachment, Auth, Certificate, Command, Event, EventBody, Gap, Message, MessageData, Recipient, Reply,
-    Session, TlsHandshake,
+    Script, Session, TlsHandshake,
 };
 use crate::pipeline::Report;
 use crate::position::Direction;
@@ -38,6 +40,7 @@ pub struct Json<W: Write> {
     select: Select,
     flush: bool,
     stats: bool,
+    tally: Tally,
     files: Files,
     line: Vec<u8>,
 }
@@ -45,7 +48,7 @@ pub struct Json<W: Write> {
 impl<W: Write> Json<W> {
     /// Writes to `out`; `flush` at the end of each session, for a reader that waits.
     pub fn new(out: W, select: Select, flush: bool) -> Self {
-        Json { out, select, flush, stats: false, files: Files::default(), line: Vec::new() }
+        Json { out, select, flush, stats: false, tally: Tally::default(), files: Files::default(), line: Vec::new() }
     }
 
     /// Adds the account of the run (`stats`) at the end.
@@ -76,6 +79,9 @@ impl<W: Write> Sink for Json<W> {
     }
 
     fn event(&mut self, event: Event) -> io::Result<()> {
+        if self.stats {
+            self.tally.note(&event);
+        }
         if self.wants(&event.body) {
             self.line.clear();
             push_event(&mut self.line, &event, &self.files);
@@ -91,7 +97,7 @@ impl<W: Write> Sink for Json<W> {
     fn finish(&mut self, report: &Report) -> io::Result<()> {
         if self.stats {
             self.line.clear();
-            push_stats(&mut self.line, report);
+            push_stats(&mut self.line, report, &self.tally);
             self.line.push(b'\n');
             self.out.write_all(&self.line)?;
         }
@@ -121,6 +127,7 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Tls(_) => "tls",
         EventBody::MessageData(_) => "body",
         EventBody::Message(_) => "message",
+        EventBody::Script(_) => "script",
         EventBody::Gap(_) => "gap",
         EventBody::Diagnostic(_) => "diagnostic",
         EventBody::Secrets(_) => "secrets",
@@ -141,6 +148,7 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Tls(tls) => push_handshake(o, tls),
         EventBody::MessageData(data) => push_data(o, data),
         EventBody::Message(message) => push_message(o, message, path),
+        EventBody::Script(script) => push_script(o, script),
         EventBody::Gap(gap) => push_gap(o, gap),
         EventBody::Diagnostic(diagnostic) => push_diagnostic(o, diagnostic),
         // Never in JSON: they are for the sinks that ask for them.
@@ -149,8 +157,8 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
     }
 }
 
-/// Appends the account of a run: the `stats` object.
-pub fn push_stats(out: &mut Vec<u8>, report: &Report) {
+/// Appends the account of a run and what its sessions were made of: the `stats` object.
+pub fn push_stats(out: &mut Vec<u8>, report: &Report, tally: &Tally) {
     let mut o = Object::new(out);
     o.str("type", "stats");
     o.number("sessions", report.mail_sessions);
@@ -176,7 +184,45 @@ pub fn push_stats(out: &mut Vec<u8>, report: &Report) {
         o.number("duplicate", account.duplicate);
         o.number("gaps", account.gaps);
     });
+    push_tally(&mut o, tally);
     o.end();
+}
+
+fn push_tally(o: &mut Object<'_>, tally: &Tally) {
+    let counts = |o: &mut Object<'_>, name: &str, counts: &BTreeMap<String, u64>| {
+        o.object(name, |o| counts.iter().for_each(|(value, count)| o.number(value, *count)));
+    };
+    counts(o, "protocols", &tally.protocols);
+    let servers: Vec<_> = tally.servers.iter().collect();
+    o.list("servers", &servers, |out, (server, sessions)| {
+        let mut o = Object::new(out);
+        o.str("ip", &server.ip().to_string());
+        o.number("port", server.port());
+        o.number("sessions", **sessions);
+        o.end();
+    });
+    o.number("other_servers", tally.other_servers);
+    counts(o, "verbs", &tally.verbs);
+    counts(o, "replies", &tally.replies);
+    o.object("mechanisms", |o| {
+        for (mechanism, by_outcome) in &tally.mechanisms {
+            o.object(mechanism, |o| {
+                for (outcome, count) in tally::OUTCOMES.iter().zip(by_outcome) {
+                    o.number(outcome.word(), *count);
+                }
+            });
+        }
+    });
+    counts(o, "tls_versions", &tally.tls_versions);
+    counts(o, "suites", &tally.suites);
+    o.object("latency", |o| {
+        let latency = &tally.latency;
+        o.number("count", latency.count);
+        for (name, percent) in tally::PERCENTILES {
+            o.seconds(name, latency.percentile(percent));
+        }
+        o.seconds("max", latency.percentile(100));
+    });
 }
 
 /// Appends what is known of an endpoint: the `service` object.
@@ -370,6 +416,20 @@ fn push_message(o: &mut Object<'_>, message: &Message, path: Option<&str>) {
     o.list("attachments", &message.attachments, push_attachment);
     o.bool("assumed", message.assumed);
     o.opt_str("path", path);
+}
+
+fn push_script(o: &mut Object<'_>, script: &Script) {
+    push_dir(o, script.dir, script.tls);
+    o.number("command", script.command);
+    o.text("verb", &script.verb);
+    o.opt_text("name", script.name.as_ref());
+    o.number("size", script.size);
+    o.hex("sha256", script.sha256.as_ref().map(|d| &d[..]));
+    o.bool("complete", script.complete);
+    o.str("outcome", script.outcome.word());
+    o.opt_text("status", script.status.as_ref());
+    o.opt_text("text", script.text.as_ref());
+    o.bool("assumed", script.assumed);
 }
 
 fn push_gap(o: &mut Object<'_>, gap: &Gap) {

@@ -115,6 +115,22 @@ fn values() {
 
     let gap = one(EventBody::Gap(Gap { dir: Direction::Client, offset: 9, bytes: 73, cause: GapCause::MidStream }));
     assert_eq!(gap["cause"], "mid-stream");
+    let script = one(EventBody::Script(Box::new(Script {
+        dir: Direction::Client,
+        tls: true,
+        command: 4,
+        verb: "CHECKSCRIPT".into(),
+        name: None,
+        size: 5,
+        sha256: None,
+        complete: true,
+        outcome: crate::event::MessageOutcome::Rejected,
+        status: Some("NO x".into()),
+        text: None,
+        assumed: false,
+    })));
+    assert_keys(&script, BASE, "dir tls command verb name size sha256 complete outcome status text assumed");
+    assert_eq!((&script["outcome"], &script["name"]), (&"rejected".into(), &Value::Null));
     let odd = one(EventBody::Diagnostic(Diagnostic { code: Code::BareLf, detail: "x".into() }));
     assert_eq!((&odd["code"], &odd["severity"]), (&"bare-lf".into(), &"note".into()));
 }
@@ -153,9 +169,41 @@ fn the_account() {
     report.skipped.insert("udp".into(), 3);
     report.account.decoded = 99;
     let mut sink = Json::new(Vec::new(), Select::All, false).with_stats(true);
+    for event in samples::story() {
+        sink.event(event).unwrap();
+    }
     sink.finish(&report).unwrap();
-    let stats: Value = serde_json::from_slice(&sink.into_inner()).unwrap();
+    let stats: Value = serde_json::from_slice(sink.into_inner().split(|b| *b == b'\n').nth_back(1).unwrap()).unwrap();
     assert_eq!(stats["type"], "stats");
     assert_eq!(stats["frames"], serde_json::json!({"read": 10, "decoded": 7, "tcp": 7, "skipped": {"udp": 3}}));
     assert_eq!(stats["bytes"]["decoded"], 99);
+    assert_eq!(
+        keys(stats.as_object().unwrap()),
+        [
+            "type",
+            "sessions",
+            "incomplete",
+            "handshakes",
+            "frames",
+            "bytes",
+            "protocols",
+            "servers",
+            "other_servers",
+            "verbs",
+            "replies",
+            "mechanisms",
+            "tls_versions",
+            "suites",
+            "latency"
+        ]
+    );
+    assert_eq!(stats["protocols"], serde_json::json!({"smtp": 1}));
+    assert_eq!(stats["servers"], serde_json::json!([{"ip": "10.0.0.9", "port": 587, "sessions": 1}]));
+    assert_eq!(
+        stats["mechanisms"],
+        serde_json::json!({"PLAIN": {"success": 1, "failure": 0, "aborted": 0, "unknown": 0}})
+    );
+    assert_eq!(stats["verbs"]["EHLO"], 2);
+    assert_eq!(stats["replies"]["354"], 1);
+    assert_eq!(stats["latency"]["max"], 0.201_004);
 }

@@ -16,6 +16,7 @@ pub(super) use self::show::Row;
 use super::Sink;
 use super::json::push_stats;
 use super::sessions::Look;
+use super::tally::Tally;
 use crate::diagnostic::Code;
 use crate::event::{
     Certificate, Connection, EndReason, Event, EventBody, Protocol, Security, Session, Text, TlsHandshake, Unreachable,
@@ -126,6 +127,7 @@ pub struct Services<W: Write> {
     beyond: u64,
     /// Somebody answered: the capture has both directions of something.
     answers: bool,
+    tally: Tally,
     listed: Arc<AtomicU64>,
 }
 
@@ -141,6 +143,7 @@ impl<W: Write> Services<W> {
             endpoints: BTreeMap::new(),
             beyond: 0,
             answers: false,
+            tally: Tally::default(),
             listed: Arc::new(AtomicU64::new(0)),
         }
     }
@@ -197,6 +200,9 @@ fn state(connection: &Connection) -> Option<State> {
 
 impl<W: Write> Sink for Services<W> {
     fn event(&mut self, event: Event) -> io::Result<()> {
+        if self.options.json && self.options.stats {
+            self.tally.note(&event);
+        }
         let Some(live) = self.live(event.session) else { return Ok(()) };
         match event.body {
             EventBody::Command(command) => live.learner.command(event.seq, &command),
@@ -256,7 +262,7 @@ impl<W: Write> Sink for Services<W> {
         show::write(&mut self.out, &self.endpoints, self.beyond, &self.options)?;
         if self.options.json && self.options.stats {
             let mut line = Vec::new();
-            push_stats(&mut line, report);
+            push_stats(&mut line, report, &self.tally);
             line.push(b'\n');
             self.out.write_all(&line)?;
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::diagnostic::Diagnostic;
 use crate::event::{
     Auth, AuthOutcome, Command, Decrypted, EndReason, Gap, GapCause, Message, MessageOutcome, MessagePart, Outcome,
-    Protocol, Reply, Security, Session, Text, TlsHandshake,
+    Protocol, Reply, Script, Security, Session, Text, TlsHandshake,
 };
 use crate::output::escape::{self, escape};
 use crate::output::json::hex;
@@ -189,6 +189,23 @@ pub(super) fn message(message: &Message) -> String {
     }
     if !message.attachments.is_empty() {
         let _ = write!(out, ", {}", count(message.attachments.len() as u64, "attachment"));
+    }
+    out
+}
+
+pub(super) fn script(script: &Script) -> String {
+    let name = script.name.as_ref().map(|name| format!(" \"{}\"", escape(&name.0)));
+    let mut out = format!("script{}: {}", name.unwrap_or_default(), count(script.size, "byte"));
+    if !script.complete {
+        out.push_str(", incomplete");
+    }
+    match script.outcome {
+        MessageOutcome::Rejected => out.push_str(", rejected"),
+        MessageOutcome::Aborted => out.push_str(", aborted"),
+        MessageOutcome::Accepted | MessageOutcome::Unknown => {}
+    }
+    if let Some(digest) = &script.sha256 {
+        let _ = write!(out, ", sha256 {}…", hex(digest).get(..8).unwrap_or_default());
     }
     out
 }

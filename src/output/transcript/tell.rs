@@ -137,6 +137,15 @@ impl Teller {
                 let mark = Mark::From(message.dir, message.tls);
                 line(out, view, Some(event), None, mark, &phrase::message(message), role);
             }
+            EventBody::Script(script) => {
+                let text = script.text.as_ref().map_or(&b""[..], |text| &text.0);
+                for part in text.split_inclusive(|b| *b == b'\n') {
+                    body_line(out, view, part.trim_ascii_end());
+                }
+                let mark = Mark::From(script.dir, script.tls);
+                let role = if script.complete { Role::Heading } else { Role::Warn };
+                line(out, view, Some(event), None, mark, &phrase::script(script), role);
+            }
             EventBody::Gap(gap) => line(out, view, Some(event), None, Mark::Note, &phrase::gap(gap), Role::Bad),
             EventBody::Diagnostic(diagnostic) => {
                 let role = match diagnostic.code.severity() {

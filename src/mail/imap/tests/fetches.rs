@@ -92,6 +92,43 @@ fn ranges_end_by_size_or_empty_range() {
 }
 
 #[test]
+fn ranges_that_overlap_or_come_out_of_order_make_a_whole() {
+    let fetch = |tag: &str, origin: u64, asked: u64, bytes: &str| {
+        [
+            c(&format!("{tag} UID FETCH 5 BODY.PEEK[]<{origin}.{asked}>\r\n")),
+            s(&format!("* 2 FETCH (UID 5 BODY[]<{origin}> {{{}}}\r\n{bytes})\r\n{tag} OK\r\n", bytes.len())),
+        ]
+    };
+    let joined = |ranges: &[[Step; 2]]| -> Vec<(u64, bool, Option<[u8; 32]>)> {
+        let story = tell(&session(&ranges.concat()));
+        assert_eq!(story.codes(), Vec::<&str>::new());
+        story.messages().iter().filter(|m| m.joined).map(|m| (m.size, m.complete, m.sha256)).collect()
+    };
+    let in_order = joined(&[fetch("f", 0, 4, "abcd"), fetch("g", 4, 4, "efgh"), fetch("h", 8, 4, "i")]);
+    assert_eq!((in_order.len(), in_order[0].0, in_order[0].1), (1, 9, true));
+    for other in [
+        [fetch("f", 0, 6, "abcdef"), fetch("g", 3, 4, "defg"), fetch("h", 5, 9, "fghi")],
+        [fetch("f", 8, 4, "i"), fetch("g", 4, 4, "efgh"), fetch("h", 0, 4, "abcd")],
+        [fetch("f", 0, 4, "abcd"), fetch("g", 8, 4, "i"), fetch("h", 2, 6, "cdefgh")],
+        [fetch("f", 4, 9, "efghi"), fetch("g", 2, 4, "cdef"), fetch("h", 0, 4, "abcd")],
+    ] {
+        assert_eq!(joined(&other), in_order, "{other:?}");
+    }
+    // What is held behind a hole is bounded.
+    let long = "x".repeat(200_000);
+    let steps = session(&[fetch("f", 4, 200_000, &long), fetch("g", 200_004, 200_000, &long)].concat());
+    let mut run = Run::default();
+    run.feed(&steps, usize::MAX);
+    let story = run.finish();
+    assert_eq!(story.codes(), ["entry-limit"]);
+    assert!(story.messages().iter().all(|m| !m.joined) && story.messages().len() == 2);
+    let many: Vec<[Step; 2]> = (0..100).map(|i| fetch("f", 4 + 2 * i, 1, "x")).collect();
+    let mut run = Run::default();
+    run.feed(&session(&many.concat()), usize::MAX);
+    assert_eq!(run.finish().codes(), ["entry-limit"]);
+}
+
+#[test]
 fn ranges_with_a_hole_make_none() {
     let story = tell(&session(&[
         c("f FETCH 1 BODY[]<0.4>\r\n"),

@@ -279,3 +279,42 @@ fn server_only() {
     assert!(lines.iter().all(|l| l.starts_with("S- ")));
     assert_eq!((summary.commands, summary.messages), (0, 0));
 }
+
+#[test]
+fn a_chunk_whose_bdat_is_lost_is_not_read_as_commands() {
+    let begin = [
+        s("220 x\r\n"),
+        c("MAIL FROM:<a>\r\n"),
+        s("250 ok\r\n"),
+        c("RCPT TO:<b>\r\n"),
+        s("250 ok\r\n"),
+        c("BDAT 4\r\nabcd"),
+        s("250 ok\r\n"),
+    ];
+    let content = "cky chunk\r\n\r\n.\r\nQUIT\r\nMAIL FROM:<x@y>\r\n250 ok\r\n";
+    let steps = [
+        &begin[..],
+        &[
+            Step::Gap(Direction::Client, 19),
+            c(content),
+            s("250 2.0.0 Ok: 104 bytes queued as EBB889A41CB\r\n"),
+            c("RSET\r\n"),
+            s("250 2.0.0 Ok\r\n"),
+            c("QUIT\r\n"),
+            s("221 bye\r\n"),
+        ],
+    ]
+    .concat();
+    let commands = |steps: &[Step]| -> Vec<String> {
+        let lines = lines(steps).into_iter().filter(|l| l.starts_with('C'));
+        lines.map(|l| l.split(' ').nth(1).unwrap().to_owned()).collect()
+    };
+    assert_eq!(commands(&steps), ["MAIL", "RCPT", "BDAT", "RSET", "QUIT"]);
+    // A chunk that is announced behind the gap.
+    let steps = [
+        &begin[..],
+        &[Step::Gap(Direction::Client, 9), c("zz\r\nBDAT 3 LAST\r\nxyzQUIT\r\n"), s("250 ok\r\n221 bye\r\n")],
+    ]
+    .concat();
+    assert_eq!(commands(&steps), ["MAIL", "RCPT", "BDAT", "BDAT", "QUIT"]);
+}

@@ -1,0 +1,192 @@
+//! Extensions and what vendors made of the protocol.
+
+use super::*;
+
+fn with(more: &[Step]) -> Vec<Step> {
+    let begin = [s("220 x\r\n"), c("MAIL FROM:<a>\r\n"), s("250 ok\r\n"), c("RCPT TO:<b>\r\n"), s("250 ok\r\n")];
+    [&begin, more].concat()
+}
+
+fn next_mail() -> [Step; 8] {
+    [
+        c("MAIL FROM:<next>\r\n"),
+        s("250 ok\r\n"),
+        c("RCPT TO:<n>\r\n"),
+        s("250 ok\r\n"),
+        c("DATA\r\n"),
+        s("354 go\r\n"),
+        c("n\r\n.\r\n"),
+        s("250 ok\r\n"),
+    ]
+}
+
+const NEXT: &str = "M t2 Accepted complete from=next to=n=250 size=3 id=-";
+
+/// The messages, without their numbers.
+fn messages(steps: &[Step]) -> Vec<String> {
+    let lines = lines(steps).into_iter().filter(|l| l.starts_with('M'));
+    lines.map(|l| format!("M {}", l.split_once(' ').unwrap().1)).collect()
+}
+
+/// RFC 4468 §3: what the server fetches itself is no part of what was seen.
+#[test]
+fn burl() {
+    const URL: &str = "BURL imap://harry@gryffindor.example.com/outbox;uidvalidity=1078863300/;uid=25;urlauth=x:y";
+    // Alone it is no message, and its envelope does not leak.
+    let alone = [&[c(format!("{URL} LAST\r\n")), s("250 2.5.0 Ok.\r\n")][..], &next_mail()].concat();
+    assert_eq!(messages(&with(&alone)), [NEXT]);
+    // Behind a chunk, and between chunks.
+    let behind =
+        [c("BDAT 4\r\nabcd"), s("250 ok\r\n"), c(format!("{URL} LAST\r\n")), s("250 2.0.0 Ok: queued as Q\r\n")];
+    let behind = [&behind[..], &next_mail()].concat();
+    assert_eq!(messages(&with(&behind)), ["M t1 Accepted incomplete from=a to=b=250 size=4 id=Q", NEXT]);
+    let between = [c(format!("{URL}\r\nBDAT 4 LAST\r\nabcd")), s("250 ok\r\n250 2.0.0 Ok: queued as Q\r\n")];
+    let between = [&between[..], &next_mail()].concat();
+    assert_eq!(messages(&with(&between)), ["M t1 Accepted incomplete from=a to=b=250 size=4 id=Q", NEXT]);
+    // Refused.
+    let refused =
+        [&[c(format!("{URL} LAST\r\n")), s("554 5.7.0 no\r\n"), c("RSET\r\n"), s("250 ok\r\n")][..], &next_mail()];
+    assert_eq!(messages(&with(&refused.concat())), [NEXT]);
+}
+
+/// An RSET amid a chunk is content; between chunks, and pipelined behind a refused one, it ends the transaction.
+#[test]
+fn rset_around_chunks() {
+    let inside = [c("BDAT 10 LAST\r\nRSET\r\nabcd"), s("250 ok\r\n")];
+    assert_eq!(
+        messages(&with(&[&inside[..], &next_mail()].concat())),
+        ["M t1 Accepted complete from=a to=b=250 size=10 id=-", NEXT]
+    );
+    let behind = [c("BDAT 4\r\nabcdRSET\r\n"), s("552 full\r\n250 ok\r\n")];
+    assert_eq!(
+        messages(&with(&[&behind[..], &next_mail()].concat())),
+        ["M t1 Aborted incomplete from=a to=b=250 size=4 id=-", NEXT]
+    );
+    // BDAT 0 LAST behind a refused chunk, as RFC 3030 lets clients pipeline it.
+    let last = [c("BDAT 4\r\nabcdBDAT 0 LAST\r\nRSET\r\n"), s("552 full\r\n503 no\r\n250 ok\r\n")];
+    assert_eq!(
+        messages(&with(&[&last[..], &next_mail()].concat())),
+        ["M t1 Aborted complete from=a to=b=250 size=4 id=-", NEXT]
+    );
+    // BDAT 0 LAST alone: an empty message.
+    let empty = [c("BDAT 0 LAST\r\n"), s("250 ok\r\n")];
+    assert_eq!(
+        messages(&with(&[&empty[..], &next_mail()].concat())),
+        ["M t1 Accepted complete from=a to=b=250 size=0 id=-", NEXT]
+    );
+}
+
+#[test]
+fn a_chunk_in_lmtp_has_a_reply_for_each_recipient() {
+    let steps = [
+        s("220 x LMTP\r\n"),
+        c("LHLO me\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nRCPT TO:<c>\r\nBDAT 2\r\nhiBDAT 1 LAST\r\n!QUIT\r\n"),
+        s("250 x\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 chunk\r\n250 b\r\n451 c\r\n221 bye\r\n"),
+    ];
+    assert_eq!(messages(&steps), ["M t1 Accepted complete from=a to=b=250,c=451 size=3 id=-"]);
+    assert_eq!(lines(&steps).last().map(String::as_str), Some("S7 221 bye"));
+}
+
+#[test]
+fn envelopes_without_blanks_and_brackets() {
+    for (args, from) in [
+        ("FROM:<x@y>", "x@y"),
+        ("FROM:x@y", "x@y"),
+        ("FROM: x@y", "x@y"),
+        ("from:x", "x"),
+        ("FROM:x@y SIZE=3", "x@y"),
+        ("FROM:<\"a b\"@y> SIZE=3", "\"a b\"@y"),
+        ("FROM:<>", ""),
+    ] {
+        let steps = [
+            s("220 x\r\n"),
+            c(format!("MAIL {args}\r\nRCPT TO:b\r\nDATA\r\n")),
+            s("250 ok\r\n250 ok\r\n354 go\r\n"),
+            c(".\r\n"),
+            s("250 ok\r\n"),
+        ];
+        let want = format!("M t1 Accepted complete from={from} to=b=250 size=0 id=-");
+        assert_eq!(messages(&steps), [want], "{args}");
+    }
+}
+
+#[test]
+fn a_421_ends_what_is_under_way() {
+    // Unasked between commands, and as the answer to DATA.
+    let idle = with(&[s("421 4.4.2 timeout\r\n"), Step::End(Direction::Server)]);
+    assert_eq!(lines(&idle)[5..], ["S- 421 4.4.2 timeout"]);
+    let data = with(&[c("DATA\r\n"), s("421 4.3.2 shutting down\r\n"), Step::End(Direction::Server)]);
+    assert_eq!(lines(&data)[5..], ["C3 DATA ", "S3 421 4.3.2 shutting down"]);
+    let summary = Run::default().feed(&data, usize::MAX).1;
+    assert_eq!(summary.last_error, Some("421 4.3.2 shutting down".into()));
+    assert_eq!(summary.outcome, Some(Outcome::Aborted));
+    // As the verdict.
+    let verdict =
+        with(&[c("DATA\r\n"), s("354 go\r\n"), c("x\r\n.\r\n"), s("421 4.3.2 no\r\n"), Step::End(Direction::Server)]);
+    assert_eq!(messages(&verdict), ["M t1 Rejected complete from=a to=b=250 size=3 id=-"]);
+}
+
+#[test]
+fn other_extensions_keep_the_dialogue() {
+    let steps = [
+        s("220 x\r\n"),
+        c("EHLO me\r\n"),
+        s("250-x\r\n250-XCLIENT NAME ADDR\r\n250-ETRN\r\n250-LIMITS MAILMAX=10\r\n250 MT-PRIORITY\r\n"),
+        c("XCLIENT NAME=spike.example.org ADDR=168.100.189.2\r\n"),
+        s("220 x again\r\n"),
+        c("EHLO spike\r\n"),
+        s("250 x\r\n"),
+        c("XFORWARD NAME=spike ADDR=168.100.189.2 PROTO=ESMTP\r\n"),
+        s("250 ok\r\n"),
+        c("ETRN @example.org\r\n"),
+        s("458 no\r\n"),
+        c("TURN\r\n"),
+        s("502 no\r\n"),
+        c("X-LINK2STATE FIRST CHUNK={x}\r\n"),
+        s("200 done\r\n"),
+        c("MAIL FROM:<a> REQUIRETLS HOLDFOR=86400 MT-PRIORITY=3 SMTPUTF8 RET=HDRS ENVID=q\r\n"),
+        s("250 ok\r\n"),
+        c("RCPT TO:<b> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b\r\n"),
+        s("250 ok\r\n"),
+        c("DATA\r\n"),
+        s("354 go\r\n"),
+        c(".\r\n"),
+        s("250 ok\r\n"),
+    ];
+    let (lines, summary) = Run::default().lines(&steps);
+    let verbs: Vec<&str> = lines.iter().filter(|l| l.starts_with('C')).map(|l| l.split(' ').nth(1).unwrap()).collect();
+    assert_eq!(verbs, ["EHLO", "XCLIENT", "EHLO", "XFORWARD", "ETRN", "TURN", "X-LINK2STATE", "MAIL", "RCPT", "DATA"]);
+    assert!(lines.contains(&"S2 220 x again".to_owned()) && !lines.iter().any(|l| l.starts_with("D ")), "{lines:?}");
+    assert_eq!((summary.helo, summary.banner), (Some("spike".into()), Some("x".into())));
+    let (events, _) = Run::default().feed(&steps, usize::MAX);
+    let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None }).unwrap();
+    let params = "REQUIRETLS HOLDFOR=86400 MT-PRIORITY=3 SMTPUTF8 RET=HDRS ENVID=q";
+    assert_eq!(message.mail_params, Some(params.into()));
+}
+
+#[test]
+fn only_a_refused_authentication_fails_a_session() {
+    let outcome = |steps: &[Step]| {
+        let ends = [c("QUIT\r\n"), s("221 bye\r\n"), Step::End(Direction::Client)];
+        Run::default().feed(&[&[s("220 x\r\n")], steps, &ends].concat(), usize::MAX).1.outcome
+    };
+    let login = |answer: &str| [c("AUTH PLAIN AGEAYg==\r\n"), s(answer)];
+    let cancelled = [c("AUTH LOGIN\r\n"), s("334 VXNlcm5hbWU6\r\n"), c("*\r\n"), s("501 5.7.0 aborted\r\n")];
+    assert_eq!(outcome(&login("535 no\r\n")), Some(Outcome::AuthFailed));
+    assert_eq!(outcome(&cancelled), Some(Outcome::Completed));
+    assert_eq!(outcome(&[&login("535 no\r\n")[..], &login("235 ok\r\n")].concat()), Some(Outcome::Completed));
+    assert_eq!(outcome(&[&login("235 ok\r\n")[..], &login("503 already\r\n")].concat()), Some(Outcome::Completed));
+    // Given up by closing.
+    let steps = [s("220 x\r\n"), c("AUTH LOGIN\r\n"), s("334 VXNlcm5hbWU6\r\n"), Step::End(Direction::Client)];
+    assert_eq!(Run::default().feed(&steps, usize::MAX).1.outcome, Some(Outcome::Aborted));
+}
+
+#[test]
+fn a_refused_hello_is_no_refused_service_when_mail_is_taken() {
+    let outcome = |steps: &[Step]| Run::default().feed(steps, usize::MAX).1.outcome;
+    let refused = [s("220 x\r\n"), c("HELO\r\n"), s("501 5.0.0 HELO requires domain address\r\n")];
+    let end = [Step::End(Direction::Client)];
+    assert_eq!(outcome(&[&refused[..], &end].concat()), Some(Outcome::Refused));
+    let taken = [c("MAIL FROM:a@x\r\n"), s("250 2.1.0 a@x... Sender ok\r\n")];
+    assert_eq!(outcome(&[&refused[..], &taken, &end].concat()), Some(Outcome::Aborted));
+}
