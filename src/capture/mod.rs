@@ -7,6 +7,7 @@ mod buffer;
 mod compress;
 mod error;
 mod expand;
+mod group;
 mod input;
 mod merge;
 mod pcap;
@@ -25,6 +26,7 @@ use crate::position::{FileId, FramePos};
 use buffer::Buffer;
 pub use error::CaptureError;
 pub use expand::expand;
+pub use group::group;
 pub use merge::Capture;
 
 /// Where a capture comes from.

@@ -146,6 +146,7 @@ impl<'a> Job<'a> {
         decode_as.extend(o.tshark_key.iter().filter_map(|k| k.decode_as));
         Ok(Config {
             inputs: std::mem::take(&mut self.inputs),
+            separate: o.separate,
             keys: keys::ring(o)?,
             limits: limits(o.max_memory),
             mail: mail::Options {

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 
-use crate::capture::{Capture, CaptureError, Input};
+use crate::capture::{Capture, CaptureError, Input, group};
 use crate::event::Account;
 use crate::limits::Limits;
 use crate::mail::Options;
@@ -33,8 +33,10 @@ pub use crate::session::DecodeAs;
 /// What to read and how.
 #[derive(Clone)]
 pub struct Config {
-    /// The captures; see [`crate::capture::expand`].
+    /// The inputs; see [`crate::capture::expand`].
     pub inputs: Vec<Input>,
+    /// Take each input for a capture by itself; see [`crate::capture::group`].
+    pub separate: bool,
     /// Private keys, key logs, pre-shared keys.
     pub keys: KeyRing,
     /// Bounds.
@@ -56,6 +58,7 @@ impl Config {
     pub fn new(inputs: Vec<Input>) -> Self {
         Config {
             inputs,
+            separate: false,
             keys: KeyRing::new(),
             limits: Limits::default(),
             mail: Options::default(),
@@ -118,7 +121,7 @@ pub enum Error {
 
 /// Reads all inputs of `config` and hands the events to `sink`, in an order that depends on the inputs alone.
 pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
-    let capture = Capture::open(&config.inputs, &config.limits)?;
+    let capture = Capture::open_each(group(&config.inputs, config.separate), &config.limits)?;
     run_capture(capture, config, sink)
 }
 

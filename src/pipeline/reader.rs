@@ -14,7 +14,7 @@ use crate::flow::Clock;
 use crate::limits::Limits;
 use crate::output::Sink;
 use crate::position::{FileId, FramePos, Timestamp};
-use crate::tls::SessionCache;
+use crate::tls::{KeyRing, SessionCache};
 use crate::wire::{Decoded, Decoder, Segment};
 
 /// Why reading stopped.
@@ -35,6 +35,8 @@ pub(super) struct Run {
     reader: Reader,
     shards: Shards,
     shared: Arc<Shared>,
+    /// The user's own: without what a capture holds.
+    keys: KeyRing,
     cache: SessionCache,
     limits: Limits,
 }
@@ -67,8 +69,9 @@ struct Reader {
 impl Run {
     pub(super) fn new(capture: Capture, config: Config, files: Vec<String>) -> Self {
         let limits = config.limits;
+        let keys = config.keys;
         let shared = Arc::new(Shared {
-            keys: config.keys,
+            keys: keys.clone(),
             options: config.mail,
             limits: limits.clone(),
             decode_as: config.decode_as,
@@ -76,7 +79,7 @@ impl Run {
             connections: config.connections,
         });
         let cache = SessionCache::new();
-        let part = Limits { reassembly_total_bytes: first_grant(&limits), ..share(&limits) };
+        let part = first_share(&limits);
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &part, &cache))).collect();
         let reader = Reader {
             told_files: files.len(),
@@ -94,7 +97,7 @@ impl Run {
             boundary: false,
             fresh: true,
         };
-        Run { reader, shards: Shards(shards), shared, cache, limits }
+        Run { reader, shards: Shards(shards), shared, keys, cache, limits }
     }
 
     /// Without threads: segments go straight from the reader's buffer through the shards.
@@ -122,6 +125,9 @@ impl Run {
             self.reader.tell(&mut events, sink)?;
             match stop {
                 Stop::Secrets => add_secrets(&mut self.reader, &self.shards, &mut self.shared),
+                Stop::End if self.reader.begin_next() => {
+                    renew(&self.shards, &mut self.shared, &self.keys, &mut self.cache, &self.limits);
+                }
                 Stop::End => return Ok(self.report()),
                 Stop::Full | Stop::Idle => {}
             }
@@ -131,7 +137,7 @@ impl Run {
     /// With that many threads besides this one.
     pub(super) fn threaded(mut self, threads: usize, sink: &mut dyn Sink) -> Result<Report, Error> {
         let workers = Workers::new(threads.min(SHARDS));
-        let Run { reader, shards, shared, cache, limits } = &mut self;
+        let Run { reader, shards, shared, keys, cache, limits } = &mut self;
         let shards: &Shards = shards;
         let whole = thread::scope(|scope| {
             let over = Over(&workers);
@@ -170,6 +176,7 @@ impl Run {
                 reader.tell(&mut events, sink)?;
                 match stop {
                     Stop::Secrets => add_secrets(reader, shards, shared),
+                    Stop::End if reader.begin_next() => renew(shards, shared, keys, cache, limits),
                     Stop::End => break,
                     Stop::Full | Stop::Idle => {}
                 }
@@ -213,19 +220,36 @@ fn fill(reader: &mut Reader, batch: &mut Batch) -> Stop {
 /// Adds what a decryption secrets block holds; nobody works on the shards.
 fn add_secrets(reader: &mut Reader, shards: &Shards, shared: &mut Arc<Shared>) {
     let Some((file, keylog)) = reader.secrets.take() else { return };
-    let none = Arc::new(Shared::default());
-    let each = |with: &Arc<Shared>| {
-        for number in 0..SHARDS {
-            if let Some(mut shard) = shards.lock(number) {
-                shard.sessions.set_shared(Arc::clone(with));
-            }
-        }
-    };
-    each(&none);
-    if let Some(own) = Arc::get_mut(shared) {
+    change(shards, shared, |own| {
         own.keys.add_keylog_bytes(&reader.file_name(file), &keylog, SecretSource::Dsb);
+    });
+}
+
+/// Changes what the shards share; nobody works on them.
+fn change(shards: &Shards, shared: &mut Arc<Shared>, change: impl FnOnce(&mut Shared)) {
+    let each = |with: &Arc<Shared>| shards.all().for_each(|mut shard| shard.sessions.set_shared(Arc::clone(with)));
+    each(&Arc::default());
+    if let Some(own) = Arc::get_mut(shared) {
+        change(own);
     }
     each(shared);
+}
+
+/// For the next capture: nothing of the one before is known any more. Nobody works on the shards.
+fn renew(shards: &Shards, shared: &mut Arc<Shared>, keys: &KeyRing, cache: &mut SessionCache, limits: &Limits) {
+    change(shards, shared, |own| own.keys = keys.clone());
+    *cache = SessionCache::new();
+    let part = first_share(limits);
+    for mut shard in shards.all() {
+        let tally = std::mem::take(&mut shard.sessions.tally);
+        *shard = Shard::new(shared, &part, cache);
+        shard.sessions.tally = tally;
+    }
+}
+
+/// The bounds of a shard until the first boundary.
+fn first_share(limits: &Limits) -> Limits {
+    Limits { reassembly_total_bytes: first_grant(limits), ..share(limits) }
 }
 
 impl Reader {
@@ -292,6 +316,17 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Goes on with the next capture; false if there is none.
+    fn begin_next(&mut self) -> bool {
+        let more = self.capture.begin_next();
+        if more {
+            self.decoder.forget();
+            self.clock = Clock::default();
+            self.secret_bytes = 0;
+        }
+        more
     }
 
     /// Whether so many bytes of secrets more are within the bound; says so once when they are not.

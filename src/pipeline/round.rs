@@ -37,7 +37,7 @@ impl Shards {
         Some(self.0.get(number)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+    pub(super) fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
         (0..self.0.len()).filter_map(|number| self.lock(number))
     }
 

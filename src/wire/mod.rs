@@ -237,6 +237,11 @@ impl Decoder {
         self.defragmenter.evicted
     }
 
+    /// Forgets what waits for its fragments: another capture begins. The counters count on.
+    pub fn forget(&mut self) {
+        self.defragmenter = Defragmenter::default();
+    }
+
     /// Decodes a frame. The segment borrows the frame's bytes, or the decoder's if it came in fragments.
     #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
