@@ -245,6 +245,56 @@ fn a_ring_of_tcpdump_from_the_corpus() {
     assert!(tell_folder(&folder, true).stories.values().any(|s| !s.session().complete));
 }
 
+/// The blocks of a little-endian pcapng file, with their types.
+fn blocks(file: &Path) -> Vec<(u32, Vec<u8>)> {
+    let bytes = fs::read(file).unwrap();
+    let (mut rest, mut blocks) = (&bytes[..], Vec::new());
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    while !rest.is_empty() {
+        let (block, behind) = rest.split_at(word(rest, 4) as usize);
+        blocks.push((word(block, 0), block.to_vec()));
+        rest = behind;
+    }
+    blocks
+}
+
+/// What a capture with secrets inside tells of its one handshake from a pipe: how much was decrypted, and the reason.
+fn from_a_pipe(blocks: &[Vec<u8>]) -> (String, Option<String>) {
+    use mailcap::capture::Capture;
+    use mailcap::pipeline::run_capture;
+    let config = config(&[], &How::default());
+    let capture = Capture::from_reader("-", Box::new(std::io::Cursor::new(blocks.concat())), &config.limits).unwrap();
+    let mut sink = Collect::default();
+    let report = run_capture(capture, config, &mut sink).unwrap();
+    let told = common::stories(sink, report);
+    let tls = &told.stories.values().find(|s| !s.tls.is_empty()).unwrap().tls[0];
+    (format!("{:?}", tls.decrypted), tls.reason.map(|r| r.as_str().to_owned()))
+}
+
+#[test]
+fn secrets_behind_their_packets_open_a_file_and_the_rest_of_a_pipe() {
+    const DSB: u32 = 10;
+    let file = testdata().join("tls/k-dsb-tls13-imap.pcapng");
+    let whole = facts(&tell(std::slice::from_ref(&file), &How::default()));
+    assert!(whole.iter().any(|f| f.contains("LOGIN") || f.contains("AUTHENTICATE")), "{whole:?}");
+    let (secrets, others): (Vec<_>, Vec<_>) = blocks(&file).into_iter().partition(|(kind, _)| *kind == DSB);
+    let strip = |blocks: Vec<(u32, Vec<u8>)>| blocks.into_iter().map(|(_, b)| b).collect::<Vec<_>>();
+    let (secrets, others) = (strip(secrets), strip(others));
+    let at = |n: usize| [&others[..n], &secrets, &others[n..]].concat();
+    let dir = tempfile::tempdir().unwrap();
+    for n in [others.len(), others.len() - 4, others.len() / 2] {
+        let path = dir.path().join("late.pcapng");
+        fs::write(&path, at(n).concat()).unwrap();
+        assert_eq!(facts(&tell(&[path], &How::default())), whole, "behind block {n} of {}", others.len());
+    }
+    let (all, reason) = from_a_pipe(&at(2));
+    assert_eq!((all.as_str(), reason), ("All", None));
+    // In the middle of the session, and before the connection's end.
+    assert_eq!(from_a_pipe(&at(others.len() - 4)).1.as_deref(), Some("secret-late"));
+    // When the connection is over nobody waits for its secrets.
+    assert_eq!(from_a_pipe(&at(others.len())).0, "None");
+}
+
 /// Runs mailcap where no more than so many files may be open.
 #[cfg(unix)]
 fn sessions_with_descriptors(limit: u32, args: &[&str]) -> (usize, String) {

@@ -25,6 +25,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(capture) = Capture::from_reader("fuzz", Box::new(Cursor::new(data.to_vec())), &limits) else { return };
     let config = Config {
         inputs: Vec::new(),
+        separate: false,
         keys: KeyRing::new(),
         limits,
         mail: Options { digests: true, bodies: true, ..Options::default() },

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use super::archive::{self, Kind, Notes};
 use super::buffer::Buffer;
 use super::error::CaptureError;
+use super::hop::{self, Ahead};
 use super::{Input, compress, pcap, pcapng};
 
 /// Bytes that tell formats apart.
@@ -39,6 +40,11 @@ impl Input {
             Input::Stdin => Ok(Box::new(io::stdin())),
             Input::File(path) | Input::Found(path) => open_file(path, 0, lazily),
         }
+    }
+
+    /// The secrets that a file holds wherever they are; none of what can't be sought.
+    pub(super) fn secrets(&self, limits: &Limits) -> Ahead {
+        self.path().filter(|_| self.reopens()).map_or_else(Ahead::default, |path| hop::secrets(path, limits))
     }
 
     /// The path, unless it is a pipe's end.

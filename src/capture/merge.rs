@@ -136,9 +136,15 @@ impl Capture {
             self.live |= !reopens;
             let opened = input.open(false).and_then(|reader| Ok(input::recognise(&input.name(), reader)?));
             let used = opened.and_then(|content| match content {
+                Content::Capture(buffer, format) if alone => {
+                    // Nothing to compare with, and a live pipe may not have a packet yet.
+                    let source = Source::new(id, buffer, format).with_secrets(input.secrets(&self.limits));
+                    let how = How::Opened(Box::new(source), false);
+                    self.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
+                    Ok(())
+                }
                 Content::Capture(buffer, format) => {
-                    let reopen = (reopens && !alone).then(|| How::Reopen(input.clone()));
-                    self.wait(id, buffer, format, reopen, alone);
+                    self.wait(id, buffer, format, reopens.then(|| How::Reopen(input.clone())));
                     Ok(())
                 }
                 Content::Archive(kind, buffer, plain) => self.archive(id, input, (kind, buffer, plain), alone),
@@ -164,7 +170,10 @@ impl Capture {
         capture.live = true;
         let id = capture.name(name.to_owned());
         match input::recognise(name, reader)? {
-            Content::Capture(buffer, format) => capture.wait(id, buffer, format, None, true),
+            Content::Capture(buffer, format) => {
+                let how = How::Opened(Box::new(Source::new(id, buffer, format)), false);
+                capture.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
+            }
             Content::Archive(kind, buffer, _) => {
                 let stream = Stream::new(kind, buffer, Notes::new(id, limits));
                 let how = How::Stream((id, Box::new(stream)));
@@ -199,14 +208,8 @@ impl Capture {
     }
 
     /// Puts an opened input in the queue; `reopen` if it may be closed until its turn.
-    fn wait(&mut self, id: FileId, buffer: Buffer, format: Format, reopen: Option<How>, alone: bool) {
+    fn wait(&mut self, id: FileId, buffer: Buffer, format: Format, reopen: Option<How>) {
         let mut source = Source::new(id, buffer, format);
-        if alone {
-            // Nothing to compare with, and a live pipe may not have a packet yet.
-            let how = How::Opened(Box::new(source), false);
-            self.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
-            return;
-        }
         if let Some(how) = reopen {
             let first = first_time(&mut source, &self.limits).unwrap_or(i64::MIN);
             self.waiting.push(Waiting { id, first, rank: 0, how });
@@ -268,7 +271,7 @@ impl Capture {
                 Ok((buffer, format)) => {
                     any = true;
                     let id = self.name(format!("{archive}/{}", member.name));
-                    self.wait(id, buffer, format, Some(How::Member(Box::new(member))), false);
+                    self.wait(id, buffer, format, Some(How::Member(Box::new(member))));
                 }
                 Err(no) => no.note(member.header, &member.name, &mut notes),
             }
@@ -403,7 +406,9 @@ impl Capture {
             How::Reopen(input) => {
                 let opened = input.open(lazily).and_then(|r| Ok(input::recognise(&input.name(), r)?));
                 match opened.map_err(failed)? {
-                    Content::Capture(buffer, format) => Source::new(id, buffer, format),
+                    Content::Capture(buffer, format) => {
+                        Source::new(id, buffer, format).with_secrets(input.secrets(&self.limits))
+                    }
                     Content::Archive(kind, buffer, _) => {
                         let stream = Stream::new(kind, buffer, Notes::new(id, &self.limits));
                         self.go_on((id, Box::new(stream)), rank);

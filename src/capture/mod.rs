@@ -8,6 +8,7 @@ mod compress;
 mod error;
 mod expand;
 mod group;
+mod hop;
 mod input;
 mod merge;
 mod pcap;
@@ -64,7 +65,8 @@ pub struct Frame<'a> {
 pub enum Item<'a> {
     /// A packet.
     Frame(Frame<'a>),
-    /// The text of an NSS key log from a decryption secrets block. Valid for packets before and after it.
+    /// The text of an NSS key log from decryption secrets blocks. Valid for packets before and after it. Of a file that
+    /// can be sought it comes before the packets, wherever its blocks are.
     Secrets {
         /// The file that holds it.
         file: FileId,

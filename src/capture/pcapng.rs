@@ -20,7 +20,7 @@ const CUSTOM_UNCOPIED: u32 = 0x4000_0bad;
 /// `secrets_type` of an NSS key log.
 const TLS_KEY_LOG: u32 = 0x544c_534b;
 /// Type, length, length again.
-const FRAME: usize = 12;
+pub(super) const FRAME: usize = 12;
 /// Interfaces of a section that are kept: 16 bytes each.
 const INTERFACES: usize = 1 << 20;
 /// How far a place to go on is looked for.
@@ -69,6 +69,18 @@ fn byte_order(bom: &[u8]) -> Option<bool> {
     } else {
         None
     }
+}
+
+/// Of the first bytes of a block: whether it is a section header, and if so its byte order, if that is sound.
+pub(super) fn section(head: &[u8; FRAME]) -> Option<Option<bool>> {
+    let [k0, k1, k2, k3, .., b0, b1, b2, b3] = *head;
+    // The type reads the same in both orders.
+    (u32::from_le_bytes([k0, k1, k2, k3]) == SHB_MAGIC).then(|| byte_order(&[b0, b1, b2, b3]))
+}
+
+/// Whether a block of that type, whose body begins with `first`, holds a key log.
+pub(super) fn is_keylog(kind: u32, first: u32) -> bool {
+    kind == DSB_MAGIC && first == TLS_KEY_LOG
 }
 
 impl PcapNg {

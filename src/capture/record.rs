@@ -11,6 +11,8 @@ pub(super) enum Record {
     Packet(Packet),
     /// A key log.
     Secrets { at: usize, len: usize },
+    /// A key log that was found ahead.
+    Ahead(Vec<u8>),
     /// Trouble; what follows may still be read.
     Problem { offset: u64, text: String, loses_packets: bool },
     /// Nothing more.

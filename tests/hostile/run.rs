@@ -87,6 +87,7 @@ pub fn told_with(file: Vec<u8>, keys: KeyRing) -> Result<Told, CaptureError> {
     let capture = Capture::from_reader("hostile", Box::new(Cursor::new(file)), &limits)?;
     let config = Config {
         inputs: Vec::new(),
+        separate: false,
         keys,
         limits,
         mail: Options { digests: true, bodies: true, ..Options::default() },
