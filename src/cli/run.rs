@@ -192,6 +192,12 @@ impl<'a> Job<'a> {
         for problem in &report.problems {
             complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));
         }
+        if report.judged_early > 0 {
+            complain(&format!(
+                "{} connections were judged by their first bytes alone: too many said little; --max-memory sets the bound",
+                report.judged_early
+            ));
+        }
         if !filtered {
             // The pipeline knows better, and also of sessions that this command does not list.
             seen.sessions = report.mail_sessions;
@@ -242,6 +248,7 @@ fn limits(max_memory: Option<usize>) -> Limits {
         limits.reassembly_total_bytes = memory / 4;
         limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
+        limits.undecided_bytes = memory / 16;
         // A connection costs some KiB in its first moments, a remembered TLS session some hundred bytes.
         limits.connections = limits.connections.min(memory / 4 / 2048);
         limits.endpoints = limits.endpoints.min(memory / 32 / 256);
@@ -381,27 +388,22 @@ fn stats(report: &Report) -> anyhow::Result<()> {
     let mut err = io::stderr().lock();
     let account = &report.account;
     let skipped: u64 = report.skipped.values().sum();
-    let lines = [
-        ("frames read", report.frames),
-        ("  of TCP", report.segments),
-        ("  skipped", skipped),
-        ("mail sessions", report.mail_sessions),
-        ("  with something missing", report.incomplete),
-        ("TLS handshakes", report.handshakes),
-        ("mail bytes decoded", account.decoded),
-        ("  TLS overhead", account.overhead),
-        ("  not decrypted", account.undecrypted),
-        ("  skipped", account.skipped),
-        ("  duplicate", account.duplicate),
-        ("  missing in gaps", account.gaps),
-    ];
-    for (name, value) in lines {
-        writeln!(err, "{name:<26} {value:>14}").context("stderr")?;
-        if name == "  skipped" && value == skipped && value > 0 {
-            for (reason, count) in &report.skipped {
-                writeln!(err, "    {reason:<22} {count:>14}").context("stderr")?;
-            }
-        }
+    let mut line = |name: &str, value: u64| writeln!(err, "{name:<26} {value:>14}").context("stderr");
+    line("frames read", report.frames)?;
+    line("  decoded", report.frames.saturating_sub(skipped))?;
+    line("    of TCP", report.segments)?;
+    line("  skipped", skipped)?;
+    for (reason, count) in &report.skipped {
+        line(&format!("    {reason}"), *count)?;
     }
+    line("mail sessions", report.mail_sessions)?;
+    line("  with something missing", report.incomplete)?;
+    line("TLS handshakes", report.handshakes)?;
+    line("mail bytes decoded", account.decoded)?;
+    line("  TLS overhead", account.overhead)?;
+    line("  not decrypted", account.undecrypted)?;
+    line("  skipped", account.skipped)?;
+    line("  duplicate", account.duplicate)?;
+    line("  missing in gaps", account.gaps)?;
     Ok(())
 }

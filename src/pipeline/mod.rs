@@ -100,6 +100,8 @@ pub struct Report {
     pub incomplete: u64,
     /// TLS handshakes told.
     pub handshakes: u64,
+    /// Connections that were judged by their first bytes alone, as all that were undecided held more than their bound.
+    pub judged_early: u64,
     /// Where the bytes of mail sessions went.
     pub account: Account,
     /// What was wrong with the inputs.

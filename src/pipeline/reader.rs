@@ -202,6 +202,7 @@ impl Run {
             mail_sessions: sum.mail_sessions,
             incomplete: sum.incomplete,
             handshakes: sum.handshakes,
+            judged_early: sum.judged_early,
             account: sum.account,
             ..self.reader.report
         }
