@@ -21,6 +21,7 @@ use mailcap::output::tls::Tls;
 use mailcap::output::transcript::{Layout, Options, Transcript};
 use mailcap::pipeline::{self, Config, Report};
 use mailcap::position::Timestamp;
+use mailcap::wire::link_type_name;
 
 use super::args::{self, Common};
 use super::interrupt::{self, Interrupt};
@@ -192,6 +193,10 @@ impl<'a> Job<'a> {
         for problem in &report.problems {
             complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));
         }
+        for (&number, count) in &report.unknown_link_types {
+            let name = link_type_name(number).map(|name| format!(" ({name})")).unwrap_or_default();
+            complain(&format!("{count} frames of link type {number}{name} were skipped: mailcap does not read it"));
+        }
         if report.judged_early > 0 {
             complain(&format!(
                 "{} connections were judged by their first bytes alone: too many said little; --max-memory sets the bound",
@@ -224,7 +229,7 @@ impl<'a> Job<'a> {
 
 /// 2 is an error by now; 3 wins over 1.
 pub(super) fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
-    if seen.incomplete > 0 || report.problems.iter().any(|p| p.loses_packets) {
+    if seen.incomplete > 0 || report.is_unreadable() || report.problems.iter().any(|p| p.loses_packets) {
         Outcome::Incomplete
     } else if found {
         Outcome::Done

@@ -92,8 +92,8 @@ pub struct Report {
     pub segments: u64,
     /// Frames passed over, by reason.
     pub skipped: BTreeMap<String, u64>,
-    /// Link types that are not known, each once.
-    pub unknown_link_types: Vec<u32>,
+    /// Frames by link type that is not known ([`crate::wire::link_type_name`]); the first few types.
+    pub unknown_link_types: BTreeMap<u32, u64>,
     /// Mail sessions.
     pub mail_sessions: u64,
     /// Those of which something is missing.
@@ -108,6 +108,14 @@ pub struct Report {
     pub problems: Vec<InputProblem>,
     /// Names of the files, by [`crate::position::FileId`].
     pub files: Vec<String>,
+}
+
+impl Report {
+    /// There are frames, and the link type of none of them is known: nothing can be said of what they hold.
+    pub fn is_unreadable(&self) -> bool {
+        let unknown = self.skipped.get("unknown-link-type").copied().unwrap_or_default();
+        self.frames > 0 && unknown == self.frames
+    }
 }
 
 /// Why a run ended early.
