@@ -105,7 +105,8 @@ impl<'a> Job<'a> {
 
     fn look(&self) -> Look {
         let color = open::color(self.options.color, self.options.output.is_some());
-        Look { zone: self.options.tz.clone(), color, live: self.live }
+        let width = if self.options.output.is_none() { open::width() } else { 0 };
+        Look { zone: self.options.tz.clone(), color, live: self.live, width }
     }
 
     /// Whether somebody may be waiting at the other end of a pipe.

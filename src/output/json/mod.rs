@@ -179,6 +179,16 @@ pub fn push_stats(out: &mut Vec<u8>, report: &Report) {
     o.end();
 }
 
+/// Appends that more endpoints were seen than are kept: the `limit` object.
+pub(super) fn push_services_beyond(out: &mut Vec<u8>, listed: u64, connections: u64) {
+    let mut o = Object::new(out);
+    o.str("type", "limit");
+    o.str("what", "endpoints");
+    o.number("listed", listed);
+    o.number("connections", connections);
+    o.end();
+}
+
 /// Appends what is known of an endpoint: the `service` object.
 pub(super) fn push_service(out: &mut Vec<u8>, row: &super::services::Row<'_>) {
     let mut o = Object::new(out);
