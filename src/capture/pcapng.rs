@@ -17,6 +17,8 @@ const OPB_MAGIC: u32 = 2;
 /// Custom blocks, to be copied or not when a file is edited.
 const CUSTOM: u32 = 0x0bad;
 const CUSTOM_UNCOPIED: u32 = 0x4000_0bad;
+/// Option of an interface: the length of its frame check sequence.
+const IF_FCSLEN: u16 = 13;
 /// `secrets_type` of an NSS key log.
 const TLS_KEY_LOG: u32 = 0x544c_534b;
 /// Type, length, length again.
@@ -33,6 +35,8 @@ struct Interface {
     offset: i64,
     snaplen: u32,
     link_type: u16,
+    /// Bytes of frame check sequence at the end of each frame.
+    fcs: u8,
     resolution: Resolution,
 }
 
@@ -253,6 +257,7 @@ impl PcapNg {
                 offset: self.time_offset(&idb.options),
                 snaplen: idb.snaplen,
                 link_type: u16::try_from(idb.linktype.0).unwrap_or(0),
+                fcs: fcs(&idb.options),
                 resolution: Resolution::from_option(idb.if_tsresol),
             },
             // Damaged options: the fixed part is enough.
@@ -260,6 +265,7 @@ impl PcapNg {
                 offset: 0,
                 snaplen: self.u32(block, 12).unwrap_or(0),
                 link_type: self.u16(block, 8)?,
+                fcs: 0,
                 resolution: Resolution::MICROSECONDS,
             },
         };
@@ -325,6 +331,8 @@ impl PcapNg {
             self.suspect = Some((offset, format!("a packet claims {captured} captured bytes, its block has {room}")));
         }
         let original_len = original.max(u32::try_from(len).unwrap_or(u32::MAX));
+        let original_len = original_len.saturating_sub(interface.fcs.into());
+        let len = len.min(original_len as usize);
         Some(Record::Packet(Packet {
             ts: self.last,
             interface: Some(id),
@@ -390,6 +398,16 @@ impl PcapNg {
                 Step::problem(offset, format!("{text}; the rest of the file is not read"), true)
             }
         }
+    }
+}
+
+/// `if_fcslen` in bytes. The specification has bits, and "4" as its example; both are written.
+fn fcs(options: &[PcapNGOption<'_>]) -> u8 {
+    let option = options.iter().find(|o| o.code == OptionCode(IF_FCSLEN));
+    match option.and_then(|o| o.value.first().copied()) {
+        Some(bytes @ 1..=8) => bytes,
+        Some(bits @ (16 | 32 | 64)) => bits / 8,
+        _ => 0,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod compressed;
 mod corpus;
+mod docs;
 mod merged;
 mod pcap;
 mod pcapng;
@@ -183,7 +184,10 @@ impl Read for Trickle {
 fn not_a_capture() {
     let error = |bytes: &[u8]| read_by(bytes.to_vec(), usize::MAX).unwrap_err().to_string();
     assert_eq!(error(b""), "test: the file is empty");
-    assert_eq!(error(b"\xd4"), "test: neither pcap nor pcapng, plain or compressed");
+    assert_eq!(error(b"\xd4"), "test: too short for a capture: 1 bytes");
+    assert_eq!(error(b"text"), "test: neither pcap nor pcapng, plain or compressed");
+    let nothing = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(error(&nothing), "test: a compressed file with nothing in it");
     assert!(error(b"<!DOCTYPE html><html>").contains("a web page"));
     assert!(error(b"\n <HTML>").contains("a web page"));
     assert!(error(b"snoop\0\0\0\0\0\0\x02").contains("editcap"));

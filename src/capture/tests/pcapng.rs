@@ -49,6 +49,18 @@ fn time_resolution_and_offset() {
 }
 
 #[test]
+fn frame_check_sequence_is_cut_off() {
+    for (value, expected) in [(0, "abcdFCS!"), (4, "abcd"), (32, "abcd"), (200, "abcdFCS!")] {
+        let options = [option(Little, 13, &[value]), option(Little, 0, &[])].concat();
+        let head = [section(Little), interface(Little, 1, 0, &options)].concat();
+        let got = ng(&[head, enhanced(Little, 0, 1, 8, b"abcdFCS!", &[]), enhanced(Little, 0, 2, 60, b"cut", &[])]);
+        assert_eq!(packets(&got), [expected.as_bytes(), b"cut"], "{value}");
+        let cut = 60 - (8 - expected.len() as u32);
+        assert!(matches!(got[1], Got::Frame { original, .. } if original == cut), "{got:?}");
+    }
+}
+
+#[test]
 fn simple_and_obsolete_packets() {
     let simple = |original: u32, data: &[u8]| block(Little, 3, &[&original.to_le_bytes()[..], data].concat());
     let obsolete = {
