@@ -170,7 +170,7 @@ pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Cont
     } else if let Some(kind) = archive::detect(&mut buffer) {
         return Ok(Content::Archive(kind, buffer, plain));
     } else {
-        return Err(unknown(name, &mut buffer));
+        return Err(unknown(name, &mut buffer, plain));
     };
     Ok(Content::Capture(buffer, format))
 }
@@ -187,7 +187,7 @@ pub(super) fn capture_inside(name: &str, reader: Box<dyn Read + Send>) -> Result
 }
 
 /// Says what a file that is no capture seems to be.
-fn unknown(name: &str, buffer: &mut Buffer) -> Refused {
+fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
     if let Some(e) = buffer.take_error() {
         return unreadable(name, &e);
     }
@@ -195,7 +195,11 @@ fn unknown(name: &str, buffer: &mut Buffer) -> Refused {
     let head = buffer.data().get(..HEAD).unwrap_or(buffer.data());
     let text = || head.trim_ascii_start().to_ascii_lowercase();
     match head {
-        [] => Refused::no_capture(name, "the file is empty", ""),
+        [] if plain => Refused::no_capture(name, "the file is empty", ""),
+        [] => Refused::no_capture(name, "a compressed file with nothing in it", ""),
+        [_] | [_, _] | [_, _, _] => {
+            Refused::no_capture(name, format!("too short for a capture: {} bytes", head.len()), "")
+        }
         [b's', b'n', b'o', b'o', b'p', 0, ..] => CaptureError::new(name, "a snoop capture", convert).into(),
         [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => {
             CaptureError::new(name, "a Network Monitor capture", convert).into()
