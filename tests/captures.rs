@@ -295,6 +295,38 @@ fn secrets_behind_their_packets_open_a_file_and_the_rest_of_a_pipe() {
     assert_eq!(from_a_pipe(&at(others.len())).0, "None");
 }
 
+#[test]
+fn comments_are_shown_where_they_stand() {
+    let file = testdata().join("tls/k-dsb-tls13-imap.pcapng");
+    let mut blocks = blocks(&file);
+    // A comment with a control character at the end of the tenth packet, in whose place there is no option yet.
+    let (at, text) = (blocks.iter().enumerate().filter(|(_, b)| b.0 == 6).nth(9).unwrap().0, b"see \x1b[31mticket 7");
+    let block = &mut blocks[at].1;
+    let captured = u32::from_le_bytes(block[20..24].try_into().unwrap()) as usize;
+    block.truncate(28 + captured.next_multiple_of(4));
+    block.extend([1, 0, text.len() as u8, 0]);
+    block.extend(text);
+    block.resize(block.len().next_multiple_of(4) + 4, 0);
+    let len = (block.len() as u32 + 4).to_le_bytes();
+    block.extend(len);
+    block[4..8].copy_from_slice(&len);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("commented.pcapng");
+    fs::write(&path, blocks.iter().flat_map(|b| b.1.clone()).collect::<Vec<u8>>()).unwrap();
+    let stdout = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_mailcap")).args(args).arg(&path).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let story = stdout(&["decode"]);
+    assert!(story.contains("commented.pcapng, frame 10: see \\x1b[31mticket 7"), "{story}");
+    let json: Vec<Value> = stdout(&["decode", "--json"]).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let comment = json.iter().find(|l| l["type"] == "comment").unwrap();
+    assert_eq!((&comment["on"], &comment["frame"]), (&"packet".into(), &10.into()));
+    assert_eq!(comment["text"], std::str::from_utf8(text).unwrap());
+    // Where sessions are chosen it is about none of them.
+    assert!(!stdout(&["decode", "--proto", "imap"]).contains("ticket"));
+}
+
 /// Runs mailcap where no more than so many files may be open.
 #[cfg(unix)]
 fn sessions_with_descriptors(limit: u32, args: &[&str]) -> (usize, String) {

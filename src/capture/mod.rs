@@ -22,6 +22,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+use crate::event::CommentOn;
 use crate::position::{FileId, FramePos};
 
 use buffer::Buffer;
@@ -72,6 +73,17 @@ pub enum Item<'a> {
         file: FileId,
         /// Key-log lines.
         keylog: &'a [u8],
+    },
+    /// What somebody wrote into the capture; that on a packet comes before it.
+    Comment {
+        /// The file.
+        file: FileId,
+        /// What it is on.
+        on: CommentOn,
+        /// Number of the packet in its file, if it is on one.
+        frame: Option<u64>,
+        /// The text, UTF-8 if the writer kept the rules.
+        text: &'a [u8],
     },
     /// Something wrong with an input; reading goes on with what is left.
     Problem(Problem),

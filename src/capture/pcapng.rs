@@ -4,6 +4,7 @@ use pcap_parser::pcapng as parser;
 use pcap_parser::{BOM_MAGIC, DSB_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, NRB_MAGIC, OptionCode, PcapNGOption};
 use pcap_parser::{SHB_MAGIC, SJE_MAGIC, SPB_MAGIC};
 
+use crate::event::CommentOn;
 use crate::limits::Limits;
 use crate::position::Timestamp;
 
@@ -17,6 +18,8 @@ const OPB_MAGIC: u32 = 2;
 /// Custom blocks, to be copied or not when a file is edited.
 const CUSTOM: u32 = 0x0bad;
 const CUSTOM_UNCOPIED: u32 = 0x4000_0bad;
+/// Option of any block.
+const OPT_COMMENT: u16 = 1;
 /// Option of an interface: the length of its frame check sequence.
 const IF_FCSLEN: u16 = 13;
 /// `secrets_type` of an NSS key log.
@@ -52,6 +55,8 @@ pub(super) struct PcapNg {
     last: Timestamp,
     /// Records that Wireshark numbers but that are no packets; taken by the reader of the file.
     pub(super) uncounted: u64,
+    /// The comment on the packet at hand was handed out.
+    commented: bool,
     /// A block whose trailer did not match has been delivered; look before going on.
     suspect: Option<(u64, String)>,
     ended: bool,
@@ -101,6 +106,7 @@ impl PcapNg {
             told_unknown: false,
             last: Timestamp(0),
             uncounted: 0,
+            commented: false,
             suspect: None,
             ended: false,
         })
@@ -179,6 +185,16 @@ impl PcapNg {
                 self.suspect = Some((offset, text));
             }
             let Some(block) = buffer.data().get(..size) else { return Step::end() };
+            if let Some(comment @ Record::Comment { on, .. }) = self.comment(kind, block) {
+                // A packet is still to come.
+                let size = if on == CommentOn::Packet { 0 } else { size };
+                self.commented = size == 0;
+                if size > 0 {
+                    let _ = self.block(kind, block, offset);
+                }
+                return Step { record: comment, size };
+            }
+            self.commented = false;
             if let Some(record) = self.block(kind, block, offset) {
                 return Step { record, size };
             }
@@ -236,6 +252,32 @@ impl PcapNg {
             }
             _ => None,
         }
+    }
+
+    /// The first comment on a block of those that have one, unless it was handed out.
+    fn comment(&self, kind: u32, block: &[u8]) -> Option<Record> {
+        let (on, options) = match kind {
+            SHB_MAGIC => (CommentOn::Section, 24),
+            IDB_MAGIC => (CommentOn::Interface, 16),
+            EPB_MAGIC if !self.commented => {
+                let captured = self.u32(block, 20)? as usize;
+                (CommentOn::Packet, 28usize.saturating_add(captured.checked_next_multiple_of(4)?))
+            }
+            _ => return None,
+        };
+        let end = block.len().saturating_sub(4);
+        let mut at = options;
+        while at.saturating_add(4) <= end {
+            let (code, len) = (self.u16(block, at)?, usize::from(self.u16(block, at + 2)?));
+            if code == 0 || at + 4 + len > end {
+                break;
+            }
+            if code == OPT_COMMENT && len > 0 {
+                return Some(Record::Comment { at: at + 4, len, on });
+            }
+            at += 4 + len.next_multiple_of(4);
+        }
+        None
     }
 
     fn interface(&mut self, block: &[u8], offset: u64) -> Option<Record> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::event::CommentOn;
 use crate::limits::Limits;
 use crate::position::{FileId, FramePos, Timestamp};
 
@@ -87,7 +88,7 @@ impl Source {
                     }
                     self.known.pop_front();
                 }
-                Record::Ahead(_) => return true,
+                Record::Ahead(_) | Record::Comment { .. } => return true,
             }
         }
     }
@@ -143,6 +144,12 @@ impl Source {
                 Some(Item::Secrets { file: self.id, keylog })
             }
             Record::Ahead(keylog) => Some(Item::Secrets { file: self.id, keylog }),
+            Record::Comment { at, len, on } => Some(Item::Comment {
+                file: self.id,
+                on: *on,
+                frame: (*on == CommentOn::Packet).then_some(self.number + 1),
+                text: data.get(*at..at.saturating_add(*len)).unwrap_or_default(),
+            }),
             Record::Problem { offset, text, loses_packets } => Some(Item::Problem(Problem {
                 file: self.id,
                 offset: *offset,

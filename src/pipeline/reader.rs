@@ -5,11 +5,11 @@ use std::thread;
 
 use super::batch::Batch;
 use super::round::{ROUND, ROUND_BYTES, Shards, first_grant};
-use super::shard::{SHARDS, Shard, Shared, Tally, Told, shard_of, share};
+use super::shard::{Place, SHARDS, Shard, Shared, Tally, Told, shard_of, share};
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report};
 use crate::capture::{Capture, Item};
-use crate::event::{SecretSource, Unreachable};
+use crate::event::{Comment, SecretSource, Unreachable};
 use crate::flow::Clock;
 use crate::limits::Limits;
 use crate::output::Sink;
@@ -56,8 +56,10 @@ struct Reader {
     secret_limit: usize,
     /// Files that the sink knows of.
     told_files: usize,
-    /// Segments that did not arrive, where somebody wants to hear of them.
-    refused: Option<Vec<Unreachable>>,
+    /// What there is to tell of the capture itself.
+    own: Vec<(Place, Told)>,
+    /// Somebody wants to hear of segments that did not arrive.
+    refusals: bool,
     /// Payload bytes of the round.
     bytes: usize,
     /// The last stop was at a boundary.
@@ -83,7 +85,8 @@ impl Run {
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &part, &cache))).collect();
         let reader = Reader {
             told_files: files.len(),
-            refused: config.connections.then(Vec::new),
+            own: Vec::new(),
+            refusals: config.connections,
             capture,
             decoder: Decoder::new(&limits),
             clock: Clock::default(),
@@ -118,7 +121,7 @@ impl Run {
                     shard.finish();
                 }
             }
-            self.shards.end_round(&self.cache, self.reader.take_refused(), &mut events);
+            self.shards.end_round(&self.cache, std::mem::take(&mut self.reader.own), &mut events);
             if self.reader.boundary {
                 self.shards.settle_bounds(&self.cache, &self.limits);
             }
@@ -149,13 +152,13 @@ impl Run {
             let mut working = None;
             loop {
                 let stop = workers.fill(|batch| fill(reader, batch));
-                let (boundary, refused) = (reader.boundary, reader.take_refused());
+                let (boundary, own) = (reader.boundary, std::mem::take(&mut reader.own));
                 // The round before ends; this one begins; then there is time for the sink.
-                if let Some((at_boundary, refused)) = working.take() {
+                if let Some((at_boundary, own)) = working.take() {
                     if !workers.join(shards) {
                         return Ok(false);
                     }
-                    shards.end_round(cache, refused, &mut events);
+                    shards.end_round(cache, own, &mut events);
                     if at_boundary {
                         shards.settle_bounds(cache, limits);
                     }
@@ -163,13 +166,13 @@ impl Run {
                 workers.begin();
                 reader.tell(&mut events, sink)?;
                 if stop == Stop::Full {
-                    working = Some((boundary, refused));
+                    working = Some((boundary, own));
                     continue;
                 }
                 if !workers.join(shards) {
                     return Ok(false);
                 }
-                shards.end_round(cache, refused, &mut events);
+                shards.end_round(cache, own, &mut events);
                 if boundary {
                     shards.settle_bounds(cache, limits);
                 }
@@ -287,9 +290,10 @@ impl Reader {
                             take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
                         }
                         Decoded::Unreachable(what) => {
-                            if let Some(refused) = &mut self.refused {
+                            if self.refusals {
                                 let (source, destination, code) = (what.src, what.dst, what.code);
-                                refused.push(Unreachable { source, destination, code, at: pos });
+                                let what = Unreachable { source, destination, code, at: pos };
+                                self.own.push(((pos.index, 0), Told::Unreachable(what)));
                             }
                         }
                         Decoded::Skipped(_) => {}
@@ -309,6 +313,10 @@ impl Reader {
                         self.secrets = Some((file, keylog));
                         return Stop::Secrets;
                     }
+                }
+                Item::Comment { file, on, frame, text } => {
+                    let comment = Comment { on, file, frame, text: text.into() };
+                    self.own.push(((self.at.index, 0), Told::Comment(comment)));
                 }
                 Item::Problem(problem) => {
                     let (offset, text, loses_packets) = (problem.offset, problem.text, problem.loses_packets);
@@ -343,10 +351,6 @@ impl Reader {
         fits && bytes > 0
     }
 
-    fn take_refused(&mut self) -> Vec<Unreachable> {
-        self.refused.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
     /// Hands on what there is to tell.
     fn tell(&mut self, events: &mut Vec<Told>, sink: &mut dyn Sink) -> Result<(), Error> {
         for name in self.report.files.get(self.told_files..).unwrap_or_default() {
@@ -361,6 +365,7 @@ impl Reader {
                 Told::Event(event) => sink.event(event)?,
                 Told::Connection(connection) => sink.connection(&connection)?,
                 Told::Unreachable(what) => sink.unreachable(&what)?,
+                Told::Comment(comment) => sink.comment(&comment)?,
             }
         }
         Ok(())

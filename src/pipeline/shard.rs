@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use crate::diagnostic::Code;
-use crate::event::{Account, Connection, EndReason, Event, GapCause, Unreachable};
+use crate::event::{Account, Comment, Connection, EndReason, Event, GapCause, Unreachable};
 use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::Options;
@@ -83,6 +83,7 @@ pub(super) enum Told {
     Event(Event),
     Connection(Box<Connection>),
     Unreachable(Unreachable),
+    Comment(Comment),
 }
 
 /// What the sessions of a part add to the report.

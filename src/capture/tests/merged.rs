@@ -108,6 +108,7 @@ fn ahead(parts: &[Vec<u8>]) -> [Vec<String>; 2] {
         let word = |got| match got {
             Got::Frame { data, .. } => String::from_utf8(data).unwrap(),
             Got::Secrets(text) => format!("secrets {}", String::from_utf8(text).unwrap().trim_end().replace('\n', " ")),
+            Got::Comment(..) => "comment".to_owned(),
             Got::Problem { .. } => "problem".to_owned(),
         };
         got.into_iter().map(word).collect()

@@ -103,6 +103,7 @@ fn enhanced(order: Order, interface: u32, time: u64, original: u32, data: &[u8],
 enum Got {
     Frame { number: u64, file: u32, ts: i64, interface: Option<u32>, link: u32, data: Vec<u8>, original: u32 },
     Secrets(Vec<u8>),
+    Comment(&'static str, Option<u64>, Vec<u8>),
     Problem { offset: u64, text: String, loses: bool },
 }
 
@@ -126,6 +127,7 @@ fn drain(capture: &mut Capture) -> Vec<Got> {
                 }
             }
             Item::Secrets { keylog, .. } => Got::Secrets(keylog.to_vec()),
+            Item::Comment { on, frame, text, .. } => Got::Comment(on.as_str(), frame, text.to_vec()),
             Item::Problem(p) => Got::Problem { offset: p.offset, text: p.text, loses: p.loses_packets },
         });
     }

@@ -68,7 +68,7 @@ pub fn copy<W: Write>(
                 }
                 Some(Item::Secrets { keylog, .. }) if only.is_none() => writer.secrets(keylog)?,
                 // Told by the first pass.
-                Some(Item::Secrets { .. } | Item::Problem(_)) | None => {}
+                Some(Item::Secrets { .. } | Item::Comment { .. } | Item::Problem(_)) | None => {}
             }
         }
         if !capture.begin_next() {

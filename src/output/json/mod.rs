@@ -13,8 +13,8 @@ use super::words::Word;
 use super::{Files, Sink};
 use crate::diagnostic::Diagnostic;
 use crate::event::{
-    Alert, Attachment, Auth, Certificate, Command, Event, EventBody, Gap, Message, MessageData, Recipient, Reply,
-    Session, TlsHandshake,
+    Alert, Attachment, Auth, Certificate, Command, Comment, Event, EventBody, Gap, Message, MessageData, Recipient,
+    Reply, Session, TlsHandshake,
 };
 use crate::pipeline::Report;
 use crate::position::Direction;
@@ -86,6 +86,22 @@ impl<W: Write> Sink for Json<W> {
             self.out.flush()?;
         }
         Ok(())
+    }
+
+    fn comment(&mut self, comment: &Comment) -> io::Result<()> {
+        if self.select != Select::All {
+            return Ok(());
+        }
+        self.line.clear();
+        let mut o = Object::new(&mut self.line);
+        o.str("type", "comment");
+        o.str("on", comment.on.as_str());
+        o.str("file", self.files.get(comment.file));
+        o.opt_number("frame", comment.frame);
+        o.text("text", &comment.text);
+        o.end();
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {
