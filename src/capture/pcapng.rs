@@ -20,6 +20,9 @@ const CUSTOM: u32 = 0x0bad;
 const CUSTOM_UNCOPIED: u32 = 0x4000_0bad;
 /// Option of any block.
 const OPT_COMMENT: u16 = 1;
+/// Option of a section: the program that wrote it; and where a section's options begin.
+const SHB_USERAPPL: u16 = 4;
+const SECTION_OPTIONS: usize = 24;
 /// Option of an interface: the length of its frame check sequence.
 const IF_FCSLEN: u16 = 13;
 /// `secrets_type` of an NSS key log.
@@ -57,6 +60,8 @@ pub(super) struct PcapNg {
     pub(super) uncounted: u64,
     /// The comment on the packet at hand was handed out.
     commented: bool,
+    /// mailcap wrote this section: its comments on packets say what they were made of, and it knows.
+    own: bool,
     /// A block whose trailer did not match has been delivered; look before going on.
     suspect: Option<(u64, String)>,
     ended: bool,
@@ -107,6 +112,7 @@ impl PcapNg {
             last: Timestamp(0),
             uncounted: 0,
             commented: false,
+            own: false,
             suspect: None,
             ended: false,
         })
@@ -233,6 +239,9 @@ impl PcapNg {
                 self.interfaces.clear();
                 self.told_interfaces = false;
                 self.told_unknown = false;
+                let program = self.option(block, SECTION_OPTIONS, SHB_USERAPPL);
+                let program = program.and_then(|(at, len)| block.get(at..at + len)).unwrap_or_default();
+                self.own = program.starts_with(b"mailcap ");
                 let major = match parser::parse_sectionheaderblock(block) {
                     Ok((_, section)) => section.major_version,
                     Err(_) => self.u16(block, 12)?,
@@ -257,23 +266,28 @@ impl PcapNg {
     /// The first comment on a block of those that have one, unless it was handed out.
     fn comment(&self, kind: u32, block: &[u8]) -> Option<Record> {
         let (on, options) = match kind {
-            SHB_MAGIC => (CommentOn::Section, 24),
+            SHB_MAGIC => (CommentOn::Section, SECTION_OPTIONS),
             IDB_MAGIC => (CommentOn::Interface, 16),
-            EPB_MAGIC if !self.commented => {
+            EPB_MAGIC if !self.commented && !self.own => {
                 let captured = self.u32(block, 20)? as usize;
                 (CommentOn::Packet, 28usize.saturating_add(captured.checked_next_multiple_of(4)?))
             }
             _ => return None,
         };
+        let (at, len) = self.option(block, options, OPT_COMMENT)?;
+        Some(Record::Comment { at, len, on })
+    }
+
+    /// Where the first option of that kind is that has a value, and its length, the options beginning at `at`.
+    fn option(&self, block: &[u8], mut at: usize, wanted: u16) -> Option<(usize, usize)> {
         let end = block.len().saturating_sub(4);
-        let mut at = options;
         while at.saturating_add(4) <= end {
             let (code, len) = (self.u16(block, at)?, usize::from(self.u16(block, at + 2)?));
             if code == 0 || at + 4 + len > end {
                 break;
             }
-            if code == OPT_COMMENT && len > 0 {
-                return Some(Record::Comment { at: at + 4, len, on });
+            if code == wanted && len > 0 {
+                return Some((at + 4, len));
             }
             at += 4 + len.next_multiple_of(4);
         }

@@ -93,6 +93,12 @@ fn comments_on_sections_interfaces_and_packets() {
         assert_eq!(texts, expected);
         assert_eq!(packets(&got), [b"abc".as_slice(), b"d", b"e"]);
         assert!(matches!(got[3], Got::Comment("packet", ..)), "before its packet");
+        // What mailcap wrote itself on packets.
+        let program = [option(order, 4, b"mailcap 0.1.0"), option(order, 0, &[])].concat();
+        let body = [&order.u32(0x1a2b_3c4d)[..], &order.u16(1), &order.u16(0), &[0xff; 8], &program].concat();
+        let commented = enhanced(order, 0, 1, 3, b"abc", &comment(order, "frames 1 to 3"));
+        let got = ng(&[block(order, 0x0a0d_0d0a, &body), interface(order, 1, 0, &[]), commented]);
+        assert!(matches!(got[..], [Got::Frame { .. }]), "{got:?}");
     }
 }
 
