@@ -40,6 +40,7 @@ fn pass(bencher: divan::Bencher<'_, '_>, name: &str, digests: bool) {
         keys.add_key_path(&key, &mut |_| None).expect("a key");
         let config = Config {
             inputs: vec![Input::File(file.path().to_owned())],
+            separate: false,
             keys,
             limits: Limits::default(),
             mail: Options { digests, ..Options::default() },

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Diagnostic;
-use crate::position::{Direction, FramePos, Span, Timestamp};
+use crate::position::{Direction, FileId, FramePos, Span, Timestamp};
 
 /// Bytes from the wire that are meant as text. Usually UTF-8, never promised to be.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -711,6 +711,41 @@ pub struct Connection {
     pub reason: EndReason,
     /// First and last frame.
     pub span: Span,
+}
+
+/// What somebody wrote into a pcapng file (`opt_comment`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// What it is on.
+    pub on: CommentOn,
+    /// The file.
+    pub file: FileId,
+    /// Number of the frame in that file, if it is on one.
+    pub frame: Option<u64>,
+    /// Its text.
+    pub text: Text,
+}
+
+/// What a comment is on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum CommentOn {
+    /// A section: the whole capture.
+    Section,
+    /// An interface.
+    Interface,
+    /// A packet.
+    Packet,
+}
+
+impl CommentOn {
+    /// The name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CommentOn::Section => "section",
+            CommentOn::Interface => "interface",
+            CommentOn::Packet => "packet",
+        }
+    }
 }
 
 /// An ICMP message that says that a TCP segment did not reach its destination.

@@ -42,6 +42,8 @@ pub struct Limits {
     pub reorder_time: i64,
     /// Bytes kept from both directions while a connection's protocol is not known.
     pub detect_bytes: usize,
+    /// Bytes kept over all connections whose protocol is not known: beyond it each is judged by what it has said so far.
+    pub undecided_bytes: usize,
     /// Longest protocol line, bytes. RFC 5321 has 512 and 1000; AUTH lines reach 12 KiB, IMAP FETCH lines megabytes.
     pub line_bytes: usize,
     /// Commands awaiting their reply.
@@ -96,6 +98,7 @@ impl Default for Limits {
             reorder_frames: 2000,
             reorder_time: 3 * SECOND,
             detect_bytes: 4096,
+            undecided_bytes: 32 * MIB,
             line_bytes: 64 << 10,
             pending_commands: 4096,
             recipients: 10_000,

@@ -179,6 +179,7 @@ fn drain(capture: &mut Capture) -> Got {
     while let Some(item) = capture.next() {
         match item {
             Item::Frame(f) => frames.push((f.pos.file, f.pos.number, f.pos.ts.0 / 1_000_000_000)),
+            Item::Comment { .. } => {}
             Item::Problem(p) => problems.push(p),
             Item::Secrets { .. } => {}
         }

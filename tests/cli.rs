@@ -178,6 +178,29 @@ fn an_empty_capture_holds_no_mail() {
 }
 
 #[test]
+fn an_unknown_link_type_is_named_counted_and_skipped() {
+    let dir = folder();
+    let of_type = |number: u8, packets: usize| {
+        let packet = [[0u8; 8], [4, 0, 0, 0, 4, 0, 0, 0]].concat();
+        let packet = [&packet[..], b"data"].concat();
+        [&EMPTY_PCAP[..20], &[number, 0, 0, 0], &packet.repeat(packets)].concat()
+    };
+    for command in ["decode", "sessions", "tls", "services", "auth"] {
+        let can = write(dir.path(), "can.pcap", &of_type(227, 3));
+        let ran = run(&[command, "--stats", &can]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains("3 frames of link type 227 (CAN_SOCKETCAN) were skipped"), "{}", ran.stderr);
+        assert!(ran.stderr.lines().any(|l| l.split_whitespace().eq(["unknown-link-type", "3"])), "{}", ran.stderr);
+    }
+    // Beside something that can be read it is told, and the rest counts.
+    let user = write(dir.path(), "user.pcap", &of_type(150, 2));
+    let other = write(dir.path(), "other.pcap", &of_type(101, 1));
+    let ran = run(&["sessions", &user, &other]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("2 frames of link type 150 (USER3) were skipped"), "{}", ran.stderr);
+}
+
+#[test]
 fn standard_input() {
     let ran = run_with_input(&["decode", "-"], EMPTY_PCAP);
     assert_complaint(&ran, 1, &["no mail session found"]);

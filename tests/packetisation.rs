@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use common::essence::essence;
-use common::packets::{Dialogue, Packet, Random, Shape, dialogues, packets, pcap, shuffle};
+use common::packets::{Dialogue, Packet, Random, Shape, dialogues, disturbed, packets, pcap};
 use common::{How, Told, hex, tell, testdata};
 use mailcap::event::{Command, MessagePart};
 use proptest::prelude::*;
@@ -58,18 +58,6 @@ fn samples() -> Vec<Sample> {
 
 fn plain_shape() -> Shape {
     Shape { segment: 1400, isn: [1000, 5000] }
-}
-
-/// Splits, reorders and repeats in one seeded way.
-fn disturbed(dialogue: &Dialogue, seed: u64) -> Vec<Packet> {
-    let mut random = Random::new(seed);
-    let segment = [1, 7, 100, 536, 1400][random.below(5)];
-    let isn = [random.next() as u32, u32::MAX - random.below(2000) as u32];
-    let mut list = packets(dialogue, &Shape { segment, isn }, &mut random);
-    let window = random.below(12);
-    let repeat = [0, 3, 10][random.below(3)];
-    shuffle(&mut list, window, repeat, &mut random);
-    list
 }
 
 fn complete_messages(told: &Told) -> BTreeSet<String> {

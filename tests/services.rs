@@ -10,6 +10,7 @@ use common::packets::Frames;
 use common::{How, config, testdata};
 use mailcap::limits::Limits;
 use mailcap::output::services::{Options, Services};
+use mailcap::output::sessions::Look;
 use mailcap::pipeline::{Config, run};
 use serde_json::Value;
 
@@ -20,7 +21,8 @@ fn services(file: &Path, keys: &[PathBuf], options: Options, limits: &Limits) ->
     run(config, &mut sink).unwrap();
     let listed = sink.listed().load(Ordering::Relaxed);
     let text = String::from_utf8(sink.into_inner()).unwrap();
-    let rows: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let mut rows: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    rows.retain(|r| r["type"] == "service");
     assert_eq!(listed, rows.len() as u64);
     rows.into_iter().map(|r| (format!("{}:{}", r["ip"].as_str().unwrap(), r["port"]), r)).collect()
 }
@@ -165,7 +167,39 @@ fn other_ports_only_with_all_and_no_more_than_the_bound() {
     assert!(mail.values().all(|s| s == "closed"));
     let all = Options { all: true, ..Options::default() };
     assert_eq!(states(scan(), all.clone(), &Limits::default()).len(), 2000);
-    assert_eq!(states(scan(), all, &Limits { endpoints: 100, ..Limits::default() }).len(), 100);
+    let few = Limits { endpoints: 100, ..Limits::default() };
+    assert_eq!(states(scan(), all.clone(), &few).len(), 100);
+    // What was left out is said.
+    let file = scan().write();
+    let told = |json: bool| {
+        let mut sink = Services::new(Vec::new(), Options { json, ..all.clone() }, &few);
+        run(Config { connections: true, ..config(&[file.path().to_owned()], &How::default()) }, &mut sink).unwrap();
+        String::from_utf8(sink.into_inner()).unwrap()
+    };
+    let last: Value = serde_json::from_str(told(true).lines().last().unwrap()).unwrap();
+    assert_eq!((&last["type"], &last["listed"], &last["connections"]), (&"limit".into(), &100.into(), &1900.into()));
+    assert!(told(false).lines().last().unwrap().contains("1900 connections"));
+}
+
+#[test]
+fn the_text_fits_the_screen() {
+    let file = testdata().join("servers/sieve-starttls-rsa.pcap");
+    let keys = [testdata().join("servers/keys/server.key")];
+    for width in [80, 100, 120] {
+        let look = Look { width, ..Look::default() };
+        let mut sink = Services::new(Vec::new(), Options { look, ..Options::default() }, &Limits::default());
+        let how = How { keys: &keys, ..How::default() };
+        run(Config { connections: true, ..config(std::slice::from_ref(&file), &how) }, &mut sink).unwrap();
+        let text = String::from_utf8(sink.into_inner()).unwrap();
+        for line in text.lines() {
+            assert!(line.chars().count() <= width, "{line}");
+        }
+        // Nothing is left out for it.
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for wanted in ["127.0.0.2:4190", "starttls", "TLSv1.2", "SCRAM-SHA-256", "STARTTLS,"] {
+            assert!(words.contains(&wanted), "{wanted} in {text}");
+        }
+    }
 }
 
 #[test]

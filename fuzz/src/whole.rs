@@ -16,7 +16,7 @@ use mailcap::tls::KeyRing;
 
 use super::essence::essence;
 use super::operations::{self, Operation};
-use super::packets::{Dialogue, Random, Shape, Turn, packets as packets_of, pcap, shuffle};
+use super::packets::{Dialogue, Random, Shape, Turn, disturbed, packets as packets_of, pcap};
 use super::{run, seeds};
 
 /// A capture file, whatever it is, into every output at once.
@@ -41,6 +41,7 @@ fn decode(file: &[u8], jobs: usize, all_tls: bool) -> Vec<Event> {
     };
     let config = Config {
         inputs: Vec::new(),
+        separate: false,
         keys: KeyRing::new(),
         limits,
         mail: Options { digests: true, ..Options::default() },
@@ -83,13 +84,8 @@ pub fn packets(data: &[u8]) {
     let client: SocketAddr = ([10, 0, 0, 1], 40_000).into();
     let server: SocketAddr = ([10, 0, 0, 2], PORTS[usize::from(*port) % PORTS.len()]).into();
     let dialogue = Dialogue { client, server, turns };
-    let mut random = Random::new(u64::from_be_bytes(*seed));
     let plain = packets_of(&dialogue, &Shape { segment: 1400, isn: [1000, 5000] }, &mut Random::new(1));
-    let segment = [1, 7, 100, 536, 1400][random.below(5)];
-    let isn = [random.next() as u32, u32::MAX - random.below(2000) as u32];
-    let mut other = packets_of(&dialogue, &Shape { segment, isn }, &mut random);
-    let (window, repeat) = (random.below(12), [0, 3, 10][random.below(3)]);
-    shuffle(&mut other, window, repeat, &mut random);
+    let other = disturbed(&dialogue, u64::from_be_bytes(*seed));
     let story = |list| -> Vec<String> { decode(&pcap(&dialogue, list), 1, false).iter().filter_map(essence).collect() };
     let (want, got) = (story(&plain), story(&other));
     // Behind garbage, a record is taken for one by what of the next is there: waiting for it would turn the order. The

@@ -1,5 +1,8 @@
 //! Why an input can't be used at all.
 
+use super::Problem;
+use crate::position::FileId;
+
 /// An input that can't be used: which, what is wrong with it, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {what}{}{hint}", if hint.is_empty() { "" } else { "; " })]
@@ -15,5 +18,11 @@ pub struct CaptureError {
 impl CaptureError {
     pub(super) fn new(file: &str, what: impl Into<String>, hint: impl Into<String>) -> Self {
         CaptureError { file: file.to_owned(), what: what.into(), hint: hint.into() }
+    }
+
+    /// As trouble with one input among others.
+    pub(super) fn into_problem(self, file: FileId) -> Problem {
+        let text = if self.hint.is_empty() { self.what } else { format!("{}; {}", self.what, self.hint) };
+        Problem { file, offset: 0, text, loses_packets: true }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::CaptureError;
@@ -28,7 +29,7 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Input>, CaptureError> {
         } else {
             let name = path.display().to_string();
             if !is_pattern(path) {
-                return Err(CaptureError::new(&name, "no such file or folder", ""));
+                return Err(CaptureError::new(&name, why_not(path), ""));
             }
             let matches = glob(path);
             if matches.is_empty() {
@@ -40,6 +41,15 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Input>, CaptureError> {
         }
     }
     Ok(inputs)
+}
+
+/// Why a path does not exist.
+fn why_not(path: &Path) -> &'static str {
+    match (path.symlink_metadata(), path.try_exists()) {
+        (Ok(_), _) => "a link that leads nowhere",
+        (_, Err(e)) if e.kind() == io::ErrorKind::PermissionDenied => "permission denied on the way to it",
+        _ => "no such file or folder",
+    }
 }
 
 /// Adds a file, or what a folder holds.
@@ -67,8 +77,8 @@ fn add(path: &Path, seen: &mut HashSet<PathBuf>, inputs: &mut Vec<Input>) -> Res
     Ok(())
 }
 
-/// Collects the captures below a folder, sorted by name. A folder that can't be listed below the first is left out.
-fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+/// Collects the captures below a folder, sorted by name, and what can't be read: its reader says so.
+fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> io::Result<()> {
     // Links may lead in a circle.
     if depth == 0 || !visited.insert(folder.canonicalize()?) {
         return Ok(());
@@ -77,8 +87,10 @@ fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut
     entries.sort();
     for path in entries {
         if path.is_dir() {
-            let _ = walk(&path, depth - 1, visited, found);
-        } else if path.is_file() && (input::is_capture(&path) || is_named_so(&path)) {
+            if walk(&path, depth - 1, visited, found).is_err() {
+                found.push(path);
+            }
+        } else if path.is_file() && (is_named_so(&path) || is_hidden(&path) || input::is_capture(&path)) {
             found.push(path);
         }
     }
@@ -89,6 +101,11 @@ fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut
 fn is_named_so(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     matches!(extension.as_str(), "pcap" | "pcapng" | "cap") && path.metadata().is_ok_and(|m| m.len() > 0)
+}
+
+/// A file of which nobody here may see what it is.
+fn is_hidden(path: &Path) -> bool {
+    fs::File::open(path).is_err_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
 }
 
 fn is_pattern(path: &Path) -> bool {
@@ -206,6 +223,35 @@ mod tests {
         assert!(expand(&[at("*.zip")]).unwrap_err().what.contains("no file matches"));
         fs::create_dir(at("none")).unwrap();
         assert!(expand(&[at("none")]).unwrap_err().what.contains("no capture"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_are_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link.pcap");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert_eq!(expand(&[link]).unwrap_err().what, "a link that leads nowhere");
+        assert_eq!(expand(&[dir.path().join("none")]).unwrap_err().what, "no such file or folder");
+    }
+
+    /// Who may read everything (root) can't test this.
+    #[cfg(unix)]
+    #[test]
+    fn what_can_not_be_read_in_a_folder_is_found() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let [file, folder] = ["data", "sub"].map(|n| dir.path().join(n));
+        fs::write(&file, "hidden").unwrap();
+        fs::create_dir(&folder).unwrap();
+        for path in [&file, &folder] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
+        }
+        if fs::read_dir(&folder).is_err() {
+            let found = [&file, &folder].map(|p| Input::Found(p.clone()));
+            assert_eq!(expand(&[dir.path().to_owned()]).unwrap(), found);
+        }
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     }
 
     #[cfg(unix)]

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use super::archive::{self, Kind, Notes};
 use super::buffer::Buffer;
 use super::error::CaptureError;
+use super::hop::{self, Ahead};
 use super::{Input, compress, pcap, pcapng};
 
 /// Bytes that tell formats apart.
@@ -39,6 +40,11 @@ impl Input {
             Input::Stdin => Ok(Box::new(io::stdin())),
             Input::File(path) | Input::Found(path) => open_file(path, 0, lazily),
         }
+    }
+
+    /// The secrets that a file holds wherever they are; none of what can't be sought.
+    pub(super) fn secrets(&self, limits: &Limits) -> Ahead {
+        self.path().filter(|_| self.reopens()).map_or_else(Ahead::default, |path| hop::secrets(path, limits))
     }
 
     /// The path, unless it is a pipe's end.
@@ -164,7 +170,7 @@ pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Cont
     } else if let Some(kind) = archive::detect(&mut buffer) {
         return Ok(Content::Archive(kind, buffer, plain));
     } else {
-        return Err(unknown(name, &mut buffer));
+        return Err(unknown(name, &mut buffer, plain));
     };
     Ok(Content::Capture(buffer, format))
 }
@@ -181,7 +187,7 @@ pub(super) fn capture_inside(name: &str, reader: Box<dyn Read + Send>) -> Result
 }
 
 /// Says what a file that is no capture seems to be.
-fn unknown(name: &str, buffer: &mut Buffer) -> Refused {
+fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
     if let Some(e) = buffer.take_error() {
         return unreadable(name, &e);
     }
@@ -189,7 +195,11 @@ fn unknown(name: &str, buffer: &mut Buffer) -> Refused {
     let head = buffer.data().get(..HEAD).unwrap_or(buffer.data());
     let text = || head.trim_ascii_start().to_ascii_lowercase();
     match head {
-        [] => Refused::no_capture(name, "the file is empty", ""),
+        [] if plain => Refused::no_capture(name, "the file is empty", ""),
+        [] => Refused::no_capture(name, "a compressed file with nothing in it", ""),
+        [_] | [_, _] | [_, _, _] => {
+            Refused::no_capture(name, format!("too short for a capture: {} bytes", head.len()), "")
+        }
         [b's', b'n', b'o', b'o', b'p', 0, ..] => CaptureError::new(name, "a snoop capture", convert).into(),
         [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => {
             CaptureError::new(name, "a Network Monitor capture", convert).into()

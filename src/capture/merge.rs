@@ -1,4 +1,4 @@
-//! Several inputs as one capture in time order.
+//! Several inputs as one capture in time order; several captures one after the other.
 //!
 //! Each file keeps its own order. A file is opened when the merge reaches its first timestamp and closed at its end,
 //! so only files that overlap in time are open together. Members of archives are files, too; those of an archive that
@@ -17,8 +17,9 @@ use super::input::{self, Content, Format};
 use super::source::Source;
 use super::{Buffer, Input, Item, Problem};
 
-/// Files held open at once; beyond it they are opened for each read. Common limits are 256 and 1024 descriptors.
-const OPEN: usize = 128;
+/// Files held open at once; beyond it they are opened for each read, 256 KiB or more. Few captures have so many files of
+/// one time, and limits of 64 descriptors exist.
+const OPEN: usize = 32;
 
 /// A streaming reader over all inputs.
 pub struct Capture {
@@ -44,6 +45,8 @@ pub struct Capture {
     ready: bool,
     /// An input is a pipe.
     live: bool,
+    /// Captures that come after this one.
+    later: VecDeque<Vec<Input>>,
 }
 
 /// A source and its place in the order of first timestamps.
@@ -86,36 +89,76 @@ impl std::fmt::Debug for Capture {
 }
 
 impl Capture {
-    /// Opens all inputs and looks at the head of each, so that errors come early.
+    /// Opens all inputs, which are one capture, and looks at the head of each, so that errors come early.
     ///
     /// # Errors
     /// An input can't be used at all: unreadable, or not a capture. Trouble further inside is an [`Item::Problem`].
     pub fn open(inputs: &[Input], limits: &Limits) -> Result<Capture, CaptureError> {
+        Self::open_each(vec![inputs.to_vec()], limits)
+    }
+
+    /// Opens several captures ([`super::group`]) to be read one after the other: [`Capture::next`] ends with each, and
+    /// [`Capture::begin_next`] goes on. The heads of all are looked at, so that errors come early.
+    ///
+    /// # Errors
+    /// As [`Capture::open`].
+    pub fn open_each(captures: Vec<Vec<Input>>, limits: &Limits) -> Result<Capture, CaptureError> {
         let mut capture = Capture::empty(limits);
+        capture.later = captures.into();
+        let Some(first) = capture.later.pop_front() else { return Ok(capture) };
+        let sole = capture.later.is_empty();
+        capture.load(&first, sole)?;
+        // What is found in a folder is looked at when its turn comes; a pipe can be opened once only.
+        for input in capture.later.iter().flatten().filter(|i| matches!(i, Input::File(_)) && i.reopens()) {
+            input::recognise(&input.name(), input.open(false)?).map_err(CaptureError::from)?;
+        }
+        Ok(capture)
+    }
+
+    /// Begins the next capture; false if there is none. Frames and files are numbered on.
+    pub fn begin_next(&mut self) -> bool {
+        let Some(inputs) = self.later.pop_front() else { return false };
+        (self.current, self.told, self.ready) = (None, None, false);
+        if let Err(e) = self.load(&inputs, false) {
+            // It could be used when it was looked at.
+            let file = FileId(u32::try_from(self.names.len().saturating_sub(1)).unwrap_or(u32::MAX));
+            self.troubles.push_back(e.into_problem(file));
+        }
+        true
+    }
+
+    /// Opens the inputs of one capture; the only one there is if `sole`.
+    fn load(&mut self, inputs: &[Input], sole: bool) -> Result<(), CaptureError> {
         let alone = inputs.len() == 1;
         for input in inputs {
-            let id = capture.name(input.name());
+            let id = self.name(input.name());
             let reopens = input.reopens();
-            capture.live |= !reopens;
+            self.live |= !reopens;
             let opened = input.open(false).and_then(|reader| Ok(input::recognise(&input.name(), reader)?));
             let used = opened.and_then(|content| match content {
-                Content::Capture(buffer, format) => {
-                    let reopen = (reopens && !alone).then(|| How::Reopen(input.clone()));
-                    capture.wait(id, buffer, format, reopen, alone);
+                Content::Capture(buffer, format) if alone => {
+                    // Nothing to compare with, and a live pipe may not have a packet yet.
+                    let source = Source::new(id, buffer, format).with_secrets(input.secrets(&self.limits));
+                    let how = How::Opened(Box::new(source), false);
+                    self.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
                     Ok(())
                 }
-                Content::Archive(kind, buffer, plain) => capture.archive(id, input, (kind, buffer, plain), alone),
+                Content::Capture(buffer, format) => {
+                    self.wait(id, buffer, format, reopens.then(|| How::Reopen(input.clone())));
+                    Ok(())
+                }
+                Content::Archive(kind, buffer, plain) => self.archive(id, input, (kind, buffer, plain), alone),
             });
             match used {
                 // One bad file of a folder is no reason not to read the others.
-                Err(_) if matches!(input, Input::Found(_)) && !alone => {
-                    capture.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how: How::Reopen(input.clone()) });
+                Err(e) if matches!(input, Input::Found(_)) && !(alone && sole) => {
+                    self.troubles.push_back(e.into_problem(id));
                 }
                 used => used?,
             }
         }
-        capture.order();
-        Ok(capture)
+        self.order();
+        Ok(())
     }
 
     /// Reads a stream of the caller's; `name` is what errors call it.
@@ -127,7 +170,10 @@ impl Capture {
         capture.live = true;
         let id = capture.name(name.to_owned());
         match input::recognise(name, reader)? {
-            Content::Capture(buffer, format) => capture.wait(id, buffer, format, None, true),
+            Content::Capture(buffer, format) => {
+                let how = How::Opened(Box::new(Source::new(id, buffer, format)), false);
+                capture.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
+            }
             Content::Archive(kind, buffer, _) => {
                 let stream = Stream::new(kind, buffer, Notes::new(id, limits));
                 let how = How::Stream((id, Box::new(stream)));
@@ -151,6 +197,7 @@ impl Capture {
             told: None,
             ready: false,
             live: false,
+            later: VecDeque::new(),
         }
     }
 
@@ -161,14 +208,8 @@ impl Capture {
     }
 
     /// Puts an opened input in the queue; `reopen` if it may be closed until its turn.
-    fn wait(&mut self, id: FileId, buffer: Buffer, format: Format, reopen: Option<How>, alone: bool) {
+    fn wait(&mut self, id: FileId, buffer: Buffer, format: Format, reopen: Option<How>) {
         let mut source = Source::new(id, buffer, format);
-        if alone {
-            // Nothing to compare with, and a live pipe may not have a packet yet.
-            let how = How::Opened(Box::new(source), false);
-            self.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
-            return;
-        }
         if let Some(how) = reopen {
             let first = first_time(&mut source, &self.limits).unwrap_or(i64::MIN);
             self.waiting.push(Waiting { id, first, rank: 0, how });
@@ -230,7 +271,7 @@ impl Capture {
                 Ok((buffer, format)) => {
                     any = true;
                     let id = self.name(format!("{archive}/{}", member.name));
-                    self.wait(id, buffer, format, Some(How::Member(Box::new(member))), false);
+                    self.wait(id, buffer, format, Some(How::Member(Box::new(member))));
                 }
                 Err(no) => no.note(member.header, &member.name, &mut notes),
             }
@@ -342,10 +383,7 @@ impl Capture {
     fn begin(&mut self, waiting: Waiting) -> Result<(), Problem> {
         let Waiting { id, rank, how, .. } = waiting;
         let lazily = self.open.iter().flatten().count() >= OPEN;
-        let failed = |e: CaptureError| {
-            let text = if e.hint.is_empty() { e.what } else { format!("{}; {}", e.what, e.hint) };
-            Problem { file: id, offset: 0, text, loses_packets: true }
-        };
+        let failed = |e: CaptureError| e.into_problem(id);
         let mut new = match how {
             How::Opened(source, true) => {
                 self.place(*source, rank, None);
@@ -368,7 +406,9 @@ impl Capture {
             How::Reopen(input) => {
                 let opened = input.open(lazily).and_then(|r| Ok(input::recognise(&input.name(), r)?));
                 match opened.map_err(failed)? {
-                    Content::Capture(buffer, format) => Source::new(id, buffer, format),
+                    Content::Capture(buffer, format) => {
+                        Source::new(id, buffer, format).with_secrets(input.secrets(&self.limits))
+                    }
                     Content::Archive(kind, buffer, _) => {
                         let stream = Stream::new(kind, buffer, Notes::new(id, &self.limits));
                         self.go_on((id, Box::new(stream)), rank);

@@ -7,6 +7,8 @@ mod buffer;
 mod compress;
 mod error;
 mod expand;
+mod group;
+mod hop;
 mod input;
 mod merge;
 mod pcap;
@@ -20,11 +22,13 @@ mod tests;
 
 use std::path::PathBuf;
 
+use crate::event::CommentOn;
 use crate::position::{FileId, FramePos};
 
 use buffer::Buffer;
 pub use error::CaptureError;
 pub use expand::expand;
+pub use group::group;
 pub use merge::Capture;
 
 /// Where a capture comes from.
@@ -62,12 +66,24 @@ pub struct Frame<'a> {
 pub enum Item<'a> {
     /// A packet.
     Frame(Frame<'a>),
-    /// The text of an NSS key log from a decryption secrets block. Valid for packets before and after it.
+    /// The text of an NSS key log from decryption secrets blocks. Valid for packets before and after it. Of a file that
+    /// can be sought it comes before the packets, wherever its blocks are.
     Secrets {
         /// The file that holds it.
         file: FileId,
         /// Key-log lines.
         keylog: &'a [u8],
+    },
+    /// What somebody wrote into the capture; that on a packet comes before it.
+    Comment {
+        /// The file.
+        file: FileId,
+        /// What it is on.
+        on: CommentOn,
+        /// Number of the packet in its file, if it is on one.
+        frame: Option<u64>,
+        /// The text, UTF-8 if the writer kept the rules.
+        text: &'a [u8],
     },
     /// Something wrong with an input; reading goes on with what is left.
     Problem(Problem),

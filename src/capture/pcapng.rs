@@ -4,6 +4,7 @@ use pcap_parser::pcapng as parser;
 use pcap_parser::{BOM_MAGIC, DSB_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, NRB_MAGIC, OptionCode, PcapNGOption};
 use pcap_parser::{SHB_MAGIC, SJE_MAGIC, SPB_MAGIC};
 
+use crate::event::CommentOn;
 use crate::limits::Limits;
 use crate::position::Timestamp;
 
@@ -17,10 +18,17 @@ const OPB_MAGIC: u32 = 2;
 /// Custom blocks, to be copied or not when a file is edited.
 const CUSTOM: u32 = 0x0bad;
 const CUSTOM_UNCOPIED: u32 = 0x4000_0bad;
+/// Option of any block.
+const OPT_COMMENT: u16 = 1;
+/// Option of a section: the program that wrote it; and where a section's options begin.
+const SHB_USERAPPL: u16 = 4;
+const SECTION_OPTIONS: usize = 24;
+/// Option of an interface: the length of its frame check sequence.
+const IF_FCSLEN: u16 = 13;
 /// `secrets_type` of an NSS key log.
 const TLS_KEY_LOG: u32 = 0x544c_534b;
 /// Type, length, length again.
-const FRAME: usize = 12;
+pub(super) const FRAME: usize = 12;
 /// Interfaces of a section that are kept: 16 bytes each.
 const INTERFACES: usize = 1 << 20;
 /// How far a place to go on is looked for.
@@ -33,6 +41,8 @@ struct Interface {
     offset: i64,
     snaplen: u32,
     link_type: u16,
+    /// Bytes of frame check sequence at the end of each frame.
+    fcs: u8,
     resolution: Resolution,
 }
 
@@ -48,6 +58,10 @@ pub(super) struct PcapNg {
     last: Timestamp,
     /// Records that Wireshark numbers but that are no packets; taken by the reader of the file.
     pub(super) uncounted: u64,
+    /// The comment on the packet at hand was handed out.
+    commented: bool,
+    /// mailcap wrote this section: its comments on packets say what they were made of, and it knows.
+    own: bool,
     /// A block whose trailer did not match has been delivered; look before going on.
     suspect: Option<(u64, String)>,
     ended: bool,
@@ -71,6 +85,18 @@ fn byte_order(bom: &[u8]) -> Option<bool> {
     }
 }
 
+/// Of the first bytes of a block: whether it is a section header, and if so its byte order, if that is sound.
+pub(super) fn section(head: &[u8; FRAME]) -> Option<Option<bool>> {
+    let [k0, k1, k2, k3, .., b0, b1, b2, b3] = *head;
+    // The type reads the same in both orders.
+    (u32::from_le_bytes([k0, k1, k2, k3]) == SHB_MAGIC).then(|| byte_order(&[b0, b1, b2, b3]))
+}
+
+/// Whether a block of that type, whose body begins with `first`, holds a key log.
+pub(super) fn is_keylog(kind: u32, first: u32) -> bool {
+    kind == DSB_MAGIC && first == TLS_KEY_LOG
+}
+
 impl PcapNg {
     /// Checks the section header, which stays unread; what is wrong with it otherwise.
     pub(super) fn open(buffer: &mut Buffer) -> Result<Self, &'static str> {
@@ -85,6 +111,8 @@ impl PcapNg {
             told_unknown: false,
             last: Timestamp(0),
             uncounted: 0,
+            commented: false,
+            own: false,
             suspect: None,
             ended: false,
         })
@@ -163,6 +191,16 @@ impl PcapNg {
                 self.suspect = Some((offset, text));
             }
             let Some(block) = buffer.data().get(..size) else { return Step::end() };
+            if let Some(comment @ Record::Comment { on, .. }) = self.comment(kind, block) {
+                // A packet is still to come.
+                let size = if on == CommentOn::Packet { 0 } else { size };
+                self.commented = size == 0;
+                if size > 0 {
+                    let _ = self.block(kind, block, offset);
+                }
+                return Step { record: comment, size };
+            }
+            self.commented = false;
             if let Some(record) = self.block(kind, block, offset) {
                 return Step { record, size };
             }
@@ -201,6 +239,9 @@ impl PcapNg {
                 self.interfaces.clear();
                 self.told_interfaces = false;
                 self.told_unknown = false;
+                let program = self.option(block, SECTION_OPTIONS, SHB_USERAPPL);
+                let program = program.and_then(|(at, len)| block.get(at..at + len)).unwrap_or_default();
+                self.own = program.starts_with(b"mailcap ");
                 let major = match parser::parse_sectionheaderblock(block) {
                     Ok((_, section)) => section.major_version,
                     Err(_) => self.u16(block, 12)?,
@@ -222,6 +263,37 @@ impl PcapNg {
         }
     }
 
+    /// The first comment on a block of those that have one, unless it was handed out.
+    fn comment(&self, kind: u32, block: &[u8]) -> Option<Record> {
+        let (on, options) = match kind {
+            SHB_MAGIC => (CommentOn::Section, SECTION_OPTIONS),
+            IDB_MAGIC => (CommentOn::Interface, 16),
+            EPB_MAGIC if !self.commented && !self.own => {
+                let captured = self.u32(block, 20)? as usize;
+                (CommentOn::Packet, 28usize.saturating_add(captured.checked_next_multiple_of(4)?))
+            }
+            _ => return None,
+        };
+        let (at, len) = self.option(block, options, OPT_COMMENT)?;
+        Some(Record::Comment { at, len, on })
+    }
+
+    /// Where the first option of that kind is that has a value, and its length, the options beginning at `at`.
+    fn option(&self, block: &[u8], mut at: usize, wanted: u16) -> Option<(usize, usize)> {
+        let end = block.len().saturating_sub(4);
+        while at.saturating_add(4) <= end {
+            let (code, len) = (self.u16(block, at)?, usize::from(self.u16(block, at + 2)?));
+            if code == 0 || at + 4 + len > end {
+                break;
+            }
+            if code == wanted && len > 0 {
+                return Some((at + 4, len));
+            }
+            at += 4 + len.next_multiple_of(4);
+        }
+        None
+    }
+
     fn interface(&mut self, block: &[u8], offset: u64) -> Option<Record> {
         if self.interfaces.len() >= INTERFACES {
             let first = !std::mem::replace(&mut self.told_interfaces, true);
@@ -241,6 +313,7 @@ impl PcapNg {
                 offset: self.time_offset(&idb.options),
                 snaplen: idb.snaplen,
                 link_type: u16::try_from(idb.linktype.0).unwrap_or(0),
+                fcs: fcs(&idb.options),
                 resolution: Resolution::from_option(idb.if_tsresol),
             },
             // Damaged options: the fixed part is enough.
@@ -248,6 +321,7 @@ impl PcapNg {
                 offset: 0,
                 snaplen: self.u32(block, 12).unwrap_or(0),
                 link_type: self.u16(block, 8)?,
+                fcs: 0,
                 resolution: Resolution::MICROSECONDS,
             },
         };
@@ -313,6 +387,8 @@ impl PcapNg {
             self.suspect = Some((offset, format!("a packet claims {captured} captured bytes, its block has {room}")));
         }
         let original_len = original.max(u32::try_from(len).unwrap_or(u32::MAX));
+        let original_len = original_len.saturating_sub(interface.fcs.into());
+        let len = len.min(original_len as usize);
         Some(Record::Packet(Packet {
             ts: self.last,
             interface: Some(id),
@@ -378,6 +454,16 @@ impl PcapNg {
                 Step::problem(offset, format!("{text}; the rest of the file is not read"), true)
             }
         }
+    }
+}
+
+/// `if_fcslen` in bytes. The specification has bits, and "4" as its example; both are written.
+fn fcs(options: &[PcapNGOption<'_>]) -> u8 {
+    let option = options.iter().find(|o| o.code == OptionCode(IF_FCSLEN));
+    match option.and_then(|o| o.value.first().copied()) {
+        Some(bytes @ 1..=8) => bytes,
+        Some(bits @ (16 | 32 | 64)) => bits / 8,
+        _ => 0,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the format readers hand to the merge: records as ranges of the buffer's unread bytes.
 
+use crate::event::CommentOn;
 use crate::position::Timestamp;
 
 use super::LinkType;
@@ -11,6 +12,10 @@ pub(super) enum Record {
     Packet(Packet),
     /// A key log.
     Secrets { at: usize, len: usize },
+    /// A key log that was found ahead.
+    Ahead(Vec<u8>),
+    /// A comment.
+    Comment { at: usize, len: usize, on: CommentOn },
     /// Trouble; what follows may still be read.
     Problem { offset: u64, text: String, loses_packets: bool },
     /// Nothing more.

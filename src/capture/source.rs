@@ -1,9 +1,13 @@
 //! One input being read: its buffer, its format's state, and the record that is next.
 
+use std::collections::VecDeque;
+
+use crate::event::CommentOn;
 use crate::limits::Limits;
 use crate::position::{FileId, FramePos, Timestamp};
 
 use super::buffer::Buffer;
+use super::hop::Ahead;
 use super::input::Format;
 use super::record::{Record, Step};
 use super::{Frame, Item, Problem};
@@ -26,17 +30,34 @@ pub(super) struct Source {
     problems: u64,
     /// Whether one that was not told loses packets.
     loses_packets: bool,
+    /// A key log to come before all else.
+    ahead: Vec<u8>,
+    /// Blocks that it was found in.
+    known: VecDeque<u64>,
 }
 
 impl Source {
     pub(super) fn new(id: FileId, buffer: Buffer, format: Format) -> Self {
         let step = Step { record: Record::End, size: 0 };
-        Source { id, buffer, format, step, number: 0, clock: Clock::default(), problems: 0, loses_packets: false }
+        let (ahead, known) = (Vec::new(), VecDeque::new());
+        let clock = Clock::default();
+        Source { id, buffer, format, step, number: 0, clock, problems: 0, loses_packets: false, ahead, known }
+    }
+
+    /// Begins with the secrets that were found ahead.
+    pub(super) fn with_secrets(mut self, found: Ahead) -> Self {
+        self.ahead = found.keylog;
+        self.known = found.blocks.into();
+        self
     }
 
     /// Steps to the next record; false at the end.
     #[inline]
     pub(super) fn advance(&mut self, limits: &Limits) -> bool {
+        if !self.ahead.is_empty() {
+            self.step = Step { record: Record::Ahead(std::mem::take(&mut self.ahead)), size: 0 };
+            return true;
+        }
         loop {
             self.buffer.consume(self.step.size);
             self.step = match &mut self.format {
@@ -61,7 +82,13 @@ impl Source {
                     self.loses_packets |= loses_packets;
                 }
                 Record::End => return self.tell_the_rest(),
-                Record::Secrets { .. } => return true,
+                Record::Secrets { .. } => {
+                    if self.known.front() != Some(&self.buffer.offset()) {
+                        return true;
+                    }
+                    self.known.pop_front();
+                }
+                Record::Ahead(_) | Record::Comment { .. } => return true,
             }
         }
     }
@@ -116,6 +143,13 @@ impl Source {
                 let keylog = data.get(*at..at.saturating_add(*len)).unwrap_or_default();
                 Some(Item::Secrets { file: self.id, keylog })
             }
+            Record::Ahead(keylog) => Some(Item::Secrets { file: self.id, keylog }),
+            Record::Comment { at, len, on } => Some(Item::Comment {
+                file: self.id,
+                on: *on,
+                frame: (*on == CommentOn::Packet).then_some(self.number + 1),
+                text: data.get(*at..at.saturating_add(*len)).unwrap_or_default(),
+            }),
             Record::Problem { offset, text, loses_packets } => Some(Item::Problem(Problem {
                 file: self.id,
                 offset: *offset,

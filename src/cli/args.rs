@@ -234,6 +234,10 @@ pub(crate) struct Common {
     #[arg(short, long, value_name = "tcp.port==N,PROTOCOL", value_parser = parse::decode_as, help_heading = "Decryption")]
     pub(crate) decode_as: Vec<DecodeAs>,
 
+    /// Take each file for a capture by itself: no session goes on in another file
+    #[arg(long, help_heading = "Captures")]
+    pub(crate) separate: bool,
+
     /// Only the session with this id
     #[arg(long, value_name = "ID", help_heading = "Selection")]
     pub(crate) session: Vec<u64>,

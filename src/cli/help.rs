@@ -12,7 +12,8 @@ pub(super) const ABOUT: &str = "\
 Tell what mail servers and clients said to each other (SMTP, LMTP, IMAP, POP3, ManageSieve), from packet captures: one \
 story a session, from the banner through STARTTLS to QUIT, TLS decrypted with the server's RSA key or a key log.
 
-Captures are pcap or pcapng files, compressed or not. Several files are one capture in time order.";
+Captures are pcap or pcapng files, compressed or not. Several files are one capture in time order; of a folder, those that \
+tcpdump or dumpcap rotated are. --separate takes each file for itself.";
 
 pub(super) const TOP: &str = "\
 Examples:

@@ -143,3 +143,8 @@ pub(super) fn color(choice: ColorChoice, to_file: bool) -> Color {
     };
     if wanted { Color::On } else { Color::Off }
 }
+
+/// Columns of the terminal that stdout is; 0 if it is none.
+pub(super) fn width() -> usize {
+    terminal_size::terminal_size_of(io::stdout()).map_or(0, |(width, _)| width.0.into())
+}

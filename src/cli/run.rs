@@ -22,6 +22,7 @@ use mailcap::output::tls::Tls;
 use mailcap::output::transcript::{Layout, Options, Transcript};
 use mailcap::pipeline::{self, Config, Report};
 use mailcap::position::Timestamp;
+use mailcap::wire::link_type_name;
 
 use super::args::{self, Common};
 use super::interrupt::{self, Interrupt};
@@ -105,7 +106,8 @@ impl<'a> Job<'a> {
 
     fn look(&self) -> Look {
         let color = open::color(self.options.color, self.options.output.is_some());
-        Look { zone: self.options.tz.clone(), color, live: self.live }
+        let width = if self.options.output.is_none() { open::width() } else { 0 };
+        Look { zone: self.options.tz.clone(), color, live: self.live, width }
     }
 
     /// Whether somebody may be waiting at the other end of a pipe.
@@ -147,6 +149,7 @@ impl<'a> Job<'a> {
         decode_as.extend(o.tshark_key.iter().filter_map(|k| k.decode_as));
         Ok(Config {
             inputs: std::mem::take(&mut self.inputs),
+            separate: o.separate,
             keys: keys::ring(o)?,
             limits: limits(o.max_memory),
             mail: mail::Options {
@@ -193,6 +196,16 @@ impl<'a> Job<'a> {
         for problem in &report.problems {
             complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));
         }
+        for (&number, count) in &report.unknown_link_types {
+            let name = link_type_name(number).map(|name| format!(" ({name})")).unwrap_or_default();
+            complain(&format!("{count} frames of link type {number}{name} were skipped: mailcap does not read it"));
+        }
+        if report.judged_early > 0 {
+            complain(&format!(
+                "{} connections were judged by their first bytes alone: too many said little; --max-memory sets the bound",
+                report.judged_early
+            ));
+        }
         if !filtered {
             // The pipeline knows better, and also of sessions that this command does not list.
             seen.sessions = report.mail_sessions;
@@ -219,7 +232,7 @@ impl<'a> Job<'a> {
 
 /// 2 is an error by now; 3 wins over 1.
 pub(super) fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
-    if seen.incomplete > 0 || report.problems.iter().any(|p| p.loses_packets) {
+    if seen.incomplete > 0 || report.is_unreadable() || report.problems.iter().any(|p| p.loses_packets) {
         Outcome::Incomplete
     } else if found {
         Outcome::Done
@@ -243,6 +256,7 @@ fn limits(max_memory: Option<usize>) -> Limits {
         limits.reassembly_total_bytes = memory / 4;
         limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
+        limits.undecided_bytes = memory / 16;
         // A connection costs some KiB in its first moments, a remembered TLS session some hundred bytes.
         limits.connections = limits.connections.min(memory / 4 / 2048);
         limits.endpoints = limits.endpoints.min(memory / 32 / 256);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use mailcap::capture::Input;
+use mailcap::capture::{Input, group};
 use mailcap::output::decrypt::{self as output, Plaintext, Survey, Surveyed};
 use mailcap::output::keylog::KeyLog;
 use mailcap::output::pcapng::Writer;
@@ -144,7 +144,7 @@ fn packets<W: std::io::Write>(
     surveyed: &Surveyed,
 ) -> Result<(u64, String), Error> {
     let only = filtered.then_some(&surveyed.sessions);
-    let copied = output::copy(&config.inputs, &config.limits, only, writer)?;
+    let copied = output::copy(group(&config.inputs, config.separate), &config.limits, only, writer)?;
     let held = format!("{}, and {} to open them", count(copied.written, "packet"), count(surveyed.secrets, "secret"));
     Ok((copied.read, held))
 }

@@ -19,9 +19,11 @@ pub(super) fn write(report: &Report, tally: &Tally) -> io::Result<()> {
 
 fn account(err: &mut impl Write, report: &Report) -> io::Result<()> {
     let account = &report.account;
+    let skipped: u64 = report.skipped.values().sum();
     line(err, "frames read", report.frames)?;
-    line(err, "  of TCP", report.segments)?;
-    line(err, "  skipped", report.skipped.values().sum())?;
+    line(err, "  decoded", report.frames.saturating_sub(skipped))?;
+    line(err, "    of TCP", report.segments)?;
+    line(err, "  skipped", skipped)?;
     for (reason, count) in &report.skipped {
         line(err, &format!("    {reason}"), *count)?;
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mailcap::event::{Connection, Event, EventBody, Unreachable};
+use mailcap::event::{Comment, Connection, Event, EventBody, Unreachable};
 use mailcap::output::Sink;
 use mailcap::output::tally::Tally;
 use mailcap::output::transcript::incomplete;
@@ -79,6 +79,10 @@ impl<S: Sink> Sink for Watch<'_, S> {
 
     fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
         self.inner.unreachable(unreachable)
+    }
+
+    fn comment(&mut self, comment: &Comment) -> io::Result<()> {
+        self.inner.comment(comment)
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {

@@ -337,6 +337,15 @@ fn conflicting_copies() {
 }
 
 #[test]
+fn half_closed() {
+    // One side is done; the other speaks on, an hour later, too.
+    let mut lab = Lab::new();
+    lab.handshake().send(0, FIN, 1, 1, "").s(1, 2, "a").expect(&["C end", "S 0 a"]);
+    lab.now += 3600 * SECOND;
+    lab.tick(1).s(2, 2, "b").send(1, FIN, 3, 2, "").c(2, 4, "").expect(&["S 1 b", "S end", "1 Fin"]);
+}
+
+#[test]
 fn simultaneous_open() {
     let mut lab = Lab::new();
     lab.send(0, SYN, 0, 0, "").send(1, SYN, 0, 0, "").send(0, SYN_ACK, 0, 1, "").send(1, SYN_ACK, 0, 1, "");

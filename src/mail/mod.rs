@@ -147,6 +147,11 @@ impl Emitter {
         self.events.truncate(limit);
     }
 
+    /// Memory of what has not been taken, roughly.
+    pub fn cost(&self) -> usize {
+        self.events.len() * size_of::<Event>()
+    }
+
     /// The session's id.
     pub fn session(&self) -> u64 {
         self.session

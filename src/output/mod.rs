@@ -25,7 +25,7 @@ pub(crate) mod samples;
 
 use std::io;
 
-use crate::event::{Connection, Event, Unreachable};
+use crate::event::{Comment, Connection, Event, Unreachable};
 use crate::pipeline::Report;
 use crate::position::{FileId, Timestamp};
 
@@ -64,6 +64,12 @@ pub trait Sink {
         Ok(())
     }
 
+    /// What somebody wrote into the capture.
+    fn comment(&mut self, comment: &Comment) -> io::Result<()> {
+        let _ = comment;
+        Ok(())
+    }
+
     /// The run is over, and this came of it.
     fn finish(&mut self, report: &Report) -> io::Result<()> {
         let _ = report;
@@ -90,6 +96,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
         (**self).unreachable(unreachable)
+    }
+
+    fn comment(&mut self, comment: &Comment) -> io::Result<()> {
+        (**self).comment(comment)
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {

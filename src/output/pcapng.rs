@@ -169,6 +169,8 @@ mod tests {
         let mut capture = Capture::from_reader("x", Box::new(bytes), &Limits::default()).unwrap();
         let Some(Item::Secrets { keylog, .. }) = capture.next() else { panic!("no secrets") };
         assert_eq!(keylog, b"CLIENT_RANDOM 00 11\n");
+        let Some(Item::Comment { frame: Some(1), text, .. }) = capture.next() else { panic!("no comment") };
+        assert_eq!(text, "é".as_bytes());
         let Some(Item::Frame(frame)) = capture.next() else { panic!("no frame") };
         assert_eq!((frame.interface, frame.link_type, frame.original_len), (Some(1), LinkType(101), 9));
         assert_eq!((frame.pos.ts.0, frame.data), (1_700_000_000_123_456_789, &b"12345"[..]));

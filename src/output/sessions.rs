@@ -36,6 +36,8 @@ pub struct Look {
     pub color: Color,
     /// Show each row at once instead of waiting for some to set the columns' widths.
     pub live: bool,
+    /// Columns of the screen, for text that is broken into lines; 0 where that is not known.
+    pub width: usize,
 }
 
 /// Writes a table of sessions.

@@ -8,7 +8,7 @@ use super::style::{Color, Role};
 const HELD: usize = 200;
 
 /// Terminals show some characters in two columns.
-fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     text.chars()
         .map(|c| match c as u32 {
             0x300..=0x36f | 0x200c..=0x200d | 0xfe00..=0xfe0f => 0,
@@ -63,7 +63,7 @@ impl<T: Into<String>> From<T> for Cell {
 pub(super) struct Table {
     columns: &'static [Column],
     widths: Option<Vec<usize>>,
-    held: Vec<Vec<Cell>>,
+    held: Vec<(Vec<Cell>, String)>,
     hold: usize,
     color: Color,
 }
@@ -75,14 +75,20 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, out: &mut impl Write, row: Vec<Cell>) -> io::Result<()> {
+        self.row_above(out, row, String::new())
+    }
+
+    /// A row and the lines beneath it, which are written as they are.
+    pub(super) fn row_above(&mut self, out: &mut impl Write, row: Vec<Cell>, lines: String) -> io::Result<()> {
         if self.widths.is_none() {
-            self.held.push(row);
+            self.held.push((row, lines));
             if self.held.len() <= self.hold {
                 return Ok(());
             }
             return self.release(out);
         }
-        self.write(out, &row)
+        self.write(out, &row)?;
+        out.write_all(lines.as_bytes())
     }
 
     /// Writes what is held back.
@@ -93,7 +99,7 @@ impl Table {
         }
         if self.widths.is_none() {
             let widths = self.columns.iter().enumerate().map(|(i, column)| {
-                let widest = rows.iter().filter_map(|r| r.get(i)).map(|c| width(&c.0)).max().unwrap_or(0);
+                let widest = rows.iter().filter_map(|(r, _)| r.get(i)).map(|c| width(&c.0)).max().unwrap_or(0);
                 widest.clamp(column.min.max(column.name.len()), column.max.max(column.name.len()))
             });
             self.widths = Some(widths.collect());
@@ -101,7 +107,10 @@ impl Table {
                 self.columns.iter().map(|c| Cell(c.name.to_owned(), Some(Role::Heading))).collect();
             self.write(out, &heading)?;
         }
-        rows.iter().try_for_each(|row| self.write(out, row))
+        rows.iter().try_for_each(|(row, lines)| {
+            self.write(out, row)?;
+            out.write_all(lines.as_bytes())
+        })
     }
 
     fn write(&self, out: &mut impl Write, row: &[Cell]) -> io::Result<()> {
@@ -133,6 +142,28 @@ impl Table {
     }
 }
 
+/// A paragraph of lines no wider than `columns` where blanks allow that: what it is, indented, and its words.
+pub(super) fn paragraph(name: &str, text: &str, columns: usize) -> String {
+    const FIRST: usize = 4;
+    const REST: usize = 8;
+    let mut lines = format!("{:FIRST$}{name}:", "");
+    let mut at = width(&lines);
+    for word in text.split(' ').filter(|w| !w.is_empty()) {
+        if at + 1 + width(word) > columns {
+            lines.push('\n');
+            lines.extend(std::iter::repeat_n(' ', REST));
+            at = REST;
+        } else {
+            lines.push(' ');
+            at += 1;
+        }
+        lines.push_str(word);
+        at += width(word);
+    }
+    lines.push('\n');
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +192,14 @@ mod tests {
         let mut table = Table::new(COLUMNS, Color::Off, true);
         table.row(&mut out, vec!["1".into(), "alice".into(), "ok".into()]).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "ID  NAME   NOTE\n 1  alice  ok\n");
+    }
+
+    #[test]
+    fn paragraphs_break_between_words() {
+        assert_eq!(paragraph("auth", "PLAIN LOGIN", 80), "    auth: PLAIN LOGIN\n");
+        assert_eq!(paragraph("auth", "PLAIN LOGIN CRAM-MD5", 22), "    auth: PLAIN LOGIN\n        CRAM-MD5\n");
+        // What has no blanks stays whole.
+        assert_eq!(paragraph("a", "b 0123456789abcdef c", 14), "    a: b\n        0123456789abcdef\n        c\n");
     }
 
     #[test]

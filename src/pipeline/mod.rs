@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 
-use crate::capture::{Capture, CaptureError, Input};
+use crate::capture::{Capture, CaptureError, Input, group};
 use crate::event::Account;
 use crate::limits::Limits;
 use crate::mail::Options;
@@ -33,8 +33,10 @@ pub use crate::session::DecodeAs;
 /// What to read and how.
 #[derive(Clone)]
 pub struct Config {
-    /// The captures; see [`crate::capture::expand`].
+    /// The inputs; see [`crate::capture::expand`].
     pub inputs: Vec<Input>,
+    /// Take each input for a capture by itself; see [`crate::capture::group`].
+    pub separate: bool,
     /// Private keys, key logs, pre-shared keys.
     pub keys: KeyRing,
     /// Bounds.
@@ -56,6 +58,7 @@ impl Config {
     pub fn new(inputs: Vec<Input>) -> Self {
         Config {
             inputs,
+            separate: false,
             keys: KeyRing::new(),
             limits: Limits::default(),
             mail: Options::default(),
@@ -89,20 +92,30 @@ pub struct Report {
     pub segments: u64,
     /// Frames passed over, by reason.
     pub skipped: BTreeMap<String, u64>,
-    /// Link types that are not known, each once.
-    pub unknown_link_types: Vec<u32>,
+    /// Frames by link type that is not known ([`crate::wire::link_type_name`]); the first few types.
+    pub unknown_link_types: BTreeMap<u32, u64>,
     /// Mail sessions.
     pub mail_sessions: u64,
     /// Those of which something is missing.
     pub incomplete: u64,
     /// TLS handshakes told.
     pub handshakes: u64,
+    /// Connections that were judged by their first bytes alone, as all that were undecided held more than their bound.
+    pub judged_early: u64,
     /// Where the bytes of mail sessions went.
     pub account: Account,
     /// What was wrong with the inputs.
     pub problems: Vec<InputProblem>,
     /// Names of the files, by [`crate::position::FileId`].
     pub files: Vec<String>,
+}
+
+impl Report {
+    /// There are frames, and the link type of none of them is known: nothing can be said of what they hold.
+    pub fn is_unreadable(&self) -> bool {
+        let unknown = self.skipped.get("unknown-link-type").copied().unwrap_or_default();
+        self.frames > 0 && unknown == self.frames
+    }
 }
 
 /// Why a run ended early.
@@ -118,7 +131,7 @@ pub enum Error {
 
 /// Reads all inputs of `config` and hands the events to `sink`, in an order that depends on the inputs alone.
 pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
-    let capture = Capture::open(&config.inputs, &config.limits)?;
+    let capture = Capture::open_each(group(&config.inputs, config.separate), &config.limits)?;
     run_capture(capture, config, sink)
 }
 

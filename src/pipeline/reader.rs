@@ -5,16 +5,16 @@ use std::thread;
 
 use super::batch::Batch;
 use super::round::{ROUND, ROUND_BYTES, Shards, first_grant};
-use super::shard::{SHARDS, Shard, Shared, Tally, Told, shard_of, share};
+use super::shard::{Place, SHARDS, Shard, Shared, Tally, Told, shard_of, share};
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report};
 use crate::capture::{Capture, Item};
-use crate::event::{SecretSource, Unreachable};
+use crate::event::{Comment, SecretSource, Unreachable};
 use crate::flow::Clock;
 use crate::limits::Limits;
 use crate::output::Sink;
 use crate::position::{FileId, FramePos, Timestamp};
-use crate::tls::SessionCache;
+use crate::tls::{KeyRing, SessionCache};
 use crate::wire::{Decoded, Decoder, Segment};
 
 /// Mean payload, bytes, below which a round is copied and sorted by shard.
@@ -38,6 +38,8 @@ pub(super) struct Run {
     reader: Reader,
     shards: Shards,
     shared: Arc<Shared>,
+    /// The user's own: without what a capture holds.
+    keys: KeyRing,
     cache: SessionCache,
     limits: Limits,
 }
@@ -80,8 +82,10 @@ struct Reader {
     secret_limit: usize,
     /// Files that the sink knows of.
     told_files: usize,
-    /// Segments that did not arrive, where somebody wants to hear of them.
-    refused: Option<Vec<Unreachable>>,
+    /// What there is to tell of the capture itself.
+    own: Vec<(Place, Told)>,
+    /// Somebody wants to hear of segments that did not arrive.
+    refusals: bool,
     /// The last stop was at a boundary.
     boundary: bool,
     /// Nothing was read since the last stop.
@@ -91,8 +95,9 @@ struct Reader {
 impl Run {
     pub(super) fn new(capture: Capture, config: Config, files: Vec<String>) -> Self {
         let limits = config.limits;
+        let keys = config.keys;
         let shared = Arc::new(Shared {
-            keys: config.keys,
+            keys: keys.clone(),
             options: config.mail,
             limits: limits.clone(),
             decode_as: config.decode_as,
@@ -100,12 +105,13 @@ impl Run {
             connections: config.connections,
         });
         let cache = SessionCache::new();
-        let part = Limits { reassembly_total_bytes: first_grant(&limits), ..share(&limits) };
+        let part = first_share(&limits);
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &part, &cache))).collect();
         let reader = Reader {
             load: Load { digests: shared.options.digests, ..Load::default() },
             told_files: files.len(),
-            refused: config.connections.then(Vec::new),
+            own: Vec::new(),
+            refusals: config.connections,
             capture,
             decoder: Decoder::new(&limits),
             clock: Clock::default(),
@@ -118,25 +124,19 @@ impl Run {
             boundary: false,
             fresh: true,
         };
-        Run { reader, shards: Shards(shards), shared, cache, limits }
+        Run { reader, shards: Shards(shards), shared, keys, cache, limits }
     }
 
     /// With that many threads besides this one, or none.
     pub(super) fn go(mut self, threads: usize, sink: &mut dyn Sink) -> Result<Report, Error> {
         let threads = threads.min(SHARDS);
         let workers = Workers::new(threads);
-        let Run { reader, shards, shared, cache, limits } = &mut self;
+        let Run { reader, shards, shared, keys, cache, limits } = &mut self;
         let shards: &Shards = shards;
         let whole = thread::scope(|scope| {
             let over = Over(&workers);
             let mut spawned = false;
             let mut events: Vec<Told> = Vec::new();
-            let end_round = |reader: &mut Reader, events: &mut Vec<Told>, End { boundary, refused }| {
-                reader.load.in_tls = shards.end_round(cache, refused, events);
-                if boundary {
-                    shards.settle_bounds(cache, limits);
-                }
-            };
             // How the round that the threads work on ends.
             let mut working: Option<End> = None;
             loop {
@@ -145,7 +145,7 @@ impl Run {
                     if !workers.join(shards) {
                         return Ok(false);
                     }
-                    end_round(reader, &mut events, end);
+                    reader.end_round(shards, cache, limits, end, &mut events);
                     reader.tell(&mut events, sink)?;
                 }
                 let stop = match direct {
@@ -159,7 +159,7 @@ impl Run {
                         if !workers.join(shards) {
                             return Ok(false);
                         }
-                        end_round(reader, &mut events, end);
+                        reader.end_round(shards, cache, limits, end, &mut events);
                     }
                     if !spawned {
                         spawned = true;
@@ -175,10 +175,11 @@ impl Run {
                         return Ok(false);
                     }
                 }
-                end_round(reader, &mut events, end);
+                reader.end_round(shards, cache, limits, end, &mut events);
                 reader.tell(&mut events, sink)?;
                 match stop {
                     Stop::Secrets => add_secrets(reader, shards, shared),
+                    Stop::End if reader.begin_next() => renew(shards, shared, keys, cache, limits),
                     Stop::End => break,
                     Stop::Full | Stop::Idle => {}
                 }
@@ -204,6 +205,7 @@ impl Run {
             mail_sessions: sum.mail_sessions,
             incomplete: sum.incomplete,
             handshakes: sum.handshakes,
+            judged_early: sum.judged_early,
             account: sum.account,
             ..self.reader.report
         }
@@ -213,31 +215,56 @@ impl Run {
 /// Adds what a decryption secrets block holds; nobody works on the shards.
 fn add_secrets(reader: &mut Reader, shards: &Shards, shared: &mut Arc<Shared>) {
     let Some((file, keylog)) = reader.secrets.take() else { return };
-    let none = Arc::new(Shared::default());
-    let each = |with: &Arc<Shared>| {
-        for number in 0..SHARDS {
-            if let Some(mut shard) = shards.lock(number) {
-                shard.sessions.set_shared(Arc::clone(with));
-            }
-        }
-    };
-    each(&none);
-    if let Some(own) = Arc::get_mut(shared) {
+    change(shards, shared, |own| {
         own.keys.add_keylog_bytes(&reader.file_name(file), &keylog, SecretSource::Dsb);
+    });
+}
+
+/// Changes what the shards share; nobody works on them.
+fn change(shards: &Shards, shared: &mut Arc<Shared>, change: impl FnOnce(&mut Shared)) {
+    let each = |with: &Arc<Shared>| shards.all().for_each(|mut shard| shard.sessions.set_shared(Arc::clone(with)));
+    each(&Arc::default());
+    if let Some(own) = Arc::get_mut(shared) {
+        change(own);
     }
     each(shared);
+}
+
+/// For the next capture: nothing of the one before is known any more. Nobody works on the shards.
+fn renew(shards: &Shards, shared: &mut Arc<Shared>, keys: &KeyRing, cache: &mut SessionCache, limits: &Limits) {
+    change(shards, shared, |own| own.keys = keys.clone());
+    *cache = SessionCache::new();
+    let part = first_share(limits);
+    for mut shard in shards.all() {
+        let tally = std::mem::take(&mut shard.sessions.tally);
+        *shard = Shard::new(shared, &part, cache);
+        shard.sessions.tally = tally;
+    }
+}
+
+/// The bounds of a shard until the first boundary.
+fn first_share(limits: &Limits) -> Limits {
+    Limits { reassembly_total_bytes: first_grant(limits), ..share(limits) }
 }
 
 /// How a round ends.
 struct End {
     boundary: bool,
     /// What the reader adds to it.
-    refused: Vec<Unreachable>,
+    own: Vec<(Place, Told)>,
 }
 
 impl Reader {
     fn end(&mut self) -> End {
-        End { boundary: self.boundary, refused: self.refused.as_mut().map(std::mem::take).unwrap_or_default() }
+        End { boundary: self.boundary, own: std::mem::take(&mut self.own) }
+    }
+
+    /// Nobody works on the shards any more.
+    fn end_round(&mut self, shards: &Shards, cache: &SessionCache, limits: &Limits, end: End, events: &mut Vec<Told>) {
+        self.load.in_tls = shards.end_round(cache, end.own, events);
+        if end.boundary {
+            shards.settle_bounds(cache, limits);
+        }
     }
 
     /// Reads a round from the capture's buffer into the shards.
@@ -303,9 +330,10 @@ impl Reader {
                             take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
                         }
                         Decoded::Unreachable(what) => {
-                            if let Some(refused) = &mut self.refused {
+                            if self.refusals {
                                 let (source, destination, code) = (what.src, what.dst, what.code);
-                                refused.push(Unreachable { source, destination, code, at: pos });
+                                let what = Unreachable { source, destination, code, at: pos };
+                                self.own.push(((pos.index, 0), Told::Unreachable(what)));
                             }
                         }
                         Decoded::Skipped(_) => {}
@@ -326,6 +354,10 @@ impl Reader {
                         return Stop::Secrets;
                     }
                 }
+                Item::Comment { file, on, frame, text } => {
+                    let comment = Comment { on, file, frame, text: text.into() };
+                    self.own.push(((self.at.index, 0), Told::Comment(comment)));
+                }
                 Item::Problem(problem) => {
                     let (offset, text, loses_packets) = (problem.offset, problem.text, problem.loses_packets);
                     let file = self.report.files.get(problem.file.0 as usize).cloned().unwrap_or_default();
@@ -333,6 +365,17 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Goes on with the next capture; false if there is none.
+    fn begin_next(&mut self) -> bool {
+        let more = self.capture.begin_next();
+        if more {
+            self.decoder.forget();
+            self.clock = Clock::default();
+            self.secret_bytes = 0;
+        }
+        more
     }
 
     /// Whether so many bytes of secrets more are within the bound; says so once when they are not.
@@ -362,6 +405,7 @@ impl Reader {
                 Told::Event(event) => sink.event(event)?,
                 Told::Connection(connection) => sink.connection(&connection)?,
                 Told::Unreachable(what) => sink.unreachable(&what)?,
+                Told::Comment(comment) => sink.comment(&comment)?,
             }
         }
         Ok(())

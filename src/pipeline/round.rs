@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::shard::{Place, SHARDS, Shard, Told};
-use crate::event::Unreachable;
 use crate::limits::Limits;
 use crate::tls::SessionCache;
 use crate::tls::resume::Added;
@@ -41,9 +40,9 @@ impl Shards {
         (0..self.0.len()).filter_map(|number| self.lock(number))
     }
 
-    /// Ends a round: nobody works on the shards. What there is to tell, in order, goes to `out`; `refused` is what the
+    /// Ends a round: nobody works on the shards. What there is to tell, in order, goes to `out`; `own` is what the
     /// reader has to add. Gives the round's bytes of connections in TLS.
-    pub(super) fn end_round(&self, cache: &SessionCache, refused: Vec<Unreachable>, out: &mut Vec<Told>) -> u64 {
+    pub(super) fn end_round(&self, cache: &SessionCache, own: Vec<(Place, Told)>, out: &mut Vec<Told>) -> u64 {
         self.settle_sessions(cache);
         let mut parts: Vec<Vec<(Place, Told)>> = Vec::new();
         let mut in_tls = 0;
@@ -53,8 +52,8 @@ impl Shards {
                 parts.push(std::mem::take(&mut shard.sessions.events));
             }
         }
-        if !refused.is_empty() {
-            parts.push(refused.into_iter().map(|what| ((what.at.index, 0), Told::Unreachable(what))).collect());
+        if !own.is_empty() {
+            parts.push(own);
         }
         merge(parts, out);
         in_tls

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use crate::diagnostic::Code;
-use crate::event::{Account, Connection, EndReason, Event, GapCause, Unreachable};
+use crate::event::{Account, Comment, Connection, EndReason, Event, GapCause, Unreachable};
 use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::Options;
 use crate::position::{FramePos, Span};
-use crate::session::{Closed, DecodeAs, Session, World};
+use crate::session::{Closed, DecodeAs, Session, Undecided, World};
 use crate::tls::resume::Added;
 use crate::tls::{KeyRing, SessionCache};
 use crate::wire::Segment;
@@ -50,7 +50,11 @@ fn mix(word: u64) -> u64 {
 
 /// Each part's share of the bounds over all connections. Held bytes are granted from round to round instead.
 pub(super) fn share(limits: &Limits) -> Limits {
-    Limits { connections: limits.connections.div_ceil(SHARDS), ..limits.clone() }
+    Limits {
+        connections: limits.connections.div_ceil(SHARDS),
+        undecided_bytes: limits.undecided_bytes.div_ceil(SHARDS),
+        ..limits.clone()
+    }
 }
 
 /// What is the same for all parts.
@@ -79,6 +83,7 @@ pub(super) enum Told {
     Event(Event),
     Connection(Box<Connection>),
     Unreachable(Unreachable),
+    Comment(Comment),
 }
 
 /// What the sessions of a part add to the report.
@@ -87,6 +92,7 @@ pub(super) struct Tally {
     pub(super) mail_sessions: u64,
     pub(super) incomplete: u64,
     pub(super) handshakes: u64,
+    pub(super) judged_early: u64,
     pub(super) account: Account,
 }
 
@@ -96,6 +102,7 @@ impl Tally {
             mail_sessions: u64::from(closed.mail),
             incomplete: u64::from(closed.incomplete),
             handshakes: closed.handshakes,
+            judged_early: 0,
             account: closed.account,
         };
         self.add(&part);
@@ -105,6 +112,7 @@ impl Tally {
         self.mail_sessions += other.mail_sessions;
         self.incomplete += other.incomplete;
         self.handshakes += other.handshakes;
+        self.judged_early += other.judged_early;
         let (sum, part) = (&mut self.account, other.account);
         sum.decoded += part.decoded;
         sum.overhead += part.overhead;
@@ -134,6 +142,7 @@ impl Shard {
             back: BTreeMap::new(),
             tally: Tally::default(),
             in_tls: 0,
+            undecided: Undecided { bound: limits.undecided_bytes, ..Undecided::default() },
         };
         sessions.doubt();
         Shard { table: FlowTable::new(limits), sessions }
@@ -190,6 +199,7 @@ pub(super) struct Sessions {
     pub(super) tally: Tally,
     /// Bytes of the round that went to connections in TLS.
     pub(super) in_tls: u64,
+    undecided: Undecided,
 }
 
 /// A session in its connection, or away from it.
@@ -266,6 +276,7 @@ impl Sessions {
             decode_as: &shared.decode_as,
             all_tls: shared.all_tls,
             out: &mut self.out,
+            undecided: &mut self.undecided,
         };
         let result = work(&mut world);
         self.events.extend(self.out.drain(..).map(|event| (place, Told::Event(event))));

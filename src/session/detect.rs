@@ -77,6 +77,17 @@ impl Detector {
         self.waiting.push(Waiting::End { dir, span });
     }
 
+    /// Memory, roughly.
+    pub(super) fn cost(&self) -> usize {
+        const PIECE: usize = size_of::<Waiting>() + 32;
+        2 * self.bytes + self.waiting.len() * PIECE
+    }
+
+    /// Whether there is anything to judge by.
+    pub(super) fn has_bytes(&self) -> bool {
+        self.bytes > 0
+    }
+
     /// Gives up what was kept, in order.
     pub(super) fn take(&mut self) -> Vec<Waiting> {
         std::mem::take(&mut self.waiting)

@@ -46,6 +46,8 @@ pub(super) struct Env<'a> {
 pub(super) struct Layers {
     top: Top,
     inflate: Option<Box<[Option<Inflate>; 2]>>,
+    /// Compressed bytes that came when the dictionary was lost.
+    pub(super) not_inflated: u64,
     pub(super) emitter: Emitter,
     /// Bytes above come out of TLS.
     pub(super) in_tls: bool,
@@ -70,6 +72,7 @@ impl Layers {
         Layers {
             top: Top::Detecting(Detector::new(tls_possible)),
             inflate: None,
+            not_inflated: 0,
             emitter: Emitter::new(session),
             in_tls: false,
             hint,
@@ -91,6 +94,12 @@ impl Layers {
             Top::Detecting(detector) => Some(detector),
             _ => None,
         }
+    }
+
+    /// Memory held, roughly, while it is not known what this is.
+    pub(super) fn held(&self) -> usize {
+        let detector = if let Top::Detecting(detector) = &self.top { detector.cost() } else { 0 };
+        detector + self.emitter.cost()
     }
 
     pub(super) fn choose(&mut self, verdict: Verdict) {
@@ -187,7 +196,10 @@ impl Layers {
 
     fn deflated(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) {
         let Some(states) = &mut self.inflate else { return };
-        let (Some(state), Top::Mail(mail)) = (&mut states[dir.index()], &mut self.top) else { return };
+        let (Some(state), Top::Mail(mail)) = (&mut states[dir.index()], &mut self.top) else {
+            self.not_inflated += bytes.len() as u64;
+            return;
+        };
         let (emitter, in_tls) = (&mut self.emitter, self.in_tls);
         let result = state.push(bytes, env.limits.expansion_ratio, |plain| {
             let mut chunk = Chunk { bytes: plain, span };

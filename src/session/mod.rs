@@ -48,16 +48,39 @@ pub struct World<'a> {
     pub all_tls: bool,
     /// Where finished events go.
     pub out: &'a mut Vec<Event>,
+    /// What is undecided.
+    pub undecided: &'a mut Undecided,
 }
 
-/// Events kept of a connection that is not known to be mail.
+/// What the sessions hold of which it is not known what they are.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Undecided {
+    /// Bytes, roughly.
+    pub held: usize,
+    /// Bytes at most; beyond it sessions are judged before they have said enough.
+    pub bound: usize,
+    /// How many were.
+    pub judged_early: u64,
+}
+
+/// Events kept of a connection that is not known to be mail; and where many such connections hold too much.
 const UNDECIDED: usize = 256;
+const UNDECIDED_LEAST: usize = 8;
 /// Bytes of another protocol within which its STARTTLS is looked for, where all TLS is wanted.
 const TLS_WATCH: u64 = 64 << 10;
 
 /// One TCP connection on its way to becoming a story. Small until there is data.
 #[derive(Default)]
-pub struct Session(Option<Box<Live>>);
+pub struct Session(State);
+
+#[derive(Default)]
+enum State {
+    #[default]
+    New,
+    Live(Box<Live>),
+    /// Nothing of mail, and nobody wants to hear of it.
+    Dropped,
+}
 
 struct Live {
     stack: Stack,
@@ -69,54 +92,64 @@ struct Live {
     diagnostics: BTreeMap<Code, (usize, String)>,
     /// Directions whose end was told.
     ended: [bool; 2],
-    /// Nothing of mail, and nobody wants to hear of it.
-    dropped: bool,
+    /// Its part of [`Undecided::held`].
+    held: usize,
 }
 
 impl Session {
     /// A connection of which nothing is known.
     pub fn new() -> Self {
-        Session(None)
+        Session(State::New)
     }
 
     /// The next piece of the connection.
     pub fn chunk(&mut self, info: &ConnectionInfo, chunk: StreamChunk<'_>, world: &mut World<'_>) -> Interest {
-        let live = self.0.get_or_insert_with(|| Box::new(Live::new(info, world)));
-        if live.dropped {
-            return Interest::Drop;
+        if let State::New = self.0 {
+            self.0 = State::Live(Box::new(Live::new(info, world)));
         }
+        let State::Live(live) = &mut self.0 else { return Interest::Drop };
         live.chunk(info, chunk, world);
-        live.interest(info, world)
+        self.interest(info, world)
+    }
+
+    fn interest(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
+        let State::Live(live) = &mut self.0 else { return Interest::Drop };
+        let interest = live.interest(info, world);
+        if interest == Interest::Drop {
+            live.release(world);
+            self.0 = State::Dropped;
+        }
+        interest
     }
 
     /// Whether TLS has begun in it.
     pub fn is_in_tls(&self) -> bool {
-        self.0.as_ref().is_some_and(|live| live.stack.has_tls())
+        matches!(&self.0, State::Live(live) if live.stack.has_tls())
     }
 
     /// Whether it has met a resumed TLS session that [`World::sessions`] can't yet be certain of. Until
     /// [`Session::go_on`] it must be given nothing.
     pub fn is_waiting(&self) -> bool {
-        self.0.as_ref().is_some_and(|live| live.stack.is_waiting())
+        matches!(&self.0, State::Live(live) if live.stack.is_waiting())
     }
 
     /// The session cache is certain: finishes the piece at which it stopped.
     pub fn go_on(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
-        let Some(live) = &mut self.0 else { return Interest::Keep };
+        let State::Live(live) = &mut self.0 else { return Interest::Keep };
         let env = env(info, world);
         live.stack.go_on(env, &mut Secrets { keys: world.keys, sessions: world.sessions });
-        live.interest(info, world)
+        self.interest(info, world)
     }
 
     /// The connection is over.
     pub fn close(self, info: &ConnectionInfo, reason: EndReason, at: FramePos, world: &mut World<'_>) -> Closed {
         match self.0 {
-            Some(live) => live.close(info, reason, at, world),
+            State::Live(live) => live.close(info, reason, at, world),
             // On a mail port even silence is a session, once the connection stood.
-            None if info.syn == [true, true] && on_mail_port(info, world) => {
+            State::New if info.syn == [true, true] && on_mail_port(info, world) => {
                 Box::new(Live::new(info, world)).close(info, reason, at, world)
             }
-            None => Closed::default(),
+            State::New | State::Dropped => Closed::default(),
         }
     }
 }
@@ -161,7 +194,7 @@ impl Live {
             bytes: [0; 2],
             diagnostics: BTreeMap::new(),
             ended: [false; 2],
-            dropped: false,
+            held: 0,
         };
         if info.syn == [false; 2] {
             let detail = "the connection's beginning is not in the capture";
@@ -226,11 +259,46 @@ impl Live {
     /// Passes on what is ready; whether there may be more.
     fn interest(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
         self.flush(info, world);
-        if !self.stack.is_waiting() && self.nobody_cares(info, world) {
-            self.dropped = true;
-            return Interest::Drop;
+        self.keep_bound(info, world);
+        match !self.stack.is_waiting() && self.nobody_cares(info, world) {
+            true => Interest::Drop,
+            false => Interest::Keep,
         }
-        Interest::Keep
+    }
+
+    /// Notes what is held. Where that is too much over all, what this is has to be judged now.
+    fn keep_bound(&mut self, info: &ConnectionInfo, world: &mut World<'_>) {
+        let undecided = self.stack.layers.held();
+        if undecided == self.held {
+            return;
+        }
+        self.hold(undecided, world);
+        if world.undecided.held <= world.undecided.bound || self.stack.is_waiting() {
+            return;
+        }
+        if self.stack.layers.detector().is_some_and(|detector| detector.has_bytes()) {
+            world.undecided.judged_early += 1;
+            let env = env(info, world);
+            let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
+            if self.stack.has_tls() {
+                self.stack.layers.detect(true, env);
+            } else if self.stack.detect(info.roles == Roles::Handshake, true, env, &mut secrets) {
+                self.swap();
+            }
+            self.flush(info, world);
+        }
+        self.stack.layers.emitter.truncate(UNDECIDED_LEAST);
+        self.hold(self.stack.layers.held(), world);
+    }
+
+    fn hold(&mut self, bytes: usize, world: &mut World<'_>) {
+        world.undecided.held = (world.undecided.held + bytes).saturating_sub(self.held);
+        self.held = bytes;
+    }
+
+    /// It is over: it holds nothing any more.
+    fn release(&mut self, world: &mut World<'_>) {
+        self.hold(0, world);
     }
 
     /// Passes on what is ready, once it is known to be mail.
@@ -260,9 +328,7 @@ impl Live {
         at: FramePos,
         world: &mut World<'_>,
     ) -> Closed {
-        if self.dropped {
-            return Closed::default();
-        }
+        self.release(world);
         let env = env(info, world);
         let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
         let span = Span::at(at);
@@ -403,8 +469,10 @@ impl Live {
     fn account(&self, info: &ConnectionInfo, summary: &Summary, undecrypted: u64) -> Account {
         let received: u64 = self.bytes.iter().sum();
         let overhead = self.stack.overhead_bytes();
-        let skipped =
-            if self.stack.layers.is_mail() || self.stack.has_tls() { summary.skipped_bytes } else { received };
+        let known = self.stack.layers.is_mail() || self.stack.has_tls();
+        let skipped = if known { summary.skipped_bytes + self.stack.layers.not_inflated } else { received };
+        // Of a compressed stream the dissector skips more than there was.
+        let skipped = skipped.min(received.saturating_sub(overhead + undecrypted));
         Account {
             decoded: received.saturating_sub(overhead + undecrypted + skipped),
             overhead,

@@ -31,6 +31,54 @@ pub const LINK_TYPES: &[(u32, &str)] = &[
     (LINUX_SLL2, "LINUX_SLL2"),
 ];
 
+/// Names of link types that are not read but come up in captures, by the same registry.
+const OTHERS: &[(u32, &str)] = &[
+    (3, "AX25"),
+    (6, "IEEE802_5"),
+    (7, "ARCNET_BSD"),
+    (8, "SLIP"),
+    (10, "FDDI"),
+    (100, "ATM_RFC1483"),
+    (107, "FRELAY"),
+    (119, "IEEE802_11_PRISM"),
+    (122, "IP_OVER_FC"),
+    (123, "SUNATM"),
+    (138, "APPLE_IP_OVER_IEEE1394"),
+    (143, "DOCSIS"),
+    (144, "LINUX_IRDA"),
+    (163, "IEEE802_11_AVS"),
+    (177, "LINUX_LAPD"),
+    (187, "BLUETOOTH_HCI_H4"),
+    (189, "USB_LINUX"),
+    (195, "IEEE802_15_4_WITHFCS"),
+    (197, "ERF"),
+    (201, "BLUETOOTH_HCI_H4_WITH_PHDR"),
+    (220, "USB_LINUX_MMAPPED"),
+    (226, "IPNET"),
+    (227, "CAN_SOCKETCAN"),
+    (230, "IEEE802_15_4_NOFCS"),
+    (231, "DBUS"),
+    (240, "NETANALYZER"),
+    (242, "IPOIB"),
+    (243, "MPEG_2_TS"),
+    (247, "INFINIBAND"),
+    (249, "USBPCAP"),
+    (251, "BLUETOOTH_LE_LL"),
+    (252, "WIRESHARK_UPPER_PDU"),
+    (253, "NETLINK"),
+    (256, "BLUETOOTH_LE_LL_WITH_PHDR"),
+    (258, "PKTAP"),
+    (271, "VSOCK"),
+];
+
+/// The registry's name of a link type, read or not; none of those that are rare.
+pub fn link_type_name(number: u32) -> Option<String> {
+    if let 147..=162 = number {
+        return Some(format!("USER{}", number - 147));
+    }
+    LINK_TYPES.iter().chain(OTHERS).find(|(n, _)| *n == number).map(|(_, name)| (*name).to_owned())
+}
+
 const NULL: u32 = 0;
 pub(super) const ETHERNET: u32 = 1;
 const PPP: u32 = 9;

@@ -11,6 +11,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::capture::Frame;
@@ -18,7 +19,7 @@ use crate::limits::Limits;
 use crate::position::Timestamp;
 
 use defrag::Defragmenter;
-pub use link::LINK_TYPES;
+pub use link::{LINK_TYPES, link_type_name};
 pub use tunnel::TUNNELS;
 use walk::{Context, Layer, Walked};
 
@@ -171,8 +172,8 @@ pub struct Counters {
     pub unreachable: u64,
     /// The others, by reason: in the order of [`Skip::REASONS`].
     pub skipped: [u64; Skip::REASONS.len()],
-    /// Link types that are not known, each once; the first few.
-    pub unknown_link_types: Vec<u32>,
+    /// Frames by link type that is not known; the first few types.
+    pub unknown_link_types: BTreeMap<u32, u64>,
 }
 
 impl Counters {
@@ -192,8 +193,11 @@ impl Counters {
                 }
                 if let Skip::UnknownLinkType(link_type) = skip {
                     const KEPT: usize = 16;
-                    if self.unknown_link_types.len() < KEPT && !self.unknown_link_types.contains(link_type) {
-                        self.unknown_link_types.push(*link_type);
+                    let known = self.unknown_link_types.len();
+                    match self.unknown_link_types.get_mut(link_type) {
+                        Some(count) => *count += 1,
+                        None if known < KEPT => drop(self.unknown_link_types.insert(*link_type, 1)),
+                        None => {}
                     }
                 }
             }
@@ -235,6 +239,11 @@ impl Decoder {
     /// Datagrams that were given up unfinished: too old, or at a bound.
     pub fn abandoned_datagrams(&self) -> u64 {
         self.defragmenter.evicted
+    }
+
+    /// Forgets what waits for its fragments: another capture begins. The counters count on.
+    pub fn forget(&mut self) {
+        self.defragmenter = Defragmenter::default();
     }
 
     /// Decodes a frame. The segment borrows the frame's bytes, or the decoder's if it came in fragments.

@@ -105,6 +105,7 @@ pub fn config(inputs: &[PathBuf], how: &How<'_>) -> Config {
     }
     Config {
         inputs: inputs.iter().cloned().map(Input::File).collect(),
+        separate: false,
         keys,
         limits: Limits::default(),
         mail: Options { digests: true, bodies: how.bodies, show_secrets: how.show_secrets, ..Options::default() },
@@ -124,6 +125,11 @@ pub fn tell(inputs: &[PathBuf], how: &How<'_>) -> Told {
 pub fn tell_config(config: Config) -> Told {
     let mut sink = Collect::default();
     let report = run(config, &mut sink).unwrap_or_else(|e| panic!("{e}"));
+    stories(sink, report)
+}
+
+/// Sorts the events of a run by session.
+pub fn stories(mut sink: Collect, report: Report) -> Told {
     let mut stories: BTreeMap<u64, Story> = BTreeMap::new();
     sink.0.sort_by_key(|e| (e.session, e.seq));
     for event in sink.0 {

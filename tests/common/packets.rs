@@ -160,6 +160,18 @@ pub fn shuffle(list: &mut Vec<Packet>, window: usize, repeat_one_in: usize, rand
     }
 }
 
+/// Splits, reorders and repeats in one seeded way.
+pub fn disturbed(dialogue: &Dialogue, seed: u64) -> Vec<Packet> {
+    let mut random = Random::new(seed);
+    let segment = [1, 7, 100, 536, 1400][random.below(5)];
+    let isn = [random.next() as u32, u32::MAX - random.below(2000) as u32];
+    let mut list = packets(dialogue, &Shape { segment, isn }, &mut random);
+    let window = random.below(12);
+    let repeat = [0, 3, 10][random.below(3)];
+    shuffle(&mut list, window, repeat, &mut random);
+    list
+}
+
 /// The packets as a pcap file (Ethernet, IPv4 whatever the addresses were, microseconds).
 pub fn pcap(dialogue: &Dialogue, list: &[Packet]) -> Vec<u8> {
     let mut file = Vec::new();

@@ -94,6 +94,7 @@ pub fn told_within(file: Vec<u8>, keys: KeyRing, limits: Limits) -> Result<Told,
     let capture = Capture::from_reader("hostile", Box::new(Cursor::new(file)), &limits)?;
     let config = Config {
         inputs: Vec::new(),
+        separate: false,
         keys,
         limits,
         mail: Options { digests: true, bodies: true, ..Options::default() },

@@ -101,3 +101,88 @@ fn names_and_bytes() {
     drain(&mut capture);
     assert_eq!(capture.bytes_read(), 2 * 41);
 }
+
+/// What a file gives, and what the same bytes give from a pipe, each item as a word.
+fn ahead(parts: &[Vec<u8>]) -> [Vec<String>; 2] {
+    let words = |got: Vec<Got>| -> Vec<String> {
+        let word = |got| match got {
+            Got::Frame { data, .. } => String::from_utf8(data).unwrap(),
+            Got::Secrets(text) => format!("secrets {}", String::from_utf8(text).unwrap().trim_end().replace('\n', " ")),
+            Got::Comment(..) => "comment".to_owned(),
+            Got::Problem { .. } => "problem".to_owned(),
+        };
+        got.into_iter().map(word).collect()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), "a.pcapng", &parts.concat());
+    [words(open(&[file])), words(read(parts.concat()))]
+}
+
+fn keylog(order: Order, text: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(text.len()).unwrap();
+    block(order, 10, &[&order.u32(0x544c_534b)[..], &order.u32(len), text].concat())
+}
+
+#[test]
+fn secrets_behind_their_packets_are_hopped_to_in_a_file() {
+    use Order::{Big, Little};
+    let packet = |order, data: &[u8]| enhanced(order, 0, 1, 9, data, &[]);
+    let head = |order| [section(order), interface(order, 1, 0, &[])].concat();
+    let parts = [
+        head(Little),
+        packet(Little, b"a"),
+        keylog(Little, b"one"),
+        packet(Little, b"b"),
+        block(Little, 0x0bad, b"custom"),
+        head(Big),
+        packet(Big, b"c"),
+        keylog(Big, b"two"),
+    ];
+    let [file, pipe] = ahead(&parts);
+    assert_eq!(file, ["secrets one two", "a", "b", "c"]);
+    assert_eq!(pipe, ["a", "secrets one", "b", "c", "secrets two"]);
+    // Beside other files, too.
+    let dir = tempfile::tempdir().unwrap();
+    let both = [write(dir.path(), "a", &parts.concat()), write(dir.path(), "b", &pcap_at(&[0, 70]))];
+    let got = open(&both);
+    let at = |wanted: fn(&Got) -> bool| got.iter().position(wanted).unwrap();
+    assert!(at(|g| matches!(g, Got::Secrets(_))) < at(|g| matches!(g, Got::Frame { file: 0, .. })));
+    assert_eq!(got.len(), 3 + 2 + 1);
+}
+
+#[test]
+fn secrets_behind_damage_come_in_their_place() {
+    use Order::Little;
+    let packet = |data: &[u8]| enhanced(Little, 0, 1, 9, data, &[]);
+    let mut bad = packet(b"x");
+    bad[4..8].copy_from_slice(&7u32.to_le_bytes());
+    let head = [section(Little), interface(Little, 1, 0, &[])].concat();
+    let parts = [head, packet(b"a"), keylog(Little, b"one"), bad, packet(b"b"), keylog(Little, b"two"), packet(b"c")];
+    let [file, _] = ahead(&parts);
+    assert_eq!(file, ["secrets one", "a", "problem", "b", "secrets two", "c"]);
+    // Cut anywhere, a file gives what a pipe gives, in another order; and secrets of which only the trailer is cut off.
+    let whole = parts.concat();
+    for len in 28..whole.len() {
+        let mut both = ahead(&[whole[..len].to_vec()]);
+        let [file, pipe] = both.each_mut().map(|words| {
+            let (secrets, rest): (Vec<_>, Vec<_>) = words.drain(..).partition(|w| w.starts_with("secrets"));
+            (secrets.join(" ").replace(" secrets", ""), rest)
+        });
+        assert_eq!(file.1, pipe.1, "{len}");
+        assert!(file.0.starts_with(&pipe.0), "{len}: {file:?} {pipe:?}");
+    }
+}
+
+#[test]
+fn secrets_ahead_are_bounded() {
+    use Order::Little;
+    let dir = tempfile::tempdir().unwrap();
+    let head = [section(Little), interface(Little, 1, 0, &[])].concat();
+    let parts =
+        [head, keylog(Little, &[b'k'; 600]), keylog(Little, &[b'l'; 600]), enhanced(Little, 0, 1, 1, b"p", &[])];
+    let path = dir.path().join("a");
+    fs::write(&path, parts.concat()).unwrap();
+    let limits = Limits { secret_bytes: 1000, ..Limits::default() };
+    let found = super::super::hop::secrets(&path, &limits);
+    assert_eq!((found.keylog.len(), found.blocks), (601, vec![48]));
+}

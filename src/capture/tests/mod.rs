@@ -2,6 +2,7 @@
 
 mod compressed;
 mod corpus;
+mod docs;
 mod merged;
 mod pcap;
 mod pcapng;
@@ -102,6 +103,7 @@ fn enhanced(order: Order, interface: u32, time: u64, original: u32, data: &[u8],
 enum Got {
     Frame { number: u64, file: u32, ts: i64, interface: Option<u32>, link: u32, data: Vec<u8>, original: u32 },
     Secrets(Vec<u8>),
+    Comment(&'static str, Option<u64>, Vec<u8>),
     Problem { offset: u64, text: String, loses: bool },
 }
 
@@ -125,6 +127,7 @@ fn drain(capture: &mut Capture) -> Vec<Got> {
                 }
             }
             Item::Secrets { keylog, .. } => Got::Secrets(keylog.to_vec()),
+            Item::Comment { on, frame, text, .. } => Got::Comment(on.as_str(), frame, text.to_vec()),
             Item::Problem(p) => Got::Problem { offset: p.offset, text: p.text, loses: p.loses_packets },
         });
     }
@@ -183,7 +186,10 @@ impl Read for Trickle {
 fn not_a_capture() {
     let error = |bytes: &[u8]| read_by(bytes.to_vec(), usize::MAX).unwrap_err().to_string();
     assert_eq!(error(b""), "test: the file is empty");
-    assert_eq!(error(b"\xd4"), "test: neither pcap nor pcapng, plain or compressed");
+    assert_eq!(error(b"\xd4"), "test: too short for a capture: 1 bytes");
+    assert_eq!(error(b"text"), "test: neither pcap nor pcapng, plain or compressed");
+    let nothing = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(error(&nothing), "test: a compressed file with nothing in it");
     assert!(error(b"<!DOCTYPE html><html>").contains("a web page"));
     assert!(error(b"\n <HTML>").contains("a web page"));
     assert!(error(b"snoop\0\0\0\0\0\0\x02").contains("editcap"));

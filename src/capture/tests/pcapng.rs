@@ -23,7 +23,11 @@ fn sections_of_both_orders_with_interfaces_of_their_own() {
         parts.push(enhanced(order, 1, 7, 4, b"wxyz", &[]));
     }
     for step in [1, 13, usize::MAX] {
-        let got = read_by(parts.concat(), step).unwrap();
+        let mut got = read_by(parts.concat(), step).unwrap();
+        // Each comment comes right before its packet.
+        let comment = |frame| Got::Comment("packet", Some(frame), b"a comment".to_vec());
+        assert_eq!(got.remove(0), comment(1));
+        assert_eq!(got.remove(2), comment(3));
         let frame = |number, ts, interface, link, data: &[u8], original| Got::Frame {
             number,
             file: 0,
@@ -45,6 +49,56 @@ fn time_resolution_and_offset() {
         let options = [option(order, 9, &[0x8a]), option(order, 14, &offset), option(order, 0, &[])].concat();
         let got = ng(&[section(order), interface(order, 1, 0, &options), enhanced(order, 0, 1024 * 3, 0, b"", &[])]);
         assert_eq!(times(&got), [1_000_000_000], "{order:?}");
+    }
+}
+
+#[test]
+fn frame_check_sequence_is_cut_off() {
+    for (value, expected) in [(0, "abcdFCS!"), (4, "abcd"), (32, "abcd"), (200, "abcdFCS!")] {
+        let options = [option(Little, 13, &[value]), option(Little, 0, &[])].concat();
+        let head = [section(Little), interface(Little, 1, 0, &options)].concat();
+        let got = ng(&[head, enhanced(Little, 0, 1, 8, b"abcdFCS!", &[]), enhanced(Little, 0, 2, 60, b"cut", &[])]);
+        assert_eq!(packets(&got), [expected.as_bytes(), b"cut"], "{value}");
+        let cut = 60 - (8 - expected.len() as u32);
+        assert!(matches!(got[1], Got::Frame { original, .. } if original == cut), "{got:?}");
+    }
+}
+
+#[test]
+fn comments_on_sections_interfaces_and_packets() {
+    let comment = |order, text: &str| [option(order, 1, text.as_bytes()), option(order, 0, &[])].concat();
+    let section_with = |order: Order, text| {
+        let body =
+            [&order.u32(0x1a2b_3c4d)[..], &order.u16(1), &order.u16(0), &[0xff; 8], &comment(order, text)].concat();
+        block(order, 0x0a0d_0d0a, &body)
+    };
+    for order in [Little, Big] {
+        let got = ng(&[
+            section_with(order, "who and why"),
+            interface(order, 1, 0, &[option(order, 2, b"eth0"), comment(order, "mirror")].concat()),
+            enhanced(order, 0, 1, 3, b"abc", &[]),
+            // Behind an option of another kind.
+            enhanced(order, 0, 2, 1, b"d", &[option(order, 2, &[0; 4]), comment(order, "look")].concat()),
+            // Lengths that lie are no comment.
+            enhanced(order, 0, 3, 1, b"e", &[&order.u16(1)[..], &order.u16(999), b"x"].concat()),
+        ]);
+        let texts: Vec<_> = got
+            .iter()
+            .filter_map(
+                |g| if let Got::Comment(on, frame, text) = g { Some((*on, *frame, text.as_slice())) } else { None },
+            )
+            .collect();
+        let expected: [(&str, Option<u64>, &[u8]); 3] =
+            [("section", None, b"who and why"), ("interface", None, b"mirror"), ("packet", Some(2), b"look")];
+        assert_eq!(texts, expected);
+        assert_eq!(packets(&got), [b"abc".as_slice(), b"d", b"e"]);
+        assert!(matches!(got[3], Got::Comment("packet", ..)), "before its packet");
+        // What mailcap wrote itself on packets.
+        let program = [option(order, 4, b"mailcap 0.1.0"), option(order, 0, &[])].concat();
+        let body = [&order.u32(0x1a2b_3c4d)[..], &order.u16(1), &order.u16(0), &[0xff; 8], &program].concat();
+        let commented = enhanced(order, 0, 1, 3, b"abc", &comment(order, "frames 1 to 3"));
+        let got = ng(&[block(order, 0x0a0d_0d0a, &body), interface(order, 1, 0, &[]), commented]);
+        assert!(matches!(got[..], [Got::Frame { .. }]), "{got:?}");
     }
 }
 

@@ -25,53 +25,59 @@ pub struct Copied {
     pub written: u64,
 }
 
-/// Copies the frames of all inputs, in order; with `only`, those of these sessions, and neither others nor the secrets
+/// Copies the frames of all captures ([`crate::capture::group`]), in order; with `only`, those of these sessions, and neither others nor the secrets
 /// that the inputs hold themselves.
 ///
 /// # Errors
 /// An input can't be used any more, or the output can't be written.
 pub fn copy<W: Write>(
-    inputs: &[Input],
+    captures: Vec<Vec<Input>>,
     limits: &Limits,
     only: Option<&BTreeMap<u64, Found>>,
     writer: &mut Writer<W>,
 ) -> Result<Copied, Error> {
-    let mut capture = Capture::open(inputs, limits)?;
-    let names: Vec<String> = (0u32..).take(capture.files()).map(|n| label(capture.file_name(FileId(n)))).collect();
+    let mut capture = Capture::open_each(captures, limits)?;
     let mut interfaces: HashMap<(FileId, Option<u32>, LinkType), u32> = HashMap::new();
     let mut chosen = only.map(|sessions| Chosen::new(sessions, limits));
     let mut copied = Copied::default();
-    while let Some(item) = capture.next() {
-        match item {
-            Item::Frame(frame) => {
-                copied.read += 1;
-                if chosen.as_mut().is_some_and(|chosen| !chosen.holds(&frame)) {
-                    continue;
-                }
-                let key = (frame.pos.file, frame.interface, frame.link_type);
-                let interface = match interfaces.get(&key) {
-                    Some(&interface) => interface,
-                    None => {
-                        let name = names.get(key.0.0 as usize).map_or("", String::as_str);
-                        let name = match key.1 {
-                            Some(number) => format!("{name}, interface {number}"),
-                            None => name.to_owned(),
-                        };
-                        let interface = writer.interface(frame.link_type, &name)?;
-                        interfaces.insert(key, interface);
-                        interface
+    loop {
+        while capture.advance().is_some() {
+            match capture.item() {
+                Some(Item::Frame(frame)) => {
+                    copied.read += 1;
+                    if chosen.as_mut().is_some_and(|chosen| !chosen.holds(&frame)) {
+                        continue;
                     }
-                };
-                let Frame { pos, data, original_len, .. } = frame;
-                writer.packet(&Packet { interface, ts: pos.ts, data, original_len, comment: "" })?;
-                copied.written += 1;
+                    let key = (frame.pos.file, frame.interface, frame.link_type);
+                    let interface = match interfaces.get(&key) {
+                        Some(&interface) => interface,
+                        None => {
+                            let name = label(capture.file_name(key.0));
+                            let name = match key.1 {
+                                Some(number) => format!("{name}, interface {number}"),
+                                None => name,
+                            };
+                            let interface = writer.interface(frame.link_type, &name)?;
+                            interfaces.insert(key, interface);
+                            interface
+                        }
+                    };
+                    let Frame { pos, data, original_len, .. } = frame;
+                    writer.packet(&Packet { interface, ts: pos.ts, data, original_len, comment: "" })?;
+                    copied.written += 1;
+                }
+                Some(Item::Secrets { keylog, .. }) if only.is_none() => writer.secrets(keylog)?,
+                // Told by the first pass.
+                Some(Item::Secrets { .. } | Item::Comment { .. } | Item::Problem(_)) | None => {}
             }
-            Item::Secrets { keylog, .. } if only.is_none() => writer.secrets(keylog)?,
-            // Told by the first pass.
-            Item::Secrets { .. } | Item::Problem(_) => {}
+        }
+        if !capture.begin_next() {
+            return Ok(copied);
+        }
+        if let Some(chosen) = &mut chosen {
+            chosen.decoder.forget();
         }
     }
-    Ok(copied)
 }
 
 /// A file's name without its folder, fit to be shown.
@@ -202,7 +208,7 @@ mod tests {
         let only: BTreeMap<u64, Found> = [(2, found)].into();
         let mut writer = Writer::new(std::fs::File::create(&output).unwrap(), "test").unwrap();
         let inputs = [Input::File(input.clone())];
-        let copied = copy(&inputs, &LIMITS(), Some(&only), &mut writer).unwrap();
+        let copied = copy(vec![inputs.to_vec()], &LIMITS(), Some(&only), &mut writer).unwrap();
         writer.finish().unwrap();
         let all = frames(&input);
         let want: Vec<_> =
@@ -213,7 +219,7 @@ mod tests {
         assert!(secrets(&input) && !secrets(&output), "the input's own secrets are not only this session's");
 
         let mut writer = Writer::new(std::fs::File::create(&output).unwrap(), "test").unwrap();
-        copy(&inputs, &LIMITS(), None, &mut writer).unwrap();
+        copy(vec![inputs.to_vec()], &LIMITS(), None, &mut writer).unwrap();
         writer.finish().unwrap();
         assert_eq!(frames(&output), all);
         assert!(secrets(&output));

@@ -15,8 +15,8 @@ use super::words::Word;
 use super::{Files, Sink};
 use crate::diagnostic::Diagnostic;
 use crate::event::{
-    Alert, Attachment, Auth, Certificate, Command, Event, EventBody, Gap, Message, MessageData, Recipient, Reply,
-    Script, Session, TlsHandshake,
+    Alert, Attachment, Auth, Certificate, Command, Comment, Event, EventBody, Gap, Message, MessageData, Recipient,
+    Reply, Script, Session, TlsHandshake,
 };
 use crate::pipeline::Report;
 use crate::position::Direction;
@@ -92,6 +92,22 @@ impl<W: Write> Sink for Json<W> {
             self.out.flush()?;
         }
         Ok(())
+    }
+
+    fn comment(&mut self, comment: &Comment) -> io::Result<()> {
+        if self.select != Select::All {
+            return Ok(());
+        }
+        self.line.clear();
+        let mut o = Object::new(&mut self.line);
+        o.str("type", "comment");
+        o.str("on", comment.on.as_str());
+        o.str("file", self.files.get(comment.file));
+        o.opt_number("frame", comment.frame);
+        o.text("text", &comment.text);
+        o.end();
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {
@@ -223,6 +239,16 @@ fn push_tally(o: &mut Object<'_>, tally: &Tally) {
         }
         o.seconds("max", latency.percentile(100));
     });
+}
+
+/// Appends that more endpoints were seen than are kept: the `limit` object.
+pub(super) fn push_services_beyond(out: &mut Vec<u8>, listed: u64, connections: u64) {
+    let mut o = Object::new(out);
+    o.str("type", "limit");
+    o.str("what", "endpoints");
+    o.number("listed", listed);
+    o.number("connections", connections);
+    o.end();
 }
 
 /// Appends what is known of an endpoint: the `service` object.

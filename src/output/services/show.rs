@@ -7,26 +7,24 @@ use std::net::SocketAddr;
 use super::{Endpoint, Options, Service, State};
 use crate::event::{Certificate, Security, Text};
 use crate::output::escape::escape;
-use crate::output::json::push_service;
+use crate::output::json::{push_service, push_services_beyond};
 use crate::output::style::Role;
-use crate::output::table::{Cell, Column, Table};
+use crate::output::table::{Cell, Column, Table, paragraph};
 use crate::output::words::{Word, protocol_name};
 
+/// What fits on one line of 80; what a server says about itself is told beneath it.
 const COLUMNS: &[Column] = &[
     Column::left("ENDPOINT", 15, 27),
-    Column::left("STATE", 8, 8),
+    Column::left("STATE", 5, 8),
     Column::left("PROTOCOL", 8, 11),
-    Column::right("SESSIONS", 8, 8),
     Column::left("SECURITY", 8, 8),
-    Column::left("TLS", 7, 23),
-    Column::left("AUTH", 8, 40),
-    Column::left("AUTH IN TLS", 11, 40),
-    Column::left("CERTIFICATE", 11, 48),
-    Column::left("NOTE", 4, 30),
-    Column::left("BANNER", 6, 60),
-    Column::left("CAPABILITIES", 12, 60),
-    Column::left("CAPABILITIES IN TLS", 12, 60),
+    Column::left("TLS", 7, 15),
+    Column::right("SEEN", 4, 8),
+    Column::left("NOTE", 4, 18),
 ];
+
+/// Where lines are broken if nobody says how wide they may be.
+const WIDTH: usize = 100;
 
 /// What the contract calls a `service`, for the writer of JSON.
 pub(in crate::output) struct Row<'a> {
@@ -84,49 +82,66 @@ pub(super) fn write(
             line.push(b'\n');
             out.write_all(&line)?;
         }
+        if beyond > 0 {
+            line.clear();
+            push_services_beyond(&mut line, endpoints.len() as u64, beyond);
+            line.push(b'\n');
+            out.write_all(&line)?;
+        }
         return Ok(());
     }
     let mut table = Table::new(COLUMNS, options.look.color, options.look.live);
     for (&address, endpoint) in endpoints {
-        table.row(out, cells(address, endpoint, endpoint.service.as_deref().unwrap_or(&nothing), options))?;
+        let service = endpoint.service.as_deref().unwrap_or(&nothing);
+        table.row_above(out, cells(address, endpoint, service), beneath(service, options))?;
     }
     table.release(out)?;
     if beyond > 0 {
-        writeln!(out, "and more endpoints than are kept ({beyond} connections to them)")?;
+        writeln!(out, "and more endpoints than are kept: {beyond} connections to them (--max-memory)")?;
     }
     Ok(())
 }
 
-fn cells(address: SocketAddr, endpoint: &Endpoint, service: &Service, options: &Options) -> Vec<Cell> {
+fn cells(address: SocketAddr, endpoint: &Endpoint, service: &Service) -> Vec<Cell> {
     let state = match endpoint.state {
         Some(State::Open) => Role::Good,
         Some(State::Closed) => Role::Bad,
         _ => Role::Warn,
     };
-    let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-    let list = |texts: Option<&[Text]>, between: &str| {
-        let texts = texts.unwrap_or_default().iter().map(|t| escape(&t.0).into_owned());
-        dash(texts.collect::<Vec<_>>().join(between))
-    };
-    let [outside, inside] = &service.offers;
+    let versions = service.tls_versions.join(" ");
     vec![
         address.to_string().into(),
         Cell(endpoint.state.map_or("", State::word).to_owned(), Some(state)),
         service.protocol.map_or("-", |p| protocol_name(Some(p))).into(),
-        endpoint.sessions.to_string().into(),
         service.security.map_or("-", |s| if s == Security::None { "none" } else { s.word() }).into(),
-        dash(service.tls_versions.join(" ")).into(),
-        list(outside.auth.as_deref(), " ").into(),
-        list(inside.auth.as_deref(), " ").into(),
-        dash(service.certificates.iter().map(|c| certificate(c, options)).collect::<Vec<_>>().join("; ")).into(),
+        if versions.is_empty() { "-".into() } else { versions.into() },
+        endpoint.sessions.to_string().into(),
         match service.plaintext_auth {
-            true => Cell("passwords without TLS".to_owned(), Some(Role::Bad)),
+            true => Cell("passwords in clear".to_owned(), Some(Role::Bad)),
             false => "-".into(),
         },
-        service.banner.as_ref().map_or_else(|| "-".to_owned(), |b| escape(words(&b.0)).into_owned()).into(),
-        list(outside.capabilities.as_deref(), ", ").into(),
-        list(inside.capabilities.as_deref(), ", ").into(),
     ]
+}
+
+/// What a server says about itself, a paragraph each.
+fn beneath(service: &Service, options: &Options) -> String {
+    let list = |texts: &Option<Vec<Text>>, between: &str| {
+        let texts = texts.iter().flatten().map(|t| escape(&t.0).into_owned());
+        texts.collect::<Vec<_>>().join(between)
+    };
+    let [outside, inside] = &service.offers;
+    let certificates = service.certificates.iter().map(|c| certificate(c, options)).collect::<Vec<_>>();
+    let paragraphs = [
+        ("banner", service.banner.as_ref().map_or_else(String::new, |b| escape(words(&b.0)).into_owned())),
+        ("offers", list(&outside.capabilities, ", ")),
+        ("offers in TLS", list(&inside.capabilities, ", ")),
+        ("auth", list(&outside.auth, " ")),
+        ("auth in TLS", list(&inside.auth, " ")),
+        ("certificate", certificates.join("; ")),
+    ];
+    let width = if options.look.width == 0 { WIDTH } else { options.look.width };
+    let told = paragraphs.iter().filter(|(_, text)| !text.is_empty());
+    told.map(|(name, text)| paragraph(name, text, width)).collect()
 }
 
 /// A banner without IMAP's response code, which has a column of its own.

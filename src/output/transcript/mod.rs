@@ -15,7 +15,8 @@ use super::spill::{DEFAULT_BUDGET, Gather};
 use super::style::Color;
 use super::time::Zone;
 use super::{Files, Sink};
-use crate::event::{Event, EventBody};
+use crate::event::{Comment, Event, EventBody};
+use crate::output::escape::escape;
 use crate::pipeline::Report;
 use crate::position::Timestamp;
 
@@ -156,6 +157,16 @@ impl<W: Write> Sink for Transcript<W> {
             }
             _ => self.gather.push(event),
         }
+    }
+
+    fn comment(&mut self, comment: &Comment) -> io::Result<()> {
+        let file = escape(self.files.get(comment.file).as_bytes());
+        let text = escape(&comment.text.0);
+        match comment.frame {
+            Some(frame) => writeln!(self.out, "· comment in {file}, frame {frame}: {text}")?,
+            None => writeln!(self.out, "· comment in {file} ({}): {text}", comment.on.as_str())?,
+        }
+        if self.options.flush { self.out.flush() } else { Ok(()) }
     }
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {

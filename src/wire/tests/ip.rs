@@ -178,7 +178,7 @@ fn the_account_adds_up() {
     assert_eq!((counters.frames, counters.segments), (5, 1));
     let skipped: Vec<_> = counters.skipped_by_reason().collect();
     assert_eq!(skipped, [("unknown-link-type", 2), ("not-ip", 1), ("malformed", 1)]);
-    assert_eq!(counters.unknown_link_types, [9999]);
+    assert_eq!(counters.unknown_link_types, [(9999, 2)].into());
     assert_eq!(Skip::UnknownLinkType(1).as_str(), "unknown-link-type");
     assert_eq!(Skip::Malformed.as_str(), "malformed");
 }

@@ -1,0 +1,193 @@
+//! Memory has bounds whatever the capture holds: streams without end through a pipe, and the peak that the process had.
+#![cfg(target_os = "linux")]
+
+use std::io::{BufWriter, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// Most memory that a process has had so far, MiB.
+fn peak(child: &Child) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib >> 10)
+}
+
+/// Frames into mailcap's standard input.
+struct Stream {
+    child: Child,
+    input: Option<BufWriter<ChildStdin>>,
+    time: u64,
+}
+
+const SYN: u8 = 2;
+const ACK: u8 = 16;
+const SYN_ACK: u8 = SYN | ACK;
+
+impl Stream {
+    fn new(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mailcap"))
+            .args(args)
+            .args(["-j", "1", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut input = BufWriter::with_capacity(1 << 16, child.stdin.take().unwrap());
+        // Raw IP, microseconds.
+        for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 262_144, 101] {
+            input.write_all(&word.to_le_bytes()).unwrap();
+        }
+        Stream { child, input: Some(input), time: 1_700_000_000_000_000 }
+    }
+
+    /// An IPv4 packet, a microsecond after the one before.
+    fn ip(&mut self, protocol: u8, id: u16, fragment: u16, ends: [u32; 2], parts: [&[u8]; 2]) {
+        let len = 20 + parts[0].len() + parts[1].len();
+        let mut record = [0u8; 36];
+        self.time += 1;
+        let (seconds, micros) = ((self.time / 1_000_000) as u32, (self.time % 1_000_000) as u32);
+        for (at, word) in [seconds, micros, len as u32, len as u32].into_iter().enumerate() {
+            record[4 * at..4 * at + 4].copy_from_slice(&word.to_le_bytes());
+        }
+        record[16] = 0x45;
+        record[18..20].copy_from_slice(&(len as u16).to_be_bytes());
+        record[20..22].copy_from_slice(&id.to_be_bytes());
+        record[22..24].copy_from_slice(&fragment.to_be_bytes());
+        (record[24], record[25]) = (64, protocol);
+        record[28..32].copy_from_slice(&ends[0].to_be_bytes());
+        record[32..36].copy_from_slice(&ends[1].to_be_bytes());
+        let input = self.input.as_mut().unwrap();
+        input.write_all(&record).unwrap();
+        parts.iter().for_each(|part| input.write_all(part).unwrap());
+    }
+
+    /// A segment of connection `n`, from the client or from the server.
+    fn tcp(&mut self, n: u32, from_client: bool, port: u16, flags: u8, [seq, ack]: [u32; 2], payload: &[u8]) {
+        let client = (0x0a00_0000 + (n >> 14), (n & 0x3fff) as u16 + 20_000);
+        let server = (0xc0a8_0001, port);
+        let (from, to) = if from_client { (client, server) } else { (server, client) };
+        let mut header = [0u8; 20];
+        header[..2].copy_from_slice(&from.1.to_be_bytes());
+        header[2..4].copy_from_slice(&to.1.to_be_bytes());
+        header[4..8].copy_from_slice(&seq.to_be_bytes());
+        header[8..12].copy_from_slice(&ack.to_be_bytes());
+        (header[12], header[13]) = (0x50, flags);
+        header[14..16].copy_from_slice(&[0xff; 2]);
+        // Window scale 14, on SYN.
+        let options: &[u8] = if flags & SYN != 0 { &[1, 3, 3, 14] } else { b"" };
+        header[12] += (options.len() as u8 / 4) << 4;
+        self.ip(6, 0, 0x4000, [from.0, to.0], [&[&header, options].concat(), payload]);
+    }
+
+    /// With windows of up to a gigabyte.
+    fn handshake(&mut self, n: u32, port: u16) {
+        self.tcp(n, true, port, SYN, [0, 0], b"");
+        self.tcp(n, false, port, SYN_ACK, [0, 1], b"");
+        self.tcp(n, true, port, ACK, [1, 1], b"");
+    }
+
+    /// The end: the most memory it ever had, MiB.
+    fn finish(mut self) -> u64 {
+        let mut most = 0;
+        self.input.take().unwrap().flush().unwrap();
+        while self.child.try_wait().unwrap().is_none() {
+            most = most.max(peak(&self.child).unwrap_or(0));
+            thread::sleep(Duration::from_micros(500));
+        }
+        assert!(self.child.wait().unwrap().code().is_some_and(|code| code != 2 && code < 100));
+        assert!(most > 0);
+        most
+    }
+}
+
+/// `count` connections, each with what `each` sends.
+fn connections(args: &[&str], count: u32, mut each: impl FnMut(&mut Stream, u32)) -> u64 {
+    let mut stream = Stream::new(args);
+    (0..count).for_each(|n| each(&mut stream, n));
+    stream.finish()
+}
+
+/// Connections that stay open and say nothing, or too little to tell what they are.
+fn idle(args: &[&str], count: u32, port: u16, said: &[u8]) -> u64 {
+    connections(args, count, |stream, n| {
+        stream.handshake(n, port);
+        if !said.is_empty() {
+            stream.tcp(n, true, port, ACK, [1, 1], said);
+        }
+    })
+}
+
+#[track_caller]
+fn assert_peak(peak: u64, bound: u64) {
+    println!("{peak} of {bound} MiB");
+    assert!(peak <= bound, "{peak} MiB, at most {bound} expected");
+}
+
+#[test]
+fn a_million_lone_syns() {
+    assert_peak(connections(&["sessions"], 1_000_000, |s, n| s.tcp(n, true, 25, SYN, [0, 0], b"")), 64);
+}
+
+#[test]
+fn open_idle_connections() {
+    // Of 32 MiB 4,096 are kept; 120,000 would take 200.
+    assert_peak(idle(&["sessions", "--max-memory", "32M"], 120_000, 25, b""), 40);
+}
+
+#[test]
+fn connections_that_say_too_little() {
+    // 100,000 are kept; all would take 500 MiB.
+    assert_peak(idle(&["sessions"], 250_000, 8080, b"x"), 256);
+    assert_peak(idle(&["sessions", "--max-memory", "32M"], 60_000, 8080, b"x"), 40);
+}
+
+#[test]
+fn connections_that_say_it_a_byte_at_a_time() {
+    let typed = |args: &[&str]| {
+        connections(args, 3000, |stream, n| {
+            stream.handshake(n, 8080);
+            (0..300).for_each(|i| stream.tcp(n, true, 8080, ACK, [1 + i, 1], b"E"));
+        })
+    };
+    // Without a bound over all of them they take 130 MiB.
+    assert_peak(typed(&["sessions"]), 80);
+    assert_peak(typed(&["sessions", "--max-memory", "32M"]), 40);
+}
+
+#[test]
+fn reordering_over_megabytes() {
+    let reordered = |args: &[&str]| {
+        let mut stream = Stream::new(args);
+        let text = [b'a'; 1400];
+        let windows = 64;
+        for n in 0..windows {
+            stream.handshake(n, 25);
+            stream.tcp(n, false, 25, ACK, [1, 1], b"220 a\r\n");
+        }
+        // The first byte of each is missing, and nobody acknowledges it.
+        for i in 0..1500u32 {
+            for n in 0..windows {
+                stream.tcp(n, true, 25, ACK, [2 + i * 1400, 8], &text);
+            }
+        }
+        stream.finish()
+    };
+    assert_peak(reordered(&["sessions"]), 64);
+    assert_peak(reordered(&["sessions", "--max-memory", "16M"]), 24);
+}
+
+#[test]
+fn fragments_never_completed() {
+    let fragments = |args: &[&str]| {
+        let mut stream = Stream::new(args);
+        let text = [b'a'; 1400];
+        for n in 0..150_000u32 {
+            stream.ip(6, n as u16, 0x2000, [0x0a00_0000 + n, 0xc0a8_0001], [&text, b""]);
+        }
+        stream.finish()
+    };
+    assert_peak(fragments(&["sessions"]), 48);
+    assert_peak(fragments(&["sessions", "--max-memory", "16M"]), 24);
+}
