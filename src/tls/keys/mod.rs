@@ -140,7 +140,7 @@ impl KeyRing {
         self.logs.iter().find_map(|log| log.tls13(label, random))
     }
 
-    /// One side's application traffic secrets of logs with at most `most` entries, with their client randoms.
+    /// One side's traffic secrets of logs with at most `most` entries, with their client randoms.
     pub fn traffic_secrets(&self, client: bool, most: usize) -> Vec<(Tls13Label, [u8; 32], Found)> {
         self.logs.iter().flat_map(|log| log.traffic_secrets(client, most)).take(most).collect()
     }
