@@ -64,6 +64,13 @@ impl Flight {
     pub fn messages(&self) -> &[u8] {
         &self.messages
     }
+
+    /// The first of them, which is Certificate.
+    pub fn certificate(&self) -> &[u8] {
+        let Some(&[_, a, b, c]) = self.messages.first_chunk() else { return &[] };
+        let end = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
+        self.messages.get(..end).unwrap_or_default()
+    }
 }
 
 /// Servers' messages that are taken until [`SessionCache::settle`] keeps the bound.

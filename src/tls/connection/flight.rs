@@ -1,6 +1,6 @@
 //! An extended master secret without the server's certificate: it hashes every message up to ClientKeyExchange, and if
-//! those between ServerHello and ServerHelloDone are lost, those of another handshake stand in. A server sends the same ones
-//! again and again, and what they make is proved by a MAC or not at all.
+//! the certificate is lost, that of another handshake stands in. A server sends the same one again and again, and what it
+//! makes is proved by a MAC or not at all.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::state::{Candidate, Handshake};
 use super::{Connection, Env};
 use crate::position::Direction;
 use crate::tls::certificate;
-use crate::tls::handshake::{self, Joined, Joiner, kind};
+use crate::tls::handshake::{self, kind};
 use crate::tls::prf::{self, Transcript};
 use crate::tls::resume::{Flight, SessionCache};
 use crate::tls::suites::Suite;
@@ -23,7 +23,7 @@ const TRIED: usize = 8;
 pub(super) struct Parts {
     /// Both hellos.
     hellos: Transcript,
-    /// The server's messages behind its hello, while nothing of them is missing.
+    /// The server's messages behind its hello; those behind the hole, if there is one.
     server: Vec<u8>,
     /// The client's answer up to its key exchange, once something is.
     client: Vec<u8>,
@@ -48,7 +48,7 @@ impl Handshake {
         let Some(parts) = &mut self.parts else { return };
         let done = message.first() == Some(&kind::SERVER_HELLO_DONE);
         let (part, wanted) = match dir {
-            Direction::Server => (&mut parts.server, !parts.hole),
+            Direction::Server => (&mut parts.server, self.client_key_exchange.is_none()),
             Direction::Client => (&mut parts.client, parts.hole && self.client_key_exchange.is_none()),
         };
         if wanted && part.len() + message.len() <= BYTES {
@@ -107,27 +107,26 @@ impl Handshake {
         }
         let flights = sessions.flights();
         let fitting = flights.into_iter().rev().filter(|flight| modulus.is_none_or(|m| m == flight.modulus()));
-        let make = |flight: Arc<Flight>| {
-            let mut transcript = parts.hellos.clone();
-            transcript.update(flight.messages());
-            transcript.update(&parts.client);
-            let hash = transcript.session_hash(version, suite.prf);
-            let secret = prf::extended_master_secret(version, suite.prf, premaster, &hash);
-            Candidate { secret, flight: Some(flight), ..candidate.clone() }
+        // All its messages, or its certificate with those that were captured: not each asks for a client's.
+        let ways = |flight: Arc<Flight>| {
+            let certificate = [flight.certificate(), &parts.server].concat();
+            [flight.messages().to_vec(), certificate].map(|server| {
+                let mut transcript = parts.hellos.clone();
+                transcript.update(&server);
+                transcript.update(&parts.client);
+                let hash = transcript.session_hash(version, suite.prf);
+                let secret = prf::extended_master_secret(version, suite.prf, premaster, &hash);
+                Candidate { secret, flight: Some(flight.clone()), ..candidate.clone() }
+            })
         };
-        fitting.take(TRIED).map(make).collect()
+        fitting.take(TRIED).flat_map(ways).collect()
     }
 
     /// A MAC proved the chosen secret, and with it the messages that it was made with.
     pub(super) fn take_over_flight(&mut self) {
         let Some(flight) = self.secret().and_then(|c| c.flight.clone()) else { return };
-        let mut joiner = Joiner::default();
-        joiner.push(flight.messages());
-        while let Joined::Message(message) = joiner.next(BYTES) {
-            if let Some((&[kind::CERTIFICATE, ..], body)) = message.split_first_chunk::<{ handshake::HEADER }>() {
-                self.chain = handshake::certificates(body, false).into_iter().map(certificate::read).collect();
-            }
-        }
+        let body = flight.certificate().get(handshake::HEADER..).unwrap_or_default();
+        self.chain = handshake::certificates(body, false).into_iter().map(certificate::read).collect();
         self.note("The server's certificate was lost. With that of another handshake the keys fit: it was the same.");
     }
 }
