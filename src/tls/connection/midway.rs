@@ -26,8 +26,14 @@ const BYTES_OF_ALL: u64 = 256 << 20;
 /// Records that a side may have sent under its handshake keys: certificates in small fragments, no more.
 const HANDSHAKE_RECORDS: u64 = 64;
 
-/// KeyUpdates whose secrets are looked for in a key log.
+/// KeyUpdates that may have come before, of a session whose client random is known.
 const UPDATES: u32 = 16;
+
+/// The same where it is not, if the key log has few secrets.
+const FEW_UPDATES: u32 = 2;
+
+/// What few secrets are.
+const FEW_SECRETS: usize = 64;
 
 /// TLS 1.3's suites.
 const SUITES: [u16; 5] = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305];
@@ -141,13 +147,29 @@ impl Handshake {
             }
             None => keys.traffic_secrets(client, MOST_ENTRIES),
         };
+        // Key logs have the first secret alone, mostly.
+        let updates = match (self.client_random(), secrets.len()) {
+            (Some(_), _) => UPDATES,
+            (None, ..=FEW_SECRETS) => FEW_UPDATES,
+            _ => 0,
+        };
         let mut candidates = Vec::new();
         for (label, random, found) in secrets {
             for suite in SUITES.iter().filter_map(|&id| suites::suite(id)) {
-                if self.suite.is_none_or(|known| known.id == suite.id)
-                    && let Some(protection) = schedule::tls13_protection(suite, &found.secret)
-                {
+                if self.suite.is_some_and(|known| known.id != suite.id) {
+                    continue;
+                }
+                let (mut label, mut found) = (label, found.clone());
+                let later = if matches!(label, Tls13Label::ClientTraffic(0) | Tls13Label::ServerTraffic(0)) {
+                    updates
+                } else {
+                    0
+                };
+                for n in 0..=later {
+                    let Some(protection) = schedule::tls13_protection(suite, &found.secret) else { break };
                     candidates.push(Midway { label, random, found: found.clone(), suite, protection });
+                    found.secret = schedule::tls13_next_secret(suite, &found.secret);
+                    label = if client { Tls13Label::ClientTraffic(n + 1) } else { Tls13Label::ServerTraffic(n + 1) };
                 }
             }
         }
