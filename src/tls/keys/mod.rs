@@ -41,14 +41,19 @@ impl KeyRing {
         Self::default()
     }
 
-    /// Adds a key file, or each key of a folder and the folders in it. The notes say what was passed over. A file
-    /// without a usable key is an error, in a folder it is a note; a folder without any is an error.
+    /// Adds a key file, or each key of a folder and the folders in it. The notes say what was passed over: of a folder in
+    /// one line, with another for each key that can't be used. A file without a usable key is an error, and so is a
+    /// folder without any.
     pub fn add_key_path(&mut self, path: &Path, password: Password<'_>) -> Result<Vec<String>, KeyError> {
         let loaded = load::load(path, password)?;
+        // Folders hold a key in several wrappings often.
+        let folder = path.is_dir();
         let mut notes = loaded.notes;
         for key in loaded.keys {
             if let Some(known) = self.by_modulus(key.modulus()) {
-                notes.push(format!("{}: the same key as in {}", key.name(), known.name()));
+                if !folder {
+                    notes.push(format!("{}: the same key as in {}", key.name(), known.name()));
+                }
                 continue;
             }
             self.by_modulus.insert(key.modulus().to_vec(), self.keys.len());
