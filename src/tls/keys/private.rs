@@ -223,6 +223,7 @@ mod tests {
         for n in 0..2 * MEMORY as u64 {
             key.memory().keep(Sha256::digest(n.to_be_bytes()).into(), Err(PremasterError::Padding));
         }
-        assert_eq!((key.memory().results.len(), key.memory().order.len()), (MEMORY, MEMORY));
+        let memory = key.memory();
+        assert_eq!((memory.results.len(), memory.order.len()), (MEMORY, MEMORY));
     }
 }
