@@ -5,14 +5,11 @@ mod common;
 
 use std::io::Write;
 
-use aes_gcm::aead::{AeadInOut, KeyInit};
-use aes_gcm::{Aes128Gcm, Nonce, Tag};
 use common::peak_memory;
+use common::tls13::{Sender, key_log};
 use mailcap::event::{GapCause, SecretSource};
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, Span};
-use mailcap::tls::schedule::{hkdf_expand_label, tls13_next_secret};
-use mailcap::tls::suites::{PrfHash, suite};
 use mailcap::tls::{Connection, Env, KeyRing, Secret, SessionCache, Upper};
 
 /// Counts what it is given.
@@ -34,55 +31,13 @@ impl Upper for Count {
     fn closed(&mut self, _: Direction, _: Span) {}
 }
 
-/// A sender of TLS 1.3 records under TLS_AES_128_GCM_SHA256 (RFC 8446 section 5.2).
-struct Sender {
-    secret: Secret,
-    cipher: Aes128Gcm,
-    iv: [u8; 12],
-    number: u64,
-}
-
-impl Sender {
-    fn new(secret: Secret) -> Self {
-        let (mut key, mut iv) = ([0; 16], [0; 12]);
-        hkdf_expand_label(PrfHash::Sha256, &secret, "key", &[], &mut key);
-        hkdf_expand_label(PrfHash::Sha256, &secret, "iv", &[], &mut iv);
-        Sender { secret, cipher: Aes128Gcm::new(&key.into()), iv, number: 0 }
-    }
-
-    fn record(&mut self, kind: u8, content: &[u8]) -> Vec<u8> {
-        let mut inner = [content, &[kind]].concat();
-        let [high, low] = (inner.len() as u16 + 16).to_be_bytes();
-        let header = [23, 3, 3, high, low];
-        let mut nonce = self.iv;
-        nonce[4..].iter_mut().zip(self.number.to_be_bytes()).for_each(|(n, s)| *n ^= s);
-        self.number += 1;
-        let tag: Tag =
-            self.cipher.encrypt_inout_detached(&Nonce::from(nonce), &header, inner.as_mut_slice().into()).unwrap();
-        [&header[..], &inner, &tag[..]].concat()
-    }
-
-    /// A KeyUpdate and what follows from it.
-    fn update(&mut self) -> Vec<u8> {
-        let record = self.record(22, &[24, 0, 0, 1, 0]);
-        *self = Sender::new(tls13_next_secret(suite(0x1301).unwrap(), &self.secret));
-        record
-    }
-}
-
 /// In each direction.
 const RECORDS: u64 = 500_000;
 
 /// A connection of a million records, with KeyUpdates and alerts.
 fn long_connection() {
     let (random, client, server) = ([1; 32], Secret::new(&[2; 32]), Secret::new(&[3; 32]));
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let log = format!(
-        "CLIENT_TRAFFIC_SECRET_0 {r} {}\nSERVER_TRAFFIC_SECRET_0 {r} {}\n",
-        hex(&client),
-        hex(&server),
-        r = hex(&random)
-    );
+    let log = key_log(&random, &client, &server);
     let mut keys = KeyRing::new();
     keys.add_keylog_bytes("log", log.as_bytes(), SecretSource::KeyLog);
     let (mut sessions, limits, mut out) = (SessionCache::new(), Limits::default(), Count::default());

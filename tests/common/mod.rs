@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 pub mod packets;
+pub mod tls13;
 
 use std::collections::BTreeMap;
 use std::io;
