@@ -68,21 +68,34 @@ fn load_folder(folder: &Path, password: Password<'_>) -> Result<Loaded, KeyError
         all.notes.push(summary(folder, all.keys.len(), &passed_over));
     }
     // Certificates and the like are no news; a key that could have been one is.
-    all.notes
-        .extend(passed_over.iter().filter(|error| weight(error) >= BROKEN).map(|error| format!("skipped {error}")));
+    let broken = passed_over.iter().filter(|error| weight(error) >= BROKEN && !is_locked(error));
+    all.notes.extend(broken.map(|error| format!("skipped {error}")));
     if files.len() >= MAX_FILES {
         all.notes.push(format!("{}: more than {MAX_FILES} files, the rest was not looked at", folder.display()));
     }
     Ok(all)
 }
 
+fn is_locked(error: &KeyError) -> bool {
+    matches!(error, KeyError::PasswordMissing { .. })
+}
+
 /// `keys: 3 RSA keys; 5 other files passed over, 2 of them keys of other kinds`.
 fn summary(folder: &Path, keys: usize, passed_over: &[KeyError]) -> String {
     let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
     let others = passed_over.iter().filter(|error| matches!(error, KeyError::NotRsa { .. })).count();
-    let others = if others == 0 { String::new() } else { format!(", {others} of them keys of other kinds") };
+    let locked = passed_over.iter().filter(|error| is_locked(error)).count();
+    let mut of_them = String::new();
+    if others > 0 {
+        of_them = format!(", {others} of them keys of other kinds");
+    }
+    if locked > 0 {
+        of_them += &format!(
+            ", {locked} of them encrypted and no passphrase was given (--key-password-file or MAILCAP_KEY_PASSWORD)"
+        );
+    }
     let files = plural(passed_over.len(), "other file");
-    format!("{}: {}; {files} passed over{others}", folder.display(), plural(keys, "RSA key"))
+    format!("{}: {}; {files} passed over{of_them}", folder.display(), plural(keys, "RSA key"))
 }
 
 /// The folder's files in the order of their names, so that runs agree.

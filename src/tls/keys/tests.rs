@@ -138,18 +138,20 @@ fn folders() {
     let [note] = notes.as_slice() else { panic!("{notes:?}") };
     assert!(note.contains("other files passed over, 3 of them keys of other kinds"), "{note}");
 
-    // A key that can't be used has a line of its own.
-    let wrong = tempfile::tempdir().unwrap();
+    // Keys without their passphrase are counted; one that can't be used has a line of its own.
+    let mixed = tempfile::tempdir().unwrap();
     for name in ["rsa1024.pem", "rsa2048.crt", "encoded/rsa2048.enc-pkcs8-aes256-pbes2.pem"] {
-        let to = wrong.path().join(Path::new(name).file_name().unwrap());
+        let to = mixed.path().join(Path::new(name).file_name().unwrap());
         std::fs::copy(testdata(name), to).unwrap();
     }
-    let notes = KeyRing::new().add_key_path(wrong.path(), &mut |_| None).unwrap();
+    let notes = KeyRing::new().add_key_path(mixed.path(), &mut |_| None).unwrap();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("1 RSA key; 2 other files passed over, 1 of them encrypted"), "{notes:?}");
+    let wrong = |_: &Path| Some(Zeroizing::new("wrong".into()));
+    let notes = KeyRing::new().add_key_path(mixed.path(), &mut { wrong }).unwrap();
     assert_eq!(notes.len(), 2, "{notes:?}");
-    assert!(
-        notes[0].contains("1 RSA key; 2 other files passed over") && notes[1].contains("no passphrase"),
-        "{notes:?}"
-    );
+    assert!(notes[1].contains("skipped ") && notes[1].contains("passphrase is wrong"), "{notes:?}");
+
     assert!(ring.by_modulus(&[&[0], modulus().as_slice()].concat()).is_some());
     assert!(ring.by_modulus(&modulus()[1..]).is_none());
     assert!(ring.by_modulus(&[]).is_none());
