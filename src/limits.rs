@@ -64,6 +64,8 @@ pub struct Limits {
     pub handshake_bytes: usize,
     /// TLS sessions remembered for resumption.
     pub tls_sessions: usize,
+    /// Servers' certificate messages remembered for handshakes that lost theirs, each of up to 64 KiB.
+    pub tls_flights: usize,
     /// Records tried for a match after a loss.
     pub tls_search_records: u64,
     /// Expansion bound of compressed data: bytes out for each byte in (deflate's own maximum is 1032).
@@ -109,6 +111,7 @@ impl Default for Limits {
             nesting: 64,
             handshake_bytes: 256 << 10,
             tls_sessions: 65_536,
+            tls_flights: 64,
             tls_search_records: 4096,
             expansion_ratio: 1100,
             endpoints: 65_536,

@@ -236,6 +236,27 @@ fn a_key_that_can_not_be_used() {
     assert_complaint(&run(&args), 2, &["missing.password: "]);
 }
 
+/// The passphrase comes from a file or the environment; a wrong one and none are told apart.
+#[test]
+fn a_key_with_a_passphrase() {
+    let dir = folder();
+    let capture = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/keys/encoded/rsa2048.enc-pkcs8-aes256-pbes2.pem");
+    let right = write(dir.path(), "right", b"mailcap-test\r\n");
+    let wrong = write(dir.path(), "wrong", b"guess\n");
+    let args = ["decode", &capture, "-k", key];
+    let with_file = |file: &str| run(&[&args[..], &["--key-password-file", file]].concat());
+    // The capture holds no mail, and that is all there is to say.
+    assert_eq!(with_file(&right).code, Some(1));
+    assert_complaint(&with_file(&wrong), 2, &["rsa2048.enc", "the passphrase is wrong"]);
+    assert_complaint(&run(&args), 2, &["no passphrase was given", "--key-password-file", "MAILCAP_KEY_PASSWORD"]);
+    for (password, code) in [("mailcap-test", 1), ("guess", 2)] {
+        let ran = ran(mailcap().args(args).env("MAILCAP_KEY_PASSWORD", password).output().unwrap());
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        assert!(!ran.stderr.contains(password), "{}", ran.stderr);
+    }
+}
+
 /// A server key of a kind that opens no TLS is told, with what would; the run goes on without it.
 #[test]
 fn a_key_of_another_kind() {

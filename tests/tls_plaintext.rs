@@ -5,162 +5,13 @@
 
 mod streams;
 
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mailcap::diagnostic::Code;
-use mailcap::event::{GapCause, SecretSource, TlsHandshake};
-use mailcap::limits::Limits;
-use mailcap::position::{Direction, FramePos, Span};
-use mailcap::tls::{Connection, Env, KeyRing, Reason, SessionCache, Upper};
-use serde_json::Value;
-use streams::Piece;
-
-#[derive(Default)]
-struct Out {
-    plain: [Vec<u8>; 2],
-    /// Each record's place in the plaintext, with the pieces that it spans.
-    records: Vec<(Direction, Range<usize>, Span)>,
-    first_established: Option<u64>,
-    lost: [u64; 2],
-    odd: Vec<(Code, String)>,
-}
-
-impl Upper for Out {
-    fn plaintext(&mut self, dir: Direction, bytes: &[u8], span: Span) {
-        let plain = &mut self.plain[dir.index()];
-        self.records.push((dir, plain.len()..plain.len() + bytes.len(), span));
-        plain.extend_from_slice(bytes);
-    }
-    fn lost(&mut self, dir: Direction, len: u64, _: Option<GapCause>, _: Span) {
-        self.lost[dir.index()] += len;
-    }
-    fn established(&mut self, _: u32, span: Span) {
-        self.first_established.get_or_insert(span.last.index);
-    }
-    fn odd(&mut self, code: Code, detail: &str, _: Span) {
-        self.odd.push((code, detail.to_owned()));
-    }
-    fn closed(&mut self, _: Direction, _: Span) {}
-}
-
-struct Case {
-    folder: PathBuf,
-    json: Value,
-}
-
-impl Case {
-    fn file(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    fn keys(&self) -> KeyRing {
-        let mut ring = KeyRing::new();
-        let names: Vec<&str> = match &self.json["key_file"] {
-            Value::String(one) => vec![one],
-            Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        };
-        for name in names {
-            // Keys that are no RSA keys can't be added; what then happens is the test.
-            let _ = ring.add_key_path(&self.folder.join(name), &mut |_: &Path| None);
-        }
-        if let Some(hex) = self.json["psk"]["key_hex"].as_str() {
-            let bytes: Vec<u8> =
-                (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
-            ring.add_psk(&bytes);
-        }
-        ring
-    }
-
-    fn keylog(&self, embedded: &[Vec<u8>]) -> KeyRing {
-        let mut ring = KeyRing::new();
-        match self.json["keylog_file"].as_str() {
-            Some(name) => {
-                ring.add_keylog(&self.folder.join(name)).unwrap();
-            }
-            None => {
-                for secrets in embedded {
-                    ring.add_keylog_bytes("embedded", secrets, SecretSource::Dsb);
-                }
-            }
-        }
-        ring
-    }
-}
-
-/// Each connection's pieces after the STARTTLS preamble, by the truth's order.
-fn pieces<'a>(case: &Case, connections: &'a streams::Connections) -> Vec<Vec<(Direction, Given<'a>)>> {
-    let mut order: Vec<&Value> = case.json["connections"].as_array().unwrap().iter().collect();
-    order.sort_by_key(|c| c["index"].as_u64());
-    order
-        .into_iter()
-        .map(|truth| {
-            let address = |name: &str| {
-                let (ip, port) = truth[name].as_str().unwrap().rsplit_once(':').unwrap();
-                let ip: std::net::IpAddr = ip.trim_matches(['[', ']']).parse().unwrap();
-                std::net::SocketAddr::new(ip, port.parse().unwrap())
-            };
-            let mut skip = ["pre_tls_c2s", "pre_tls_s2c"].map(|name| truth[name]["length"].as_u64().unwrap() as usize);
-            let dir = |client: bool| if client { Direction::Client } else { Direction::Server };
-            let all = connections[&(address("client"), address("server"))].iter().map(|piece| match piece {
-                Piece::Data { client, bytes } => {
-                    let dir = dir(*client);
-                    let n = skip[dir.index()].min(bytes.len());
-                    skip[dir.index()] -= n;
-                    (dir, Given::Data(&bytes[n..]))
-                }
-                Piece::Gap { client, len } => (dir(*client), Given::Gap(*len)),
-            });
-            all.filter(|(_, given)| !matches!(given, Given::Data(b""))).collect()
-        })
-        .collect()
-}
-
-/// The same streams in smaller pieces.
-fn cut<'a>(pieces: &[(Direction, Given<'a>)], size: usize) -> Vec<(Direction, Given<'a>)> {
-    let split = |&(dir, given): &(Direction, Given<'a>)| match given {
-        Given::Data(bytes) => bytes.chunks(size).map(|c| (dir, Given::Data(c))).collect(),
-        gap => vec![(dir, gap)],
-    };
-    pieces.iter().flat_map(split).collect()
-}
-
-#[derive(Copy, Clone)]
-enum Given<'a> {
-    Data(&'a [u8]),
-    Gap(u64),
-}
-
-fn run(
-    pieces: &[(Direction, Given<'_>)],
-    keys: &KeyRing,
-    sessions: &mut SessionCache,
-    drop: &Range<usize>,
-) -> (Out, Vec<TlsHandshake>) {
-    let limits = Limits::default();
-    let mut connection = Connection::new();
-    let mut out = Out::default();
-    let mut env = Env { keys, sessions, limits: &limits, both_captured: false };
-    let (mut given, mut span) = (0, Span::default());
-    for (number, &(dir, piece)) in pieces.iter().enumerate() {
-        span = Span::at(FramePos { index: number as u64, ..FramePos::default() });
-        match piece {
-            Given::Data(bytes) if drop.contains(&number) && dir == pieces[drop.start].0 => {
-                connection.gap(dir, bytes.len() as u64, GapCause::Lost, span, &mut env, &mut out);
-            }
-            Given::Data(bytes) => {
-                given += bytes.len();
-                connection.data(dir, bytes, span, &mut env, &mut out);
-            }
-            Given::Gap(len) => connection.gap(dir, len, GapCause::Lost, span, &mut env, &mut out),
-        }
-    }
-    let handshakes = connection.finish(span, &mut env, &mut out);
-    let counted = connection.opened_bytes() + connection.overhead_bytes() + connection.undecrypted_bytes();
-    assert_eq!(counted, given as u64, "the account");
-    (out, handshakes)
-}
+use mailcap::event::TlsHandshake;
+use mailcap::position::Direction;
+use mailcap::tls::{KeyRing, Reason, SessionCache};
+use streams::play::{Case, Given, Out, corpus_cases as cases, cut, pieces, run};
 
 /// Whether `part` is `whole` with stretches missing, each at least 60 bytes of both ends apart: good enough to see that
 /// nothing wrong was inserted.
@@ -244,21 +95,6 @@ fn check(case: &Case, mode: &str, expect: &str, results: &[(Out, Vec<TlsHandshak
     }
 }
 
-/// The corpus' cases with TLS in them.
-fn cases() -> Vec<Case> {
-    let Some(corpus) = std::env::var_os("MAILCAP_CORPUS") else { return Vec::new() };
-    let folder = PathBuf::from(corpus).join("tls");
-    let only = std::env::var("MAILCAP_CASE").unwrap_or_default();
-    let mut names: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
-    names.retain(|path| path.extension().is_some_and(|e| e == "json") && !path.ends_with("index.json"));
-    names.retain(|path| path.to_string_lossy().contains(&only));
-    names.sort();
-    let json = |path: &PathBuf| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let mut cases: Vec<Case> = names.iter().map(|path| Case { folder: folder.clone(), json: json(path) }).collect();
-    cases.retain(|case| case.json["expect"]["rsa_key"] != "not-needed");
-    cases
-}
-
 #[test]
 fn plaintext_is_what_the_endpoints_had() {
     let only = std::env::var("MAILCAP_CASE").ok();
@@ -284,88 +120,6 @@ fn plaintext_is_what_the_endpoints_had() {
     }
     assert!(failures.is_empty(), "{} of {done} failed:\n{}", failures.len(), failures.join("\n"));
     println!("{done} runs");
-}
-
-/// Each segment of each session is left out in turn: nothing wrong is handed up, and every record that the lost bytes
-/// did not touch is still there.
-#[test]
-fn a_lost_segment_costs_its_records_only() {
-    let (mut failures, mut done, mut excused) = (Vec::new(), 0, 0);
-    for case in cases() {
-        let name = case.json["name"].as_str().unwrap();
-        let (connections, embedded) = streams::read(&case.file(case.json["file"].as_str().unwrap()));
-        for (mode, keys) in [("rsa_key", case.keys()), ("keylog", case.keylog(&embedded))] {
-            if !case.json["expect"][mode].as_str().is_some_and(|e| e.starts_with("full")) {
-                continue;
-            }
-            let mut sessions = SessionCache::new();
-            // As captured, and in pieces so small that most records are cut.
-            let whole = pieces(&case, &connections);
-            let small: Vec<_> = whole.iter().map(|pieces| cut(pieces, 97)).collect();
-            for (index, pieces) in whole.iter().enumerate().chain(small.iter().enumerate()) {
-                let (clean, handshakes) = run(pieces, &keys, &mut sessions, &(0..0));
-                let compressed = case.json["connections"][index]["compression"] == "DEFLATE";
-                let implicit_iv = handshakes.iter().any(|h| matches!(h.version, Some("SSLv3" | "TLSv1.0")))
-                    && handshakes.iter().any(|h| h.suite.as_ref().is_some_and(|s| s.contains("_CBC_")));
-                // Long transfers: every few segments are enough.
-                for (first, count) in
-                    (0..pieces.len()).step_by(1 + pieces.len() / 30).zip([1, 1, 2, 1, 7].into_iter().cycle())
-                {
-                    let lost = first..(first + count).min(pieces.len());
-                    let (dir, _) = pieces[first];
-                    let (out, after) = run(pieces, &keys, &mut sessions, &lost);
-                    done += 1;
-                    let touched =
-                        |span: &Span| (span.first.index..=span.last.index).any(|i| lost.contains(&(i as usize)));
-                    let mut want = [Vec::new(), Vec::new()];
-                    let mut gone = false;
-                    let mut excuse = implicit_iv;
-                    for (d, range, span) in &clean.records {
-                        let hit = *d == dir && (touched(span) || span.first.index >= lost.end as u64);
-                        if hit && (compressed || excuse) {
-                            // The first whole record has lost its IV, unless the cut one's end was captured.
-                            gone |= compressed;
-                            excuse &= touched(span);
-                        }
-                        if !(*d == dir && (touched(span) || gone)) {
-                            want[d.index()].extend_from_slice(&clean.plain[d.index()][range.clone()]);
-                        }
-                    }
-                    for d in [0, 1] {
-                        if !is_whole_with_holes(&clean.plain[d], &out.plain[d]) {
-                            failures
-                                .push(format!("{name} [{index}] by {mode}, without pieces {lost:?}: wrong plaintext"));
-                        }
-                    }
-                    let in_handshake = handshakes.iter().any(|h| {
-                        let span = h.span.first.index..=h.span.last.index;
-                        lost.clone().any(|i| span.contains(&(i as u64)))
-                    });
-                    if in_handshake || first as u64 <= clean.first_established.unwrap_or(0) {
-                        excused += usize::from(out.plain != want);
-                        continue;
-                    }
-                    let one_record = if implicit_iv { 16_384 } else { 0 };
-                    let missing = |d: usize| want[d].len().saturating_sub(out.plain[d].len());
-                    let other = dir.opposite().index();
-                    if out.plain[other] != want[other]
-                        || missing(dir.index()) > one_record
-                        || out.plain[dir.index()].len() > want[dir.index()].len()
-                    {
-                        failures.push(format!(
-                            "{name} [{index}] by {mode}, without pieces {lost:?} of {dir:?}: {:?} bytes of {:?}; {:?} {:?}",
-                            out.plain.each_ref().map(Vec::len),
-                            want.each_ref().map(Vec::len),
-                            after.iter().map(|h| (h.records_undecrypted, h.reason)).collect::<Vec<_>>(),
-                            out.odd
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    println!("{done} runs, {excused} handshakes that could not do without");
-    assert!(failures.is_empty(), "{} of {done} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// Damaged and reordered sessions: no panic, the account adds up (which `run` checks), and nothing is made up.

@@ -61,7 +61,7 @@ impl Shards {
 
     /// Behind a boundary's round: shares out what is bounded over all.
     pub(super) fn settle_bounds(&self, cache: &SessionCache, limits: &Limits) {
-        cache.settle(limits.tls_sessions);
+        cache.settle(limits.tls_sessions, limits.tls_flights);
         let total = limits.reassembly_total_bytes;
         let held: usize = self.all().map(|shard| shard.table.held()).sum();
         let free = total.saturating_sub(held);

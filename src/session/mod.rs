@@ -349,8 +349,10 @@ impl Live {
             true => self.stack.tls_secrets(secrets.keys),
             false => Vec::new(),
         };
+        // Asked before the handshakes are handed over.
+        let by_alpn = self.stack.mail_alpn();
         let handshakes = self.stack.finish(span, env, &mut secrets);
-        let mail = self.is_mail(info, world);
+        let mail = by_alpn || self.is_mail(info, world);
         let told = if mail || world.all_tls { handshakes.len() as u64 } else { 0 };
         if !mail {
             if world.all_tls && !handshakes.is_empty() {

@@ -7,6 +7,7 @@
 mod early;
 mod epoch;
 mod export;
+mod flight;
 mod inflate;
 mod messages;
 mod midway;
@@ -66,8 +67,10 @@ struct Half {
     lost: Option<Lost>,
     /// What it carries is no TLS.
     dead: bool,
-    /// Version of the last record.
+    /// Version of the last record that was protected.
     wire_version: Option<u16>,
+    /// A session seen from the middle was looked for in vain, or found.
+    tried_midway: bool,
     /// A handshake message may begin anywhere behind a loss: the next fragment is looked at before it is believed.
     unsure: bool,
     /// Bytes given.
@@ -89,6 +92,7 @@ impl Half {
             lost: None,
             dead: false,
             wire_version: None,
+            tried_midway: false,
             unsure: false,
             bytes: 0,
             records: 0,
@@ -100,6 +104,9 @@ impl Half {
     fn enter(&mut self, epoch: Epoch) {
         self.inflater = epoch.compressed.then(|| Box::new(Inflater::new()));
         self.epoch = epoch;
+        if let Some(lost) = &mut self.lost {
+            lost.exact = None;
+        }
     }
 }
 
@@ -167,7 +174,7 @@ impl Connection {
 
     /// The next bytes of a direction.
     pub fn data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
-        if self.keep_data(dir, bytes, span) {
+        if self.keep_data(dir, bytes, span, env) {
             return;
         }
         let i = dir.index();
@@ -254,7 +261,7 @@ impl Connection {
         env: &mut Env<'_>,
         up: &mut dyn Upper,
     ) {
-        if self.keep_gap(dir, len, cause, span) {
+        if self.keep_gap(dir, len, cause, span, env) {
             return;
         }
         if self.handshakes.is_empty() {
@@ -265,8 +272,8 @@ impl Connection {
 
     /// A direction is over: its FIN was seen.
     pub fn end(&mut self, dir: Direction, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
-        let _ = (env, up);
-        if self.keep_end(dir, span) {
+        let _ = up;
+        if self.keep_end(dir, span, env) {
             return;
         }
         self.halves[dir.index()].ended = true;

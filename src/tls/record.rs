@@ -256,6 +256,8 @@ impl Framer {
             let span = self.span();
             self.start += dropped;
             self.compact();
+            // What is left came last, but for a rejected candidate's bytes.
+            self.first = self.last;
             return Step::Dropped { bytes: dropped as u64, span };
         }
         let Some(header) = Header::parse(self.rest()) else { return Step::More };
@@ -328,6 +330,12 @@ impl Framer {
     /// The place is lost: bytes from here on are searched for a header.
     pub(super) fn search(&mut self) {
         self.mode = Mode::Search;
+    }
+
+    /// The record that is not whole yet: its header, and what there is of its fragment.
+    pub(super) fn begun(&self) -> Option<(Header, &[u8])> {
+        let header = Header::parse(self.rest()).filter(|_| self.mode == Mode::Records)?;
+        Some((header, self.rest().get(HEADER..)?))
     }
 
     /// `len` bytes are missing here. The bytes of the cut record are dropped.

@@ -1,4 +1,5 @@
-//! Sessions to resume: master secrets of earlier handshakes by session ID and by ticket (SSL 3.0 to TLS 1.2).
+//! What handshakes take from earlier ones: master secrets by session ID and by ticket (SSL 3.0 to TLS 1.2), and the
+//! servers' messages.
 //!
 //! Shared by all connections, whatever their addresses: clients move, and tickets are taken by every host of a farm.
 
@@ -40,9 +41,53 @@ impl Handle<'_> {
     }
 }
 
-/// A session to be shared, see [`SessionCache::take_added`].
+/// A server's messages from behind its hello to ServerHelloDone: the same in each full handshake under a certificate.
 #[derive(Clone, Debug)]
-pub struct Added {
+pub struct Flight {
+    hash: [u8; 32],
+    modulus: Vec<u8>,
+    messages: Vec<u8>,
+}
+
+impl Flight {
+    /// `modulus` is that of the certificate's RSA key, `messages` are as they are hashed.
+    pub fn new(modulus: Vec<u8>, messages: Vec<u8>) -> Self {
+        Flight { hash: Sha256::digest(&messages).into(), modulus, messages }
+    }
+
+    /// Modulus of the certificate's RSA key, big-endian.
+    pub fn modulus(&self) -> &[u8] {
+        &self.modulus
+    }
+
+    /// The messages, each with its header.
+    pub fn messages(&self) -> &[u8] {
+        &self.messages
+    }
+
+    /// The first of them, which is Certificate.
+    pub fn certificate(&self) -> &[u8] {
+        let Some(&[_, a, b, c]) = self.messages.first_chunk() else { return &[] };
+        let end = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
+        self.messages.get(..end).unwrap_or_default()
+    }
+}
+
+/// Servers' messages that are taken until [`SessionCache::settle`] keeps the bound.
+const MOST_FLIGHTS: usize = 256;
+
+/// What is to be shared, see [`SessionCache::take_added`].
+#[derive(Clone, Debug)]
+pub struct Added(New);
+
+#[derive(Clone, Debug)]
+enum New {
+    Session(Known),
+    Flight(Arc<Flight>),
+}
+
+#[derive(Clone, Debug)]
+struct Known {
     key: [u8; 32],
     session: Remembered,
 }
@@ -69,11 +114,13 @@ struct Store {
     sessions: HashMap<[u8; 32], Remembered>,
     order: VecDeque<[u8; 32]>,
     /// Other secrets under handles that are taken.
-    replacements: Vec<Added>,
+    replacements: Vec<Known>,
+    /// The oldest first.
+    flights: VecDeque<Arc<Flight>>,
 }
 
 impl Store {
-    fn insert(&mut self, added: Added) {
+    fn insert(&mut self, added: Known) {
         if self.sessions.insert(added.key, added.session).is_none() {
             self.order.push_back(added.key);
         }
@@ -84,6 +131,17 @@ impl Store {
             let Some(oldest) = self.order.pop_front() else { return };
             self.sessions.remove(&oldest);
         }
+    }
+}
+
+impl Store {
+    fn keep_flights(&mut self, bound: usize) {
+        let excess = self.flights.len().saturating_sub(bound);
+        self.flights.drain(..excess);
+    }
+
+    fn knows_flight(&self, flight: &Flight) -> bool {
+        self.flights.iter().any(|known| known.hash == flight.hash)
     }
 }
 
@@ -122,11 +180,12 @@ impl SessionCache {
         if bytes.is_empty() || bound == 0 {
             return;
         }
-        let added = Added { key: handle.key(), session };
+        let added = Known { key: handle.key(), session };
         if self.view {
             // A handshake is told several times: when a MAC proves it, by Finished, with its ticket.
-            if !self.added.iter().any(|a| a.key == added.key && a.session.master == added.session.master) {
-                self.added.push(added);
+            let again = |a: &Added| matches!(&a.0, New::Session(a) if a.key == added.key && a.session.master == added.session.master);
+            if !self.added.iter().any(again) {
+                self.added.push(Added(New::Session(added)));
             }
             return;
         }
@@ -146,6 +205,30 @@ impl SessionCache {
         self.partial && self.get(handle).is_none()
     }
 
+    /// Whether others may know what this view does not.
+    pub fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    /// Keeps a server's messages; `bound` is [`crate::limits::Limits::tls_flights`].
+    pub fn insert_flight(&mut self, flight: Flight, bound: usize) {
+        if self.read().knows_flight(&flight) {
+            return;
+        }
+        let flight = Arc::new(flight);
+        if self.view {
+            return self.added.push(Added(New::Flight(flight)));
+        }
+        let mut store = self.write();
+        store.flights.push_back(flight);
+        store.keep_flights(bound);
+    }
+
+    /// The servers' messages that are known, the oldest first.
+    pub fn flights(&self) -> Vec<Arc<Flight>> {
+        self.read().flights.iter().cloned().collect()
+    }
+
     /// Tells a view whether all that was added elsewhere before now has been shared.
     pub fn set_partial(&mut self, partial: bool) {
         self.partial = partial;
@@ -160,20 +243,28 @@ impl SessionCache {
     /// [`SessionCache::settle`], so that what was found once stays found for as long.
     pub fn share(&self, added: Added) {
         let mut store = self.write();
-        match store.sessions.get(&added.key) {
-            None => store.insert(added),
-            Some(known) if known.master == added.session.master => {}
-            Some(_) => store.replacements.push(added),
+        match added.0 {
+            New::Session(added) => match store.sessions.get(&added.key) {
+                None => store.insert(added),
+                Some(known) if known.master == added.session.master => {}
+                Some(_) => store.replacements.push(added),
+            },
+            New::Flight(flight) => {
+                if store.flights.len() < MOST_FLIGHTS && !store.knows_flight(&flight) {
+                    store.flights.push_back(flight);
+                }
+            }
         }
     }
 
-    /// Puts replacements in force and keeps the bound.
-    pub fn settle(&self, bound: usize) {
+    /// Puts replacements in force and keeps the bounds: of sessions, and of servers' messages.
+    pub fn settle(&self, sessions: usize, flights: usize) {
         let mut store = self.write();
         for added in std::mem::take(&mut store.replacements) {
             store.insert(added);
         }
-        store.keep_bound(bound);
+        store.keep_bound(sessions);
+        store.keep_flights(flights);
     }
 }
 
@@ -211,7 +302,7 @@ mod tests {
         one.insert(Handle::Id(b"x"), session(2), 10);
         one.take_added().into_iter().for_each(|added| cache.share(added));
         assert_eq!(other.get(Handle::Id(b"x")).map(|s| s.frame), Some(1));
-        cache.settle(10);
+        cache.settle(10, 10);
         assert_eq!(other.get(Handle::Id(b"x")).map(|s| s.frame), Some(2));
     }
 

@@ -4,6 +4,7 @@
 pub mod essence;
 pub mod packets;
 pub mod script;
+pub mod tls13;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,6 +1,8 @@
 //! A capture file → each TCP connection's two streams, offline and in causal order: no more than the TLS tests need,
 //! and independent of the library's own readers.
 
+pub(crate) mod play;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 

@@ -81,6 +81,7 @@ impl Connection {
         if !handshake.is_tls13() {
             handshake.transcript.update(message);
         }
+        handshake.keep_flight(dir, message, env);
         match (kind, dir) {
             (kind::SERVER_HELLO, Direction::Server) => self.server_hello(body, env),
             (kind::ENCRYPTED_EXTENSIONS, Direction::Server) => {
@@ -102,7 +103,10 @@ impl Connection {
             (kind::SERVER_HELLO_DONE, Direction::Server) => handshake.hello_done = true,
             (kind::CLIENT_KEY_EXCHANGE, Direction::Client) if handshake.client_key_exchange.is_none() => {
                 handshake.client_key_exchange = Some(body.to_vec());
-                self.derive(env);
+                handshake.derived = false;
+                if !handshake.waits_for_flights(env.sessions) {
+                    self.derive(env);
+                }
             }
             (kind::NEW_SESSION_TICKET, Direction::Server) if !handshake.is_tls13() => {
                 handshake.ticket = handshake::ticket(body).map(<[u8]>::to_vec);
@@ -111,9 +115,10 @@ impl Connection {
             (kind::END_OF_EARLY_DATA, Direction::Client) => {
                 self.take_early(up);
                 let half = &mut self.halves[dir.index()];
-                if half.epoch.stage == Stage::Early
-                    && let Some(next) = half.pending.take()
-                {
+                if half.epoch.stage == Stage::Early {
+                    // Without a ServerHello the next record shows how it goes on.
+                    half.tried_midway = false;
+                    let next = half.pending.take().unwrap_or_else(Epoch::clear);
                     half.enter(next);
                 }
             }
@@ -201,10 +206,14 @@ impl Connection {
         let (Some(version), Some(suite)) = (handshake.version, handshake.suite) else { return };
         if version != Version::Tls13 {
             handshake.transcript.settle(version, suite.prf);
-            return;
+            return self.begin_flight(env);
         }
         if resumed_psk {
             handshake.resumed = Resumed::Psk;
+        }
+        if handshake.client_random().is_none() {
+            // The first encrypted record shows whether a key log knows the session.
+            return;
         }
         let server = handshake.tls13_epoch(index, Direction::Server, Stage::Handshake, env.keys);
         let client = handshake.tls13_epoch(index, Direction::Client, Stage::Handshake, env.keys);
@@ -244,7 +253,7 @@ impl Connection {
     }
 
     /// Both directions' next epochs (SSL 3.0 to TLS 1.2).
-    fn derive(&mut self, env: &mut Env<'_>) {
+    pub(super) fn derive(&mut self, env: &mut Env<'_>) {
         let index = self.current();
         let (client, server) = self.handshakes[index].derive(index, env.keys, env.sessions);
         let changed = self.handshakes[index].changed;
@@ -402,8 +411,10 @@ impl Connection {
 /// Whether a fragment that follows a loss begins with a handshake message.
 pub(super) fn begins_message(bytes: &[u8], bound: usize) -> bool {
     let mut r = Reader(bytes);
-    let (Some(kind), Some(len)) = (r.u8(), r.u24()) else { return false };
-    let known = matches!(kind, 0..=2 | 4 | 5 | 8 | 11..=16 | 20 | 22 | 24 | 25);
+    let (Some(first), Some(len)) = (r.u8(), r.u24()) else { return false };
+    let known = matches!(first, 0..=2 | 4 | 5 | 8 | 11..=16 | 20 | 22 | 24 | 25);
     let whole = len <= r.0.len();
-    known && len <= bound && (whole || matches!(kind, kind::CERTIFICATE | kind::CERTIFICATE_REQUEST))
+    // A nonce of zeros looks like a HelloRequest, which is alone in its record.
+    let known = known && (first != kind::HELLO_REQUEST || len == 0 && r.0.is_empty());
+    known && len <= bound && (whole || matches!(first, kind::CERTIFICATE | kind::CERTIFICATE_REQUEST))
 }

@@ -1,15 +1,18 @@
-//! TLS 1.3 from the middle: a key log has the traffic secrets, but which of them, for which suite and with which record
-//! number is not known. The tag judges each guess, within bounds.
+//! TLS 1.3 from the middle, or without one of its hellos: a key log has the traffic secrets, but which of them, for which
+//! suite and with which record number is not known. The tag judges each guess, within bounds.
 
 use super::epoch::{Candidate as Keys, Cipher, Epoch, Stage, copy};
+use super::state::Handshake;
 use super::{Connection, Env};
 use crate::diagnostic::Code;
 use crate::position::{Direction, Span};
 use crate::tls::Upper;
-use crate::tls::keylog::Tls13Label;
+use crate::tls::keylog::{Found, Tls13Label};
+use crate::tls::keys::KeyRing;
+use crate::tls::protection::Protection;
 use crate::tls::record::{Header, content};
 use crate::tls::schedule;
-use crate::tls::suites::{self, Version};
+use crate::tls::suites::{self, Suite, Version};
 
 /// Entries of a key log that are gone through: beyond, it is not this session's alone, and the search would not end.
 const MOST_ENTRIES: usize = 4096;
@@ -20,11 +23,23 @@ const BYTES: u64 = 64 << 20;
 /// Bytes tried in each part that the connections are divided over, so that a capture full of such connections costs seconds, not hours.
 const BYTES_OF_ALL: u64 = 256 << 20;
 
+/// Records that a side may have sent under its handshake keys: certificates in small fragments, no more.
+const HANDSHAKE_RECORDS: u64 = 64;
+
+/// KeyUpdates that may have come before, of a session whose client random is known.
+const UPDATES: u32 = 16;
+
+/// The same where it is not, if the key log has few secrets.
+const FEW_UPDATES: u32 = 2;
+
+/// What few secrets are.
+const FEW_SECRETS: usize = 64;
+
 /// TLS 1.3's suites.
 const SUITES: [u16; 5] = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305];
 
 impl Connection {
-    /// A record of a session of which no hello was seen: looks for the keys that open it. Where they are found the
+    /// A record of a session of which a hello was not seen: looks for the keys that open it. Where they are found the
     /// direction's epoch stands right before the record.
     pub(super) fn join_midway(
         &mut self,
@@ -37,33 +52,29 @@ impl Connection {
     ) -> bool {
         let index = self.current();
         let handshake = &self.handshakes[index];
-        let unseen = handshake.client.is_none() && handshake.server.is_none() && !handshake.any_message();
         // Records of TLS 1.3 say 1.2.
         let fits = header.content_type == content::APPLICATION && header.version == 0x0303;
-        if index > 0 || !unseen || !fits || !env.keys.has_keylog() {
+        if index > 0
+            || self.halves[dir.index()].tried_midway
+            || !handshake.may_be_tls13_midway()
+            || !fits
+            || !env.keys.has_keylog()
+        {
             return false;
         }
-        let client = dir == Direction::Client;
-        let mut secrets = env.keys.traffic_secrets(client, MOST_ENTRIES);
-        if let Some(random) = handshake.joined {
-            secrets.retain(|(_, other, _)| *other == random);
-        }
-        let known = handshake.suite;
-        let mut candidates = Vec::new();
-        for (label, random, found) in &secrets {
-            for suite in SUITES.iter().filter_map(|&id| suites::suite(id)) {
-                if known.is_none_or(|known| known.id == suite.id)
-                    && let Some(protection) = schedule::tls13_protection(suite, &found.secret)
-                {
-                    candidates.push((*label, *random, found, suite, protection));
-                }
-            }
-        }
+        self.halves[dir.index()].tried_midway = true;
+        let mut candidates = handshake.midway_candidates(dir, env.keys);
         let mut left = BYTES.min(BYTES_OF_ALL.saturating_sub(env.sessions.tried));
         let cost = fragment.len() as u64 + 64;
         // Low numbers first, for every candidate: most captures that miss the beginning do not miss much.
         for number in 0..env.limits.tls_search_records {
-            for (label, random, found, suite, protection) in &mut candidates {
+            for Midway { label, random, found, suite, protection } in &mut candidates {
+                let stage = match label {
+                    Tls13Label::ClientTraffic(n) | Tls13Label::ServerTraffic(n) => Stage::Application(*n),
+                    Tls13Label::ClientEarly => Stage::Early,
+                    _ if number >= HANDSHAKE_RECORDS => continue,
+                    _ => Stage::Handshake,
+                };
                 let Some(rest) = left.checked_sub(cost) else { return false };
                 left = rest;
                 env.sessions.tried += cost;
@@ -73,10 +84,6 @@ impl Connection {
                     continue;
                 }
                 protection.set_sequence(number);
-                let stage = match label {
-                    Tls13Label::ClientTraffic(n) | Tls13Label::ServerTraffic(n) => Stage::Application(*n),
-                    _ => Stage::Application(0),
-                };
                 let handshake = &mut self.handshakes[index];
                 handshake.version = Some(Version::Tls13);
                 handshake.suite = Some(suite);
@@ -87,12 +94,85 @@ impl Connection {
                     dir.as_str()
                 ));
                 let keys = Keys { protection: protection.clone(), secret: handshake.secrets.len() - 1 };
-                self.halves[dir.index()].enter(Epoch::new(Cipher::Keyed(vec![keys]), index, stage));
+                let half = &mut self.halves[dir.index()];
+                half.pending = None;
+                half.enter(Epoch::new(Cipher::Keyed(vec![keys]), index, stage));
+                self.follow_early(index, env.keys);
                 let detail = format!("joined midway: the {} goes on at record {number}", dir.as_str());
                 up.odd(Code::TlsResynchronised, &detail, span);
                 return true;
             }
         }
         false
+    }
+
+    /// Now that the suite is known: what follows early data.
+    fn follow_early(&mut self, index: usize, keys: &KeyRing) {
+        let half = &mut self.halves[Direction::Client.index()];
+        if half.epoch.stage == Stage::Early && half.pending.is_none() {
+            half.pending = Some(self.handshakes[index].tls13_epoch(index, Direction::Client, Stage::Handshake, keys));
+        }
+    }
+}
+
+/// Keys that may open a session joined midway.
+struct Midway {
+    label: Tls13Label,
+    random: [u8; 32],
+    found: Found,
+    suite: &'static Suite,
+    protection: Protection,
+}
+
+impl Handshake {
+    /// Whether it lacks a hello, and nothing says that it is of another version.
+    pub(super) fn may_be_tls13_midway(&self) -> bool {
+        let hello_lost = self.client.is_none() || self.server.is_none();
+        // A ChangeCipherSpec says nothing: TLS 1.3 sends them for compatibility.
+        hello_lost && (self.is_tls13() || self.version.is_none() && !self.any_key_exchange())
+    }
+
+    /// Each secret with each suite that it may be for; the session's own where its client random is known.
+    fn midway_candidates(&self, dir: Direction, keys: &KeyRing) -> Vec<Midway> {
+        let client = dir == Direction::Client;
+        let secrets = match self.client_random() {
+            Some(random) => {
+                let traffic = if client { Tls13Label::ClientTraffic } else { Tls13Label::ServerTraffic };
+                let first: &[Tls13Label] = match dir {
+                    Direction::Client => &[Tls13Label::ClientEarly, Tls13Label::ClientHandshake],
+                    Direction::Server => &[Tls13Label::ServerHandshake],
+                };
+                let labels = first.iter().copied().chain((0..=UPDATES).map(traffic));
+                labels.filter_map(|label| Some((label, *random, keys.tls13_secret(label, random)?))).collect()
+            }
+            None => keys.traffic_secrets(client, MOST_ENTRIES),
+        };
+        // Key logs have the first secret alone, mostly.
+        let updates = match (self.client_random(), secrets.len()) {
+            (Some(_), _) => UPDATES,
+            (None, ..=FEW_SECRETS) => FEW_UPDATES,
+            _ => 0,
+        };
+        let mut candidates = Vec::new();
+        for (label, random, found) in secrets {
+            for suite in SUITES.iter().filter_map(|&id| suites::suite(id)) {
+                if self.suite.is_some_and(|known| known.id != suite.id) {
+                    continue;
+                }
+                let (mut label, mut found) = (label, found.clone());
+                let later = if matches!(label, Tls13Label::ClientTraffic(0) | Tls13Label::ServerTraffic(0)) {
+                    updates
+                } else {
+                    0
+                };
+                for n in 0..=later {
+                    let Some(protection) = schedule::tls13_protection(suite, &found.secret) else { break };
+                    candidates.push(Midway { label, random, found: found.clone(), suite, protection });
+                    found.secret = schedule::tls13_next_secret(suite, &found.secret);
+                    label = if client { Tls13Label::ClientTraffic(n + 1) } else { Tls13Label::ServerTraffic(n + 1) };
+                }
+            }
+        }
+        candidates
     }
 }

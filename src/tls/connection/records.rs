@@ -22,8 +22,12 @@ impl Connection {
         env: &mut Env<'_>,
         up: &mut dyn Upper,
     ) {
-        self.halves[dir.index()].records += 1;
-        self.halves[dir.index()].wire_version = Some(header.version);
+        let half = &mut self.halves[dir.index()];
+        half.records += 1;
+        // A ClientHello's record may say another one than those that follow.
+        if !half.epoch.is_clear() {
+            half.wire_version = Some(header.version);
+        }
         let Some(fragment) = record.get_mut(HEADER..) else { return };
         if self.halves[dir.index()].lost.is_some() {
             self.record_after_loss(dir, header, fragment, span, env, up);
@@ -43,9 +47,12 @@ impl Connection {
         up: &mut dyn Upper,
     ) {
         let i = dir.index();
-        if self.halves[i].epoch.is_clear() && header.content_type == content::APPLICATION {
+        let clear = self.halves[i].epoch.is_clear();
+        // A ChangeCipherSpec without a ServerHello: it may be the one of TLS 1.3.
+        let unknown = self.halves[i].epoch.is_closed() && self.protecting(dir).server.is_none();
+        if (clear || unknown) && header.content_type == content::APPLICATION {
             // Encrypted, and no change of keys was seen.
-            if !self.join_midway(dir, header, fragment, span, env, up) {
+            if !self.join_midway(dir, header, fragment, span, env, up) && clear {
                 self.enter_unseen(dir, env);
             }
         }
@@ -246,6 +253,7 @@ impl Connection {
             return;
         }
         handshake.chosen = Some(secret);
+        handshake.take_over_flight();
         if proved {
             for half in &mut self.halves {
                 for epoch in [Some(&mut half.epoch), half.pending.as_mut()].into_iter().flatten() {

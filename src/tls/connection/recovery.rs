@@ -21,14 +21,23 @@ const MAX_UNMATCHED: u32 = 16;
 pub(super) struct Lost {
     /// Bytes from the last boundary known to the one that is looked for.
     bytes: u64,
-    /// Fragment length of the only record that is lost.
-    exact: Option<usize>,
+    /// Fragment length of the only record that is lost, under the keys that are in use.
+    pub(super) exact: Option<usize>,
     /// The end of the fragment right before the next record.
     previous: Vec<u8>,
     /// Records tried in vain.
     unmatched: u32,
     /// Lost while nothing was encrypted yet: told only if it turns out that application data was in it.
     deferred: Option<(u64, GapCause)>,
+}
+
+impl Lost {
+    /// A record was looked at in vain.
+    fn skip(&mut self, header: Header, fragment: &[u8]) {
+        self.bytes = self.bytes.saturating_add(header.record_len() as u64);
+        self.exact = None;
+        self.previous = fragment.get(fragment.len().saturating_sub(RESIDUE)..).unwrap_or_default().to_vec();
+    }
 }
 
 impl Connection {
@@ -42,10 +51,12 @@ impl Connection {
         env: &mut Env<'_>,
         up: &mut dyn Upper,
     ) {
+        self.read_begun(dir, span, env, up);
         let handshake = self.last();
         if handshake.running() {
             handshake.gap = true;
             handshake.transcript_whole = false;
+            handshake.lose_flight(dir);
         }
         let half = &mut self.halves[dir.index()];
         if half.dead {
@@ -87,6 +98,18 @@ impl Connection {
         if clear && exact.is_some() && cut.header.is_some_and(|h| h.content_type == content::CHANGE_CIPHER_SPEC) {
             self.change(dir, span, env, up);
             self.halves[dir.index()].lost = None;
+        }
+    }
+
+    /// Messages in the clear that are whole although their record is cut: a hello in one record with a long certificate.
+    fn read_begun(&mut self, dir: Direction, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
+        let half = &self.halves[dir.index()];
+        if half.epoch.is_clear()
+            && half.lost.is_none()
+            && let Some(begun) = half.framer.begun().filter(|(header, _)| header.content_type == content::HANDSHAKE)
+        {
+            let fragment = begun.1.to_vec();
+            self.fragment(dir, &fragment, span, env, up);
         }
     }
 
@@ -172,7 +195,10 @@ impl Connection {
             lost.previous = self.halves[i].framer.residue().to_vec();
         }
         let clear = self.halves[i].epoch.is_clear();
-        if clear && self.still_clear(header, fragment, env) {
+        let still_clear = clear && self.still_clear(header, fragment, env);
+        // What looks like a message may be one that is encrypted: where there are keys they tell.
+        let keyed = self.halves[i].pending.as_ref().is_some_and(|next| matches!(next.cipher, Cipher::Keyed(_)));
+        if still_clear && !keyed {
             return self.open_record(dir, header, fragment, span, env, up);
         }
         let unprotected = self.halves[i].epoch.stage.is_tls13() && header.content_type != content::APPLICATION;
@@ -187,6 +213,9 @@ impl Connection {
             self.go_on(dir, epoch, number, span, up);
             return self.open_record(dir, header, fragment, span, env, up);
         }
+        if still_clear {
+            return self.open_record(dir, header, fragment, span, env, up);
+        }
         if clear && self.join_midway(dir, header, fragment, span, env, up) {
             if let Some((amount, cause)) = lost.deferred {
                 up.lost(dir, amount, Some(cause), span);
@@ -195,7 +224,12 @@ impl Connection {
         }
         if clear {
             // Nothing opens it: either it is in the clear after all, or there are no keys.
-            if header.content_type == content::HANDSHAKE && self.pending(dir, env).is_none_or(|e| e.is_closed()) {
+            if header.content_type == content::HANDSHAKE {
+                if keyed {
+                    // In the middle of a message: the encrypted ones are yet to come.
+                    lost.skip(header, fragment);
+                    self.halves[i].lost = Some(lost);
+                }
                 return self.open_record(dir, header, fragment, span, env, up);
             }
             if let Some((amount, cause)) = lost.deferred.take() {
@@ -209,9 +243,7 @@ impl Connection {
             return self.open_record(dir, header, fragment, span, env, up);
         }
         lost.unmatched += 1;
-        lost.bytes = lost.bytes.saturating_add(header.record_len() as u64);
-        lost.exact = None;
-        lost.previous = fragment.get(fragment.len().saturating_sub(RESIDUE)..).unwrap_or_default().to_vec();
+        lost.skip(header, fragment);
         self.account.undecrypted += header.record_len() as u64;
         let handshake = self.protecting(dir);
         handshake.closed += 1;
@@ -307,8 +339,11 @@ impl Connection {
         if stage == Stage::Changed && handshake == self.current() && !self.last().changed[dir.index()] {
             self.enter_changed(dir, epoch);
         } else {
-            self.halves[dir.index()].pending = None;
-            self.halves[dir.index()].enter(epoch);
+            let half = &mut self.halves[dir.index()];
+            if stage != before {
+                half.pending = None;
+            }
+            half.enter(epoch);
         }
         if let (Stage::Application(_), Stage::Clear | Stage::Early | Stage::Handshake) = (stage, before) {
             self.last().finished[dir.index()] = true;

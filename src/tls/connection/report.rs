@@ -67,6 +67,10 @@ impl Handshake {
         } else {
             None
         }?;
+        // Other handshakes' certificates were tried in the place of the lost one.
+        if reason == Reason::BadMac && self.opened == 0 && self.needs_lost_bytes() {
+            return Some(Reason::HandshakeGap);
+        }
         let by_what_is_missing =
             matches!(reason, Reason::HandshakeIncomplete | Reason::HandshakeGap | Reason::MidSession);
         // A ClientHello alone may just not be answered yet.

@@ -18,7 +18,13 @@ use crate::tls::{premaster, prf};
 
 impl From<Found> for Candidate {
     fn from(found: Found) -> Self {
-        Candidate { secret: found.secret, source: found.source, name: Some(found.file), premaster_version: None }
+        Candidate {
+            secret: found.secret,
+            source: found.source,
+            name: Some(found.file),
+            premaster_version: None,
+            flight: None,
+        }
     }
 }
 
@@ -96,17 +102,17 @@ impl Handshake {
             return if self.gap { Reason::HandshakeGap } else { Reason::HandshakeIncomplete };
         };
         if let Some(found) = keys.premaster_for_client_random(&client_random) {
-            self.add_premaster(suite, &found.secret.clone(), found.into());
+            self.add_premaster(suite, &found.secret.clone(), None, found.into(), sessions);
         }
         let logged = |reason| if keys.has_keylog() { Reason::KeylogNoEntry } else { reason };
         match suite.kx {
             KeyExchange::Rsa | KeyExchange::RsaExport { .. } => {
-                self.gather_rsa(suite, encrypted_premaster(&exchange), None, keys)
+                self.gather_rsa(suite, encrypted_premaster(&exchange), None, keys, sessions)
             }
             KeyExchange::RsaPsk => {
                 let Some((_, encrypted)) = psk_exchange(&exchange) else { return Reason::HandshakeIncomplete };
                 if keys.psks().is_empty() {
-                    let reason = self.gather_rsa(suite, encrypted, None, keys);
+                    let reason = self.gather_rsa(suite, encrypted, None, keys, sessions);
                     // The private key alone makes no premaster here.
                     self.secrets.retain(|c| c.source != SecretSource::RsaKey);
                     return if matches!(reason, Reason::BadPremaster | Reason::BadMac) {
@@ -117,7 +123,7 @@ impl Handshake {
                 }
                 let mut reason = Reason::NoPsk;
                 for psk in keys.psks() {
-                    reason = self.gather_rsa(suite, encrypted, Some(psk), keys);
+                    reason = self.gather_rsa(suite, encrypted, Some(psk), keys, sessions);
                 }
                 reason
             }
@@ -128,8 +134,9 @@ impl Handshake {
                         source: SecretSource::Psk,
                         name: None,
                         premaster_version: None,
+                        flight: None,
                     };
-                    self.add_premaster(suite, &premaster::psk(psk), candidate);
+                    self.add_premaster(suite, &premaster::psk(psk), None, candidate, sessions);
                 }
                 logged(Reason::NoPsk)
             }
@@ -180,19 +187,27 @@ impl Handshake {
                 source: SecretSource::Resumption,
                 name: key,
                 premaster_version: None,
+                flight: None,
             });
         }
         if keys.has_keylog() && keys.keys().is_empty() { Reason::KeylogNoEntry } else { Reason::ResumedUnseen }
     }
 
     /// Premasters by the `RSA` lines of key logs and by private keys.
-    fn gather_rsa(&mut self, suite: &'static Suite, encrypted: &[u8], psk: Option<&Secret>, keys: &KeyRing) -> Reason {
+    fn gather_rsa(
+        &mut self,
+        suite: &'static Suite,
+        encrypted: &[u8],
+        psk: Option<&Secret>,
+        keys: &KeyRing,
+        sessions: &SessionCache,
+    ) -> Reason {
         let compose = |premaster: &Secret| match psk {
             Some(psk) => premaster::psk_with(premaster, psk),
             None => premaster.clone(),
         };
         if let Some(found) = keys.premaster_for_encrypted(encrypted) {
-            self.add_premaster(suite, &compose(&found.secret), found.into());
+            self.add_premaster(suite, &compose(&found.secret), None, found.into(), sessions);
         }
         let logged = |reason| if keys.has_keylog() { Reason::KeylogNoEntry } else { reason };
         let temporary = self.server_key_exchange.as_deref().filter(|_| suite.kx != KeyExchange::RsaPsk);
@@ -224,8 +239,9 @@ impl Handshake {
                 source: SecretSource::RsaKey,
                 name: Some(Arc::from(key.name())),
                 premaster_version: premaster.first_chunk().map(|&v| u16::from_be_bytes(v)),
+                flight: None,
             };
-            self.add_premaster(suite, &compose(&premaster), candidate);
+            self.add_premaster(suite, &compose(&premaster), Some(key.modulus()), candidate, sessions);
         }
         match (opened, &modulus) {
             (true, _) if self.needs_lost_bytes() => Reason::HandshakeGap,
@@ -236,16 +252,26 @@ impl Handshake {
     }
 
     /// An extended master secret needs every byte of the handshake so far.
-    fn needs_lost_bytes(&self) -> bool {
+    pub(super) fn needs_lost_bytes(&self) -> bool {
         self.server.as_ref().is_some_and(|s| s.extended_master_secret) && !self.transcript_whole
     }
 
-    fn add_premaster(&mut self, suite: &'static Suite, premaster: &[u8], mut candidate: Candidate) {
+    /// The master secret that a premaster secret makes; `modulus` is that of the key that opened it.
+    fn add_premaster(
+        &mut self,
+        suite: &'static Suite,
+        premaster: &[u8],
+        modulus: Option<&[u8]>,
+        mut candidate: Candidate,
+        sessions: &SessionCache,
+    ) {
         let (Some(version), Some(client), Some(server)) = (self.version, self.client.as_ref(), self.server.as_ref())
         else {
             return;
         };
         if self.needs_lost_bytes() {
+            let made = self.with_flights(suite, premaster, modulus, sessions, &candidate);
+            made.into_iter().for_each(|candidate| self.add(candidate));
             return;
         }
         candidate.secret = if server.extended_master_secret {
@@ -275,11 +301,15 @@ impl Handshake {
 
     /// Whether anything of the handshake itself was seen.
     pub(super) fn any_message(&self) -> bool {
+        self.any_key_exchange() || self.changed != [false; 2]
+    }
+
+    /// Whether anything was seen that stands between the hellos and ChangeCipherSpec.
+    pub(super) fn any_key_exchange(&self) -> bool {
         self.hello_done
             || self.certificate_seen
             || self.server_key_exchange.is_some()
             || self.client_key_exchange.is_some()
-            || self.changed != [false; 2]
     }
 
     /// A MAC proved this secret: sessions resumed later are opened with it, too.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::flight::Parts;
 use crate::event::{Alert, Resumed, SecretSource};
 use crate::position::{Direction, Span};
 use crate::tls::Reason;
 use crate::tls::certificate::ReadCertificate;
 use crate::tls::handshake::{ClientHello, ServerHello};
 use crate::tls::prf::Transcript;
+use crate::tls::resume::Flight;
 use crate::tls::secret::Secret;
 use crate::tls::suites::{Suite, Version};
 
@@ -20,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) name: Option<Arc<str>>,
     /// What the premaster secret began with, where a private key opened it.
     pub(super) premaster_version: Option<u16>,
+    /// Another handshake's messages that it was made with.
+    pub(super) flight: Option<Arc<Flight>>,
 }
 
 /// One handshake, from its ClientHello on, and the records under its keys.
@@ -36,6 +40,8 @@ pub(crate) struct Handshake {
     pub(super) transcript: Transcript,
     /// Nothing of the transcript is missing.
     pub(super) transcript_whole: bool,
+    /// Kept until the key exchange, for a transcript of which the server's part is missing.
+    pub(super) parts: Option<Box<Parts>>,
     /// Modulus of a temporary RSA key, or empty when ServerKeyExchange held something else.
     pub(super) server_key_exchange: Option<Vec<u8>>,
     pub(super) hello_done: bool,
@@ -88,6 +94,7 @@ impl Handshake {
             certificate_seen: false,
             transcript: Transcript::new(),
             transcript_whole: true,
+            parts: None,
             server_key_exchange: None,
             hello_done: false,
             client_key_exchange: None,

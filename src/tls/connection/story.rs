@@ -173,17 +173,26 @@ impl Handshake {
 
     /// What came of the records.
     fn records(&self) -> Option<String> {
+        if self.opened == 0 && self.closed > 0 && !self.secrets.is_empty() {
+            let mut tried: Vec<&str> = self.secrets.iter().map(|c| whose(c.source)).collect();
+            tried.dedup();
+            return Some(format!("Tried with {}: not one record opened.", tried.join(", ")));
+        }
         let used = self.secret().filter(|_| self.opened > 0)?;
-        let with = match used.source {
-            SecretSource::RsaKey => "the server's private key",
-            SecretSource::KeyLog => "a key log's secret",
-            SecretSource::Dsb => "a secret in the capture file",
-            SecretSource::Psk => "a pre-shared key",
-            SecretSource::Resumption => "the master secret of the session's full handshake",
-            SecretSource::NoneNeeded => "nothing",
-        };
+        let with = whose(used.source);
         let name = used.name.as_deref().map(|n| format!(" ({n})")).unwrap_or_default();
         let rest = if self.closed > 0 { "; the rest stayed closed" } else { "" };
         Some(format!("Opened with {with}{name}{rest}."))
+    }
+}
+
+fn whose(source: SecretSource) -> &'static str {
+    match source {
+        SecretSource::RsaKey => "the server's private key",
+        SecretSource::KeyLog => "a key log's secret",
+        SecretSource::Dsb => "a secret in the capture file",
+        SecretSource::Psk => "a pre-shared key",
+        SecretSource::Resumption => "the master secret of the session's full handshake",
+        SecretSource::NoneNeeded => "nothing",
     }
 }

@@ -35,14 +35,15 @@ impl Handshake {
         let missing = if keys.has_keylog() { Reason::KeylogNoEntry } else { Reason::ForwardSecrecy };
         let found = keys.tls13_secret(label, &random).ok_or(missing)?;
         // Early data comes before the server's choice: each suite offered that the secret fits is tried.
-        let candidates: Vec<&'static Suite> = match (stage, self.suite.filter(|_| self.server.is_some())) {
-            (Stage::Early, None) => {
-                let offered = self.client.iter().flat_map(|c| c.suites.iter());
-                offered.filter_map(|&id| suites::suite(id)).filter(|s| s.is_tls13()).take(16).collect()
-            }
-            (_, Some(suite)) => vec![suite],
-            (_, None) => Vec::new(),
-        };
+        let candidates: Vec<&'static Suite> =
+            match (stage, self.suite.filter(|_| self.server.is_some() || self.joined.is_some())) {
+                (Stage::Early, None) => {
+                    let offered = self.client.iter().flat_map(|c| c.suites.iter());
+                    offered.filter_map(|&id| suites::suite(id)).filter(|s| s.is_tls13()).take(16).collect()
+                }
+                (_, Some(suite)) => vec![suite],
+                (_, None) => Vec::new(),
+            };
         let secret = self.secrets.len();
         let made: Vec<Keys> = candidates
             .into_iter()

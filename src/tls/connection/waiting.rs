@@ -1,6 +1,7 @@
-//! A resumed handshake whose session may have begun in another connection, of which the cache can't tell yet.
+//! A handshake that takes up a session of another connection, or needs the messages of another's handshake, of which the
+//! cache can't tell yet.
 //!
-//! The connection stops before the ChangeCipherSpec that needs the secret, keeps what comes meanwhile, and goes on when
+//! The connection stops before the record that needs the secret, keeps what comes meanwhile, and goes on when
 //! [`Connection::take_up`] says that the cache is certain.
 
 use super::{Connection, Env};
@@ -16,7 +17,7 @@ const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(super) struct Waiting {
     dir: Direction,
     /// The record that waits in the direction's framer.
-    pub(super) record: (Header, Span),
+    pub(super) record: Option<(Header, Span)>,
     /// What came in the same piece.
     rest: Vec<u8>,
     span: Span,
@@ -39,7 +40,12 @@ impl Connection {
     pub fn take_up(&mut self, env: &mut Env<'_>, up: &mut dyn Upper) {
         let Some(waiting) = self.waiting.take() else { return };
         let Waiting { dir, record, rest, span, later } = *waiting;
-        self.run(dir, Some(record), &rest, span, env, up);
+        if self.handshakes.last().is_some_and(|handshake| !handshake.derived && handshake.needs_flight()) {
+            self.derive(env);
+        }
+        if record.is_some() {
+            self.run(dir, record, &rest, span, env, up);
+        }
         for piece in later {
             match piece {
                 Later::Data(dir, bytes, span) => self.data(dir, &bytes, span, env, up),
@@ -58,31 +64,40 @@ impl Connection {
         span: Span,
         env: &Env<'_>,
     ) -> bool {
-        let stop = record.0.content_type == CHANGE_CIPHER_SPEC
-            && self.handshakes.last().is_some_and(|handshake| handshake.is_uncertain(env.sessions));
+        let stop = self.handshakes.last().is_some_and(|handshake| {
+            let change = record.0.content_type == CHANGE_CIPHER_SPEC;
+            change && handshake.is_uncertain(env.sessions) || handshake.waits_for_flights(env.sessions)
+        });
         if stop {
-            let waiting = Waiting { dir, record, rest: rest.to_vec(), span, later: Vec::new() };
-            self.waiting = Some(Box::new(waiting));
+            self.wait(dir, Some(record), rest, span);
         }
         stop
     }
 
+    fn wait(&mut self, dir: Direction, record: Option<(Header, Span)>, rest: &[u8], span: Span) {
+        let waiting = Waiting { dir, record, rest: rest.to_vec(), span, later: Vec::new() };
+        self.waiting = Some(Box::new(waiting));
+    }
+
     /// Keeps a piece of the stream for later if it has to wait.
-    pub(super) fn keep_data(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
-        self.keep(|| Later::Data(dir, bytes.to_vec(), span))
+    pub(super) fn keep_data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: &Env<'_>) -> bool {
+        self.keep(env, || Later::Data(dir, bytes.to_vec(), span))
     }
 
     /// As [`Connection::keep_data`], a gap.
-    pub(super) fn keep_gap(&mut self, dir: Direction, len: u64, cause: GapCause, span: Span) -> bool {
-        self.keep(|| Later::Gap(dir, len, cause, span))
+    pub(super) fn keep_gap(&mut self, dir: Direction, len: u64, cause: GapCause, span: Span, env: &Env<'_>) -> bool {
+        self.keep(env, || Later::Gap(dir, len, cause, span))
     }
 
     /// As [`Connection::keep_data`], an end.
-    pub(super) fn keep_end(&mut self, dir: Direction, span: Span) -> bool {
-        self.keep(|| Later::End(dir, span))
+    pub(super) fn keep_end(&mut self, dir: Direction, span: Span, env: &Env<'_>) -> bool {
+        self.keep(env, || Later::End(dir, span))
     }
 
-    fn keep(&mut self, piece: impl FnOnce() -> Later) -> bool {
+    fn keep(&mut self, env: &Env<'_>, piece: impl FnOnce() -> Later) -> bool {
+        if self.waiting.is_none() && self.handshakes.last().is_some_and(|h| h.waits_for_flights(env.sessions)) {
+            self.wait(Direction::Client, None, &[], Span::default());
+        }
         let Some(waiting) = &mut self.waiting else { return false };
         waiting.later.push(piece());
         true

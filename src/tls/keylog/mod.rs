@@ -302,8 +302,8 @@ impl KeyLog {
         f(class, key, secret)
     }
 
-    /// The application traffic secrets of one side, with their client randoms, in the order of the log: for a session
-    /// whose client random was not captured. None of a log that has more than `most` entries.
+    /// The traffic secrets of one side, with their client randoms, in the order of the log: for
+    /// a session whose client random was not captured. None of a log that has more than `most` entries.
     pub(super) fn traffic_secrets(&self, client: bool, most: usize) -> Vec<(Tls13Label, [u8; 32], Found)> {
         if self.index.len() > most {
             return Vec::new();
@@ -314,9 +314,8 @@ impl KeyLog {
             self.entry_at(offset, |class, key, secret| {
                 let Class::Tls13(label) = class else { return None };
                 let wanted = match label {
-                    Tls13Label::ClientTraffic(_) => client,
-                    Tls13Label::ServerTraffic(_) => !client,
-                    _ => false,
+                    Tls13Label::ClientEarly | Tls13Label::ClientHandshake | Tls13Label::ClientTraffic(_) => client,
+                    Tls13Label::ServerHandshake | Tls13Label::ServerTraffic(_) => !client,
                 };
                 let random = parse_hex(key)?.try_into().ok()?;
                 wanted.then(|| self.found(secret).map(|found| (label, random, found)))?

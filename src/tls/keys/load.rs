@@ -48,22 +48,54 @@ fn load_folder(folder: &Path, password: Password<'_>) -> Result<Loaded, KeyError
     let mut files = Vec::new();
     collect(folder, 0, &mut files).map_err(|e| io(folder, e))?;
     let mut all = Loaded::default();
+    let mut passed_over = Vec::new();
     for path in &files {
         match load_file(path, password, MAX_FILE_IN_FOLDER) {
             Ok(loaded) => {
                 all.keys.extend(loaded.keys);
                 all.notes.extend(loaded.notes);
             }
-            Err(error) => all.notes.push(format!("skipped {error}")),
+            Err(error) => passed_over.push(error),
         }
     }
+    if all.keys.is_empty() {
+        // The one that says most first.
+        passed_over.sort_by_key(|error| std::cmp::Reverse(weight(error)));
+        let notes = passed_over.iter().map(ToString::to_string).collect();
+        return Err(KeyError::NoKeys { path: folder.into(), files: files.len(), notes });
+    }
+    if !passed_over.is_empty() {
+        all.notes.push(summary(folder, all.keys.len(), &passed_over));
+    }
+    // Certificates and the like are no news; a key that could have been one is.
+    let broken = passed_over.iter().filter(|error| weight(error) >= BROKEN && !is_locked(error));
+    all.notes.extend(broken.map(|error| format!("skipped {error}")));
     if files.len() >= MAX_FILES {
         all.notes.push(format!("{}: more than {MAX_FILES} files, the rest was not looked at", folder.display()));
     }
-    if all.keys.is_empty() {
-        return Err(KeyError::NoKeys { path: folder.into(), files: files.len(), notes: all.notes });
-    }
     Ok(all)
+}
+
+fn is_locked(error: &KeyError) -> bool {
+    matches!(error, KeyError::PasswordMissing { .. })
+}
+
+/// `keys: 3 RSA keys; 5 other files passed over, 2 of them keys of other kinds`.
+fn summary(folder: &Path, keys: usize, passed_over: &[KeyError]) -> String {
+    let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let others = passed_over.iter().filter(|error| matches!(error, KeyError::NotRsa { .. })).count();
+    let locked = passed_over.iter().filter(|error| is_locked(error)).count();
+    let mut of_them = String::new();
+    if others > 0 {
+        of_them = format!(", {others} of them keys of other kinds");
+    }
+    if locked > 0 {
+        of_them += &format!(
+            ", {locked} of them encrypted and no passphrase was given (--key-password-file or MAILCAP_KEY_PASSWORD)"
+        );
+    }
+    let files = plural(passed_over.len(), "other file");
+    format!("{}: {}; {files} passed over{of_them}", folder.display(), plural(keys, "RSA key"))
 }
 
 /// The folder's files in the order of their names, so that runs agree.
@@ -248,11 +280,14 @@ impl File<'_> {
 
 const CERTIFICATE: u8 = 3;
 
+/// From here on a file is, or may be, a key that can't be used.
+const BROKEN: u8 = 8;
+
 /// Which of several errors says most about a file.
 fn weight(error: &KeyError) -> u8 {
     match error {
         KeyError::PasswordMissing { .. } | KeyError::PasswordWrong { .. } | KeyError::Encryption { .. } => 9,
-        KeyError::Malformed { .. } => 8,
+        KeyError::Malformed { .. } | KeyError::Io { .. } => BROKEN,
         KeyError::NotRsa { .. } => 7,
         KeyError::OpenSsh { .. } => 6,
         KeyError::Request { .. } => 5,

@@ -41,10 +41,12 @@ impl KeyRing {
         Self::default()
     }
 
-    /// Adds a key file, or each key of a folder and the folders in it. The notes say what was passed over. A file
-    /// without a usable key is an error, in a folder it is a note; a folder without any is an error.
+    /// Adds a key file, or each key of a folder and the folders in it. The notes say what was passed over: of a folder in
+    /// one line, with another for each key that can't be used. A file without a usable key is an error, and so is a
+    /// folder without any.
     pub fn add_key_path(&mut self, path: &Path, password: Password<'_>) -> Result<Vec<String>, KeyError> {
-        Ok(self.add_loaded(load::load(path, password)?))
+        // Folders hold a key in several wrappings often.
+        Ok(self.add_loaded(load::load(path, password)?, path.is_dir()))
     }
 
     /// Adds the keys of a key file in memory; `name` stands for it in messages.
@@ -54,14 +56,16 @@ impl KeyRing {
         bytes: &[u8],
         password: Password<'_>,
     ) -> Result<Vec<String>, KeyError> {
-        Ok(self.add_loaded(load::load_bytes(name, bytes, password)?))
+        Ok(self.add_loaded(load::load_bytes(name, bytes, password)?, false))
     }
 
-    fn add_loaded(&mut self, loaded: load::Loaded) -> Vec<String> {
+    fn add_loaded(&mut self, loaded: load::Loaded, folder: bool) -> Vec<String> {
         let mut notes = loaded.notes;
         for key in loaded.keys {
             if let Some(known) = self.by_modulus(key.modulus()) {
-                notes.push(format!("{}: the same key as in {}", key.name(), known.name()));
+                if !folder {
+                    notes.push(format!("{}: the same key as in {}", key.name(), known.name()));
+                }
                 continue;
             }
             self.by_modulus.insert(key.modulus().to_vec(), self.keys.len());
@@ -153,7 +157,7 @@ impl KeyRing {
         self.logs.iter().find_map(|log| log.tls13(label, random))
     }
 
-    /// One side's application traffic secrets of logs with at most `most` entries, with their client randoms.
+    /// One side's traffic secrets of logs with at most `most` entries, with their client randoms.
     pub fn traffic_secrets(&self, client: bool, most: usize) -> Vec<(Tls13Label, [u8; 32], Found)> {
         self.logs.iter().flat_map(|log| log.traffic_secrets(client, most)).take(most).collect()
     }

@@ -47,6 +47,19 @@ struct Memory {
     order: VecDeque<[u8; 32]>,
 }
 
+impl Memory {
+    fn keep(&mut self, hash: [u8; 32], result: Result<Secret, PremasterError>) {
+        if self.results.insert(hash, result).is_none() {
+            self.order.push_back(hash);
+            if self.order.len() > MEMORY
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.results.remove(&oldest);
+            }
+        }
+    }
+}
+
 impl PrivateKey {
     /// From PKCS#1's `RSAPrivateKey`. The error says what is wrong, without the key's values.
     pub(super) fn from_pkcs1(name: Arc<str>, der: &[u8]) -> Result<Self, String> {
@@ -108,15 +121,7 @@ impl PrivateKey {
             PREMASTER_LEN => Ok(secret),
             _ => Err(PremasterError::Length),
         });
-        let mut memory = self.memory();
-        if memory.results.insert(hash, result.clone()).is_none() {
-            memory.order.push_back(hash);
-            if memory.order.len() > MEMORY
-                && let Some(oldest) = memory.order.pop_front()
-            {
-                memory.results.remove(&oldest);
-            }
-        }
+        self.memory().keep(hash, result.clone());
         result
     }
 
@@ -195,5 +200,30 @@ impl rsa::rand_core::TryCryptoRng for NoRng {}
 impl std::fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PrivateKey").field("name", &self.name).field("bits", &self.bits()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is remembered is returned, not computed again: here something that no computation gives.
+    #[test]
+    fn the_same_ciphertext_is_decrypted_once() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys/rsa1024.pem");
+        let mut ring = super::super::KeyRing::new();
+        ring.add_key_path(&path, &mut |_| None).unwrap();
+        let key = &ring.keys()[0];
+        let encrypted = [0x55; 128];
+        assert_eq!(key.decrypt_premaster(&encrypted), Err(PremasterError::Padding));
+        let hash: [u8; 32] = Sha256::digest(encrypted).into();
+        key.memory().results.insert(hash, Ok(Secret::new(&[7; PREMASTER_LEN])));
+        assert_eq!(key.decrypt_premaster(&encrypted), Ok(Secret::new(&[7; PREMASTER_LEN])));
+        // The memory is bounded.
+        for n in 0..2 * MEMORY as u64 {
+            key.memory().keep(Sha256::digest(n.to_be_bytes()).into(), Err(PremasterError::Padding));
+        }
+        let memory = key.memory();
+        assert_eq!((memory.results.len(), memory.order.len()), (MEMORY, MEMORY));
     }
 }

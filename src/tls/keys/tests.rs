@@ -133,11 +133,25 @@ fn folders() {
     let mut ring = KeyRing::new();
     let notes = ring.add_key_path(&testdata(""), &mut passphrase).unwrap();
     let bits: std::collections::BTreeSet<usize> = ring.keys().iter().map(|k| k.bits()).collect();
-    assert_eq!(Vec::from_iter(bits), [512, 768, 1024, 2047, 2048, 3072, 4096]);
-    let noted = |words: &[&str]| notes.iter().any(|n| words.iter().all(|w| n.contains(w)));
-    assert!(noted(&["skipped", "ec256.pem", "an EC"]), "{notes:?}");
-    assert!(noted(&["skipped", "README.md", "no private key"]));
-    assert!(noted(&["the same key as in", "rsa2048"]));
+    assert_eq!(Vec::from_iter(bits), [512, 768, 1024, 2047, 2048, 3072, 4096, 8192]);
+    // One line for what is no RSA key, none for the same key again.
+    let [note] = notes.as_slice() else { panic!("{notes:?}") };
+    assert!(note.contains("other files passed over, 3 of them keys of other kinds"), "{note}");
+
+    // Keys without their passphrase are counted; one that can't be used has a line of its own.
+    let mixed = tempfile::tempdir().unwrap();
+    for name in ["rsa1024.pem", "rsa2048.crt", "encoded/rsa2048.enc-pkcs8-aes256-pbes2.pem"] {
+        let to = mixed.path().join(Path::new(name).file_name().unwrap());
+        std::fs::copy(testdata(name), to).unwrap();
+    }
+    let notes = KeyRing::new().add_key_path(mixed.path(), &mut |_| None).unwrap();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("1 RSA key; 2 other files passed over, 1 of them encrypted"), "{notes:?}");
+    let wrong = |_: &Path| Some(Zeroizing::new("wrong".into()));
+    let notes = KeyRing::new().add_key_path(mixed.path(), &mut { wrong }).unwrap();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[1].contains("skipped ") && notes[1].contains("passphrase is wrong"), "{notes:?}");
+
     assert!(ring.by_modulus(&[&[0], modulus().as_slice()].concat()).is_some());
     assert!(ring.by_modulus(&modulus()[1..]).is_none());
     assert!(ring.by_modulus(&[]).is_none());
@@ -155,9 +169,17 @@ fn premasters() {
     use rsa::traits::PublicKeyParts;
     let premaster: Vec<u8> = (0..48).map(|n| n * 5 + 3).collect();
     let other = load(&testdata("rsa1024.pem"), passphrase).unwrap();
-    for name in
-        ["rsa768.pem", "rsa1024.pem", "rsa2047.pem", "rsa2048.pem", "rsa2048e3.pem", "rsa3072.pem", "rsa4096.pem"]
-    {
+    for name in [
+        "rsa512.pem",
+        "rsa768.pem",
+        "rsa1024.pem",
+        "rsa2047.pem",
+        "rsa2048.pem",
+        "rsa2048e3.pem",
+        "rsa3072.pem",
+        "rsa4096.pem",
+        "rsa8192.pem",
+    ] {
         let ring = load(&testdata(name), passphrase).unwrap();
         let key = &ring.keys()[0];
         let precision = (key.modulus().len() * 8) as u32;

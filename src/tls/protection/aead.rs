@@ -148,3 +148,67 @@ fn decrypt<A: AeadInOut>(aead: &A, nonce: &[u8; 12], aad: &[u8], data: &mut [u8]
     };
     aead.decrypt_inout_detached(nonce, aad, data.into(), tag).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{hex, unhex};
+    use super::*;
+
+    fn check<A: AeadInOut + KeyInit>(key: &str, nonce: &str, aad: &str, sealed: (&str, &str), plain: &str) {
+        let cipher = A::new_from_slice(&unhex(key)).unwrap();
+        let nonce: [u8; 12] = unhex(nonce).try_into().unwrap();
+        let (mut data, mut tag) = (unhex(sealed.0), unhex(sealed.1));
+        assert!(decrypt(&cipher, &nonce, &unhex(aad), &mut data, &tag));
+        assert_eq!(hex(&data), plain);
+        tag[0] ^= 1;
+        assert!(!decrypt(&cipher, &nonce, &unhex(aad), &mut unhex(sealed.0), &tag));
+        assert!(!decrypt(&cipher, &nonce, &unhex(aad), &mut unhex(sealed.0), &tag[1..]), "a tag of another length");
+    }
+
+    /// McGrew and Viega, The Galois/Counter Mode of Operation, test cases 4 and 16.
+    #[test]
+    fn gcm() {
+        let plain = "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525\
+                     b16aedf5aa0de657ba637b39";
+        let (key, nonce) = ("feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888");
+        let aad = "feedfacedeadbeeffeedfacedeadbeefabaddad2";
+        let sealed = "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa05\
+                      1ba30b396a0aac973d58e091";
+        check::<AesGcm<Aes128, U12>>(key, nonce, aad, (sealed, "5bc94fbc3221a5db94fae95ae7121a47"), plain);
+        let sealed = "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838\
+                      c5f61e6393ba7a0abcc9f662";
+        let long = key.repeat(2);
+        check::<AesGcm<Aes256, U12>>(&long, nonce, aad, (sealed, "76fc6ece0f4e1768cddf8853bb2d551b"), plain);
+    }
+
+    /// SP 800-38C, example 3: a nonce of 12 bytes and a tag of 8.
+    #[test]
+    fn ccm() {
+        check::<Ccm<Aes128, U8, U12>>(
+            "404142434445464748494a4b4c4d4e4f",
+            "101112131415161718191a1b",
+            "000102030405060708090a0b0c0d0e0f10111213",
+            ("e3b201a9f5b71a7a9b1ceaeccd97e70b6176aad9a4428aa5", "484392fbc1b09951"),
+            "202122232425262728292a2b2c2d2e2f3031323334353637",
+        );
+    }
+
+    /// RFC 8439 section 2.8.2.
+    #[test]
+    fn chacha20_poly1305() {
+        let plain = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, \
+                      sunscreen would be it.";
+        check::<ChaCha20Poly1305>(
+            "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f",
+            "070000004041424344454647",
+            "50515253c0c1c2c3c4c5c6c7",
+            (
+                "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b1a71de0a\
+                 9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc3ff4def08e4b7a9d\
+                 e576d26586cec64b6116",
+                "1ae10b594f09e26a7e902ecbd0600691",
+            ),
+            &hex(plain),
+        );
+    }
+}

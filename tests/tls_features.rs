@@ -1,0 +1,117 @@
+//! Features of TLS that no capture of the tests has, or not in this combination.
+
+mod common;
+
+use common::packets::{Dialogue, Random, Shape, dialogues, packets, pcap};
+use common::tls13::{Sender, key_log};
+use common::{How, tell, testdata};
+use mailcap::diagnostic::Code;
+use mailcap::event::{Decrypted, GapCause, Resumed, SecretSource};
+use mailcap::limits::Limits;
+use mailcap::position::{Direction, Span};
+use mailcap::tls::{Connection, Env, KeyRing, Secret, SessionCache, Upper};
+
+/// One connection in a file of its own, its client at 10.0.9.N, N hours later.
+fn file(dialogue: &Dialogue, client: u8) -> tempfile::NamedTempFile {
+    let list = packets(dialogue, &Shape { segment: 1400, isn: [1, 2] }, &mut Random::new(1));
+    let mut bytes = pcap(dialogue, &list);
+    let mut at = 24;
+    while at < bytes.len() {
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        let (time, len) = (word(at) + 3600 * u32::from(client), word(at + 8) as usize);
+        bytes[at..at + 4].copy_from_slice(&time.to_le_bytes());
+        at += 16 + len;
+    }
+    let from = [10, 0, 0, 1];
+    for at in 0..bytes.len() - 4 {
+        // The addresses of the IPv4 headers; the captures used have no such bytes elsewhere.
+        if bytes[at..at + 4] == from {
+            bytes[at..at + 4].copy_from_slice(&[10, 0, 9, client]);
+        }
+    }
+    let file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    file
+}
+
+#[test]
+fn a_session_is_resumed_in_another_file_from_another_address() {
+    for (capture, key, how) in [
+        ("tls/f-resume-id-tls12-cbc-imap.pcap", "tls/keys/rsa2048.pem", Resumed::SessionId),
+        ("tls/f-resume-ticket-tls12-smtp-starttls.pcap", "tls/keys/rsa2048.pem", Resumed::Ticket),
+        ("servers/rsa12-resume.pcap", "servers/keys/server.key", Resumed::Ticket),
+    ] {
+        let all = dialogues(testdata().join(capture));
+        let files = [file(&all[0], 1), file(&all[1], 2)];
+        let names: Vec<_> = files.iter().map(|f| f.path().to_owned()).collect();
+        let keys = [testdata().join(key)];
+        let how_to = How { keys: &keys, ..How::default() };
+        let both = tell(&names, &how_to);
+        let clients: Vec<_> = both.stories.values().map(|s| s.session().client.ip()).collect();
+        assert_eq!((clients.len(), clients[0] != clients[1]), (2, true), "{capture}");
+        let tls = &both.stories.values().nth(1).unwrap().tls[0];
+        assert_eq!((tls.resumed, tls.decrypted), (how, Decrypted::All), "{capture}: {:#?}", tls.steps);
+        assert_eq!(tls.secret, Some(SecretSource::Resumption), "{capture}");
+        // Alone it stays closed.
+        let alone = tell(&names[1..], &how_to);
+        let tls = &alone.stories.values().next().unwrap().tls[0];
+        assert_eq!((tls.resumed != Resumed::No, tls.records_decrypted), (true, 0), "{capture}");
+    }
+}
+
+#[derive(Default)]
+struct Out {
+    plain: Vec<(Direction, Vec<u8>)>,
+    lost: u64,
+}
+
+impl Upper for Out {
+    fn plaintext(&mut self, dir: Direction, bytes: &[u8], _: Span) {
+        self.plain.push((dir, bytes.to_vec()));
+    }
+    fn lost(&mut self, _: Direction, len: u64, _: Option<GapCause>, _: Span) {
+        self.lost += len;
+    }
+    fn established(&mut self, _: u32, _: Span) {}
+    fn odd(&mut self, _: Code, _: &str, _: Span) {}
+    fn closed(&mut self, _: Direction, _: Span) {}
+}
+
+/// RFC 8446 section 4.6.2: the client's Finished there ends no handshake and changes no keys.
+#[test]
+fn post_handshake_authentication_changes_no_keys() {
+    use Direction::{Client, Server};
+    let (client, server) = (Secret::new(&[2; 32]), Secret::new(&[3; 32]));
+    let mut keys = KeyRing::new();
+    keys.add_keylog_bytes("log", key_log(&[1; 32], &client, &server).as_bytes(), SecretSource::KeyLog);
+    let (mut sessions, limits, mut out) = (SessionCache::new(), Limits::default(), Out::default());
+    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true };
+    let (mut connection, span) = (Connection::new(), Span::default());
+    let (mut c, mut s) = (Sender::new(client), Sender::new(server));
+    let message = |kind: u8, len: usize| [&[kind, 0, 0, len as u8][..], &vec![7; len]].concat();
+    let records = [
+        (Server, s.record(23, b"* OK ready\r\n")),
+        (Client, c.record(23, b"a LOGIN x y\r\n")),
+        // CertificateRequest, then Certificate, CertificateVerify and Finished in one record, and a new ticket.
+        (Server, s.record(22, &message(13, 40))),
+        (Client, c.record(22, &[message(11, 90), message(15, 70), message(20, 32)].concat())),
+        (Server, s.record(22, &message(4, 60))),
+        (Server, s.record(23, b"a OK\r\n")),
+        (Client, c.update()),
+        (Client, c.record(23, b"b LOGOUT\r\n")),
+        (Server, s.record(23, b"b OK\r\n")),
+    ];
+    for (dir, bytes) in &records {
+        connection.data(*dir, bytes, span, &mut env, &mut out);
+    }
+    let want = [
+        (Server, "* OK ready\r\n"),
+        (Client, "a LOGIN x y\r\n"),
+        (Server, "a OK\r\n"),
+        (Client, "b LOGOUT\r\n"),
+        (Server, "b OK\r\n"),
+    ];
+    assert_eq!(out.plain, want.map(|(dir, text)| (dir, text.as_bytes().to_vec())));
+    let reports = connection.finish(span, &mut env, &mut out);
+    assert_eq!((out.lost, reports.len(), reports[0].records_decrypted, reports[0].reason), (0, 1, 9, None));
+}

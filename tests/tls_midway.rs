@@ -1,0 +1,101 @@
+//! TLS 1.3 of which the capture misses the beginning: a key log is enough, through the whole program.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{How, Told, folders, tell};
+use mailcap::event::{Decrypted, SecretSource};
+use mailcap::tls::Reason;
+use serde_json::Value;
+
+/// A pcap file without its first frames.
+fn behind(file: &Path, frames: usize) -> tempfile::NamedTempFile {
+    let bytes = std::fs::read(file).unwrap();
+    let big = matches!(bytes[..2], [0xa1, _]);
+    let mut at = 24;
+    for _ in 0..frames {
+        let len: [u8; 4] = bytes[at + 8..at + 12].try_into().unwrap();
+        at += 16 + if big { u32::from_be_bytes(len) } else { u32::from_le_bytes(len) } as usize;
+    }
+    let cut = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    std::fs::write(cut.path(), [&bytes[..24], &bytes[at..]].concat()).unwrap();
+    cut
+}
+
+fn told(file: &Path, keylogs: &[PathBuf]) -> Told {
+    tell(&[file.to_owned()], &How { keylogs, all_tls: true, ..How::default() })
+}
+
+/// Replies of the session, and its messages' digests.
+fn texts(told: &Told) -> Vec<String> {
+    let stories = told.stories.values();
+    let replies = stories.clone().flat_map(|s| &s.replies).map(|r| format!("{:?} {:?}", r.status, r.text));
+    replies.chain(stories.flat_map(|s| &s.messages).map(|m| format!("{:?}", m.sha256))).collect()
+}
+
+/// Captures of a mail port (a session seen from the middle is known by it), in pcap files.
+fn captures() -> Vec<(PathBuf, Vec<PathBuf>)> {
+    let mut captures = Vec::new();
+    for folder in folders("tls") {
+        let index: Value = serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
+        for row in index.as_array().unwrap() {
+            let name = row["name"].as_str().unwrap();
+            let file = folder.join(format!("{name}.pcap"));
+            let implicit = row["features"].to_string().contains("implicit-tls");
+            if name.starts_with("tls13-") && implicit && file.exists() {
+                captures.push((file, vec![folder.join(format!("{name}.keylog"))]));
+            }
+        }
+    }
+    captures
+}
+
+#[test]
+fn a_capture_that_begins_behind_the_handshake_is_decoded_by_key_log() {
+    let (mut joined, mut mail) = (0, 0);
+    for (file, keylogs) in captures() {
+        let name = file.display();
+        let whole = told(&file, &keylogs);
+        let whole_texts = texts(&whole);
+        let tls = &whole.stories.values().next().unwrap().tls[0];
+        let (last, of) = (tls.span.last.number as usize, whole.report.frames as usize);
+        // Right behind the handshake, and further on: what is missing then is not told again.
+        for cut in [last, last + (of - last) / 3] {
+            let file = behind(&file, cut);
+            let after = told(file.path(), &keylogs);
+            let story = after.stories.values().next().unwrap();
+            let session = story.session();
+            // The greeting is the beginning of what is said.
+            assert!(!session.complete || cut == last, "{name} without {cut} frames");
+            let tls = &story.tls[0];
+            assert_eq!((tls.reason, tls.decrypted), (None, Decrypted::All), "{name} without {cut}: {:#?}", tls.steps);
+            assert_eq!((tls.version, tls.secret), (Some("TLSv1.3"), Some(SecretSource::KeyLog)), "{name}");
+            assert_eq!(tls.suite, whole.stories.values().next().unwrap().tls[0].suite, "{name}");
+            for text in texts(&after) {
+                assert!(whole_texts.contains(&text), "{name} without {cut}: {text} was never said");
+                mail += 1;
+            }
+            // Without the key log, and with another's.
+            let closed = told(file.path(), &[]);
+            assert_eq!(closed.stories.values().next().unwrap().tls[0].reason, Some(Reason::MidSession), "{name}");
+            joined += 1;
+        }
+    }
+    assert!(joined >= 2 && mail >= 8, "{joined} joined, {mail} replies and messages");
+}
+
+#[test]
+fn a_key_log_of_others_leaves_it_closed_and_the_search_ends() {
+    let (file, _) = captures().remove(0);
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("others.log");
+    let line =
+        |n: usize| format!("SERVER_TRAFFIC_SECRET_0 {n:064x} {n:064x}\nCLIENT_TRAFFIC_SECRET_0 {n:064x} {n:064x}\n");
+    std::fs::write(&log, (0..3000).map(line).collect::<String>()).unwrap();
+    let whole = told(&file, &[]);
+    let cut = whole.stories.values().next().unwrap().tls[0].span.last.number as usize + 4;
+    let closed = told(behind(&file, cut).path(), &[log]);
+    let tls = &closed.stories.values().next().unwrap().tls[0];
+    assert_eq!((tls.reason, tls.records_decrypted), (Some(Reason::MidSession), 0), "{:#?}", tls.steps);
+}

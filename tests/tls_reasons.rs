@@ -1,0 +1,230 @@
+//! Every reason why TLS stays closed, brought about with real captures: the reason is told, and `tls --explain` says what
+//! was offered and chosen, what was tried, how far it came, and what to do next.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+
+use common::packets::{Dialogue, Packet, Random, Shape, dialogues, packets, pcap};
+use common::{How, config, testdata};
+use mailcap::capture::Capture;
+use mailcap::event::TlsHandshake;
+use mailcap::flow::Side;
+use mailcap::limits::Limits;
+use mailcap::pipeline::{run, run_capture};
+use mailcap::tls::Reason;
+
+const KEY: &str = "tls/keys/rsa2048.pem";
+
+/// The handshakes of a capture, in the order of sessions.
+fn handshakes(file: &std::path::Path, how: &How<'_>) -> Vec<TlsHandshake> {
+    let mut sink = common::Collect::default();
+    run(config(&[file.to_owned()], how), &mut sink).unwrap();
+    sorted(sink)
+}
+
+fn sorted(mut sink: common::Collect) -> Vec<TlsHandshake> {
+    sink.0.sort_by_key(|event| (event.session, event.seq));
+    let told = sink.0.into_iter().filter_map(|event| match event.body {
+        mailcap::event::EventBody::Tls(tls) => Some(*tls),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn tls(name: &str) -> PathBuf {
+    let pcap = testdata().join(format!("tls/{name}.pcap"));
+    if pcap.exists() { pcap } else { pcap.with_extension("pcapng") }
+}
+
+/// A dialogue's capture with packets taken out or changed.
+fn changed(name: &str, change: impl Fn(&Dialogue, &mut Vec<Packet>)) -> tempfile::NamedTempFile {
+    let dialogue = dialogues(tls(name)).remove(0);
+    let mut list = packets(&dialogue, &Shape { segment: 400, isn: [1000, 5000] }, &mut Random::new(3));
+    change(&dialogue, &mut list);
+    let mut file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    file.write_all(&pcap(&dialogue, &list)).unwrap();
+    file
+}
+
+/// The number of the packet, the last or the first, with the record of that type at its beginning.
+fn with_record(list: &[Packet], side: Side, kind: u8, nth: usize) -> usize {
+    let is = |p: &Packet| p.side == side && p.payload.starts_with(&[kind, 3]);
+    list.iter().enumerate().filter(|(_, p)| is(p)).nth(nth).unwrap().0
+}
+
+struct Case {
+    reason: Reason,
+    told: Vec<TlsHandshake>,
+    /// What the story says.
+    says: &'static [&'static str],
+}
+
+fn log(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[allow(clippy::too_many_lines, reason = "a case a reason")]
+fn cases() -> Vec<Case> {
+    let key = [testdata().join(KEY)];
+    let with_key = How { keys: &key, ..How::default() };
+    let nothing = How::default();
+    let other_log = log(&format!("CLIENT_RANDOM {} {}\n", "ab".repeat(32), "cd".repeat(48)));
+    let others = [other_log.path().to_owned()];
+    let logged = How { keylogs: &others, ..How::default() };
+    let plain = "f-ems-off-etm-on-pop3-starttls";
+    let mut cases = Vec::new();
+    let mut add = |reason, told, says| cases.push(Case { reason, told, says });
+    add(Reason::NoKey, handshakes(&tls(plain), &nothing), &["No private key was given", "--key"] as &[&str]);
+    add(
+        Reason::KeyMismatch,
+        handshakes(&tls("f-wrong-key-smtp"), &How { keys: &[testdata().join("keys/rsa1024.pem")], ..How::default() }),
+        &["does not belong to the certificate: ", "rsa1024.pem (RSA-1024)", "in use when the capture"],
+    );
+    add(
+        Reason::ForwardSecrecy,
+        handshakes(&tls("tls12-ecdhe-rsa-aes128-gcm-sha256-pop3"), &with_key),
+        &["ephemeral (Diffie-Hellman)", "SSLKEYLOGFILE"],
+    );
+    add(
+        Reason::ExportEphemeral,
+        handshakes(&tls("tls10-exp-rc4-md5-ephemeral512-pop3"), &with_key),
+        &["temporary RSA key", "key log"],
+    );
+    add(
+        Reason::ResumedUnseen,
+        handshakes(&tls("f-resume-original-not-captured-imap-starttls"), &with_key),
+        &["took up an earlier session by its session ID", "Add the capture"],
+    );
+    add(
+        Reason::HandshakeFailed,
+        handshakes(&tls("f-handshake-failure-smtp-starttls"), &with_key),
+        &["sent an alert: fatal handshake_failure", "nothing to decrypt"],
+    );
+    add(
+        Reason::KeylogNoEntry,
+        handshakes(&tls("tls13-aes-128-gcm-sha256-pop3"), &logged),
+        &["has no entry for this client random (", "since its beginning"],
+    );
+    add(
+        Reason::NoPsk,
+        handshakes(&tls("tls12-rsa-psk-aes128-gcm-sha256-pop3-starttls"), &with_key),
+        &["RSA_PSK", "--psk"],
+    );
+    // Without the server's hello.
+    let lost = changed(plain, |_, list| drop(list.remove(with_record(list, Side::Responder, 22, 0))));
+    add(Reason::HandshakeGap, handshakes(lost.path(), &with_key), &["No ServerHello was captured", "key log helps"]);
+    // One direction, and the end before the handshake's.
+    let half = changed(plain, |_, list| list.retain(|p| p.side == Side::Initiator));
+    add(Reason::OneSided, handshakes(half.path(), &with_key), &["No ServerHello", "one direction"]);
+    let cut = changed(plain, |_, list| list.truncate(with_record(list, Side::Initiator, 22, 1)));
+    add(
+        Reason::HandshakeIncomplete,
+        handshakes(cut.path(), &with_key),
+        &["not seen to its end", "begins or ends within the handshake"],
+    );
+    let late = changed("f-wrong-key-smtp", |_, list| {
+        let behind = with_record(list, Side::Initiator, 23, 2);
+        list.drain(..behind);
+    });
+    add(
+        Reason::MidSession,
+        handshakes(late.path(), &with_key),
+        &["No ClientHello was captured", "from the connection"],
+    );
+    // The log's secret is another one.
+    let right = std::fs::read_to_string(tls(plain).with_extension("keylog")).unwrap();
+    let wrong: String = right
+        .lines()
+        .filter(|line| line.starts_with("CLIENT_RANDOM"))
+        .map(|line| format!("{} {}\n", line.rsplit_once(' ').unwrap().0, "5a".repeat(48)))
+        .collect();
+    let wrong = log(&wrong);
+    let wrongs = [wrong.path().to_owned()];
+    add(
+        Reason::BadMac,
+        handshakes(&tls(plain), &How { keylogs: &wrongs, ..How::default() }),
+        &[
+            "has an entry for this client random",
+            "Tried with a key log's secret: not one record opened",
+            "did not match",
+        ],
+    );
+    // A lost packet of a compressed session.
+    let hole = changed("f-deflate-tls10-imap", |_, list| drop(list.remove(with_record(list, Side::Responder, 23, 1))));
+    let part = handshakes(hole.path(), &with_key);
+    add(Reason::CompressionStateLost, part, &["DEFLATE compression", "can't be decompressed"]);
+    // A server without the RSA key of its certificate: what it was sent makes no sense.
+    let damaged = changed(plain, |_, list| {
+        let exchange = with_record(list, Side::Initiator, 22, 1);
+        list[exchange].payload[40] ^= 1;
+    });
+    add(Reason::BadPremaster, handshakes(damaged.path(), &with_key), &["belongs to the certificate", "no premaster"]);
+    // A suite of GOST.
+    let gost = changed(plain, |_, list| {
+        let hello = with_record(list, Side::Responder, 22, 0);
+        let id = usize::from(list[hello].payload[43]);
+        list[hello].payload[44 + id..46 + id].copy_from_slice(&[0, 0x81]);
+    });
+    add(
+        Reason::UnsupportedSuite,
+        handshakes(gost.path(), &with_key),
+        &["TLS_GOSTR341001_WITH_28147_CNT_IMIT", "does not decrypt this suite"],
+    );
+    // Behind a loss nothing is as it was sent.
+    let lost = changed(plain, |_, list| {
+        let first = with_record(list, Side::Responder, 23, 1);
+        list.remove(first);
+        for packet in list[first..].iter_mut().filter(|p| p.side == Side::Responder && p.payload.len() > 20) {
+            packet.payload[20] ^= 1;
+        }
+    });
+    let told = handshakes(lost.path(), &with_key);
+    add(Reason::GapNotBridged, told, &["belongs to the certificate", "the rest stayed closed", "could not be matched"]);
+    add(Reason::SecretLate, late_secrets(), &["has an entry for this client random", "a key log of its own"]);
+    cases
+}
+
+/// A capture with its secrets in the middle: the session was over its handshake by then.
+fn late_secrets() -> Vec<TlsHandshake> {
+    let bytes = std::fs::read(tls("k-dsb-tls13-imap")).unwrap();
+    let (mut blocks, mut secrets, mut at) = (Vec::new(), Vec::new(), 0);
+    while let Some(head) = bytes.get(at..at + 8) {
+        let len = u32::from_le_bytes(head[4..].try_into().unwrap()) as usize;
+        let list = if head[..4] == [10, 0, 0, 0] { &mut secrets } else { &mut blocks };
+        list.push(bytes[at..at + len].to_vec());
+        at += len;
+    }
+    assert!(!secrets.is_empty() && blocks.len() > 40);
+    blocks.splice(30..30, secrets);
+    let packets = blocks.concat();
+    let mut sink = common::Collect::default();
+    let capture = Capture::from_reader("-", Box::new(std::io::Cursor::new(packets)), &Limits::default()).unwrap();
+    run_capture(capture, config(&[], &How::default()), &mut sink).unwrap();
+    sorted(sink)
+}
+
+#[test]
+fn each_reason_is_told_and_explained() {
+    let mut seen = BTreeSet::new();
+    for Case { reason, told, says } in cases() {
+        let Some(tls) = told.iter().find(|tls| tls.reason == Some(reason)) else {
+            panic!("{reason}: {:#?}", told.iter().map(|t| (t.reason, &t.steps)).collect::<Vec<_>>())
+        };
+        let story = tls.steps.join("\n");
+        for word in says {
+            assert!(story.contains(word), "{reason}: {word:?} is not in\n{story}");
+        }
+        assert!(story.contains("The client offered") || story.contains("No ClientHello"), "{reason}:\n{story}");
+        assert!(story.contains("The server chose") || story.contains("ServerHello"), "{reason}:\n{story}");
+        assert!(tls.steps.len() >= 4, "{reason}:\n{story}");
+        seen.insert(reason);
+    }
+    // Bytes that are no TLS where it was sure to be: a unit test of the connection has them.
+    seen.insert(Reason::NotTls);
+    assert_eq!(seen, Reason::ALL.iter().copied().collect());
+}
