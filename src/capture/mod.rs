@@ -12,6 +12,7 @@ mod merge;
 mod pcap;
 mod pcapng;
 mod record;
+mod ring;
 mod source;
 mod time;
 
@@ -26,6 +27,7 @@ use buffer::Buffer;
 pub use error::CaptureError;
 pub use expand::expand;
 pub use merge::Capture;
+pub use ring::{Ring, rings};
 
 /// Where a capture comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
