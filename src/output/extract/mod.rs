@@ -7,20 +7,20 @@
 mod attachments;
 mod drafts;
 mod mbox;
+mod messages;
 mod names;
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile, TempPath};
+use tempfile::{Builder, NamedTempFile};
 
 use super::{Files, Sink, json};
-use crate::event::{Event, EventBody, Message, MessagePart};
+use crate::event::Event;
 use crate::limits::Limits;
 use crate::pipeline::Report;
-use drafts::Drafts;
-use mbox::Mbox;
+pub use messages::Messages;
 
 /// How messages are laid out.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -50,11 +50,8 @@ pub struct Options {
 /// The sink of `mailcap extract`.
 pub struct Extract {
     dir: PathBuf,
-    options: Options,
-    limits: Limits,
+    messages: Messages,
     files: Files,
-    drafts: Drafts,
-    mbox: Option<Mbox>,
     manifest: BufWriter<NamedTempFile>,
     line: Vec<u8>,
     written: u64,
@@ -75,19 +72,10 @@ impl Extract {
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
             }
         }
-        if options.format == Format::Maildir {
-            for folder in ["cur", "new", "tmp"] {
-                fs::create_dir_all(dir.join(folder))?;
-            }
-        }
-        let home = if options.format == Format::Maildir { dir.join("tmp") } else { dir.to_owned() };
         Ok(Extract {
-            mbox: (options.format == Format::Mbox).then(|| Mbox::new(temporary(dir)?)).transpose()?,
+            messages: Messages::new(dir, options, limits)?,
             manifest: BufWriter::new(temporary(dir)?),
-            drafts: Drafts::new(home),
             dir: dir.to_owned(),
-            options,
-            limits: limits.clone(),
             files: Files::default(),
             line: Vec::new(),
             written: 0,
@@ -97,39 +85,6 @@ impl Extract {
     /// Messages written.
     pub fn written(&self) -> u64 {
         self.written
-    }
-
-    fn message(&mut self, event: &Event, message: &Message) -> io::Result<()> {
-        let draft = self.drafts.take(event.session, message.ordinal)?;
-        if message.part != MessagePart::Full && !self.options.parts {
-            return Ok(());
-        }
-        let stem = names::stem(event, message);
-        let path = match &mut self.mbox {
-            Some(mbox) => {
-                mbox.append(&draft, message, event.span.first.ts)?;
-                MBOX.to_owned()
-            }
-            None if self.options.format == Format::Maildir => format!("new/{}", names::maildir(event, message)),
-            None => format!("{stem}.eml"),
-        };
-        if self.options.attachments && !message.attachments.is_empty() {
-            attachments::save(&draft, &self.dir.join(format!("{stem}.attachments")), self.options.force, &self.limits)?;
-        }
-        if self.mbox.is_none() {
-            self.persist(draft, &path)?;
-        }
-        self.line.clear();
-        json::push_manifest(&mut self.line, event, &self.files, &path);
-        self.line.push(b'\n');
-        self.written += 1;
-        self.manifest.write_all(&self.line)
-    }
-
-    fn persist(&self, draft: TempPath, name: &str) -> io::Result<()> {
-        let path = self.dir.join(name);
-        let result = if self.options.force { draft.persist(&path) } else { draft.persist_noclobber(&path) };
-        result.map_err(|e| io::Error::new(e.error.kind(), format!("{}: {}", path.display(), e.error)))
     }
 }
 
@@ -145,26 +100,21 @@ impl Sink for Extract {
     }
 
     fn event(&mut self, event: Event) -> io::Result<()> {
-        match &event.body {
-            EventBody::MessageData(data) => self.drafts.append(event.session, data.ordinal, &data.bytes),
-            EventBody::Message(message) => self.message(&event, message),
-            EventBody::Session(_) => {
-                self.drafts.forget(event.session);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        let Some(path) = self.messages.event(&event)? else { return Ok(()) };
+        self.line.clear();
+        let extra = json::Extra { path: Some(&path), ..Default::default() };
+        json::push_event(&mut self.line, &event, &self.files, extra);
+        self.line.push(b'\n');
+        self.written += 1;
+        self.manifest.write_all(&self.line)
     }
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {
         self.manifest.flush()?;
         let manifest = std::mem::replace(&mut self.manifest, BufWriter::new(temporary(&self.dir)?));
         let manifest = manifest.into_inner().map_err(io::IntoInnerError::into_error)?;
-        self.persist(manifest.into_temp_path(), MANIFEST)?;
-        if let Some(mbox) = self.mbox.take() {
-            self.persist(mbox.finish()?, MBOX)?;
-        }
-        Ok(())
+        self.messages.persist(manifest.into_temp_path(), MANIFEST)?;
+        self.messages.finish()
     }
 }
 
