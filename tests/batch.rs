@@ -510,6 +510,21 @@ fn messages_are_written_and_their_path_is_told() {
     assert_eq!(files(&archive.out.join("mail")), written.into_iter().collect::<Vec<_>>(), "and no other");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_utf8_stay_apart() {
+    use std::os::unix::ffi::OsStrExt;
+    let archive = Archive::new(&[]);
+    for name in [&b"caf\xe9.pcap"[..], b"caf\xe8.pcap"] {
+        fs::copy(capture("smtp-bdat"), archive.captures.join(std::ffi::OsStr::from_bytes(name))).unwrap();
+    }
+    assert_eq!(code(&archive.batch(&[])), 0);
+    let again = archive.batch(&[]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("0 done, 2 done before"), "{again:?}");
+    assert_eq!(stderr(&again), "");
+    assert_eq!(column(&rows(&archive.out, "sessions"), "input").len(), 2);
+}
+
 #[test]
 fn only_one_run_at_a_time_and_only_into_its_own_folder() {
     let archive = Archive::new(&["smtp-bdat"]);

@@ -6,6 +6,7 @@ mod progress;
 mod state;
 mod work;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -142,7 +143,9 @@ pub fn run(paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<
     let mut state = State::open(&options.dir, options.force)?;
     let (digest, keys) = (options.digest(), hex(&options.config.keys.digest()));
     let mut summary = Summary { inputs: jobs.len() as u64, ..Summary::default() };
-    summary.gone = state.records().filter(|r| !r.files.iter().any(|f| Path::new(f).exists())).count() as u64;
+    let here: HashSet<&str> = jobs.iter().flat_map(|job| job.files.iter().map(String::as_str)).collect();
+    let is_gone = |record: &&Record| !record.files.iter().any(|f| here.contains(f.as_str()) || Path::new(f).exists());
+    summary.gone = state.records().filter(is_gone).count() as u64;
     let mut due = Vec::new();
     for job in &jobs {
         let input = match job.fingerprint() {

@@ -8,10 +8,17 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use crate::capture::{CaptureError, Input, Ring, expand, rings};
+use crate::output::escape::escape;
 use crate::output::json::hex;
 
 /// Bytes of a file's beginning and end that are looked at.
 const SAMPLE: u64 = 4096;
+
+/// A path, absolute, as text that no other path has: one that is no UTF-8 has escapes.
+fn absolute(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.to_str().map_or_else(|| escape(path.as_os_str().as_encoded_bytes()).into_owned(), str::to_owned)
+}
 
 /// An input: a capture, or the files of a ring, which are one.
 #[derive(Clone, Debug)]
@@ -46,7 +53,6 @@ pub(super) fn plan(paths: &[PathBuf], out: &Path) -> Result<Vec<Job>, CaptureErr
 }
 
 fn job(ring: Ring) -> Job {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     Job {
         key: absolute(&ring.name),
         name: ring.name.display().to_string(),
@@ -60,10 +66,11 @@ impl Job {
     /// SHA-256 over each file's name, size, time of change, beginning and end.
     pub(super) fn fingerprint(&self) -> io::Result<String> {
         let mut digest = Sha256::new();
-        for name in &self.files {
+        for (name, input) in self.files.iter().zip(&self.inputs) {
+            let (Input::File(path) | Input::Found(path)) = input else { continue };
             digest.update((name.len() as u64).to_le_bytes());
             digest.update(name);
-            let mut file = File::open(name)?;
+            let mut file = File::open(path)?;
             let meta = file.metadata()?;
             digest.update(meta.len().to_le_bytes());
             let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());

@@ -299,3 +299,6 @@ fn word(of: &DataType) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;
