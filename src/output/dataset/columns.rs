@@ -93,7 +93,7 @@ impl Rows for Columns {
     }
 
     fn is_full(&self) -> bool {
-        self.pending.is_empty() && self.writer.flushed_row_groups().len() >= GROUPS
+        self.writer.flushed_row_groups().len() >= GROUPS
     }
 
     fn shed(&mut self) -> io::Result<()> {

@@ -53,3 +53,39 @@ fn wild_timestamps_make_a_bounded_number_of_files() {
     assert!(parts[limits.partitions].path.contains("__HIVE_DEFAULT_PARTITION__"));
     assert_eq!(parts.iter().map(|p| p.rows).sum::<u64>(), 300, "every row is somewhere");
 }
+
+/// Rows that don't compress, so that what waits is what was pushed.
+#[cfg(feature = "parquet")]
+#[test]
+fn what_waits_is_bounded_and_long_parts_are_continued_in_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = 128 << 10;
+    let options = Options { format: Format::Parquet, memory, ..options(dir.path()) };
+    let mut sink = Dataset::new(options, &Limits::default()).unwrap();
+    let (mut random, mut most) = (1_u64, 0);
+    for seq in 0..6000 {
+        let noise: String = (0..1500)
+            .map(|_| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                char::from(b'!' + (random >> 58) as u8)
+            })
+            .collect();
+        let mut event = samples::event(1, seq);
+        event.body = samples::command("X", &noise, false);
+        sink.event(event).unwrap();
+        most = most.max(sink.writers.values().map(|w| w.rows.held()).sum::<usize>());
+    }
+    // A row group's last page is made when it ends.
+    assert!(most <= 2 * memory, "{most} bytes waited");
+    sink.finish(&Report::default()).unwrap();
+    let (parts, _) = sink.into_parts();
+    assert_eq!(parts.iter().map(|p| p.rows).sum::<u64>(), 6000);
+    let mut groups = 0;
+    for part in &parts {
+        let file = File::open(dir.path().join(&part.path)).unwrap();
+        let reader = ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        assert_eq!(reader.metadata().file_metadata().num_rows() as u64, part.rows);
+        groups += reader.metadata().num_row_groups();
+    }
+    assert!(parts.len() > 1 && groups > 64, "{} parts of {groups} row groups", parts.len());
+}
