@@ -18,6 +18,7 @@ use crate::output::dataset::{Format, Tally};
 use crate::output::extract;
 use crate::output::filter::Criteria;
 use crate::output::json::hex;
+use crate::output::spill::DEFAULT_BUDGET;
 use crate::pipeline::{Config, InputProblem};
 use plan::Job;
 pub use progress::Progress;
@@ -28,8 +29,8 @@ use work::{Failure, Task};
 /// reached sooner with more threads.
 const SHARE: usize = 128 << 20;
 
-/// Bytes of rows that wait to be written of one input where no bound is given, times four.
-const UNBOUND: usize = 256 << 20;
+/// Bytes of rows that wait to be written of one input, where no bound is given: row groups of some MiB of every table.
+const ROWS: usize = 64 << 20;
 
 /// Problems with inputs that are kept to be told.
 const PROBLEMS: usize = 200;
@@ -59,18 +60,29 @@ pub struct Options {
 }
 
 impl Options {
-    /// Memory for one input.
-    fn share(&self) -> usize {
-        self.memory.map_or(UNBOUND, |memory| memory.min(SHARE))
+    /// Memory for one input, if it is bounded.
+    fn share(&self) -> Option<usize> {
+        self.memory.map(|memory| memory.clamp(1, SHARE))
     }
 
     fn limits(&self) -> Limits {
-        self.memory.map_or_else(Limits::default, |_| Limits::within(self.share()))
+        self.share().map_or_else(Limits::default, Limits::within)
+    }
+
+    /// Bytes of rows of one input that wait to be written. Encoding them takes as much again and more.
+    fn rows(&self) -> usize {
+        self.share().map_or(ROWS, |share| share / 8)
+    }
+
+    /// Bytes of events of one input that wait for their session to end, where sessions are selected.
+    fn waiting(&self) -> usize {
+        self.share().map_or(DEFAULT_BUDGET, |share| share / 8)
     }
 
     /// Inputs read at once.
     fn workers(&self) -> usize {
-        self.memory.map_or(self.jobs, |memory| self.jobs.min(memory / self.share())).max(1)
+        let most = self.memory.zip(self.share()).map_or(self.jobs, |(memory, share)| memory / share);
+        self.jobs.min(most).max(1)
     }
 
     /// What shows in the rows, but for keys.

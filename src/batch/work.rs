@@ -89,7 +89,7 @@ fn read(
         messages: messages.clone().zip(options.messages.clone()),
         ports: config.decode_as.iter().map(|d| d.port).collect(),
         only_sessions: options.criteria.needs_sessions(),
-        memory: options.share() / 4,
+        memory: options.rows(),
     };
     let rows = Dataset::new(shape, &config.limits).map_err(Failure::Output)?;
     let (report, rows) = match options.criteria.is_empty() {
@@ -98,7 +98,7 @@ fn read(
             (run_capture(capture, config, &mut sink), sink.inner)
         }
         false => {
-            let mut sink = Filter::new(Guard { inner: rows, progress }, options.criteria.clone(), options.share() / 8);
+            let mut sink = Filter::new(Guard { inner: rows, progress }, options.criteria.clone(), options.waiting());
             (run_capture(capture, config, &mut sink), sink.into_inner().inner)
         }
     };
