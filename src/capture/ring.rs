@@ -55,35 +55,28 @@ pub fn rings(inputs: &[Input]) -> Vec<Ring> {
 /// What a name has in common with the others of its ring; none if it could be of no ring.
 fn pattern(name: &str) -> Option<String> {
     let name = COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-    let (dated, found) = without_time(name);
+    let (dated, has_time) = without_time(name);
     let (counted, ends) = without_count(&dated);
-    // A plain `mail.pcap` is the first of `mail.pcap1`…
-    (found || ends).then_some(counted)
+    // A plain `mail.pcap` may be the first of `mail.pcap1`…
+    (has_time || ends).then_some(counted)
 }
 
-/// tcpdump's and logrotate's count behind the capture's ending, and dumpcap's beside the time.
+/// A name without tcpdump's and logrotate's count behind the capture's ending, and dumpcap's beside the time; whether it has
+/// such an ending.
 fn without_count(name: &str) -> (String, bool) {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let stem = stem.strip_suffix('.').filter(|s| stem.len() < name.len() && is_capture(s)).unwrap_or(stem);
-    let (name, ends) = if is_capture(stem) { (format!("{stem}*"), true) } else { (name.to_owned(), false) };
-    let mut parts: Vec<&str> = name.split('_').collect();
-    for at in 0..parts.len() {
-        let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten();
-        let timed = beside.filter_map(|i| parts.get(i)).any(|p| p.starts_with('*'));
-        let part = parts.get(at).copied().unwrap_or_default();
-        let (number, rest) = part.split_once('.').map_or((part, ""), |(n, _)| (n, &part[n.len()..]));
-        if timed && number.len() >= 5 && digits(number) {
-            let rest = rest.to_owned();
-            let mut joined: Vec<String> = parts.iter().map(|p| (*p).to_owned()).collect();
-            if let Some(place) = joined.get_mut(at) {
-                *place = format!("*{rest}");
-            }
-            return (joined.join("_"), ends);
-        }
-    }
-    parts.clear();
-    (name, ends)
+    let ends = is_capture(stem);
+    let name = if ends { format!("{stem}*") } else { name.to_owned() };
+    let parts: Vec<&str> = name.split('_').collect();
+    let timed = |at: usize| parts.get(at).is_some_and(|part| part.starts_with('*'));
+    let without = |(at, part): (usize, &&str)| {
+        let number = part.split('.').next().unwrap_or_default();
+        let counts = number.len() >= 5 && digits(number) && (timed(at.wrapping_sub(1)) || timed(at + 1));
+        if counts { part.replacen(number, "*", 1) } else { (*part).to_owned() }
+    };
+    (parts.iter().enumerate().map(without).collect::<Vec<_>>().join("_"), ends)
 }
 
 fn is_capture(name: &str) -> bool {
