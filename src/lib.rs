@@ -33,6 +33,7 @@
 
 #![warn(unreachable_pub, clippy::print_stdout, clippy::print_stderr)]
 
+pub mod batch;
 pub mod capture;
 pub mod diagnostic;
 pub mod event;

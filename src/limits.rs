@@ -72,6 +72,9 @@ pub struct Limits {
     pub expansion_ratio: u64,
     /// Endpoints that `services` keeps; a scan of a network has as many as it has addresses.
     pub endpoints: usize,
+    /// Times that a part of a dataset is begun for one input as the day is another. A capture with wild timestamps must not
+    /// make a file of each row; a year of nine tables has 3,285.
+    pub partitions: usize,
     /// Diagnostics of one code that are told of one session; the rest is counted.
     pub diagnostics_per_code: usize,
 }
@@ -115,7 +118,24 @@ impl Default for Limits {
             tls_search_records: 4096,
             expansion_ratio: 1100,
             endpoints: 65_536,
+            partitions: 4096,
             diagnostics_per_code: 20,
         }
+    }
+}
+
+impl Limits {
+    /// Bounds that add up to about so many bytes.
+    pub fn within(memory: usize) -> Self {
+        let mut limits = Limits::default();
+        limits.reassembly_total_bytes = memory / 4;
+        limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
+        limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
+        limits.undecided_bytes = memory / 16;
+        // A connection costs some KiB in its first moments, a remembered TLS session some hundred bytes.
+        limits.connections = limits.connections.min(memory / 4 / 2048);
+        limits.endpoints = limits.endpoints.min(memory / 32 / 256);
+        limits.tls_sessions = limits.tls_sessions.min(memory / 32 / 256);
+        limits
     }
 }

@@ -51,3 +51,21 @@ fn severities_are_documented_as_they_are() {
         assert!(body.starts_with(word), "{code} is a {}", code.severity().as_str());
     }
 }
+
+/// The columns of the dataset, whatever the line breaks.
+#[cfg(feature = "parquet")]
+#[test]
+fn every_column_of_the_dataset_is_documented_and_no_other() {
+    use mailcap::output::dataset::{Table, schema::describe};
+    const OUTPUT: &str = include_str!("../docs/output.md");
+    let (_, section) = OUTPUT.split_once("\n## The dataset\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let words = |text: &str| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    for table in Table::ALL {
+        let name = table.name();
+        let (_, block) = section.split_once(&format!("\n### `{name}`\n")).unwrap_or_else(|| panic!("no {name}"));
+        let block = block.split("```").nth(1).unwrap();
+        assert_eq!(words(block), describe(table), "{name}: these are the columns");
+    }
+    assert_eq!(section.matches("\n### ").count(), Table::ALL.len());
+}

@@ -7,6 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::Limits;
 use crate::position::FileId;
@@ -47,6 +49,22 @@ pub struct Capture {
     live: bool,
     /// Captures that come after this one.
     later: VecDeque<Vec<Input>>,
+    /// Bytes read of the inputs as they are stored.
+    meter: Arc<AtomicU64>,
+}
+
+/// Counts what is read, for who wants to know how far a run is.
+struct Metered {
+    inner: Box<dyn Read + Send>,
+    meter: Arc<AtomicU64>,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.meter.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
 }
 
 /// A source and its place in the order of first timestamps.
@@ -134,7 +152,8 @@ impl Capture {
             let id = self.name(input.name());
             let reopens = input.reopens();
             self.live |= !reopens;
-            let opened = input.open(false).and_then(|reader| Ok(input::recognise(&input.name(), reader)?));
+            let opened = input.open(false).map(|reader| self.metered(reader));
+            let opened = opened.and_then(|reader| Ok(input::recognise(&input.name(), reader)?));
             let used = opened.and_then(|content| match content {
                 Content::Capture(buffer, format) if alone => {
                     // Nothing to compare with, and a live pipe may not have a packet yet.
@@ -198,6 +217,7 @@ impl Capture {
             ready: false,
             live: false,
             later: VecDeque::new(),
+            meter: Arc::default(),
         }
     }
 
@@ -399,12 +419,14 @@ impl Capture {
             }
             How::Opened(source, false) => *source,
             How::Member(member) => {
-                let opened = member.open(lazily).and_then(|r| Ok(input::capture_inside(&member.name, r)?));
+                let opened = member.open(lazily).map(|reader| self.metered(reader));
+                let opened = opened.and_then(|r| Ok(input::capture_inside(&member.name, r)?));
                 let (buffer, format) = opened.map_err(failed)?;
                 Source::new(id, buffer, format)
             }
             How::Reopen(input) => {
-                let opened = input.open(lazily).and_then(|r| Ok(input::recognise(&input.name(), r)?));
+                let opened = input.open(lazily).map(|reader| self.metered(reader));
+                let opened = opened.and_then(|r| Ok(input::recognise(&input.name(), r)?));
                 match opened.map_err(failed)? {
                     Content::Capture(buffer, format) => {
                         Source::new(id, buffer, format).with_secrets(input.secrets(&self.limits))
@@ -474,6 +496,16 @@ impl Capture {
     /// Whether the next item may have to be waited for: the stream is a pipe, and all that it had is used up.
     pub fn is_idle(&self) -> bool {
         self.live && self.current.and_then(|slot| self.open.get(slot)?.as_ref()).is_some_and(|o| o.source.is_drained())
+    }
+
+    fn metered(&self, inner: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        Box::new(Metered { inner, meter: Arc::clone(&self.meter) })
+    }
+
+    /// Grows with the bytes read of the inputs as they are stored, from any thread. What is looked at before its turn is
+    /// counted twice, and members of a zip file as they are when unpacked: it says how far a run is, no more.
+    pub fn meter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.meter)
     }
 
     /// Bytes read so far over all inputs, after decompression.

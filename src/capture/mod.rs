@@ -14,6 +14,7 @@ mod merge;
 mod pcap;
 mod pcapng;
 mod record;
+mod ring;
 mod source;
 mod time;
 
@@ -30,6 +31,7 @@ pub use error::CaptureError;
 pub use expand::expand;
 pub use group::group;
 pub use merge::Capture;
+pub use ring::{Ring, rings};
 
 /// Where a capture comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

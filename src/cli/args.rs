@@ -46,6 +46,9 @@ pub(crate) enum Command {
     /// Write the sessions' secrets as a key log
     #[command(after_help = help::KEYLOG)]
     Keylog(Box<Keylog>),
+    /// Turn an archive of captures into a dataset: Parquet tables for DuckDB, Polars and the like
+    #[command(after_help = help::BATCH, long_about = help::BATCH_ABOUT)]
+    Batch(Box<Batch>),
     /// List the cipher suites and what decrypts each
     #[command(after_help = help::CIPHERS)]
     Ciphers(Ciphers),
@@ -182,6 +185,21 @@ pub(crate) struct Keylog {
     pub(crate) input: Inputs,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Batch {
+    /// Captures: files, folders, globs
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Write the whole messages to files, too, below DIR/mail
+    #[arg(long)]
+    pub(crate) extract: bool,
+    /// With --extract: save attachments too, decoded, in a folder beside their message
+    #[arg(long, requires = "extract")]
+    pub(crate) attachments: bool,
 }
 
 #[derive(Debug, Args)]
@@ -323,6 +341,9 @@ mod tests {
     #[test]
     fn only_what_exists_is_offered() {
         let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["decode", "sessions", "services", "tls", "auth", "extract", "decrypt", "keylog", "ciphers"]);
+        assert_eq!(
+            names,
+            ["decode", "sessions", "services", "tls", "auth", "extract", "decrypt", "keylog", "batch", "ciphers"]
+        );
     }
 }

@@ -22,6 +22,7 @@ Examples:
   mailcap sessions /var/captures/*.pcapng.gz    a line a session
   mailcap services mail.pcap                    what the servers offer
   mailcap tls mail.pcap --explain               why was it not decrypted?
+  mailcap batch /var/captures -o dataset        an archive into Parquet tables
   tcpdump -U -w - port 25 | mailcap decode --live -
 
 Exit status: 0 all decoded; 1 no mail found; 2 usage, or a file that can't be used;
@@ -119,6 +120,27 @@ Examples:
 
 A line a secret, of all TLS that could be opened, mail or not, whatever opened it: RSA key, resumption, pre-shared key,
 key log. Whoever has a session's line can read that session, and no other. -o writes with mode 0600.";
+
+pub(super) const BATCH_ABOUT: &str = "\
+Turn an archive of captures into a dataset: a table a JSON type, in Parquet, partitioned by day (or as JSON Lines, \
+gzip, with --json).
+
+Folders are searched for captures, compressed or not, and archives of them. The files of one ring, by the names that \
+tcpdump, dumpcap and logrotate give, are one input, so that sessions across a rotation stay whole; any other file is an \
+input of its own. Inputs are read in parallel. Each is in the dataset whole or not at all: a run that was ended, by \
+anything, goes on where it was when it is started again. An input that changed is read anew and replaced.";
+
+pub(super) const BATCH: &str = "\
+Examples:
+  mailcap batch /archive/captures -k keys/ -o dataset
+  mailcap batch /archive/captures -k keys/ -o dataset --extract    the messages, too, below dataset/mail
+  mailcap batch /archive/captures -o dataset --json                JSON Lines instead of Parquet
+  duckdb -c \"SELECT user, count(*) FROM 'dataset/auth/*/*.parquet' WHERE outcome = 'failure' GROUP BY user\"
+
+With other options than before, inputs are read anew; with other keys, those in which TLS stayed closed. Rows of inputs
+that are not there any more stay. --force starts over: what earlier runs wrote into DIR is removed first.
+Exit status: 2 if an input can't be used, with all others done; 3 if part of a mail session is missing.
+docs/batch.md has the layout of the dataset and queries.";
 
 pub(super) const CIPHERS: &str = "\
 Examples:

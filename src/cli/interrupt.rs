@@ -24,16 +24,18 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens for Ctrl-C from now on. Where that can't be had, Ctrl-C ends the program as ever.
-    pub(super) fn listen() -> Self {
+    /// Listens for Ctrl-C from now on, and says `text` where nobody else notices. Where that can't be had, Ctrl-C ends the program as ever.
+    pub(super) fn listen(text: &'static str) -> Self {
         let interrupt = Interrupt::default();
         #[cfg(unix)]
-        interrupt.watch();
+        interrupt.watch(text);
+        #[cfg(not(unix))]
+        let _ = text;
         interrupt
     }
 
     #[cfg(unix)]
-    fn watch(&self) {
+    fn watch(&self, text: &'static str) {
         let raised = self.0.clone();
         let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]) else { return };
         std::thread::spawn(move || {
@@ -41,11 +43,21 @@ impl Interrupt {
                 raised.store(true, Ordering::SeqCst);
                 std::thread::sleep(PATIENCE);
                 if raised.load(Ordering::SeqCst) {
-                    super::complain(TEXT);
+                    super::complain(text);
                     std::process::exit(i32::from(CODE));
                 }
             }
         });
+    }
+
+    /// Whether it was raised.
+    pub(super) fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// It was noticed.
+    pub(super) fn lower(&self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 
     /// An error if it was raised; once.

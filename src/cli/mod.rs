@@ -1,6 +1,7 @@
 //! Arguments → options, and the exit code. Only the binary knows clap and colour.
 
 mod args;
+mod batch;
 mod compute;
 mod help;
 mod interrupt;
@@ -53,6 +54,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Extract(options)) => run::extract(&options),
         Some(Command::Decrypt(options)) => secrets::decrypt(&options),
         Some(Command::Keylog(options)) => secrets::keylog(&options),
+        Some(Command::Batch(options)) => batch::batch(&options),
         Some(Command::Ciphers(options)) => run::ciphers(&options),
     };
     match result {

@@ -41,6 +41,8 @@ pub(super) enum Outcome {
     Unusable,
     /// Part of a mail session is missing.
     Incomplete,
+    /// Ctrl-C.
+    Interrupted,
 }
 
 impl Outcome {
@@ -50,6 +52,7 @@ impl Outcome {
             Outcome::Nothing => 1,
             Outcome::Unusable => 2,
             Outcome::Incomplete => 3,
+            Outcome::Interrupted => interrupt::CODE,
         }
     }
 }
@@ -97,11 +100,15 @@ pub(super) struct Job<'a> {
 
 impl<'a> Job<'a> {
     pub(super) fn new(options: &'a Common, files: &[PathBuf]) -> anyhow::Result<Self> {
-        let inputs = capture::expand(files)?;
+        Ok(Job::of(options, capture::expand(files)?))
+    }
+
+    /// As [`Job::new`], of inputs that are known.
+    pub(super) fn of(options: &'a Common, inputs: Vec<Input>) -> Self {
         let live = inputs.contains(&Input::Stdin);
         // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
         let memory = options.max_memory.map_or(DEFAULT_BUDGET, |m| m / 8);
-        Ok(Job { options, inputs, live, memory })
+        Job { options, inputs, live, memory }
     }
 
     fn look(&self) -> Look {
@@ -181,7 +188,7 @@ impl<'a> Job<'a> {
         let filtered = !criteria.is_empty();
         let told = self.options.stats && !self.options.json;
         let mut seen = Seen { tally: told.then(Tally::default), ..Seen::default() };
-        let watch = Watch::new(sink, &mut seen, Interrupt::listen());
+        let watch = Watch::new(sink, &mut seen, Interrupt::listen(interrupt::TEXT));
         let report = match filtered {
             true => interrupt::run(config, &mut Filter::new(watch, criteria, self.memory)),
             false => interrupt::run(config, &mut { watch }),
@@ -250,19 +257,8 @@ pub(super) fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
 }
 
 /// Bounds that add up to about what the user grants.
-fn limits(max_memory: Option<usize>) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(memory) = max_memory {
-        limits.reassembly_total_bytes = memory / 4;
-        limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
-        limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
-        limits.undecided_bytes = memory / 16;
-        // A connection costs some KiB in its first moments, a remembered TLS session some hundred bytes.
-        limits.connections = limits.connections.min(memory / 4 / 2048);
-        limits.endpoints = limits.endpoints.min(memory / 32 / 256);
-        limits.tls_sessions = limits.tls_sessions.min(memory / 32 / 256);
-    }
-    limits
+pub(super) fn limits(max_memory: Option<usize>) -> Limits {
+    max_memory.map_or_else(Limits::default, Limits::within)
 }
 
 pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Outcome> {

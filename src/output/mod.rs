@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod ciphers;
+pub mod dataset;
 pub mod decrypt;
 pub mod escape;
 pub mod extract;

@@ -30,6 +30,12 @@ pub fn push_rfc3339(out: &mut Vec<u8>, ts: Timestamp) {
     let _ = write!(out, "{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}.{n:09}Z");
 }
 
+/// The date, UTC: `2026-11-24`.
+pub fn date(ts: Timestamp) -> String {
+    let (y, mo, d, ..) = civil(ts);
+    format!("{y:04}-{mo:02}-{d:02}")
+}
+
 /// For file names: `20261124T100001.178203Z`, UTC.
 pub fn compact(ts: Timestamp) -> String {
     let (y, mo, d, h, mi, s, n) = civil(ts);

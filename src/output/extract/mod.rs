@@ -7,6 +7,7 @@
 mod attachments;
 mod drafts;
 mod mbox;
+mod messages;
 mod names;
 mod whole;
 
@@ -14,14 +15,13 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile, TempPath};
+use tempfile::{Builder, NamedTempFile};
 
 use super::{Files, Sink, json};
-use crate::event::{Event, EventBody, Message, MessagePart};
+use crate::event::Event;
 use crate::limits::Limits;
 use crate::pipeline::Report;
-use drafts::Drafts;
-use mbox::Mbox;
+pub use messages::Messages;
 use whole::Whole;
 
 /// How messages are laid out.
@@ -52,11 +52,8 @@ pub struct Options {
 /// The sink of `mailcap extract`.
 pub struct Extract {
     dir: PathBuf,
-    options: Options,
-    limits: Limits,
+    messages: Messages,
     files: Files,
-    drafts: Drafts,
-    mbox: Option<Mbox>,
     /// None once it stands under its name.
     manifest: Option<Whole>,
     line: Vec<u8>,
@@ -78,19 +75,10 @@ impl Extract {
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
             }
         }
-        if options.format == Format::Maildir {
-            for folder in ["cur", "new", "tmp"] {
-                fs::create_dir_all(dir.join(folder))?;
-            }
-        }
-        let home = if options.format == Format::Maildir { dir.join("tmp") } else { dir.to_owned() };
         Ok(Extract {
-            mbox: (options.format == Format::Mbox).then(|| Mbox::new(temporary(dir)?)).transpose()?,
+            messages: Messages::new(dir, options, limits)?,
             manifest: Some(Whole::new(temporary(dir)?)?),
-            drafts: Drafts::new(home),
             dir: dir.to_owned(),
-            options,
-            limits: limits.clone(),
             files: Files::default(),
             line: Vec::new(),
             written: 0,
@@ -102,52 +90,12 @@ impl Extract {
         self.written
     }
 
-    fn message(&mut self, event: &Event, message: &Message) -> io::Result<()> {
-        let draft = self.drafts.take(event.session, message.ordinal)?;
-        if message.part != MessagePart::Full && !self.options.parts {
-            return Ok(());
-        }
-        let stem = names::stem(event, message);
-        let path = match &mut self.mbox {
-            Some(mbox) => {
-                mbox.append(&draft, message, event.span.first.ts)?;
-                MBOX.to_owned()
-            }
-            None if self.options.format == Format::Maildir => format!("new/{}", names::maildir(event, message)),
-            None => format!("{stem}.eml"),
-        };
-        if self.options.attachments && !message.attachments.is_empty() {
-            attachments::save(&draft, &self.dir.join(format!("{stem}.attachments")), self.options.force, &self.limits)?;
-        }
-        if self.mbox.is_none() {
-            self.persist(draft, &path)?;
-        }
-        self.line.clear();
-        json::push_manifest(&mut self.line, event, &self.files, &path);
-        self.line.push(b'\n');
-        if let Some(manifest) = &mut self.manifest {
-            let line = &self.line;
-            manifest.append(|out| out.write_all(line)).map_err(|e| named(&self.dir.join(MANIFEST), &e))?;
-        }
-        self.written += 1;
-        Ok(())
-    }
-
     /// Gives the manifest and the mbox their names.
     fn settle(&mut self) -> io::Result<()> {
         if let Some(manifest) = self.manifest.take() {
-            self.persist(manifest.into_temp_path(), MANIFEST)?;
+            self.messages.persist(manifest.into_temp_path(), MANIFEST)?;
         }
-        if let Some(mbox) = self.mbox.take() {
-            self.persist(mbox.into_temp_path(), MBOX)?;
-        }
-        Ok(())
-    }
-
-    fn persist(&self, draft: TempPath, name: &str) -> io::Result<()> {
-        let path = self.dir.join(name);
-        let result = if self.options.force { draft.persist(&path) } else { draft.persist_noclobber(&path) };
-        result.map_err(|e| named(&path, &e.error))
+        self.messages.finish()
     }
 }
 
@@ -159,7 +107,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 /// A run that fails, as on a full disk, leaves what was finished, and the manifest of it.
 impl Drop for Extract {
     fn drop(&mut self) {
-        self.drafts.clear();
+        self.messages.give_up();
         if self.written > 0 {
             let _ = self.settle();
         }
@@ -178,18 +126,17 @@ impl Sink for Extract {
     }
 
     fn event(&mut self, event: Event) -> io::Result<()> {
-        match &event.body {
-            EventBody::MessageData(data) => {
-                let appended = self.drafts.append(event.session, data.ordinal, &data.bytes);
-                appended.map_err(|e| named(&self.dir, &e))
-            }
-            EventBody::Message(message) => self.message(&event, message),
-            EventBody::Session(_) => {
-                self.drafts.forget(event.session);
-                Ok(())
-            }
-            _ => Ok(()),
+        let Some(path) = self.messages.event(&event)? else { return Ok(()) };
+        self.line.clear();
+        let extra = json::Extra { path: Some(&path), ..Default::default() };
+        json::push_event(&mut self.line, &event, &self.files, extra);
+        self.line.push(b'\n');
+        if let Some(manifest) = &mut self.manifest {
+            let line = &self.line;
+            manifest.append(|out| out.write_all(line)).map_err(|e| named(&self.dir.join(MANIFEST), &e))?;
         }
+        self.written += 1;
+        Ok(())
     }
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Extraction on made-up sessions.
 
 use super::*;
-use crate::event::{EventBody, MessageData, MessageDirection, Protocol};
+use crate::event::{EventBody, Message, MessageData, MessageDirection, MessagePart, Protocol};
 use crate::position::{FramePos, Span, Timestamp};
 
 fn span(seconds: i64) -> Span {

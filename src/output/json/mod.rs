@@ -84,7 +84,7 @@ impl<W: Write> Sink for Json<W> {
         }
         if self.wants(&event.body) {
             self.line.clear();
-            push_event(&mut self.line, &event, &self.files);
+            push_event(&mut self.line, &event, &self.files, Extra::default());
             self.line.push(b'\n');
             self.out.write_all(&self.line)?;
         }
@@ -121,21 +121,31 @@ impl<W: Write> Sink for Json<W> {
     }
 }
 
+/// What an object says besides its event.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Extra<'a> {
+    /// The input, where several runs come together in one dataset.
+    pub input: Option<&'a str>,
+    /// Where a message was written to.
+    pub path: Option<&'a str>,
+}
+
 /// Appends an event as one object, without a line end.
-pub fn push_event(out: &mut Vec<u8>, event: &Event, files: &Files) {
+pub fn push_event(out: &mut Vec<u8>, event: &Event, files: &Files, extra: Extra<'_>) {
     let mut o = Object::new(out);
-    fill(&mut o, event, files, None);
+    fill(&mut o, event, files, extra);
     o.end();
 }
 
-/// Appends a message as in `extract`'s manifest: with the `path` of its file.
-pub fn push_manifest(out: &mut Vec<u8>, event: &Event, files: &Files, path: &str) {
-    let mut o = Object::new(out);
-    fill(&mut o, event, files, Some(path));
-    o.end();
+/// The first field of every object, and the input where it is to be told.
+fn begin(o: &mut Object<'_>, kind: &str, input: Option<&str>) {
+    o.str("type", kind);
+    if let Some(input) = input {
+        o.str("input", input);
+    }
 }
 
-fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
+fn fill(o: &mut Object<'_>, event: &Event, files: &Files, extra: Extra<'_>) {
     let kind = match &event.body {
         EventBody::Command(_) => "command",
         EventBody::Reply(_) => "reply",
@@ -150,7 +160,7 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Plain(_) => "plain",
         EventBody::Session(_) => "session",
     };
-    o.str("type", kind);
+    begin(o, kind, extra.input);
     o.number(if kind == "session" { "id" } else { "session" }, event.session);
     o.number("seq", event.seq);
     o.time("ts", Some(event.span.last.ts));
@@ -163,7 +173,7 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, path: Option<&str>) {
         EventBody::Auth(auth) => push_auth(o, auth),
         EventBody::Tls(tls) => push_handshake(o, tls),
         EventBody::MessageData(data) => push_data(o, data),
-        EventBody::Message(message) => push_message(o, message, path),
+        EventBody::Message(message) => push_message(o, message, extra.path),
         EventBody::Script(script) => push_script(o, script),
         EventBody::Gap(gap) => push_gap(o, gap),
         EventBody::Diagnostic(diagnostic) => push_diagnostic(o, diagnostic),
@@ -252,9 +262,9 @@ pub(super) fn push_services_beyond(out: &mut Vec<u8>, listed: u64, connections: 
 }
 
 /// Appends what is known of an endpoint: the `service` object.
-pub(super) fn push_service(out: &mut Vec<u8>, row: &super::services::Row<'_>) {
+pub(super) fn push_service(out: &mut Vec<u8>, row: &super::services::Row<'_>, input: Option<&str>) {
     let mut o = Object::new(out);
-    o.str("type", "service");
+    begin(&mut o, "service", input);
     o.str("ip", &row.address.ip().to_string());
     o.number("port", row.address.port());
     o.str("state", row.state);
@@ -536,7 +546,7 @@ fn push_session(o: &mut Object<'_>, session: &Session, files: &Files) {
 }
 
 /// Lower-case hexadecimal digits of some bytes.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut out = Vec::with_capacity(bytes.len() * 2);
     push_hex(&mut out, bytes);
     String::from_utf8(out).unwrap_or_default()

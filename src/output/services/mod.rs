@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::learn::Learner;
-pub(super) use self::show::Row;
+pub(in crate::output) use self::show::Row;
 use super::Sink;
 use super::json::push_stats;
 use super::sessions::Look;
@@ -158,6 +158,23 @@ impl<W: Write> Services<W> {
         self.out
     }
 
+    /// Without anybody's answers silence says nothing.
+    fn settle(&mut self) {
+        let answers = self.answers;
+        self.endpoints.retain(|_, e| e.state.is_some_and(|state| answers || state != State::Silent));
+        self.listed.store(self.endpoints.len() as u64, Ordering::Relaxed);
+    }
+
+    /// At the end, instead of [`Sink::finish`]: tells a JSON line an endpoint, with the time of its last frame.
+    pub(super) fn tell(
+        &mut self,
+        input: Option<&str>,
+        tell: &mut dyn FnMut(&[u8], Timestamp) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.settle();
+        show::each(&self.endpoints, input, tell)
+    }
+
     fn live(&mut self, id: u64) -> Option<&mut Live> {
         if self.live.len() >= self.live_limit && !self.live.contains_key(&id) {
             return None;
@@ -255,10 +272,7 @@ impl<W: Write> Sink for Services<W> {
     }
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {
-        let answers = self.answers;
-        // Without anybody's answers silence says nothing.
-        self.endpoints.retain(|_, e| e.state.is_some_and(|state| answers || state != State::Silent));
-        self.listed.store(self.endpoints.len() as u64, Ordering::Relaxed);
+        self.settle();
         show::write(&mut self.out, &self.endpoints, self.beyond, &self.options)?;
         if self.options.json && self.options.stats {
             let mut line = Vec::new();

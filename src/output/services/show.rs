@@ -11,6 +11,7 @@ use crate::output::json::{push_service, push_services_beyond};
 use crate::output::style::Role;
 use crate::output::table::{Cell, Column, Table, paragraph};
 use crate::output::words::{Word, protocol_name};
+use crate::position::Timestamp;
 
 /// What fits on one line of 80; what a server says about itself is told beneath it.
 const COLUMNS: &[Column] = &[
@@ -42,8 +43,8 @@ pub(in crate::output) struct Row<'a> {
     pub(in crate::output) suites: &'a [String],
     pub(in crate::output) certificates: &'a [Certificate],
     pub(in crate::output) sessions: u64,
-    pub(in crate::output) first: crate::position::Timestamp,
-    pub(in crate::output) last: crate::position::Timestamp,
+    pub(in crate::output) first: Timestamp,
+    pub(in crate::output) last: Timestamp,
 }
 
 fn row<'a>(address: SocketAddr, endpoint: &'a Endpoint, nothing: &'a Service) -> Row<'a> {
@@ -66,6 +67,22 @@ fn row<'a>(address: SocketAddr, endpoint: &'a Endpoint, nothing: &'a Service) ->
     }
 }
 
+/// Tells a JSON line an endpoint, with the time of its last frame.
+pub(super) fn each(
+    endpoints: &BTreeMap<SocketAddr, Endpoint>,
+    input: Option<&str>,
+    tell: &mut dyn FnMut(&[u8], Timestamp) -> io::Result<()>,
+) -> io::Result<()> {
+    let (nothing, mut line) = (Service::default(), Vec::new());
+    for (&address, endpoint) in endpoints {
+        line.clear();
+        push_service(&mut line, &row(address, endpoint, &nothing), input);
+        line.push(b'\n');
+        tell(&line, endpoint.last)?;
+    }
+    Ok(())
+}
+
 /// Writes all endpoints, and how many times one found no room.
 pub(super) fn write(
     out: &mut impl Write,
@@ -73,23 +90,17 @@ pub(super) fn write(
     beyond: u64,
     options: &Options,
 ) -> io::Result<()> {
-    let nothing = Service::default();
     if options.json {
-        let mut line = Vec::new();
-        for (&address, endpoint) in endpoints {
-            line.clear();
-            push_service(&mut line, &row(address, endpoint, &nothing));
-            line.push(b'\n');
-            out.write_all(&line)?;
-        }
+        each(endpoints, None, &mut |line, _| out.write_all(line))?;
         if beyond > 0 {
-            line.clear();
+            let mut line = Vec::new();
             push_services_beyond(&mut line, endpoints.len() as u64, beyond);
             line.push(b'\n');
             out.write_all(&line)?;
         }
         return Ok(());
     }
+    let nothing = Service::default();
     let mut table = Table::new(COLUMNS, options.look.color, options.look.live);
     for (&address, endpoint) in endpoints {
         let service = endpoint.service.as_deref().unwrap_or(&nothing);

@@ -146,6 +146,18 @@ impl KeyLog {
         self.index.len()
     }
 
+    /// Feeds what tells this log from another one, or from itself at another time, to a digest.
+    pub(super) fn identify(&self, digest: &mut sha2::Sha256) {
+        use sha2::Digest;
+        digest.update(self.name.as_bytes());
+        digest.update(self.lines.to_le_bytes());
+        digest.update((self.index.len() as u64).to_le_bytes());
+        // A large file only grows: its lines are not read once more.
+        if let Store::Memory(bytes) = &self.store {
+            digest.update(bytes.as_slice());
+        }
+    }
+
     /// What was odd in it.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();

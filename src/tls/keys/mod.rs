@@ -105,6 +105,27 @@ impl KeyRing {
         self.psks.push(Secret::new(key));
     }
 
+    /// SHA-256 of everything in it: two rings with the same open the same sessions, and name the same files.
+    pub fn digest(&self) -> [u8; 32] {
+        use sha2::{Digest, Sha256};
+        let mut digest = Sha256::new();
+        for key in &self.keys {
+            digest.update((key.name().len() as u64).to_le_bytes());
+            digest.update(key.name());
+            digest.update(key.modulus());
+        }
+        digest.update([0]);
+        for log in &self.logs {
+            log.identify(&mut digest);
+        }
+        digest.update([0]);
+        for psk in &self.psks {
+            digest.update((psk.len() as u64).to_le_bytes());
+            digest.update(&psk[..]);
+        }
+        digest.finalize().into()
+    }
+
     /// The private keys, in the order in which they were added.
     pub fn keys(&self) -> &[Arc<PrivateKey>] {
         &self.keys

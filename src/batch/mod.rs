@@ -1,0 +1,251 @@
+//! An archive of captures → one dataset, input by input: several at once, each finished or not there at all, and a run
+//! that was ended goes on where it was.
+
+mod plan;
+mod progress;
+mod state;
+mod work;
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::capture::CaptureError;
+use crate::limits::Limits;
+use crate::output::dataset::{Format, Tally};
+use crate::output::extract;
+use crate::output::filter::Criteria;
+use crate::output::json::hex;
+use crate::output::spill::DEFAULT_BUDGET;
+use crate::pipeline::{Config, InputProblem};
+use plan::Job;
+pub use progress::Progress;
+use state::{Record, State};
+use work::{Failure, Task};
+
+/// Memory of one input where a bound is given. It does not depend on how many are read at once, so that bounds are not
+/// reached sooner with more threads.
+const SHARE: usize = 128 << 20;
+
+/// Bytes of rows that wait to be written of one input, where no bound is given: row groups of some MiB of every table.
+const ROWS: usize = 64 << 20;
+
+/// Problems with inputs that are kept to be told.
+const PROBLEMS: usize = 200;
+
+/// Rises when the same captures and options give other rows than before.
+const GENERATION: u32 = 1;
+
+/// What to do.
+#[derive(Clone)]
+pub struct Options {
+    /// The dataset's folder.
+    pub dir: PathBuf,
+    /// How rows are stored.
+    pub format: Format,
+    /// Messages to files, too.
+    pub messages: Option<extract::Options>,
+    /// Keys, ports and whether secrets are shown. Inputs, threads and limits are not looked at.
+    pub config: Config,
+    /// Only these sessions.
+    pub criteria: Criteria,
+    /// Threads over all.
+    pub jobs: usize,
+    /// About how much memory to use over all; without it the usual bounds for each input.
+    pub memory: Option<usize>,
+    /// Forget what earlier runs did, and remove what they wrote.
+    pub force: bool,
+}
+
+impl Options {
+    /// Memory for one input, if it is bounded.
+    fn share(&self) -> Option<usize> {
+        self.memory.map(|memory| memory.clamp(1, SHARE))
+    }
+
+    fn limits(&self) -> Limits {
+        self.share().map_or_else(Limits::default, Limits::within)
+    }
+
+    /// Bytes of rows of one input that wait to be written. Encoding them takes as much again and more.
+    fn rows(&self) -> usize {
+        self.share().map_or(ROWS, |share| share / 8)
+    }
+
+    /// Bytes of events of one input that wait for their session to end, where sessions are selected.
+    fn waiting(&self) -> usize {
+        self.share().map_or(DEFAULT_BUDGET, |share| share / 8)
+    }
+
+    /// Inputs read at once.
+    fn workers(&self) -> usize {
+        let most = self.memory.zip(self.share()).map_or(self.jobs, |(memory, share)| memory / share);
+        self.jobs.min(most).max(1)
+    }
+
+    /// What shows in the rows, but for keys.
+    fn digest(&self) -> String {
+        let Options { format, messages, criteria, config, .. } = self;
+        let shown = (GENERATION, env!("CARGO_PKG_VERSION"), format, messages, criteria);
+        let decoded = (&config.decode_as, config.mail.show_secrets, self.limits());
+        plan::short(&format!("{shown:?} {decoded:?}"), 64)
+    }
+}
+
+/// Why a run could not be done, or not to its end. What was finished stays.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No inputs, or one that is not there.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// Something can't be written, or read again.
+    #[error("{}: {error}", path.display())]
+    Output {
+        /// The file or folder.
+        path: PathBuf,
+        /// What happened.
+        error: io::Error,
+    },
+    /// Another run writes there.
+    #[error("{}: another run is writing there; wait for its end, or choose another folder", .0.display())]
+    Busy(PathBuf),
+    /// The folder is not empty, and no dataset.
+    #[error("{}: holds something that is no dataset; choose a new folder, or --force to write there all the same", .0.display())]
+    Foreign(PathBuf),
+}
+
+/// How a run went.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Inputs there are.
+    pub inputs: u64,
+    /// Those that were read in this run.
+    pub done: u64,
+    /// Those that were done before.
+    pub skipped: u64,
+    /// Those read once more as their files changed / as the options did / as the keys did and TLS had stayed closed.
+    pub redone: [u64; 3],
+    /// Bytes read in this run, as stored.
+    pub bytes: u64,
+    /// What can't be used, and why; each with the input's name.
+    pub failed: Vec<String>,
+    /// What was wrong with inputs that were read, the first of it.
+    pub problems: Vec<InputProblem>,
+    /// How much more there was of that.
+    pub more_problems: u64,
+    /// Inputs of earlier runs of which no file is there any more; their rows stay.
+    pub gone: u64,
+    /// What was found in the inputs of this run, done now or before.
+    pub tally: Tally,
+    /// The run was stopped.
+    pub stopped: bool,
+}
+
+/// What is to be read, and what is known of it.
+struct Due<'a> {
+    job: &'a Job,
+    input: String,
+}
+
+/// Reads what is below `paths` into the dataset, but for what is there already.
+pub fn run(paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<Summary, Error> {
+    let jobs = plan::plan(paths, &options.dir)?;
+    let mut state = State::open(&options.dir, options.force)?;
+    let (digest, keys) = (options.digest(), hex(&options.config.keys.digest()));
+    let mut summary = Summary { inputs: jobs.len() as u64, ..Summary::default() };
+    let here: HashSet<&str> = jobs.iter().flat_map(|job| job.files.iter().map(String::as_str)).collect();
+    let is_gone = |record: &&Record| !record.files.iter().any(|f| here.contains(f.as_str()) || Path::new(f).exists());
+    summary.gone = state.records().filter(is_gone).count() as u64;
+    let mut due = Vec::new();
+    for job in &jobs {
+        let input = match job.fingerprint() {
+            Ok(input) => input,
+            Err(error) => {
+                summary.failed.push(format!("{}: can't be read: {error}", job.name));
+                continue;
+            }
+        };
+        match state.get(&job.key) {
+            Some(record) if !is_due(record, &input, &digest, &keys, &state, &mut summary) => {
+                summary.skipped += 1;
+                summary.tally.add(&record.tally);
+            }
+            _ => due.push(Due { job, input }),
+        }
+    }
+    progress.inputs.store(due.len() as u64, Ordering::Relaxed);
+    progress.bytes.store(due.iter().map(|d| d.job.bytes).sum(), Ordering::Relaxed);
+
+    let workers = options.workers().min(due.len().max(1));
+    let next = AtomicUsize::new(0);
+    let shared = Mutex::new((&mut state, &mut summary, None));
+    let work = || {
+        while let Some(Due { job, input }) = due.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let left = due.len().saturating_sub(next.load(Ordering::Relaxed)) + 1;
+            if progress.stopped() {
+                break;
+            }
+            let replaces = {
+                let guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                guard.0.holders(&job.key, &job.files)
+            };
+            // The last ones get the threads that have nothing else to do.
+            let threads = (options.jobs / workers.min(left)).max(1);
+            let (options_of, keys) = (digest.clone(), keys.clone());
+            let task = Task { job, input: input.clone(), options: options_of, keys, replaces, threads };
+            let result = work::process(task, options, progress);
+            let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let (state, summary, fatal) = &mut *guard;
+            let result = result.and_then(|(record, report)| {
+                summary.done += 1;
+                summary.bytes += record.bytes;
+                summary.tally.add(&record.tally);
+                let room = PROBLEMS.saturating_sub(summary.problems.len()).min(report.problems.len());
+                summary.more_problems += (report.problems.len() - room) as u64;
+                summary.problems.extend(report.problems.into_iter().take(room));
+                state.commit(record).map_err(Failure::Output)
+            });
+            match result {
+                Ok(()) | Err(Failure::Stopped) => {}
+                Err(Failure::Input(text)) => summary.failed.push(text),
+                Err(Failure::Output(error)) => {
+                    progress.stop.store(true, Ordering::Relaxed);
+                    fatal.get_or_insert(error);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let (_, _, fatal) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(error) = fatal {
+        return Err(Error::Output { path: options.dir.clone(), error });
+    }
+    summary.stopped = progress.stopped();
+    // Who came first depends on the threads.
+    summary.failed.sort();
+    summary.problems.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
+    Ok(summary)
+}
+
+/// Whether an input has to be read once more, and why.
+fn is_due(record: &Record, input: &str, options: &str, keys: &str, state: &State, summary: &mut Summary) -> bool {
+    let [changed, other_options, other_keys] = &mut summary.redone;
+    let count = if record.input != input || !state.is_there(record) {
+        changed
+    } else if record.options != options {
+        other_options
+    } else if record.keys != keys && record.tally.closed > 0 {
+        other_keys
+    } else {
+        return false;
+    };
+    *count += 1;
+    true
+}

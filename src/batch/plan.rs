@@ -1,0 +1,100 @@
+//! Which inputs there are, and what tells each from itself at another time.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+
+use crate::capture::{CaptureError, Input, Ring, expand, rings};
+use crate::output::escape::escape;
+use crate::output::json::hex;
+
+/// Bytes of a file's beginning and end that are looked at.
+const SAMPLE: u64 = 4096;
+
+/// A path, absolute, as text that no other path has: one that is no UTF-8 has escapes.
+fn absolute(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.to_str().map_or_else(|| escape(path.as_os_str().as_encoded_bytes()).into_owned(), str::to_owned)
+}
+
+/// An input: a capture, or the files of a ring, which are one.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    /// What tells it from other inputs: its path, absolute; of a ring, what its files' paths have in common.
+    pub(super) key: String,
+    pub(super) inputs: Vec<Input>,
+    /// Its files, absolute.
+    pub(super) files: Vec<String>,
+    /// Bytes of all files, as stored.
+    pub(super) bytes: u64,
+    /// As the user named it.
+    pub(super) name: String,
+}
+
+/// The inputs below some paths, but for what lies in the dataset's own folder. The largest come first, so that none is left
+/// alone at the end.
+pub(super) fn plan(paths: &[PathBuf], out: &Path) -> Result<Vec<Job>, CaptureError> {
+    let inputs = expand(paths)?;
+    let own = out.canonicalize().ok();
+    let foreign = |input: &Input| match input {
+        Input::File(path) | Input::Found(path) => own.as_ref().is_none_or(|own| {
+            let path = path.canonicalize();
+            path.is_ok_and(|path| !path.starts_with(own))
+        }),
+        Input::Stdin => false,
+    };
+    let inputs: Vec<Input> = inputs.into_iter().filter(foreign).collect();
+    let mut jobs: Vec<Job> = rings(&inputs).into_iter().map(job).collect();
+    jobs.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.key.cmp(&b.key)));
+    Ok(jobs)
+}
+
+fn job(ring: Ring) -> Job {
+    Job {
+        key: absolute(&ring.name),
+        name: ring.name.display().to_string(),
+        files: ring.files.iter().map(|f| absolute(f)).collect(),
+        bytes: ring.files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum(),
+        inputs: ring.files.into_iter().map(Input::Found).collect(),
+    }
+}
+
+impl Job {
+    /// SHA-256 over each file's name, size, time of change, beginning and end.
+    pub(super) fn fingerprint(&self) -> io::Result<String> {
+        let mut digest = Sha256::new();
+        for (name, input) in self.files.iter().zip(&self.inputs) {
+            let (Input::File(path) | Input::Found(path)) = input else { continue };
+            digest.update((name.len() as u64).to_le_bytes());
+            digest.update(name);
+            let mut file = File::open(path)?;
+            let meta = file.metadata()?;
+            digest.update(meta.len().to_le_bytes());
+            let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+            digest.update(changed.map_or(0, |t| t.as_nanos()).to_le_bytes());
+            let mut sample = Vec::new();
+            (&mut file).take(SAMPLE).read_to_end(&mut sample)?;
+            if meta.len() > SAMPLE {
+                file.seek(SeekFrom::Start(meta.len().saturating_sub(SAMPLE)))?;
+                (&mut file).take(SAMPLE).read_to_end(&mut sample)?;
+            }
+            digest.update(&sample);
+        }
+        Ok(hex(&digest.finalize()))
+    }
+}
+
+/// The first digits of a digest: enough to tell the inputs of one dataset apart.
+pub(super) fn short(text: &str, digits: usize) -> String {
+    let mut digest = hex(&Sha256::digest(text));
+    digest.truncate(digits);
+    digest
+}
+
+/// Whether a folder is there and holds something.
+pub(super) fn holds_something(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+}

@@ -1,0 +1,199 @@
+//! Which files are pieces of one capture: the names that tcpdump, dumpcap and logrotate give.
+//!
+//! | by | names |
+//! |---|---|
+//! | `tcpdump -w mail.pcap -C 100` | `mail.pcap`, `mail.pcap1`, `mail.pcap2`; with `-W` `mail.pcap00`, `mail.pcap01` |
+//! | `tcpdump -w mail-%Y%m%d_%H%M%S.pcap -G 3600` | `mail-20261124_100000.pcap`, any order of separators; `%s` |
+//! | `dumpcap -b` | `mail_00001_20261124100000.pcapng`, or `mail_20261124100000_00001.pcapng` |
+//! | `logrotate` | `mail.pcap`, `mail.pcap.1`, `mail.pcap.2.gz` |
+//!
+//! A number that stands anywhere else (`case1.pcap`, `case2.pcap`) says nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::Input;
+
+/// Endings of compressed files: a rotation script may not have got to all of a ring.
+const COMPRESSED: [&str; 5] = [".gz", ".zst", ".xz", ".bz2", ".lz4"];
+
+/// Endings of captures, behind which tcpdump and logrotate count.
+const CAPTURES: [&str; 5] = [".pcap", ".pcapng", ".cap", ".dmp", ".dump"];
+
+/// Files that are one capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ring {
+    /// The file's path, or of several, what their paths have in common, with `*` for what tells them apart.
+    pub name: PathBuf,
+    /// The files, sorted.
+    pub files: Vec<PathBuf>,
+}
+
+/// Puts the files of a folder that are one capture together, by their names. What is no file is left out.
+pub fn rings(inputs: &[Input]) -> Vec<Ring> {
+    let mut found: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    for input in inputs {
+        let (Input::File(path) | Input::Found(path)) = input else { continue };
+        found.entry(key(path)).or_default().push(path.clone());
+    }
+    let mut all: Vec<Ring> = found
+        .into_iter()
+        .map(|(name, mut files)| match files.as_slice() {
+            [one] => Ring { name: one.clone(), files },
+            _ => {
+                files.sort();
+                Ring { name, files }
+            }
+        })
+        .collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// What the paths of a ring's files have in common; of a file that could be of no ring, its path.
+pub(super) fn key(path: &Path) -> PathBuf {
+    let name = path.file_name().and_then(|n| n.to_str()).and_then(pattern);
+    name.map_or_else(|| path.to_owned(), |name| path.parent().unwrap_or(Path::new("")).join(name))
+}
+
+/// What a name has in common with the others of its ring; none if it could be of no ring.
+fn pattern(name: &str) -> Option<String> {
+    let name = COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let (dated, has_time) = without_time(name);
+    let (counted, ends) = without_count(&dated);
+    // A plain `mail.pcap` may be the first of `mail.pcap1`…
+    (has_time || ends).then_some(counted)
+}
+
+/// A name without tcpdump's and logrotate's count behind the capture's ending, and dumpcap's beside the time; whether it has
+/// such an ending.
+fn without_count(name: &str) -> (String, bool) {
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let stem = stem.strip_suffix('.').filter(|s| stem.len() < name.len() && is_capture(s)).unwrap_or(stem);
+    let ends = is_capture(stem);
+    let name = if ends { format!("{stem}*") } else { name.to_owned() };
+    let parts: Vec<&str> = name.split('_').collect();
+    let timed = |at: usize| parts.get(at).is_some_and(|part| part.starts_with('*'));
+    let without = |(at, part): (usize, &&str)| {
+        let number = part.split('.').next().unwrap_or_default();
+        let counts = number.len() >= 5 && digits(number) && (timed(at.wrapping_sub(1)) || timed(at + 1));
+        if counts { part.replacen(number, "*", 1) } else { (*part).to_owned() }
+    };
+    (parts.iter().enumerate().map(without).collect::<Vec<_>>().join("_"), ends)
+}
+
+fn is_capture(name: &str) -> bool {
+    CAPTURES.iter().any(|end| name.len() > end.len() && name.to_ascii_lowercase().ends_with(end))
+}
+
+/// A date, with or without a time, or seconds since 1970, replaced by `*`; whether there was one.
+fn without_time(name: &str) -> (String, bool) {
+    let bytes = name.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    for start in 0..bytes.len() {
+        if !digit(start) || (start > 0 && digit(start - 1)) {
+            continue;
+        }
+        let end = [time(bytes, start), epoch(bytes, start)].into_iter().flatten().find(|end| !digit(*end));
+        if let Some(end) = end
+            && let (Some(before), Some(after)) = (name.get(..start), name.get(end..))
+        {
+            return (format!("{before}*{after}"), true);
+        }
+    }
+    (name.to_owned(), false)
+}
+
+/// Ten digits from 1; 2001 to 2033.
+fn epoch(bytes: &[u8], start: usize) -> Option<usize> {
+    let digits = bytes.get(start..start + 10)?;
+    (digits.first() == Some(&b'1') && digits.iter().all(u8::is_ascii_digit)).then_some(start + 10)
+}
+
+/// Where a date that begins at `start` ends, with the time behind it as far as there is one.
+fn time(bytes: &[u8], start: usize) -> Option<usize> {
+    let (year, at) = number(bytes, start, 4)?;
+    let separated = |at: usize, marks: &[u8]| at + usize::from(bytes.get(at).is_some_and(|b| marks.contains(b)));
+    let (month, at) = number(bytes, separated(at, b"-._"), 2)?;
+    let (day, date) = number(bytes, separated(at, b"-._"), 2)?;
+    if !(1980..2100).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let mut end = date;
+    let mut from = separated(date, b"-_T. ");
+    for most in [23, 59, 60] {
+        match number(bytes, from, 2) {
+            Some((value, next)) if value <= most => end = next,
+            _ => break,
+        }
+        from = separated(end, b"-_:.hm");
+    }
+    Some(end)
+}
+
+fn number(bytes: &[u8], start: usize, digits: usize) -> Option<(u32, usize)> {
+    let text = bytes.get(start..start + digits)?;
+    let value = text.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(text).ok()?.parse().ok())??;
+    Some((value, start + digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(names: &[&str]) -> Vec<(String, usize)> {
+        let inputs: Vec<Input> = names.iter().map(|n| Input::Found(Path::new("d").join(n))).collect();
+        rings(&inputs).into_iter().map(|r| (r.name.to_string_lossy()[2..].to_owned(), r.files.len())).collect()
+    }
+
+    #[track_caller]
+    fn one(names: &[&str], pattern: &str) {
+        assert_eq!(group(names), [(pattern.to_owned(), names.len())]);
+    }
+
+    #[test]
+    fn names_of_one_ring() {
+        one(&["mail.pcap", "mail.pcap1", "mail.pcap2", "mail.pcap10.gz"], "mail.pcap*");
+        one(&["mail.pcap00", "mail.pcap01"], "mail.pcap*");
+        one(&["mail.pcap", "mail.pcap.1", "mail.pcap.2.gz"], "mail.pcap*");
+        one(&["mail_00001_20261124100000.pcapng", "mail_00002_20261124110000.pcapng.zst"], "mail_*_*.pcapng*");
+        one(&["mail_20261124100000_00001.pcapng", "mail_20261124110000_00002.pcapng"], "mail_*_*.pcapng*");
+        one(&["mail-20261124_100000.pcap", "mail-20261124_110000.pcap"], "mail-*.pcap*");
+        one(&["mail-2026-11-24_10:00:00.pcap", "mail-2026-11-24_11:00:00.pcap"], "mail-*.pcap*");
+        one(&["mail-2026-11-24T10.pcap", "mail-2026-11-24T11.pcap"], "mail-*.pcap*");
+        one(&["mail-20261124.pcap", "mail-20261125.pcap.xz"], "mail-*.pcap*");
+        one(&["mail-1795514401.pcap", "mail-1795518001.pcap"], "mail-*.pcap*");
+        // Both -G and -C.
+        one(&["mail-20261124.pcap", "mail-20261124.pcap1", "mail-20261125.pcap"], "mail-*.pcap*");
+        one(&["in-2026-11-24_10:00:00.pcap", "in-2026-11-24_11.00.pcap", "in-2026-11-25.pcap"], "in-*.pcap*");
+        one(&["20261124100000", "20261124T100000", "20261124-1000", "1795514400", "2026112410"], "*");
+        one(&["a_20261124_100000_eth0.pcap", "a_20261125_000000_eth0.pcap"], "a_*_eth0.pcap*");
+        one(&["d_00001_20261124100000.pcapng", "d_123456_20261124110000.pcapng"], "d_*_*.pcapng*");
+        one(&["cap.pcap", "cap.pcap1", "cap.pcap12", "cap.pcap007", "cap.pcap3.gz"], "cap.pcap*");
+        // One file is called what it is called.
+        assert_eq!(group(&["mail.pcap"]), [("mail.pcap".to_owned(), 1)]);
+        assert_eq!(group(&["mail-20261124.pcap"]), [("mail-20261124.pcap".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn names_that_are_no_ring() {
+        for names in [
+            &["case1.pcap", "case2.pcap"][..],
+            &["rsa12-smtp.pcap", "rsa13-smtp.pcap"],
+            &["smtp-20261124.pcap", "imap-20261124.pcap"],
+            &["10.0.0.1.pcap", "10.0.0.2.pcap"],
+            &["a-20269924.pcap", "a-20269925.pcap"],
+            &["x_00001.pcap", "x_00002.pcap"],
+            &["mail.pcap", "mail.pcapng"],
+            &["server1.pcap", "server2.pcap"],
+            &["a_20261124_eth0.pcap", "a_20261124_eth1.pcap"],
+            &["case-123456789.pcap", "case-123456788.pcap"],
+            &["1", "2"],
+        ] {
+            assert_eq!(group(names).len(), names.len(), "{names:?}");
+        }
+        let inputs = [Input::Found("a/mail.pcap1".into()), Input::Found("b/mail.pcap2".into()), Input::Stdin];
+        assert_eq!(rings(&inputs).len(), 2, "other folders");
+    }
+}

@@ -1,0 +1,192 @@
+//! `mailcap batch`: an archive into a dataset, with a bar that says how far it is.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use indicatif::{BinaryBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use mailcap::batch::{self, Progress, Summary};
+use mailcap::output::dataset::Format;
+use mailcap::output::extract;
+
+use super::args;
+use super::complain;
+use super::interrupt::Interrupt;
+use super::run::{Job, Outcome, PLAIN};
+
+const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
+
+/// How often the bar is drawn.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How often a line says how far it is, where there is no terminal.
+const LINE: Duration = Duration::from_secs(60);
+
+/// Inputs that could not be used that are named one by one.
+const NAMED: usize = 100;
+
+pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Outcome> {
+    let common = &options.common;
+    let Some(dir) = &common.output else { bail!("batch writes a folder of tables: name it with -o DIR") };
+    if options.paths.iter().any(|p| p.as_os_str() == "-") {
+        bail!("standard input can't be read again and has no place in a dataset; give batch files and folders");
+    }
+    let mut job = Job::of(common, Vec::new());
+    let messages = extract::Options { attachments: options.attachments, ..extract::Options::default() };
+    let wanted = batch::Options {
+        dir: dir.clone(),
+        format: format(common.json)?,
+        messages: options.extract.then_some(messages),
+        criteria: job.criteria()?,
+        config: job.config(PLAIN)?,
+        jobs: common.jobs.map_or_else(all_cores, usize::from),
+        memory: common.max_memory,
+        force: common.force,
+    };
+    let (progress, over) = (Progress::default(), AtomicBool::new(false));
+    let interrupt = Interrupt::listen(INTERRUPTED);
+    let result = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&progress, &interrupt, &over));
+        let result = batch::run(&options.paths, &wanted, &progress);
+        over.store(true, Ordering::SeqCst);
+        watcher.thread().unpark();
+        result
+    });
+    interrupt.lower();
+    let summary = result?;
+    tell(&summary, dir, common.stats)?;
+    Ok(outcome(&summary))
+}
+
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(feature = "parquet")]
+#[expect(clippy::unnecessary_wraps, reason = "without Parquet it can fail")]
+fn format(json: bool) -> anyhow::Result<Format> {
+    Ok(if json { Format::Json } else { Format::Parquet })
+}
+
+#[cfg(not(feature = "parquet"))]
+fn format(json: bool) -> anyhow::Result<Format> {
+    if json {
+        return Ok(Format::Json);
+    }
+    bail!("this mailcap was built without Parquet; add --json for the same tables as JSON Lines")
+}
+
+/// Shows how far it is until it is over, and ends it on Ctrl-C.
+fn watch(progress: &Progress, interrupt: &Interrupt, over: &AtomicBool) {
+    let bar = io::stderr().is_terminal().then(bar);
+    let (begun, mut said) = (Instant::now(), Instant::now());
+    while !over.load(Ordering::SeqCst) {
+        if interrupt.is_raised() {
+            progress.stop.store(true, Ordering::SeqCst);
+        }
+        let (read, all) = (progress.read(), progress.bytes.load(Ordering::Relaxed));
+        match &bar {
+            Some(bar) if all > 0 => {
+                bar.set_length(all);
+                bar.set_position(read);
+                bar.set_message(found(progress));
+            }
+            None if said.elapsed() >= LINE => {
+                said = Instant::now();
+                let rate = (read as f64 / begun.elapsed().as_secs_f64().max(0.001)) as u64;
+                let left = Duration::from_secs(all.saturating_sub(read) / rate.max(1));
+                complain(&format!(
+                    "{} of {}, {}/s, about {} left; {}",
+                    BinaryBytes(read),
+                    BinaryBytes(all),
+                    BinaryBytes(rate),
+                    HumanDuration(left),
+                    found(progress)
+                ));
+            }
+            _ => {}
+        }
+        std::thread::park_timeout(TICK);
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+}
+
+fn found(progress: &Progress) -> String {
+    let count = |n: &std::sync::atomic::AtomicU64| HumanCount(n.load(Ordering::Relaxed));
+    let (finished, inputs, sessions) = (&progress.finished, &progress.inputs, &progress.sessions);
+    format!("{} of {} inputs, {} sessions", count(finished), count(inputs), count(sessions))
+}
+
+fn bar() -> ProgressBar {
+    let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left; {msg}";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+/// What is to be known of a run, problems on stderr, and a line that sums it up.
+fn tell(summary: &Summary, dir: &Path, stats: bool) -> io::Result<()> {
+    for problem in &summary.problems {
+        complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));
+    }
+    if summary.more_problems > 0 {
+        complain(&format!("and {} more problems of this kind", summary.more_problems));
+    }
+    for failed in summary.failed.iter().take(NAMED) {
+        complain(&format!("{failed} (nothing of it is in the dataset)"));
+    }
+    if let Some(rest) = summary.failed.len().checked_sub(NAMED).filter(|rest| *rest > 0) {
+        complain(&format!("and {rest} more inputs that can't be used"));
+    }
+    let why =
+        ["their files changed", "the options are others than then", "TLS had stayed closed and the keys are others"];
+    for (count, why) in summary.redone.iter().zip(why).filter(|(count, _)| **count > 0) {
+        complain(&format!("{count} inputs of an earlier run are read anew: {why}"));
+    }
+    if summary.gone > 0 {
+        complain(&format!("{} inputs of earlier runs are not there any more; their rows stay", summary.gone));
+    }
+    let tally = &summary.tally;
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{}: {} inputs: {} done, {} done before, {} failed; {} read; {} sessions ({} with something missing), {} messages",
+        dir.display(),
+        summary.inputs,
+        summary.done,
+        summary.skipped,
+        summary.failed.len(),
+        BinaryBytes(summary.bytes),
+        tally.sessions,
+        tally.incomplete,
+        tally.messages,
+    )?;
+    if !tally.undecrypted.is_empty() {
+        let reasons: Vec<String> =
+            tally.undecrypted.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        writeln!(out, "sessions not decrypted, in whole or in part: {}", reasons.join(", "))?;
+    }
+    if stats {
+        writeln!(out, "frames read: {}; messages written: {}", tally.frames, tally.extracted)?;
+    }
+    out.flush()
+}
+
+fn outcome(summary: &Summary) -> Outcome {
+    if summary.stopped {
+        complain(INTERRUPTED);
+        Outcome::Interrupted
+    } else if !summary.failed.is_empty() {
+        Outcome::Unusable
+    } else if summary.tally.incomplete > 0 || summary.tally.damaged > 0 {
+        Outcome::Incomplete
+    } else if summary.tally.sessions > 0 {
+        Outcome::Done
+    } else {
+        complain("no mail session found; `-d tcp.port==N,smtp` names a port");
+        Outcome::Nothing
+    }
+}
