@@ -43,6 +43,9 @@ fn mailcap(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_mailcap")).args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
+/// What there is without Parquet.
+const FORMAT: &[&str] = if cfg!(feature = "parquet") { &[] } else { &["--json"] };
+
 /// A folder of captures, and where the dataset goes.
 struct Archive {
     _home: tempfile::TempDir,
@@ -64,10 +67,8 @@ impl Archive {
 
     fn batch(&self, more: &[&str]) -> Output {
         let paths = [self.captures.to_str().unwrap(), "-o", self.out.to_str().unwrap()];
-        // What there is without Parquet.
-        let json: &[&str] = if cfg!(feature = "parquet") { &[] } else { &["--json"] };
-        let more: Vec<&str> = more.iter().copied().filter(|word| !json.contains(word)).collect();
-        mailcap(&[&["batch"], &paths[..], &more, json].concat())
+        let more: Vec<&str> = more.iter().copied().filter(|word| !FORMAT.contains(word)).collect();
+        mailcap(&[&["batch"], &paths[..], &more, FORMAT].concat())
     }
 
     /// Another dataset of the same captures.
@@ -285,7 +286,7 @@ fn a_run_that_was_killed_goes_on_where_it_was() {
         let archive = archive.beside(&format!("round{round}"));
         for _ in 0..4 {
             let mut run = Command::new(env!("CARGO_BIN_EXE_mailcap"));
-            run.arg("batch").arg(&archive.captures).arg("-o").arg(&archive.out).args(arguments);
+            run.arg("batch").arg(&archive.captures).arg("-o").arg(&archive.out).args(arguments).args(FORMAT);
             let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             std::thread::sleep(time.mul_f64(random.below(700) as f64 / 1000.0));
             // Ctrl-C ends it in order, and what was finished is kept all the same.

@@ -74,7 +74,7 @@ fn alone_it_prints_help() {
 
 #[test]
 fn help_teaches_by_examples() {
-    for command in ["decode", "sessions", "tls", "auth", "decrypt", "keylog"] {
+    for command in ["decode", "sessions", "tls", "auth", "decrypt", "keylog", "batch"] {
         for flag in ["-h", "--help"] {
             let ran = run(&[command, flag]);
             assert_eq!(ran.code, Some(0));
@@ -89,8 +89,8 @@ fn help_teaches_by_examples() {
 #[test]
 fn commands_that_do_not_exist_are_not_offered() {
     let help = run(&["--help"]).stdout;
-    assert!(!help.lines().any(|l| l.trim_start().starts_with("batch ")), "{help}");
-    assert_eq!(run(&["batch", "x.pcap"]).code, Some(2));
+    assert!(!help.lines().any(|l| l.trim_start().starts_with("capture ")), "{help}");
+    assert_eq!(run(&["capture", "x.pcap"]).code, Some(2));
 }
 
 #[test]
