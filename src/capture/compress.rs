@@ -1,6 +1,8 @@
 //! Compressed captures, recognised by content and decompressed as a stream.
 
-use std::io::{self, BufRead, BufReader, Read};
+#[cfg(feature = "compression")]
+use std::io::BufRead;
+use std::io::{self, BufReader, Read};
 
 /// Reads on for a pipe, fewer system calls for a file.
 const INPUT: usize = 128 << 10;
