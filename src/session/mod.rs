@@ -340,7 +340,7 @@ impl Live {
             }
         }
         for dir in [Direction::Client, Direction::Server] {
-            self.stack.no_preamble(dir, env, &mut secrets);
+            self.stack.nothing_begins(dir, env, &mut secrets);
         }
         if self.stack.detect(info.roles == Roles::Handshake, true, env, &mut secrets) {
             self.swap();

@@ -23,6 +23,8 @@ pub(super) struct Stack {
     pub(super) proxy_client: proxy::Client,
     tls: Option<Box<tls::Connection>>,
     gate: Option<Gate>,
+    /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
+    begun: [Option<(Vec<u8>, Span)>; 2],
     pub(super) security: Security,
     /// What the user said of this port.
     forced: Option<DecodeAs>,
@@ -46,6 +48,7 @@ impl Stack {
             proxy_client: None,
             tls: None,
             gate: None,
+            begun: Default::default(),
             security: Security::None,
             forced,
             hint,
@@ -95,11 +98,14 @@ impl Stack {
         }
     }
 
-    /// What looked like the beginning of a PROXY header was none.
-    pub(super) fn no_preamble(&mut self, dir: Direction, env: Env<'_>, secrets: &mut Secrets<'_>) {
+    /// What looked like the beginning of a PROXY header, or of TLS, was none.
+    pub(super) fn nothing_begins(&mut self, dir: Direction, env: Env<'_>, secrets: &mut Secrets<'_>) {
         if let Some(held) = self.preambles[dir.index()].give_up() {
             // Too little to tell roles by.
             self.above_preamble(dir, &held.bytes, held.span, true, env, secrets);
+        }
+        if let Some((bytes, span)) = self.begun[dir.index()].take() {
+            self.plain_or_tls(dir, &bytes, span, false, env, secrets);
         }
     }
 
@@ -124,7 +130,26 @@ impl Stack {
     }
 
     fn plain(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        if self.tls_begins(dir, bytes) {
+        if let Some((mut begun, before)) = self.begun[dir.index()].take() {
+            begun.extend_from_slice(bytes);
+            return self.plain(dir, &begun, before.to(span), env, secrets);
+        }
+        match self.tls_begins(dir, bytes) {
+            Looks::More => self.begun[dir.index()] = Some((bytes.to_vec(), span)),
+            looks => self.plain_or_tls(dir, bytes, span, looks == Looks::Yes, env, secrets),
+        }
+    }
+
+    fn plain_or_tls(
+        &mut self,
+        dir: Direction,
+        bytes: &[u8],
+        span: Span,
+        is_tls: bool,
+        env: Env<'_>,
+        secrets: &mut Secrets<'_>,
+    ) {
+        if is_tls {
             if let Some(Gate { server_spoke: Some((len, span)) }) = self.gate {
                 let detail = format!("{len} bytes sent behind the answer to STARTTLS before TLS began");
                 self.layers.emitter.diagnose(span, Code::InjectedReplies, detail);
@@ -170,16 +195,18 @@ impl Stack {
     }
 
     /// Whether TLS begins with these bytes: no line of a mail protocol starts so.
-    fn tls_begins(&self, dir: Direction, bytes: &[u8]) -> bool {
-        match bytes.first() {
+    fn tls_begins(&self, dir: Direction, bytes: &[u8]) -> Looks {
+        let yes = match bytes.first() {
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
-            Some(0x16 | 0x80..=0xff) if self.layers.at_line_start(dir) => tls::looks_like_tls(bytes) == Looks::Yes,
+            // Few bytes do not tell.
+            Some(0x16 | 0x80..=0xff) if self.layers.at_line_start(dir) => return tls::looks_like_tls(bytes),
             // Other protocols have their STARTTLS, too: a ClientHello in a segment of its own.
             Some(0x16) if self.layers.is_other() => {
                 matches!(bytes, [_, 3, _, _, _, 1, ..]) && tls::looks_like_tls(bytes) == Looks::Yes
             }
             _ => false,
-        }
+        };
+        if yes { Looks::Yes } else { Looks::No }
     }
 
     fn begin_tls(&mut self, security: Security) {
@@ -222,7 +249,7 @@ impl Stack {
         env: Env<'_>,
         secrets: &mut Secrets<'_>,
     ) {
-        self.no_preamble(dir, env, secrets);
+        self.nothing_begins(dir, env, secrets);
         let through_tls =
             self.with_tls(env, secrets, |tls, tls_env, above| tls.gap(dir, len, cause, span, tls_env, above));
         if through_tls.is_none() {
@@ -236,7 +263,7 @@ impl Stack {
 
     /// A direction of the TCP stream is over.
     pub(super) fn end(&mut self, dir: Direction, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        self.no_preamble(dir, env, secrets);
+        self.nothing_begins(dir, env, secrets);
         let through_tls = self.with_tls(env, secrets, |tls, tls_env, above| tls.end(dir, span, tls_env, above));
         if through_tls.is_none() {
             self.layers.end(dir, span, env);
