@@ -52,6 +52,17 @@ fn records() -> (Vec<u8>, Vec<Vec<u8>>) {
 
 #[test]
 fn each_line_comes_before_more_is_written() {
+    play(0);
+}
+
+/// As from a program that writes blocks of its own size.
+#[test]
+fn a_write_that_ends_inside_the_next_record_shows_the_ones_before_it() {
+    play(20);
+}
+
+/// Writes the dialogue record by record, each with so many bytes of the next one.
+fn play(ahead: usize) {
     for jobs in ["1", "3"] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mailcap"))
             .args(["decode", "--live", "-j", jobs, "-"])
@@ -66,11 +77,14 @@ fn each_line_comes_before_more_is_written() {
         let (head, records) = records();
         input.write_all(&head).unwrap();
         let (handshake, rest) = records.split_at(3);
+        let mut bytes = rest.concat();
         input.write_all(&handshake.concat()).unwrap();
+        input.write_all(&bytes.drain(..ahead).collect::<Vec<_>>()).unwrap();
         for (record, (_, _, wanted)) in rest.iter().zip(SAID) {
             // In two pieces: a record that is not whole shows nothing.
-            input.write_all(&record[..20]).unwrap();
-            input.write_all(&record[20..]).unwrap();
+            let piece: Vec<u8> = bytes.drain(..record.len()).collect();
+            input.write_all(&piece[..20]).unwrap();
+            input.write_all(&piece[20..]).unwrap();
             input.flush().unwrap();
             loop {
                 // The patience is only for a test that fails.
@@ -82,7 +96,7 @@ fn each_line_comes_before_more_is_written() {
             }
         }
         // The end of the session, too: both FINs.
-        input.write_all(&rest[SAID.len()..].concat()).unwrap();
+        input.write_all(&bytes).unwrap();
         // The line with the endpoints.
         let last = "10.0.0.1:40000 → 10.0.0.2:25";
         while !lines.recv_timeout(Duration::from_secs(60)).expect("the session's end").contains(last) {}

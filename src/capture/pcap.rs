@@ -137,6 +137,12 @@ impl Pcap {
         good.then_some(captured)
     }
 
+    /// How large the record is that `data` begins with, as far as its header is there.
+    pub(super) fn record_size(&self, data: &[u8]) -> Option<usize> {
+        let [_, _, captured, _] = self.fields(data.first_chunk()?);
+        Some(self.record_header.saturating_add(captured as usize))
+    }
+
     /// The next record. Its bytes start at the buffer's first unread one.
     #[inline]
     pub(super) fn next(&mut self, buffer: &mut Buffer, limits: &Limits) -> Step {

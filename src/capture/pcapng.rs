@@ -129,6 +129,11 @@ impl PcapNg {
         Some(if self.big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) })
     }
 
+    /// How large the block is that `data` begins with, as far as its header is there.
+    pub(super) fn block_size(&self, data: &[u8]) -> Option<usize> {
+        self.u32(data, 4).map(|size| size as usize)
+    }
+
     /// The next record. Its bytes start at the buffer's first unread one.
     pub(super) fn next(&mut self, buffer: &mut Buffer, limits: &Limits) -> Step {
         if self.ended {

@@ -160,9 +160,14 @@ impl Source {
         }
     }
 
-    /// Whether nothing that was read is left behind the current record.
+    /// Whether no whole record that was read is left behind the current one: what comes next has to be waited for.
     pub(super) fn is_drained(&self) -> bool {
-        self.buffer.data().len() <= self.step.size
+        let rest = self.buffer.data().get(self.step.size..).unwrap_or_default();
+        let next = match &self.format {
+            Format::Pcap(pcap) => pcap.record_size(rest),
+            Format::PcapNg(pcapng) => pcapng.block_size(rest),
+        };
+        next.is_none_or(|size| rest.len() < size)
     }
 
     /// Bytes read so far, after decompression.
