@@ -1,12 +1,13 @@
 //! What can be typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mailcap::event::Protocol;
 use mailcap::output::filter::Network;
 use mailcap::output::time::Zone;
 use mailcap::pipeline::DecodeAs;
+use zeroize::Zeroizing;
 
 use super::help;
 use super::parse::{self, TsharkKey};
@@ -14,7 +15,6 @@ use super::parse::{self, TsharkKey};
 /// Tell what mail servers and clients said to each other, from packet captures, TLS decrypted.
 #[derive(Debug, Parser)]
 #[command(name = "mailcap", version, about, long_about = help::ABOUT, after_help = help::TOP)]
-#[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -236,16 +236,16 @@ pub(crate) struct Common {
     /// Private key, or a folder of them; the certificate in the capture finds the right one
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Decryption")]
     pub(crate) key: Vec<PathBuf>,
-    /// File whose first line is the password of encrypted keys
+    /// File whose first line is the password of encrypted keys (else MAILCAP_KEY_PASSWORD, or a prompt)
     #[arg(long, value_name = "FILE", help_heading = "Decryption")]
     pub(crate) key_password_file: Option<PathBuf>,
     /// Key log of a client or server (SSLKEYLOGFILE)
     #[arg(long, value_name = "FILE", help_heading = "Decryption")]
     pub(crate) keylog: Vec<PathBuf>,
     /// Pre-shared key
-    #[arg(long, value_name = "HEX", value_parser = parse::hex, help_heading = "Decryption")]
+    #[arg(long, value_name = "HEX", help_heading = "Decryption")]
     pub(crate) psk: Vec<Psk>,
-    /// Key in tshark's syntax, as in 94.127.66.53,25,smtp,server.key
+    /// Key in tshark's syntax, as in 94.127.66.53,25,smtp,server.key (the certificate decides, not the address)
     #[arg(long, value_name = "IP,PORT,PROTOCOL,FILE", value_parser = parse::tshark_key, help_heading = "Decryption")]
     pub(crate) tshark_key: Vec<TsharkKey>,
     /// Decode a port as a protocol, as in tcp.port==2587,smtp
@@ -256,25 +256,25 @@ pub(crate) struct Common {
     #[arg(long, help_heading = "Captures")]
     pub(crate) separate: bool,
 
-    /// Only the session with this id
-    #[arg(long, value_name = "ID", help_heading = "Selection")]
+    /// Only the session with this id (as others here: several with commas)
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Selection")]
     pub(crate) session: Vec<u64>,
     /// Only this protocol: smtp, lmtp, imap, pop3, sieve
-    #[arg(long, value_name = "NAME", value_parser = parse::protocol, help_heading = "Selection")]
+    #[arg(long, value_name = "NAME", value_parser = parse::protocol, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) proto: Vec<Protocol>,
     /// Only sessions from or to this address or network
-    #[arg(long, value_name = "IP[/BITS]", value_parser = parse::network, help_heading = "Selection")]
+    #[arg(long, value_name = "IP[/BITS]", value_parser = parse::network, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) host: Vec<Network>,
     /// Only sessions from or to this port
-    #[arg(long, value_name = "N", help_heading = "Selection")]
+    #[arg(long, value_name = "N", value_delimiter = ',', help_heading = "Selection")]
     pub(crate) port: Vec<u16>,
     /// Only sessions of a user (part of the name); with --compute, the user's whole name
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) user: Vec<String>,
-    /// Only sessions with a message from (part of an address)
+    /// Only sessions with a sender, refused or not (part of an address)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) from: Vec<String>,
-    /// Only sessions with a message to (part of an address)
+    /// Only sessions with a recipient, refused or not (part of an address)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) to: Vec<String>,
     /// Only sessions that went on at this time or later
@@ -290,10 +290,10 @@ pub(crate) struct Common {
     /// Write JSON, one object a line
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
-    /// Write to a file instead of standard output
+    /// Where to write: a file (extract, batch: a folder); standard output without it
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
-    /// Overwrite that file
+    /// Overwrite what is there
     #[arg(long, help_heading = "Output")]
     pub(crate) force: bool,
     /// When to use colour
@@ -317,9 +317,22 @@ pub(crate) struct Common {
     pub(crate) max_memory: Option<usize>,
 }
 
-/// A pre-shared key; never shown.
+impl Common {
+    /// The file to write to; none is standard output.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| path.as_os_str() != "-")
+    }
+}
+
+/// What was typed as a pre-shared key; never shown, nor repeated in an error.
 #[derive(Clone)]
-pub(crate) struct Psk(pub(crate) Vec<u8>);
+pub(crate) struct Psk(pub(crate) Zeroizing<String>);
+
+impl From<&str> for Psk {
+    fn from(text: &str) -> Self {
+        Psk(Zeroizing::new(text.to_owned()))
+    }
+}
 
 impl std::fmt::Debug for Psk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -29,14 +29,14 @@ const NAMED: usize = 100;
 
 pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Outcome> {
     let common = &options.common;
-    let Some(dir) = &common.output else { bail!("batch writes a folder of tables: name it with -o DIR") };
+    let Some(dir) = common.file() else { bail!("batch writes a folder of tables: name it with -o DIR") };
     if options.paths.iter().any(|p| p.as_os_str() == "-") {
         bail!("standard input can't be read again and has no place in a dataset; give batch files and folders");
     }
     let mut job = Job::of(common, Vec::new());
     let messages = extract::Options { attachments: options.attachments, ..extract::Options::default() };
     let wanted = batch::Options {
-        dir: dir.clone(),
+        dir: dir.to_owned(),
         format: format(common.json)?,
         messages: options.extract.then_some(messages),
         criteria: job.criteria()?,

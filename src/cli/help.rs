@@ -57,10 +57,11 @@ Examples:
   mailcap services mail.pcap -k server.key      what is offered before TLS, and inside it
   mailcap services captures/ --host 10.0.0.0/8
   mailcap services mail.pcap --json | jq 'select(.plaintext_auth)'
-  mailcap services mail.pcap --all --json | jq -r 'select(.state == \"closed\") | [.ip, .port] | @tsv'
+  mailcap services mail.pcap --all --json | jq -c 'select(.state == \"closed\") | [.ip, .port]'
 
-State: open (it answered), closed (a RST to the SYN), filtered (ICMP said so), silent (no answer to the SYN, in a
+State: open (it answered), closed (a RST to the SYN), filtered (ICMP said so), silent (no answer to the SYN, in a \
 capture that has answers). Capabilities and mechanisms are those offered before anybody logged in.
+
 Exit status 1 means that there is no such endpoint.";
 
 pub(super) const TLS: &str = "\
@@ -69,15 +70,16 @@ Examples:
   mailcap tls mail.pcap -k server.key --explain --session 17
   mailcap tls mail.pcap --json | jq -r .reason | sort | uniq -c
 
-The RSA key opens handshakes with RSA key exchange only; `mailcap ciphers` lists them. Everything else
+The RSA key opens handshakes with RSA key exchange only; `mailcap ciphers` lists them. Everything else \
 needs a key log, as written by clients and servers that honour SSLKEYLOGFILE.
+
 Exit status 1 means that there is no handshake.";
 
 pub(super) const AUTH: &str = "\
 Examples:
   mailcap auth mail.pcap -k server.key
   mailcap auth mail.pcap --check users.txt      do the challenge answers fit these passwords?
-  mailcap auth --compute cram-md5 --user tim --challenge PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+
+  mailcap auth --compute cram-md5 --user tim --challenge PDE4OTYuNjk3MTcwOTUyQG1haWwudGVzdD4=
   mailcap auth --compute apop --user mrose --challenge '<1896.697170952@dbc.mtview.ca.us>'
 
 Passwords and tokens are shown with --show-secrets only.";
@@ -89,7 +91,7 @@ Examples:
   mailcap extract mail.pcap -o mails --format mbox
   jq -r 'select(.complete) | [.path, .sha256, .queue_id] | @tsv' mails/manifest.jsonl
 
--o names the folder. Files are named by time, session and message; manifest.jsonl says what is what. A message that
+-o names the folder. Files are named by time, session and message; manifest.jsonl says what is what. A message that \
 spans a gap says so in its name. Everything is written with mode 0600.";
 
 pub(super) const DECRYPT_ABOUT: &str = "\
@@ -104,21 +106,22 @@ between the same endpoints, as Wireshark would take it for TLS. Gaps are missing
 pub(super) const DECRYPT: &str = "\
 Examples:
   mailcap decrypt mail.pcap -k server.key -o open.pcapng && wireshark open.pcapng
-  mailcap decrypt rot-*.pcap.gz -k keys/ -o one.pcapng --session 17    one session's frames and secrets, to pass on
-  mailcap decrypt mail.pcap -k server.key -o clear.pcapng --plaintext  no secrets, for tools that can't decrypt
+  mailcap decrypt rot-*.pcap.gz -k keys/ -o one.pcapng --session 17    one session, to pass on
+  mailcap decrypt mail.pcap -k server.key -o clear.pcapng --plaintext  no secrets in it
   mailcap decrypt mail.pcap -k server.key -w open.pcapng --mail-only
 
-The inputs are read twice, so standard input can't be one. The file holds secrets and is written with mode 0600,
+The inputs are read twice, so standard input can't be one. The file holds secrets and is written with mode 0600, \
 under its name only when it is whole.";
 
 pub(super) const KEYLOG: &str = "\
 Examples:
   mailcap keylog mail.pcap -k server.key > keys.txt
-  mailcap keylog mail.pcap -k server.key -o keys.txt && tshark -o tls.keylog_file:keys.txt -r mail.pcap
+  mailcap keylog mail.pcap -k server.key -o keys.txt
+  tshark -o tls.keylog_file:keys.txt -r mail.pcap
   mailcap keylog mail.pcap -k server.key --session 17 -o one.txt
   tcpdump -U -w - port 993 | mailcap keylog - -k server.key
 
-A line a secret, of all TLS that could be opened, mail or not, whatever opened it: RSA key, resumption, pre-shared key,
+A line a secret, of all TLS that could be opened, mail or not, whatever opened it: RSA key, resumption, pre-shared key, \
 key log. Whoever has a session's line can read that session, and no other. -o writes with mode 0600.";
 
 pub(super) const BATCH_ABOUT: &str = "\
@@ -133,19 +136,35 @@ anything, goes on where it was when it is started again. An input that changed i
 pub(super) const BATCH: &str = "\
 Examples:
   mailcap batch /archive/captures -k keys/ -o dataset
-  mailcap batch /archive/captures -k keys/ -o dataset --extract    the messages, too, below dataset/mail
+  mailcap batch /archive/captures -k keys/ -o dataset --extract    the messages, too
   mailcap batch /archive/captures -o dataset --json                JSON Lines instead of Parquet
-  duckdb -c \"SELECT user, count(*) FROM 'dataset/auth/*/*.parquet' WHERE outcome = 'failure' GROUP BY user\"
+  duckdb -c \"SELECT user, count(*) FROM 'dataset/auth/*/*.parquet' GROUP BY user\"
 
-With other options than before, inputs are read anew; with other keys, those in which TLS stayed closed. Rows of inputs
+With other options than before, inputs are read anew; with other keys, those in which TLS stayed closed. Rows of inputs \
 that are not there any more stay. --force starts over: what earlier runs wrote into DIR is removed first.
-Exit status: 2 if an input can't be used, with all others done; 3 if part of a mail session is missing.
+
+Exit status: 2 if an input can't be used, with all others done; 3 if part of a mail session is missing. \
 docs/batch.md has the layout of the dataset and queries.";
 
 pub(super) const CIPHERS: &str = "\
 Examples:
   mailcap ciphers | grep 'RSA key'
   mailcap ciphers --json | jq -r 'select(.decrypted_with == \"neither\") | .name'";
+
+/// What to type instead of an option that tshark or tcpdump has and mailcap does not need.
+pub(super) fn habit(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "-r" => "captures need no -r: mailcap COMMAND FILE",
+        "-Y" | "-R" | "-f" => {
+            "there are no display filters: --proto, --host, --port, --user, --from, --to, --since, --until, --errors"
+        }
+        "-T" => "for programs there is --json",
+        "-V" => "decode --bodies shows messages, --json every field",
+        "-n" => "names are never resolved: -n is not needed",
+        "-i" => "mailcap reads a live capture from a pipe: tcpdump -U -w - | mailcap decode --live -",
+        _ => return None,
+    })
+}
 
 /// The help of `mailcap` alone.
 pub(super) fn print() -> anyhow::Result<Outcome> {

@@ -4,12 +4,12 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use mailcap::tls::{KeyError, KeyRing};
 use zeroize::Zeroizing;
 
 use super::args::Common;
-use super::complain;
+use super::{complain, parse};
 
 const VARIABLE: &str = "MAILCAP_KEY_PASSWORD";
 
@@ -65,7 +65,8 @@ pub(super) fn ring(options: &Common) -> anyhow::Result<KeyRing> {
         }
     }
     for psk in &options.psk {
-        ring.add_psk(&psk.0);
+        let key = parse::hex(&psk.0).map_err(|e| anyhow!("--psk: {e}"))?;
+        ring.add_psk(&key);
     }
     Ok(ring)
 }

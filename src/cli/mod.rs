@@ -16,6 +16,7 @@ mod watch;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Cli, Command};
@@ -41,6 +42,12 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => {
             // Help and version go to stdout with 0, usage errors to stderr with 2.
             let _ = error.print();
+            if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
+                && error.kind() == ErrorKind::UnknownArgument
+                && let Some(hint) = help::habit(word)
+            {
+                complain(hint);
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };

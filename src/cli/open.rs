@@ -15,15 +15,54 @@ use super::stdout_is_terminal;
 /// An output that can be handed to a sink.
 pub(super) type Output = Box<dyn Write + Send>;
 
-/// Opens the output: stdout, or a file that does not exist yet (unless `--force`) and is none of the inputs.
-pub(super) fn output(options: &Common, inputs: &[Input]) -> anyhow::Result<Output> {
-    match &options.output {
+/// Opens the output: stdout, or a file that does not exist yet (unless `--force`) and is nothing that the run reads. `private`
+/// is for what holds messages; passwords make it so, too.
+pub(super) fn output(options: &Common, reads: &Reads, private: bool) -> anyhow::Result<Output> {
+    match options.file() {
         None => Ok(Box::new(BufWriter::with_capacity(64 << 10, io::stdout()))),
         Some(path) => {
-            let file = create(path, options.force, options.show_secrets, inputs)?;
+            let file = create(path, options.force, private || options.show_secrets, reads)?;
             Ok(Box::new(buffered(file, path, "; what was written until then stands in it")))
         }
     }
+}
+
+/// Files that a run reads: an output never replaces one of them.
+pub(super) struct Reads(Vec<PathBuf>);
+
+impl Reads {
+    /// The inputs and what the options name; `more` is what one command reads besides.
+    pub(super) fn new(options: &Common, inputs: &[Input], more: Option<&Path>) -> Self {
+        let inputs = inputs.iter().filter_map(|input| match input {
+            Input::File(path) | Input::Found(path) => Some(path.as_path()),
+            Input::Stdin => None,
+        });
+        let keys = options.key.iter().chain(&options.keylog).chain(&options.key_password_file);
+        let keys = keys.chain(options.tshark_key.iter().map(|key| &key.file)).map(PathBuf::as_path);
+        Reads(inputs.chain(keys).chain(more).map(Path::to_owned).collect())
+    }
+
+    /// The one that is `path`, by whatever name, or a folder of keys that holds it.
+    fn find(&self, path: &Path) -> Option<&Path> {
+        let (real, metadata) = (path.canonicalize().ok()?, path.metadata().ok()?);
+        let is_it = |read: &Path| {
+            same_file(read, &metadata)
+                || read.canonicalize().is_ok_and(|r| r == real || r.is_dir() && real.starts_with(r))
+        };
+        self.0.iter().map(PathBuf::as_path).find(|read| is_it(read))
+    }
+}
+
+/// Whether a path leads to that file, which may have several names (hard links).
+#[cfg(unix)]
+fn same_file(path: &Path, metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().is_ok_and(|m| (m.dev(), m.ino()) == (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn same_file(_: &Path, _: &std::fs::Metadata) -> bool {
+    false
 }
 
 fn buffered(file: File, path: &Path, kept: &'static str) -> BufWriter<Named> {
@@ -54,41 +93,43 @@ impl Write for Named {
     }
 }
 
-fn create(path: &Path, force: bool, private: bool, inputs: &[Input]) -> anyhow::Result<File> {
+/// A new file, readable by its owner alone if `private`. With `force`, in the place of what is there.
+fn create(path: &Path, force: bool, private: bool, reads: &Reads) -> anyhow::Result<File> {
     let name = path.display();
-    check(path, force, inputs)?;
+    let cant = || format!("{name}: can't be written");
+    let device = path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir());
+    check(path, force || device, reads)?;
     let mut how = OpenOptions::new();
     how.write(true);
-    if force {
-        how.create(true).truncate(true);
-    } else {
+    if !device {
+        // A link is replaced, not followed; so is what others may read.
+        match path.symlink_metadata() {
+            Ok(_) if force => std::fs::remove_file(path).with_context(cant)?,
+            _ => {}
+        }
         how.create_new(true);
     }
     #[cfg(unix)]
     if private {
-        use std::os::unix::fs::OpenOptionsExt;
-        how.mode(0o600);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
     }
-    how.open(path).with_context(|| format!("{name}: can't be written"))
+    how.open(path).with_context(cant)
 }
 
-/// Whether a file may be written there: it does not exist yet, unless `force`, and is none of the inputs.
-fn check(path: &Path, force: bool, inputs: &[Input]) -> anyhow::Result<()> {
+/// Whether a file may be written there: it does not exist yet, unless `force`, and is nothing that the run reads.
+fn check(path: &Path, force: bool, reads: &Reads) -> anyhow::Result<()> {
     let name = path.display();
     if path.is_dir() {
         bail!("{name}: this is a folder; give -o a file");
     }
-    if let Ok(real) = path.canonicalize() {
-        let same = |input: &Input| match input {
-            Input::File(f) | Input::Found(f) => f.canonicalize().is_ok_and(|f| f == real),
-            Input::Stdin => false,
-        };
-        if inputs.iter().any(same) {
-            bail!("{name}: this is one of the inputs; give -o another name");
+    if let Some(read) = reads.find(path) {
+        match read == path || !read.is_dir() {
+            true => bail!("{name}: this is one of the inputs; give -o another name"),
+            false => bail!("{name}: this is in a folder that is read from; give -o another name"),
         }
-        if !force {
-            bail!("{name}: the file exists; give -o another name, or --force to overwrite it");
-        }
+    }
+    if !force && path.symlink_metadata().is_ok() {
+        bail!("{name}: the file exists; give -o another name, or --force to overwrite it");
     }
     Ok(())
 }
@@ -102,8 +143,8 @@ pub(super) struct Private<'a> {
 
 impl<'a> Private<'a> {
     /// Begins it, hidden, beside its final name.
-    pub(super) fn new(path: &'a Path, force: bool, inputs: &[Input]) -> anyhow::Result<Self> {
-        check(path, force, inputs)?;
+    pub(super) fn new(path: &'a Path, force: bool, reads: &Reads) -> anyhow::Result<Self> {
+        check(path, force, reads)?;
         let name = path.display();
         if path.metadata().is_ok_and(|m| !m.is_file()) {
             // It would be replaced, not written to.

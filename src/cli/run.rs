@@ -2,7 +2,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use mailcap::capture::{self, Input};
@@ -26,7 +26,7 @@ use mailcap::wire::link_type_name;
 
 use super::args::{self, Common};
 use super::interrupt::{self, Interrupt};
-use super::open::{self, Output};
+use super::open::{self, Output, Reads};
 use super::watch::{Seen, Watch};
 use super::{complain, compute, keys, stats, stdout_is_terminal};
 
@@ -96,11 +96,28 @@ pub(super) struct Job<'a> {
     pub(super) inputs: Vec<Input>,
     live: bool,
     memory: usize,
+    /// Some input can't be used.
+    unusable: bool,
 }
 
 impl<'a> Job<'a> {
+    /// One bad file among several is told, and is no reason not to read the others.
     pub(super) fn new(options: &'a Common, files: &[PathBuf]) -> anyhow::Result<Self> {
-        Ok(Job::of(options, capture::expand(files)?))
+        let mut inputs = capture::expand(files)?;
+        let all = inputs.len();
+        let mut bad = Vec::new();
+        if all > 1 {
+            inputs.retain(|input| match input {
+                Input::File(_) => input.check().map_err(|e| bad.push(e)).is_ok(),
+                Input::Found(_) | Input::Stdin => true,
+            });
+        }
+        if inputs.is_empty() && !bad.is_empty() {
+            return Err(bad.swap_remove(0).into());
+        }
+        bad.iter().for_each(|error| complain(&error.to_string()));
+        let unusable = inputs.len() < all;
+        Ok(Job { unusable, ..Job::of(options, inputs) })
     }
 
     /// As [`Job::new`], of inputs that are known.
@@ -108,18 +125,27 @@ impl<'a> Job<'a> {
         let live = inputs.contains(&Input::Stdin);
         // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
         let memory = options.max_memory.map_or(DEFAULT_BUDGET, |m| m / 8);
-        Job { options, inputs, live, memory }
+        Job { options, inputs, live, memory, unusable: false }
+    }
+
+    /// Where the command writes; `private` if messages, `more` what it reads besides inputs and keys.
+    fn output(&self, private: bool, more: Option<&Path>) -> anyhow::Result<Output> {
+        open::output(self.options, &self.reads(more), private)
+    }
+
+    pub(super) fn reads(&self, more: Option<&Path>) -> Reads {
+        Reads::new(self.options, &self.inputs, more)
     }
 
     fn look(&self) -> Look {
-        let color = open::color(self.options.color, self.options.output.is_some());
-        let width = if self.options.output.is_none() { open::width() } else { 0 };
+        let color = open::color(self.options.color, self.options.file().is_some());
+        let width = if self.options.file().is_none() { open::width() } else { 0 };
         Look { zone: self.options.tz.clone(), color, live: self.live, width }
     }
 
     /// Whether somebody may be waiting at the other end of a pipe.
     pub(super) fn flush(&self) -> bool {
-        self.live || (self.options.output.is_none() && !stdout_is_terminal())
+        self.live || (self.options.file().is_none() && !stdout_is_terminal())
     }
 
     fn json(&self, out: Output, select: Select) -> Box<dyn Sink + Send> {
@@ -187,7 +213,7 @@ impl<'a> Job<'a> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
         let told = self.options.stats && !self.options.json;
-        let mut seen = Seen { tally: told.then(Tally::default), ..Seen::default() };
+        let mut seen = Seen { tally: told.then(Tally::default), unusable: self.unusable, ..Seen::default() };
         let watch = Watch::new(sink, &mut seen, Interrupt::listen(interrupt::TEXT));
         let report = match filtered {
             true => interrupt::run(config, &mut Filter::new(watch, criteria, self.memory)),
@@ -195,7 +221,7 @@ impl<'a> Job<'a> {
         };
         let report = match report {
             Err(error @ pipeline::Error::Output(_)) => {
-                let output = self.options.output.as_deref().map_or("standard output".into(), |p| p.to_string_lossy());
+                let output = self.options.file().map_or("standard output".into(), |p| p.to_string_lossy());
                 return Err(anyhow::Error::new(error).context(format!("{output}: can't be written")));
             }
             other => other?,
@@ -205,7 +231,8 @@ impl<'a> Job<'a> {
         }
         for (&number, count) in &report.unknown_link_types {
             let name = link_type_name(number).map(|name| format!(" ({name})")).unwrap_or_default();
-            complain(&format!("{count} frames of link type {number}{name} were skipped: mailcap does not read it"));
+            let frames = self::count(*count, "frame");
+            complain(&format!("{frames} of link type {number}{name} were skipped: mailcap does not read it"));
         }
         if report.judged_early > 0 {
             complain(&format!(
@@ -225,9 +252,11 @@ impl<'a> Job<'a> {
             }
             let rest = seen.incomplete.saturating_sub(seen.lines.len() as u64);
             if rest > 0 && !seen.lines.is_empty() {
-                complain(&format!("and {rest} more sessions with something missing; `mailcap sessions` lists them"));
+                complain(&format!(
+                    "and {rest} more sessions with something missing: column MISSING of `mailcap sessions`"
+                ));
             } else if rest > 0 {
-                complain(&format!("{rest} mail sessions have something missing"));
+                complain(&format!("{}: something is missing", count(rest, "mail session")));
             }
         }
         if let Some(tally) = &seen.tally {
@@ -237,9 +266,11 @@ impl<'a> Job<'a> {
     }
 }
 
-/// 2 is an error by now; 3 wins over 1.
+/// 2 wins over 3, 3 over 1.
 pub(super) fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
-    if seen.incomplete > 0 || report.is_unreadable() || report.problems.iter().any(|p| p.loses_packets) {
+    if seen.unusable {
+        Outcome::Unusable
+    } else if seen.incomplete > 0 || report.is_unreadable() || report.problems.iter().any(|p| p.loses_packets) {
         Outcome::Incomplete
     } else if found {
         Outcome::Done
@@ -251,9 +282,30 @@ pub(super) fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
 pub(super) fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
     let outcome = outcome(seen.sessions > 0, seen, report);
     if outcome == Outcome::Nothing {
-        complain("no mail session found; `-d tcp.port==N,smtp` names a port, `mailcap COMMAND --help` tells more");
+        complain(&nothing("mail session", report.mail_sessions, report));
     }
     outcome
+}
+
+/// Why there is nothing to show, of `all` that there were before the selection.
+pub(super) fn nothing(thing: &str, all: u64, report: &Report) -> String {
+    if all > 0 {
+        let hidden = match report.incomplete {
+            0 => String::new(),
+            n => format!("; of {n} of them something is missing or stayed encrypted, so that they may have fit"),
+        };
+        return format!("none of {} fits the selection{hidden}", count(all, thing));
+    }
+    match (report.frames, report.segments) {
+        (0, _) => format!("no {thing} found: there are no packets in the capture"),
+        (frames, 0) => format!("no {thing} found: none of {} is TCP", count(frames, "packet")),
+        _ => format!("no {thing} found; `-d tcp.port==N,smtp` names a port, `mailcap COMMAND --help` tells more"),
+    }
+}
+
+/// `1 secret`, `2 secrets`.
+pub(super) fn count(n: u64, thing: &str) -> String {
+    if n == 1 { format!("{n} {thing}") } else { format!("{n} {thing}s") }
 }
 
 /// Bounds that add up to about what the user grants.
@@ -263,7 +315,7 @@ pub(super) fn limits(max_memory: Option<usize>) -> Limits {
 
 pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Outcome> {
     let job = Job::new(&options.common, &options.input.files)?;
-    let out = open::output(&options.common, &job.inputs)?;
+    let out = job.output(options.bodies, None)?;
     let sink: Box<dyn Sink + Send> = if options.common.json {
         job.json(out, Select::All)
     } else {
@@ -290,7 +342,7 @@ pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Outcome> {
 
 pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
     let job = Job::new(&options.common, &options.input.files)?;
-    let out = open::output(&options.common, &job.inputs)?;
+    let out = job.output(false, None)?;
     let sink: Box<dyn Sink + Send> = match options.common.json {
         true => job.json(out, Select::Sessions),
         false => Box::new(Sessions::new(out, job.look())),
@@ -301,7 +353,7 @@ pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
 
 pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
     let job = Job::new(&options.common, &options.input.files)?;
-    let out = open::output(&options.common, &job.inputs)?;
+    let out = job.output(false, None)?;
     let decode_as = options.common.decode_as.iter().map(|d| d.port);
     let what = services::Options {
         all: options.all,
@@ -323,7 +375,7 @@ pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
 
 pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {
     let job = Job::new(&options.common, &options.input.files)?;
-    let out = open::output(&options.common, &job.inputs)?;
+    let out = job.output(false, None)?;
     let sink: Box<dyn Sink + Send> = match options.common.json {
         true => job.json(out, Select::Tls),
         false => Box::new(Tls::new(out, job.look(), options.explain)),
@@ -331,7 +383,7 @@ pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {
     let (seen, report) = job.run(sink, Wanted { all_tls: true, ..COUNTS })?;
     let outcome = outcome(seen.handshakes > 0, &seen, &report);
     if outcome == Outcome::Nothing {
-        complain("no TLS handshake found");
+        complain(&nothing("TLS handshake", report.handshakes, &report));
     }
     Ok(outcome)
 }
@@ -348,7 +400,7 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
         None => Vec::new(),
     };
     let job = Job::new(&options.common, &options.files)?;
-    let out = open::output(&options.common, &job.inputs)?;
+    let out = job.output(false, options.check.as_deref())?;
     let sink: Box<dyn Sink + Send> = match options.common.json {
         true => job.json(out, Select::Auth),
         false => Box::new(Auths::new(out, job.look(), options.common.show_secrets)),
@@ -358,7 +410,7 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
 }
 
 pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
-    let Some(dir) = &options.common.output else { bail!("extract writes a folder of messages: name it with -o DIR") };
+    let Some(dir) = options.common.file() else { bail!("extract writes a folder of messages: name it with -o DIR") };
     let job = Job::new(&options.common, &options.input.files)?;
     let shape = extract::Options {
         format: match options.format {
@@ -372,12 +424,26 @@ pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
     };
     let sink = extract::Extract::new(dir, shape, &limits(options.common.max_memory))
         .with_context(|| format!("{}: can't be written to", dir.display()))?;
+    let written = sink.written();
     let (seen, report) = job.run(Box::new(sink), Wanted { digests: true, bodies: true, ..PLAIN })?;
-    complain(&format!(
-        "{}: holds the messages in full, readable by you alone; manifest.jsonl lists them",
-        dir.display()
-    ));
+    complain(&format!("{}: {}", dir.display(), told(&written)));
     Ok(outcome_of_mail(&seen, &report))
+}
+
+/// What `extract` did.
+fn told(written: &extract::Written) -> String {
+    let all = written.messages();
+    let mut text = match all {
+        0 => "no message to write".to_owned(),
+        _ => format!("{} written in full, readable by you alone; manifest.jsonl lists them", count(all, "message")),
+    };
+    if written.incomplete() > 0 {
+        text += &format!("; {} incomplete", written.incomplete());
+    }
+    if written.left() > 0 {
+        text += &format!("; {} of messages left out (--parts writes them)", count(written.left(), "part"));
+    }
+    text
 }
 
 pub(super) fn ciphers(options: &args::Ciphers) -> anyhow::Result<Outcome> {

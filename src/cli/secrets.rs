@@ -12,13 +12,8 @@ use mailcap::pipeline::{self, Config, Error, Report};
 use super::args::{Common, Decrypt, Keylog};
 use super::complain;
 use super::open::{self, Private};
-use super::run::{self, Job, Outcome, PLAIN, Wanted};
+use super::run::{self, Job, Outcome, PLAIN, Wanted, count};
 use super::watch::Seen;
-
-/// `1 secret`, `2 secrets`.
-fn count(n: u64, thing: &str) -> String {
-    if n == 1 { format!("{n} {thing}") } else { format!("{n} {thing}s") }
-}
 
 fn no_json(options: &Common, what: &str) -> anyhow::Result<()> {
     if options.json {
@@ -40,13 +35,13 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
     let common = &options.common;
     no_json(common, "a key log is lines of its own")?;
     let job = Job::new(common, &options.input.files)?;
-    let private = match &common.output {
-        Some(path) => Some(Private::new(path, common.force, &job.inputs)?),
+    let private = match common.file() {
+        Some(path) => Some(Private::new(path, common.force, &job.reads(None))?),
         None => None,
     };
     let out: open::Output = match &private {
         Some(private) => Box::new(private.writer()?),
-        None => open::output(common, &job.inputs)?,
+        None => open::output(common, &job.reads(None), true)?,
     };
     let mut written = 0;
     let sink = KeyLog::new(out, job.flush(), &mut written);
@@ -57,10 +52,13 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
             private.keep()?;
         }
         if written == 0 {
-            complain("no secret to write: no TLS here could be opened; `mailcap tls --explain` says why");
+            complain(match seen.handshakes {
+                0 => "no secret to write: there is no TLS handshake",
+                _ => "no secret to write: no TLS here could be opened; `mailcap tls --explain` says why",
+            });
             return Ok(outcome);
         }
-        let place = common.output.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default();
+        let place = common.file().map(|path| format!("{}: ", path.display())).unwrap_or_default();
         complain(&format!("{place}{} written; whoever has them can read these sessions", count(written, "secret")));
     }
     Ok(outcome)
@@ -68,13 +66,13 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
 
 pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     let common = &options.common;
-    let Some(path) = common.output.as_deref().or(options.write.as_deref()) else {
+    let Some(path) = common.output.as_deref().or(options.write.as_deref()).filter(|p| p.as_os_str() != "-") else {
         bail!("decrypt writes a capture: name it with -o FILE");
     };
     no_json(common, "decrypt writes a capture")?;
     let mut job = Job::new(common, &options.input.files)?;
     readable_twice(&job.inputs)?;
-    let private = Private::new(path, common.force, &job.inputs)?;
+    let private = Private::new(path, common.force, &job.reads(None))?;
     let cant = || format!("{}: can't be written", path.display());
     let mut writer = Writer::new(private.writer()?, output::APPLICATION).with_context(cant)?;
     let filtered = options.mail_only || !job.criteria()?.is_empty();
@@ -106,6 +104,9 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     writer.finish().with_context(cant)?;
     private.keep()?;
     complain(&format!("{}: holds {held}; readable by you alone", path.display()));
+    if !options.plaintext && surveyed.secrets == 0 && seen.handshakes > 0 {
+        complain("nothing was decrypted: Wireshark sees no more in it than before; `mailcap tls --explain` says why");
+    }
     Ok(outcome)
 }
 

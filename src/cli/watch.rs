@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub(super) incomplete: u64,
     /// A line for each of the first of these.
     pub(super) lines: Vec<String>,
+    /// Some input could not be used, and the others were.
+    pub(super) unusable: bool,
     /// What it is made of, where that is asked for.
     pub(super) tally: Option<Tally>,
 }

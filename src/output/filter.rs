@@ -55,9 +55,9 @@ pub struct Criteria {
     pub ports: Vec<u16>,
     /// Part of the user's name, any case.
     pub users: Vec<String>,
-    /// Part of the envelope sender or From of a message, any case.
+    /// Part of an envelope sender, accepted or not, or of a message's From; any case.
     pub from: Vec<String>,
-    /// Part of an envelope recipient or To of a message, any case.
+    /// Part of an envelope recipient, accepted or not, or of a message's To; any case.
     pub to: Vec<String>,
     /// Sessions that were still going on at this time or later.
     pub since: Option<Timestamp>,
@@ -161,6 +161,11 @@ impl<S: Sink> Filter<S> {
                 let names = auth.user.iter().chain(&auth.authzid);
                 (names.into_iter().any(|n| contains_any(&criteria.users, &n.0)), false, false)
             }
+            EventBody::Command(command) => match &command.verb.0[..] {
+                b"MAIL" => (false, contains_any(&criteria.from, &command.args.0), false),
+                b"RCPT" => (false, false, contains_any(&criteria.to, &command.args.0)),
+                _ => return,
+            },
             EventBody::Message(message) => (false, sender(message, criteria), recipient(message, criteria)),
             _ => return,
         };

@@ -118,6 +118,16 @@ impl Files {
         self.0.push(name.to_owned());
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The name, empty where none is known.
     pub fn get(&self, id: FileId) -> &str {
         self.0.get(id.0 as usize).map_or("", String::as_str)

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
-use super::Sink;
 use super::escape::escape;
 use super::style::{Color, Role};
 use super::table::{Cell, Column, Table};
 use super::time::{Zone, micros};
 use super::transcript::incomplete;
 use super::words::{Word, protocol_name};
+use super::{Files, Sink};
 use crate::event::{Decrypted, Event, EventBody, Outcome, Security, Session};
 use crate::pipeline::Report;
 
@@ -25,6 +25,8 @@ const COLUMNS: &[Column] = &[
     Column::right("SLOWEST", 8, 11),
     Column::left("MISSING", 7, 40),
     Column::left("LAST ERROR", 10, 60),
+    // Only of several files.
+    Column::left("FILE", 4, 60),
 ];
 
 /// What the lines of a table look like.
@@ -43,14 +45,16 @@ pub struct Look {
 /// Writes a table of sessions.
 pub struct Sessions<W: Write> {
     out: W,
-    table: Table,
+    /// Made with the first row, when it is known of how many files the capture is.
+    table: Option<Table>,
+    files: Files,
     look: Look,
 }
 
 impl<W: Write> Sessions<W> {
     /// Writes to `out`.
     pub fn new(out: W, look: Look) -> Self {
-        Sessions { out, table: Table::new(COLUMNS, look.color, look.live), look }
+        Sessions { out, table: None, files: Files::default(), look }
     }
 
     /// What was written to.
@@ -60,14 +64,28 @@ impl<W: Write> Sessions<W> {
 }
 
 impl<W: Write> Sink for Sessions<W> {
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.files.push(name);
+        Ok(())
+    }
+
     fn event(&mut self, event: Event) -> io::Result<()> {
         let EventBody::Session(session) = event.body else { return Ok(()) };
-        self.table.row(&mut self.out, row(&session, &self.look))?;
+        let table = self.table.get_or_insert_with(|| {
+            let columns = if self.files.len() > 1 { COLUMNS } else { &COLUMNS[..COLUMNS.len() - 1] };
+            Table::new(columns, self.look.color, self.look.live)
+        });
+        let mut row = row(&session, &self.look);
+        row.push(escape(self.files.get(session.span.first.file).as_bytes()).into_owned().into());
+        row.truncate(table.columns());
+        table.row(&mut self.out, row)?;
         if self.look.live { self.out.flush() } else { Ok(()) }
     }
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {
-        self.table.release(&mut self.out)?;
+        if let Some(table) = &mut self.table {
+            table.release(&mut self.out)?;
+        }
         self.out.flush()
     }
 }
@@ -154,9 +172,9 @@ mod tests {
             slowest_reply: None,
             ..samples::session()
         };
-        let expected = "   ID  START                CLIENT                 SERVER             PROTOCOL  TLS             USER      MAILS  OUTCOME       SLOWEST  MISSING                                   LAST ERROR
-    1  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       SMTP      TLSv1.2         alice         1  completed    0.201004  -                                         535 5.7.8 no
-40000  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       ?         TLSv1.2 closed  -             0  cut                 -  4,321 bytes not decrypted (forward-secrecy)  -
+        let expected = "   ID  START                CLIENT                 SERVER             PROTOCOL  TLS             USER      MAILS  OUTCOME       SLOWEST  MISSING                                   LAST ERROR    FILE
+    1  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       SMTP      TLSv1.2         alice         1  completed    0.201004  -                                         535 5.7.8 no  mail.pcap
+40000  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       ?         TLSv1.2 closed  -             0  cut                 -  4,321 bytes not decrypted (forward-secrecy)  -             mail.pcap
 ";
         assert_eq!(table(vec![whole, closed], false), expected);
     }

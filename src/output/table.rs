@@ -74,6 +74,11 @@ impl Table {
         Table { columns, widths: None, held: Vec::new(), hold: if live { 0 } else { HELD }, color }
     }
 
+    /// How many columns there are.
+    pub(super) fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
     pub(super) fn row(&mut self, out: &mut impl Write, row: Vec<Cell>) -> io::Result<()> {
         self.row_above(out, row, String::new())
     }

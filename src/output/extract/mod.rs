@@ -14,11 +14,13 @@ mod whole;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::{Builder, NamedTempFile};
 
 use super::{Files, Sink, json};
-use crate::event::Event;
+use crate::event::{Event, EventBody};
 use crate::limits::Limits;
 use crate::pipeline::Report;
 pub use messages::Messages;
@@ -57,7 +59,39 @@ pub struct Extract {
     /// None once it stands under its name.
     manifest: Option<Whole>,
     line: Vec<u8>,
-    written: u64,
+    written: Arc<Written>,
+}
+
+/// How many messages were written, for who gave the sink away.
+#[derive(Debug, Default)]
+pub struct Written {
+    messages: AtomicU64,
+    incomplete: AtomicU64,
+    left: AtomicU64,
+}
+
+impl Written {
+    /// Messages and parts of messages written.
+    pub fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Those of which something is missing.
+    pub fn incomplete(&self) -> u64 {
+        self.incomplete.load(Ordering::Relaxed)
+    }
+
+    /// Headers, ranges and sections that were not asked for.
+    pub fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, event: &Event, written: bool) {
+        let EventBody::Message(message) = &event.body else { return };
+        let counter = if written { &self.messages } else { &self.left };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.incomplete.fetch_add(u64::from(written && !message.complete), Ordering::Relaxed);
+    }
 }
 
 const MANIFEST: &str = "manifest.jsonl";
@@ -81,13 +115,13 @@ impl Extract {
             dir: dir.to_owned(),
             files: Files::default(),
             line: Vec::new(),
-            written: 0,
+            written: Arc::default(),
         })
     }
 
-    /// Messages written.
-    pub fn written(&self) -> u64 {
-        self.written
+    /// What it counts while it runs.
+    pub fn written(&self) -> Arc<Written> {
+        Arc::clone(&self.written)
     }
 
     /// Gives the manifest and the mbox their names.
@@ -108,7 +142,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 impl Drop for Extract {
     fn drop(&mut self) {
         self.messages.give_up();
-        if self.written > 0 {
+        if self.written.messages() > 0 {
             let _ = self.settle();
         }
     }
@@ -126,7 +160,9 @@ impl Sink for Extract {
     }
 
     fn event(&mut self, event: Event) -> io::Result<()> {
-        let Some(path) = self.messages.event(&event)? else { return Ok(()) };
+        let path = self.messages.event(&event)?;
+        self.written.note(&event, path.is_some());
+        let Some(path) = path else { return Ok(()) };
         self.line.clear();
         let extra = json::Extra { path: Some(&path), ..Default::default() };
         json::push_event(&mut self.line, &event, &self.files, extra);
@@ -135,7 +171,6 @@ impl Sink for Extract {
             let line = &self.line;
             manifest.append(|out| out.write_all(line)).map_err(|e| named(&self.dir.join(MANIFEST), &e))?;
         }
-        self.written += 1;
         Ok(())
     }
 

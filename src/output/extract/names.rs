@@ -46,6 +46,7 @@ pub(super) fn attachment(number: usize, name: Option<&str>) -> String {
             end -= 1;
         }
         safe.truncate(end);
+        safe.truncate(safe.trim_end_matches([' ', '.']).len());
         safe += &extension;
     }
     if safe.is_empty() {

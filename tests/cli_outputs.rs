@@ -1,0 +1,159 @@
+//! Where the program writes, what it never writes over, and what it says when a selection leaves nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn mailcap(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailcap"));
+    command.env_remove("MAILCAP_KEY_PASSWORD").stdin(Stdio::null()).args(args).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A copy of a capture in a folder of its own, and of the key that opens it.
+fn copies() -> (tempfile::TempDir, String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = |from: &str, to: &str| {
+        let to = dir.path().join(to);
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(from), &to).unwrap();
+        to.to_str().unwrap().to_owned()
+    };
+    let capture = copy("testdata/servers/rsa12-smtp-starttls.pcap", "a.pcap");
+    let key = copy("testdata/servers/keys/server.key", "server.key");
+    (dir, capture, key)
+}
+
+fn beside(dir: &tempfile::TempDir, name: &str) -> (PathBuf, String) {
+    let path = dir.path().join(name);
+    let text = path.to_str().unwrap().to_owned();
+    (path, text)
+}
+
+#[test]
+fn a_dash_is_standard_output() {
+    let (_dir, capture, _) = copies();
+    let plain = mailcap(&["sessions", &capture]);
+    let dash = mailcap(&["sessions", &capture, "-o", "-"]);
+    assert!(!plain.stdout.is_empty());
+    assert_eq!(plain.stdout, dash.stdout);
+    for args in [["decrypt", &capture, "-o", "-"], ["extract", &capture, "-o", "-"], ["batch", &capture, "-o", "-"]] {
+        let ran = mailcap(&args);
+        assert_eq!(ran.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&ran).contains("name it with -o"), "{args:?}: {}", stderr(&ran));
+    }
+    assert!(!Path::new("-").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_that_is_read_is_written_over_whatever_its_name() {
+    let (dir, capture, key) = copies();
+    let (link, hard) = beside(&dir, "b.pcap");
+    fs::hard_link(&capture, link).unwrap();
+    let (_, users) = beside(&dir, "users");
+    fs::write(&users, "alice:x\n").unwrap();
+    let (_, password) = beside(&dir, "password");
+    fs::write(&password, "x\n").unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let cases: [&[&str]; 7] = [
+        &["decode", "--force", "-o", &hard, &capture],
+        &["decode", "--force", "-o", &key, "-k", &key, &capture],
+        &["decode", "--force", "-o", &key, "-k", folder, &capture],
+        &["decode", "--force", "-o", &users, "--keylog", &users, &capture],
+        &["decode", "--force", "-o", &password, "--key-password-file", &password, &capture],
+        &["auth", "--force", "-o", &users, "--check", &users, &capture],
+        &["keylog", "--force", "-o", &hard, "-k", &key, &capture],
+    ];
+    for args in cases {
+        let before: Vec<Vec<u8>> = [&capture, &key, &users, &password].map(|f| fs::read(f).unwrap()).to_vec();
+        let ran = mailcap(args);
+        assert_eq!(ran.status.code(), Some(2), "{args:?}: {}", stderr(&ran));
+        let after: Vec<Vec<u8>> = [&capture, &key, &users, &password].map(|f| fs::read(f).unwrap()).to_vec();
+        assert_eq!(before, after, "{args:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn force_replaces_a_link_not_what_it_leads_to() {
+    let (dir, capture, _) = copies();
+    let (target, _) = beside(&dir, "target");
+    fs::write(&target, "mine").unwrap();
+    let (link, name) = beside(&dir, "link");
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    assert!(mailcap(&["sessions", &capture, "-o", &name]).status.code() == Some(2), "not without --force");
+    mailcap(&["sessions", &capture, "--force", "-o", &name]);
+    assert_eq!(fs::read(&target).unwrap(), b"mine");
+    assert!(link.symlink_metadata().unwrap().is_file());
+}
+
+#[cfg(unix)]
+#[test]
+fn messages_and_passwords_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, capture, _) = copies();
+    for (name, option) in [("bodies", "--bodies"), ("secrets", "--show-secrets")] {
+        let (path, text) = beside(&dir, name);
+        fs::write(&path, "older, and for all to read").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        mailcap(&["decode", &capture, option, "--force", "-o", &text]);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{option}");
+    }
+}
+
+#[test]
+fn a_bad_file_among_others_does_not_keep_them_from_being_read() {
+    let (dir, capture, _) = copies();
+    let (path, empty) = beside(&dir, "empty.pcap");
+    fs::write(path, "").unwrap();
+    let ran = mailcap(&["sessions", "--json", &empty, &capture]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(stderr(&ran).contains("the file is empty"), "{}", stderr(&ran));
+    assert!(!ran.stdout.is_empty());
+}
+
+#[test]
+fn a_selection_that_nothing_fits_says_so() {
+    let (_dir, capture, key) = copies();
+    let all = mailcap(&["sessions", "--json", &capture, "-k", &key]).stdout.split(|b| *b == b'\n').count() - 1;
+    let ran = mailcap(&["sessions", &capture, "-k", &key, "--user", "nobody-of-this-name"]);
+    assert_eq!(ran.status.code(), Some(1));
+    let wanted = format!("none of {all} mail session");
+    assert!(stderr(&ran).contains(&wanted), "{}", stderr(&ran));
+    // Nobody knows who logged in inside TLS that stayed closed.
+    let ran = mailcap(&["sessions", &capture, "--user", "nobody-of-this-name"]);
+    assert!(stderr(&ran).contains("stayed encrypted, so that they may have fit"), "{}", stderr(&ran));
+}
+
+#[test]
+fn senders_and_recipients_that_were_refused_are_found() {
+    let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/servers/smtp-telnet-typed.pcap");
+    let lines = |output: Output| -> Vec<serde_json::Value> {
+        String::from_utf8(output.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    };
+    let sessions = |option: &str, address: &str| -> Vec<serde_json::Value> {
+        let found = lines(mailcap(&["sessions", "--json", option, address, capture]));
+        found.into_iter().map(|session| session["id"].clone()).collect()
+    };
+    // As typed in this capture: `RCPT TO:<nobody-here@example.com>`, refused with 550, and no DATA.
+    assert_eq!(sessions("--to", "nobody-here@"), [345]);
+    assert_eq!(sessions("--from", "a@outside"), [345]);
+    assert!(sessions("--to", "a@outside").is_empty());
+}
+
+#[test]
+fn habits_of_other_programs_get_a_hint() {
+    let ran = mailcap(&["decode", "-r", "x.pcap"]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(stderr(&ran).contains("captures need no -r"), "{}", stderr(&ran));
+}
+
+#[test]
+fn several_values_with_commas() {
+    let (_dir, capture, _) = copies();
+    assert_ne!(mailcap(&["sessions", &capture, "--port", "25,587"]).status.code(), Some(2));
+    assert_ne!(mailcap(&["sessions", &capture, "--session", "1,2"]).status.code(), Some(2));
+}
