@@ -157,3 +157,18 @@ fn several_values_with_commas() {
     assert_ne!(mailcap(&["sessions", &capture, "--port", "25,587"]).status.code(), Some(2));
     assert_ne!(mailcap(&["sessions", &capture, "--session", "1,2"]).status.code(), Some(2));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_maildir_whose_folder_is_a_link_is_refused() {
+    let (dir, capture, key) = copies();
+    let (elsewhere, _) = beside(&dir, "elsewhere");
+    let (out, name) = beside(&dir, "out");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::create_dir(&out).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, out.join("new")).unwrap();
+    let ran = mailcap(&["extract", &capture, "-k", &key, "--format", "maildir", "-o", &name]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(stderr(&ran).contains("out/new: this is no folder"), "{}", stderr(&ran));
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}

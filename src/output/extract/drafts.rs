@@ -18,17 +18,21 @@ struct Draft {
     used: u64,
 }
 
-/// The drafts by session and ordinal.
+/// Session and ordinal of a message.
+type Key = (u64, u64);
+
+/// The drafts.
 pub(super) struct Drafts {
     dir: PathBuf,
-    drafts: BTreeMap<(u64, u64), Draft>,
-    open: usize,
+    drafts: BTreeMap<Key, Draft>,
+    /// Those whose file is open, by when they were used.
+    open: BTreeMap<u64, Key>,
     clock: u64,
 }
 
 impl Drafts {
     pub(super) fn new(dir: PathBuf) -> Self {
-        Drafts { dir, drafts: BTreeMap::new(), open: 0, clock: 0 }
+        Drafts { dir, drafts: BTreeMap::new(), open: BTreeMap::new(), clock: 0 }
     }
 
     pub(super) fn append(&mut self, session: u64, ordinal: u64, bytes: &[u8]) -> io::Result<()> {
@@ -43,9 +47,10 @@ impl Drafts {
                     self.drafts.insert(key, Draft { path, file: Some(file), used: 0 });
                 }
             }
-            self.open += 1;
         }
         if let Some(draft) = self.drafts.get_mut(&key) {
+            self.open.remove(&draft.used);
+            self.open.insert(self.clock, key);
             draft.used = self.clock;
             if let Some(file) = &mut draft.file {
                 file.write_all(bytes)?;
@@ -56,23 +61,24 @@ impl Drafts {
 
     /// Closes the file that was not written to for the longest time, if too many are open.
     fn make_room(&mut self) {
-        if self.open < OPEN_FILES {
-            return;
-        }
-        let idle = self.drafts.values_mut().filter(|d| d.file.is_some()).min_by_key(|d| d.used);
-        if let Some(draft) = idle {
+        if self.open.len() >= OPEN_FILES
+            && let Some((_, key)) = self.open.pop_first()
+            && let Some(draft) = self.drafts.get_mut(&key)
+        {
             draft.file = None;
-            self.open -= 1;
         }
+    }
+
+    fn remove(&mut self, key: Key) -> Option<TempPath> {
+        let draft = self.drafts.remove(&key)?;
+        self.open.remove(&draft.used);
+        Some(draft.path)
     }
 
     /// The finished draft, closed; an empty one where no byte came.
     pub(super) fn take(&mut self, session: u64, ordinal: u64) -> io::Result<TempPath> {
-        match self.drafts.remove(&(session, ordinal)) {
-            Some(draft) => {
-                self.open -= usize::from(draft.file.is_some());
-                Ok(draft.path)
-            }
+        match self.remove((session, ordinal)) {
+            Some(path) => Ok(path),
             None => Ok(temporary(&self.dir)?.into_temp_path()),
         }
     }
@@ -80,16 +86,39 @@ impl Drafts {
     /// Drops all of them.
     pub(super) fn clear(&mut self) {
         self.drafts.clear();
-        self.open = 0;
+        self.open.clear();
     }
 
     /// Drops what a session left behind.
     pub(super) fn forget(&mut self, session: u64) {
-        let keys: Vec<_> = self.drafts.range((session, 0)..=(session, u64::MAX)).map(|(&key, _)| key).collect();
+        let keys: Vec<Key> = self.drafts.range((session, 0)..=(session, u64::MAX)).map(|(&key, _)| key).collect();
         for key in keys {
-            if let Some(draft) = self.drafts.remove(&key) {
-                self.open -= usize::from(draft.file.is_some());
+            self.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_messages_than_files_may_be_open_are_written_in_turns() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut drafts = Drafts::new(dir.path().to_owned());
+        let sessions = OPEN_FILES as u64 * 3;
+        for round in 0..3u8 {
+            for session in 0..sessions {
+                drafts.append(session, 1, &[b'a' + round]).unwrap();
+                assert_eq!(drafts.open.len(), drafts.drafts.values().filter(|d| d.file.is_some()).count());
+                assert!(drafts.open.len() <= OPEN_FILES);
             }
         }
+        drafts.forget(0);
+        for session in 1..sessions {
+            let path = drafts.take(session, 1).unwrap();
+            assert_eq!(std::fs::read(path).unwrap(), b"abc");
+        }
+        assert!(drafts.drafts.is_empty() && drafts.open.is_empty());
     }
 }

@@ -22,13 +22,24 @@ pub struct Messages {
     mbox: Option<Mbox>,
 }
 
+/// Makes a folder if it is not there; a link that waits under its name leads elsewhere.
+fn real_folder(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match path.symlink_metadata()?.is_dir() {
+            true => Ok(()),
+            false => Err(named(path, &io::Error::other("this is no folder, but a file or a link"))),
+        },
+        made => made.map_err(|e| named(path, &e)),
+    }
+}
+
 impl Messages {
     /// Writes below `dir`, which is made if it is not there.
     pub fn new(dir: &Path, options: Options, limits: &Limits) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         if options.format == Format::Maildir {
             for folder in ["cur", "new", "tmp"] {
-                fs::create_dir_all(dir.join(folder))?;
+                real_folder(&dir.join(folder))?;
             }
         }
         let home = if options.format == Format::Maildir { dir.join("tmp") } else { dir.to_owned() };
