@@ -22,8 +22,10 @@ pub(super) struct Transaction {
     pub(super) refusal: Option<Reply>,
     /// The refusal was of a chunk that was not the last: nothing was delivered.
     pub(super) chunk_refused: bool,
-    /// Verdicts by recipient (LMTP), or the one of all.
+    /// Verdicts by recipient (LMTP, PRDR), or the one of all.
     pub(super) verdicts: usize,
+    /// A 353 said that a verdict for each recipient follows, then the one of all (draft-hall-prdr, as in Exim).
+    pub(super) prdr: bool,
     pub(super) outcome: Option<MessageOutcome>,
     pub(super) status: Option<Text>,
     pub(super) queue_id: Option<Text>,
@@ -51,19 +53,26 @@ impl Transaction {
         !matches!(self.message, Progress::None)
     }
 
-    /// How many final replies a message gets: one, or one a recipient that was taken (RFC 2033 §4.2).
+    /// How many final replies a message gets: one, or one a recipient that was taken (RFC 2033 §4.2), or both.
     pub(super) fn replies_expected(&self, lmtp: bool) -> usize {
-        if !lmtp {
-            return 1;
+        let taken = || self.recipients.iter().filter(|r| r.accepted != Some(false)).count();
+        match (lmtp, self.prdr) {
+            (true, _) => taken().max(1),
+            (false, true) => taken() + 1,
+            (false, false) => 1,
         }
-        self.recipients.iter().filter(|r| r.accepted != Some(false)).count().max(1)
     }
 
     /// A final reply. Gives whether it was the last one.
     pub(super) fn verdict(&mut self, reply: &Reply, lmtp: bool) -> bool {
+        if reply.code == Some(353) && self.verdicts == 0 {
+            self.prdr = true;
+            return false;
+        }
         let expected = self.replies_expected(lmtp);
+        let each = lmtp || self.prdr;
         // RCPT's refusals do not count; their order is that of the recipients.
-        if lmtp
+        if each
             && let Some(recipient) = self.recipients.iter_mut().filter(|r| r.accepted != Some(false)).nth(self.verdicts)
         {
             recipient.code = reply.code;
@@ -80,7 +89,13 @@ impl Transaction {
             self.queue_id = reply.queue_id();
         }
         let done = self.verdicts >= expected;
-        if done && lmtp {
+        if done && self.prdr {
+            // The last one is of all.
+            self.outcome = Some(if accepted { MessageOutcome::Accepted } else { MessageOutcome::Rejected });
+            self.status = Some(reply.status());
+            self.queue_id = reply.queue_id();
+        }
+        if done && each {
             for recipient in self.recipients.iter_mut().filter(|r| r.accepted != Some(false)) {
                 recipient.accepted = recipient.code.map(|c| c / 100 == 2);
             }

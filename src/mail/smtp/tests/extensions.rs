@@ -88,6 +88,36 @@ fn a_chunk_in_lmtp_has_a_reply_for_each_recipient() {
 }
 
 #[test]
+fn a_353_announces_a_reply_for_each_recipient_and_one_for_all() {
+    // draft-hall-prdr, as Exim speaks it.
+    let steps = [
+        s("220 mx ESMTP Exim\r\n"),
+        c("EHLO me\r\n"),
+        s("250-mx\r\n250 PRDR\r\n"),
+        c("MAIL FROM:<a@x> PRDR\r\n"),
+        s("250 OK\r\n"),
+        c("RCPT TO:<b@y>\r\n"),
+        s("250 Accepted\r\n"),
+        c("RCPT TO:<no@y>\r\n"),
+        s("550 Unknown\r\n"),
+        c("RCPT TO:<c@y>\r\n"),
+        s("250 Accepted\r\n"),
+        c("DATA\r\n"),
+        s("354 go\r\n"),
+        c("x\r\n.\r\n"),
+        s("353 PRDR content analysis beginning\r\n250 first ok\r\n"),
+        s("550 second not\r\n250 OK id=1abCde-0001Xy-2z\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    let (lines, _) = Run::default().lines(&steps);
+    let message = "M1 t1 Accepted complete from=a@x to=b@y=250,no@y=550,c@y=550 size=3 id=1abCde-0001Xy-2z";
+    assert!(lines.iter().any(|l| l == message), "{lines:#?}");
+    assert_eq!(lines.iter().filter(|l| l.starts_with("S6")).count(), 5, "{lines:#?}");
+    assert!(!lines.iter().any(|l| l.contains("unexpected")), "{lines:#?}");
+}
+
+#[test]
 fn envelopes_without_blanks_and_brackets() {
     for (args, from) in [
         ("FROM:<x@y>", "x@y"),
