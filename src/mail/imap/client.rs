@@ -65,6 +65,8 @@ pub(super) struct Client {
     pub(super) open: Option<Box<Open>>,
     /// `seq` of the AUTHENTICATE under way.
     pub(super) auth: Option<u64>,
+    /// The server asked for the next line with `+`, so that it is a response whatever it looks like.
+    pub(super) challenged: bool,
     /// `seq` of the IDLE under way.
     pub(super) idle: Option<u64>,
     pub(super) held: Hold,
@@ -270,10 +272,11 @@ impl Imap {
             let skipped = std::mem::take(&mut self.client.skipped);
             self.shared.resynchronised("client", skipped, line.span, cx.out);
         }
-        if text.is_empty() && !cut {
+        let challenged = std::mem::take(&mut self.client.challenged) && self.client.auth.is_some();
+        if text.is_empty() && !cut && !challenged {
             return Next::Continue;
         }
-        if self.client.auth.is_some() && !text.contains(&b' ') {
+        if challenged || self.client.auth.is_some() && !text.contains(&b' ') {
             self.auth_response(text, line.span, cx);
             return Next::Continue;
         }
@@ -370,6 +373,7 @@ impl Imap {
 
     /// `len` bytes of the client are missing.
     pub(super) fn client_gap(&mut self, len: u64, cx: &mut Context<'_>) {
+        self.client.challenged = false;
         if let State::Wait(Wait::Literal(announced)) = self.client.state {
             // It went on sending: the server's leave is what is missing.
             self.accept_literal(announced, cx);

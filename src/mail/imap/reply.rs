@@ -26,6 +26,7 @@ impl Imap {
             self.release(cx);
             return Next::Continue;
         }
+        self.client.challenged = self.client.auth.is_some();
         let command = self.client.auth.or(self.client.idle).or_else(|| self.shared.table.oldest());
         if let Some(pending) = command.and_then(|seq| self.shared.table.get_mut(seq)) {
             let latency = Some(span.first.ts.nanos_since(pending.last.ts)).filter(|&n| n >= 0);
@@ -153,6 +154,7 @@ impl Imap {
     fn forget(&mut self, seq: u64) {
         if self.client.auth == Some(seq) {
             self.client.auth = None;
+            self.client.challenged = false;
         }
         if self.client.idle == Some(seq) {
             self.client.idle = None;

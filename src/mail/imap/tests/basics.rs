@@ -110,6 +110,31 @@ fn authenticate() {
 }
 
 #[test]
+fn what_answers_a_challenge_is_a_response_whatever_it_looks_like() {
+    let story = tell(&[
+        s("* OK hi\r\n"),
+        c("a AUTHENTICATE PLAIN\r\n"),
+        s("+ \r\n"),
+        c("my secret word\r\n"),
+        s("a NO [ALERT] Invalid base64 in response\r\n"),
+        c("b AUTHENTICATE XOAUTH2 dXNlcj1h\r\n"),
+        s("+ eyJzdGF0dXMiOiI0MDAifQ==\r\n"),
+        c("\r\nc NOOP\r\n"),
+        s("b NO failed\r\nc OK\r\n"),
+    ]);
+    let text = format!("{:?}", story.events);
+    assert!(!text.contains("secret word"), "{text}");
+    assert_eq!(story.summary.commands, 3);
+    assert_eq!(
+        story.told()[2..],
+        ["a NO [ALERT] Invalid base64 in response", "+ eyJzdGF0dXMiOiI0MDAifQ==", "b NO failed", "c OK "]
+    );
+    let outcomes: Vec<_> = story.auths().iter().map(|a| a.outcome).collect();
+    assert_eq!(outcomes, [AuthOutcome::Failure, AuthOutcome::Failure]);
+    assert!(!story.codes().contains(&"unanswered"));
+}
+
+#[test]
 fn cancelled_and_failed() {
     let story = tell(&[
         s("* OK hi\r\n"),
