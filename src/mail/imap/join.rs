@@ -191,14 +191,17 @@ impl Joins {
 
     /// The server told a message's size.
     pub(super) fn size(&mut self, seqno: u32, uid: Option<u32>, size: u64) {
-        let (map, key) = match uid {
-            Some(uid) => (&mut self.by_uid, uid),
-            None => (&mut self.by_seqno, seqno),
+        let remember = |map: &mut HashMap<u32, u64>, key| {
+            if map.len() >= SIZES {
+                map.clear();
+            }
+            map.insert(key, size);
         };
-        if map.len() >= SIZES {
-            map.clear();
+        // The ranges may be told by either.
+        remember(&mut self.by_seqno, seqno);
+        if let Some(uid) = uid {
+            remember(&mut self.by_uid, uid);
         }
-        map.insert(key, size);
     }
 
     /// A message is gone, those behind it move up.

@@ -1,11 +1,11 @@
 //! The server's direction: greeting, continuations, tagged replies, untagged data and their literals.
 
 use super::Imap;
-use super::append::number;
+use super::append::{append_uid, number};
 use super::client::{BELIEVED, State as ClientState, Wait};
 use super::fetch::Fetch;
 use super::fragment::{Announced, Scanner};
-use super::pending::Effect;
+use super::pending::{Appended, Effect};
 use super::{plausible, verbs};
 use crate::diagnostic::Code;
 use crate::event::{EventBody, Reply, Text};
@@ -294,6 +294,15 @@ impl Imap {
             match select.map(|(_, p)| &mut p.effect) {
                 Some(Effect::Select(_, slot)) => *slot = validity,
                 _ => self.shared.mailbox.uidvalidity = validity,
+            }
+        } else if code.eq_ignore_ascii_case(b"APPENDUID")
+            && let Some((_, pending)) = self.shared.table.iter_mut().find(|(_, p)| !p.messages.is_empty())
+            && let Some((validity, uids)) = append_uid(text, pending.messages.len())
+        {
+            // REPLACE's comes before its tagged reply (RFC 8508 §3.3).
+            for Appended { message, index, .. } in &mut pending.messages {
+                message.uidvalidity = Some(validity);
+                message.uid = uids.get(*index).copied();
             }
         }
     }

@@ -212,6 +212,8 @@ fn moves_copies_and_replaces() {
     let message = &story.messages()[0];
     assert_eq!((message.size, message.outcome), (3, MessageOutcome::Accepted));
     assert_eq!(message.mailbox, Some("Drafts".into()));
+    // RFC 8508 §3.3: told before the tagged reply.
+    assert_eq!((message.uidvalidity, message.uid), (Some(1), Some(2000)));
 }
 
 #[test]

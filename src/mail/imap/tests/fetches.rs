@@ -92,6 +92,20 @@ fn ranges_end_by_size_or_empty_range() {
 }
 
 #[test]
+fn ranges_by_number_end_by_a_size_that_was_told_with_the_uid() {
+    let story = tell(&session(&[
+        c("e FETCH 1 (UID RFC822.SIZE)\r\n"),
+        s("* 1 FETCH (UID 10 RFC822.SIZE 8)\r\ne OK\r\n"),
+        c("f FETCH 1 BODY[]<0.4>\r\n"),
+        s("* 1 FETCH (BODY[]<0> {4}\r\nabcd)\r\nf OK\r\n"),
+        c("g FETCH 1 BODY[]<4.4>\r\n"),
+        s("* 1 FETCH (BODY[]<4> {4}\r\nefgh)\r\ng OK\r\n"),
+    ]));
+    let joined: Vec<_> = story.messages().iter().filter(|m| m.joined).map(|m| (m.seqno, m.size)).collect();
+    assert_eq!(joined, [(Some(1), 8)]);
+}
+
+#[test]
 fn ranges_that_overlap_or_come_out_of_order_make_a_whole() {
     let fetch = |tag: &str, origin: u64, asked: u64, bytes: &str| {
         [
