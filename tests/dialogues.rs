@@ -279,6 +279,29 @@ fn another_protocol_on_a_mail_port_is_a_session_that_says_so() {
     assert!(session.diagnostics.iter().any(|d| d.code.as_str() == "not-mail"), "{:?}", session.diagnostics);
 }
 
+#[test]
+fn a_lone_refusal_on_a_mail_port_is_a_refused_session() {
+    // Exim's answer where an ACL denies the connection, and what overloaded servers say.
+    for (port, line) in [(25, "550 Administrative prohibition"), (587, "421 busy"), (24, "421 try again later")] {
+        let told = told(port, &format!("S: {line}"));
+        let story = told.stories.values().next().unwrap();
+        assert_eq!(story.session().protocol, Some(Protocol::Smtp), "{line}");
+        assert_eq!(story.session().outcome, Outcome::Refused, "{line}");
+        assert_eq!(story.replies.len(), 1, "{line}");
+        assert!(story.session().diagnostics.is_empty(), "{:?}", story.session().diagnostics);
+    }
+    // The port alone does not make mail of it.
+    assert!(told(9999, "S: 421 busy").stories.is_empty());
+}
+
+#[test]
+fn where_nothing_was_said_no_other_protocol_was_spoken() {
+    let told = told(25, "");
+    let session = told.stories.values().next().unwrap().session();
+    assert_eq!((session.protocol, session.outcome), (None, Outcome::NoBanner));
+    assert!(session.diagnostics.is_empty(), "{:?}", session.diagnostics);
+}
+
 const PROXY: &str = "C: PROXY TCP4 198.51.100.23 203.0.113.5 51234 25\n";
 
 #[test]

@@ -131,6 +131,10 @@ impl Detector {
         match (likely, swapped) {
             (_, Likely::Maybe) if likely < Likely::Maybe => Some((Verdict::Mail(other), true)),
             (Likely::Maybe, _) => Some((Verdict::Mail(protocol), false)),
+            // The server's lone line, `421 busy` say, could be its protocol's, and so says the port.
+            (Likely::NeedMore, _) if Some(protocol) == hint.map(spoken_as) && server.contains(&b'\n') => {
+                Some((Verdict::Mail(protocol), false))
+            }
             _ => Some((Verdict::Other, false)),
         }
     }
@@ -150,9 +154,14 @@ fn is_client_hello(bytes: &[u8]) -> bool {
     matches!(bytes, [0x16, 3, _, _, _, 1, ..]) || matches!(bytes, [0x80..=0xff, _, 1, ..])
 }
 
+/// The protocol under which it is recognised: LMTP is told from SMTP by what is said.
+fn spoken_as(protocol: Protocol) -> Protocol {
+    if protocol == Protocol::Lmtp { Protocol::Smtp } else { protocol }
+}
+
 /// The likeliest protocol; a tie goes to the port's.
 fn best(client: &[u8], server: &[u8], hint: Option<Protocol>) -> (Protocol, Likely) {
-    let hint = hint.map(|p| if p == Protocol::Lmtp { Protocol::Smtp } else { p });
+    let hint = hint.map(spoken_as);
     [
         (Protocol::Smtp, smtp::detect::likely(client, server)),
         (Protocol::Imap, imap::detect::likely(client, server)),

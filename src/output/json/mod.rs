@@ -405,7 +405,8 @@ fn push_recipient(out: &mut Vec<u8>, recipient: &Recipient) {
     o.text("address", &recipient.address);
     o.opt_bool("accepted", recipient.accepted);
     o.opt_number("code", recipient.code);
-    o.text("text", &recipient.text);
+    // Without a reply there is no text either.
+    o.opt_text("text", recipient.code.map(|_| &recipient.text));
     o.end();
 }
 

@@ -98,6 +98,11 @@ fn values() {
 
     let message = one(EventBody::Message(Box::new(samples::message())));
     assert_eq!(message["rcpt_to"][0]["address"], "bob@example.net");
+    let mut unanswered = samples::message();
+    unanswered.rcpt_to = vec![Recipient { address: "bob@example.net".into(), ..Recipient::default() }];
+    let unanswered = one(EventBody::Message(Box::new(unanswered)));
+    let absent = serde_json::json!({"address": "bob@example.net", "accepted": null, "code": null, "text": null});
+    assert_eq!(unanswered["rcpt_to"][0], absent);
     assert_eq!(message["date"], "2026-11-24T10:00:01.178000000Z");
     assert!(message["sha256"].as_str().unwrap().starts_with("9f2c61d000"));
     assert_eq!(message["path"], Value::Null);
