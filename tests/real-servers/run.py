@@ -11,6 +11,7 @@ import imap
 import letters
 import pop3
 import programs
+import sasl
 import smtp
 from servers import USERS, Lab, SetupError, wait_for
 
@@ -39,6 +40,7 @@ def one_round(mailcap, tls, low):
                 imap.run(lab, sessions, seeds["ivan"])
                 pop3.run(lab, sessions, seeds["paul"])
                 smtp.run(lab, sessions)
+                sasl.run(lab, sessions)
             try:
                 wait_for("the last delivery", lambda: delivered(lab, sessions))
             except SetupError as e:
