@@ -1,8 +1,8 @@
 //! Compressed captures, recognised by content and decompressed as a stream.
 
-#[cfg(feature = "compression")]
-use std::io::BufRead;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::GzDecoder;
 
 /// Reads on for a pipe, fewer system calls for a file.
 const INPUT: usize = 128 << 10;
@@ -13,7 +13,8 @@ pub(super) fn detect(head: &[u8]) -> Option<&'static str> {
         [0x1f, 0x8b, ..] => Some("gzip"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
-        [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
+        // The second is the legacy frame, as `lz4 -l` writes it.
+        [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Some("lz4"),
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some("bzip2"),
         // A skippable frame (RFC 8878 §3.1.2), as pzstd writes first; lz4 shares the magic but does not begin with it.
         [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some("zstd"),
@@ -25,7 +26,7 @@ pub(super) fn detect(head: &[u8]) -> Option<&'static str> {
 pub(super) fn decoder(kind: &str, inner: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let inner = BufReader::with_capacity(INPUT, inner);
     match kind {
-        "gzip" => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(inner))),
+        "gzip" => Ok(Box::new(Gzip { member: Some(GzDecoder::new(inner)) })),
         #[cfg(feature = "compression")]
         "zstd" => Ok(Box::new(zstd::stream::read::Decoder::with_buffer(inner)?)),
         #[cfg(feature = "compression")]
@@ -40,6 +41,37 @@ pub(super) fn decoder(kind: &str, inner: Box<dyn Read + Send>) -> io::Result<Box
         #[cfg(feature = "compression")]
         "bzip2" => Ok(Box::new(bzip2::bufread::MultiBzDecoder::new(inner))),
         _ => Err(io::Error::new(io::ErrorKind::Unsupported, "built without the `compression` feature")),
+    }
+}
+
+/// gzip members one behind the other; zeros between or behind them, from tapes and the like, are none.
+struct Gzip<R: BufRead> {
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let got = member.read(buf)?;
+            if got > 0 || buf.is_empty() {
+                return Ok(got);
+            }
+            let Some(mut rest) = self.member.take().map(GzDecoder::into_inner) else { break };
+            loop {
+                let data = rest.fill_buf()?;
+                let zeros = data.iter().take_while(|&&b| b == 0).count();
+                if data.is_empty() {
+                    return Ok(0);
+                }
+                if zeros < data.len() {
+                    rest.consume(zeros);
+                    break;
+                }
+                rest.consume(zeros);
+            }
+            self.member = Some(GzDecoder::new(rest));
+        }
+        Ok(0)
     }
 }
 

@@ -29,7 +29,6 @@ const USUAL_SNAPLEN: u32 = 262_144;
 #[derive(Debug)]
 pub(super) struct Pcap {
     big_endian: bool,
-    magic: u32,
     /// Nanoseconds in a unit of the second timestamp field.
     unit: i64,
     link_type: LinkType,
@@ -68,7 +67,6 @@ impl Pcap {
         let header = Header::parse(buffer.data(), big_endian, magic).ok_or("not a pcap file")?;
         let mut pcap = Pcap {
             big_endian,
-            magic,
             unit: if magic == MICROSECONDS || magic == MODIFIED { 1000 } else { 1 },
             // Bits 0 to 25 are the type, the upper four the FCS length in 16-bit words if bit 26 is set.
             link_type: LinkType(header.network & 0x03ff_ffff),
@@ -155,7 +153,7 @@ impl Pcap {
             if let Ok((_, b)) = parsed {
                 // Anything odd takes the slow path, which looks closer.
                 let seconds = b.ts_sec;
-                if b.caplen <= b.origlen && b.caplen <= USUAL_SNAPLEN && seconds != self.magic {
+                if b.caplen <= b.origlen && b.caplen <= USUAL_SNAPLEN && b.caplen > 0 {
                     return self.packet(seconds, b.ts_usec, b.caplen, b.origlen);
                 }
             }
@@ -195,9 +193,9 @@ impl Pcap {
         }
         let Some(head) = buffer.data().first_chunk::<16>().copied() else { return Step::end() };
         let [seconds, fraction, mut captured, mut original] = self.fields(&head);
-        if seconds == self.magic
+        if let Some((big_endian, magic)) = detect(&head)
             && buffer.ensure(HEADER)
-            && Header::parse(buffer.data(), self.big_endian, self.magic).is_some_and(|h| h.version == (2, 4))
+            && Header::parse(buffer.data(), big_endian, magic).is_some_and(|h| h.version == (2, 4))
         {
             // Files joined by `cat`: a file header stands where a record should.
             return match Pcap::open(buffer) {

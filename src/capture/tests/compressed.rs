@@ -32,6 +32,13 @@ fn gzip_members_one_behind_the_other() {
 }
 
 #[test]
+fn zeros_behind_gzip_members_are_padding() {
+    let file = sample();
+    let (a, b) = file.split_at(100_001);
+    assert_eq!(read([gzip(a), vec![0; 512], gzip(b), vec![0; 300_000]].concat()), read(file));
+}
+
+#[test]
 fn twice_compressed() {
     let file = pcap_at(&[1, 2]);
     assert_eq!(read(gzip(&gzip(&file))), read(file));
@@ -108,6 +115,16 @@ mod others {
             assert!(times(&got).len() < 2000, "{name}");
             assert!(problems(&got).iter().any(|p| p.2), "{name}: {:?}", problems(&got));
         }
+    }
+
+    #[test]
+    fn lz4_as_it_was() {
+        // The legacy frame of lz4_Frame_format.md: magic, then blocks behind their sizes. This one is all literals.
+        let file = sample();
+        let more = file.len() - 15;
+        let block = [&[0xf0][..], &vec![255; more / 255], &[(more % 255) as u8], &file].concat();
+        let frame = [&[2, 0x21, 0x4c, 0x18][..], &(block.len() as u32).to_le_bytes(), &block].concat();
+        assert_eq!(read(frame), read(file));
     }
 
     #[test]

@@ -137,6 +137,11 @@ fn appended_files_go_on() {
     assert_eq!(times(&got), [1, 2, 3].map(|s| s * 1_000_000_000));
     assert!(matches!(got.last(), Some(Got::Frame { number: 3, link: 228, .. })));
     assert_eq!(problems(&got), [(58, "another pcap file is appended here; read on", false)]);
+    // Of another byte order and resolution.
+    let mut file = pcap_at(&[1, 2]);
+    file.extend(pcap_header(Order::Big, NANO, 1));
+    file.extend(pcap_record(Order::Big, 3, 7, b"z"));
+    assert_eq!(times(&read(file)), [1_000_000_000, 2_000_000_000, 3_000_000_007]);
 }
 
 #[test]
