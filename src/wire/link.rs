@@ -135,8 +135,11 @@ pub(super) fn header(link_type: u32, data: &[u8]) -> Next<'_> {
         LINUX_SLL => Ok(sll(be16(data, 14)?, behind(data, 16)?)),
         LINUX_SLL2 => Ok(sll(be16(data, 0)?, behind(data, 20)?)),
         PPP | PPP_HDLC => Ok((Layer::Ppp, data)),
-        // One byte of direction.
-        PPP_WITH_DIR | PPP_PPPD => Ok((Layer::Ppp, behind(data, 1)?)),
+        // One byte of direction, which of PPP_PPPD may also be in the place of HDLC's address.
+        PPP_WITH_DIR | PPP_PPPD => match data {
+            [_, 3, rest @ ..] => Ok((Layer::Ppp, rest)),
+            _ => Ok((Layer::Ppp, behind(data, 1)?)),
+        },
         PPP_ETHER => Ok((Layer::EtherType(0x8864), data)),
         C_HDLC => Ok((Layer::EtherType(be16(data, 2)?), behind(data, 4)?)),
         ENC => family(be32(data, 0)?, behind(data, 12)?),
