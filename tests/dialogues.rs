@@ -373,6 +373,17 @@ fn a_capture_that_begins_in_the_middle_says_so_once() {
 }
 
 #[test]
+fn any_reply_in_the_middle_is_no_greeting() {
+    let pop3 = "S: -ERR Message is deleted.\nC: RSET\nS: +OK\nC: QUIT\nS: +OK bye\n";
+    let imap = "S: * OK Still here\nC: DONE\nS: 7 OK Idle completed\nC: 8 LOGOUT\nS: * BYE\nS: 8 OK\n";
+    for (port, script) in [(110, pop3), (143, imap)] {
+        let dialogue = dialogue(port, script);
+        let told = decode(&dialogue, &in_order(&dialogue)[3..], &How::default());
+        assert_eq!((codes(&told)[0], told.report.incomplete), ("mid-stream", 1));
+    }
+}
+
+#[test]
 fn a_client_that_talks_first_is_not_one_sided() {
     let told =
         told(2525, &("C: EHLO hasty\nS: 220 x ESMTP\nS: 250 x\n".to_owned() + &SMTP[SMTP.find("C: MAIL").unwrap()..]));

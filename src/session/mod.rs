@@ -21,7 +21,7 @@ pub use ports::{DecodeAs, is_mail_port, port_protocol};
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Account, EndReason, Event, EventBody, Gap, Session as SessionEvent, TlsHandshake};
+use crate::event::{Account, EndReason, Event, EventBody, Gap, Security, Session as SessionEvent, TlsHandshake};
 use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::{Options, Summary};
@@ -125,6 +125,11 @@ impl Session {
     /// Whether TLS has begun in it.
     pub fn is_in_tls(&self) -> bool {
         matches!(&self.0, State::Live(live) if live.stack.has_tls())
+    }
+
+    /// Whether it is a mail session, as far as can be said by now.
+    pub fn is_mail(&self, info: &ConnectionInfo, world: &World<'_>) -> bool {
+        matches!(&self.0, State::Live(live) if live.is_mail(info, world))
     }
 
     /// Whether it has met a resumed TLS session that [`World::sessions`] can't yet be certain of. Until
@@ -420,6 +425,7 @@ impl Live {
             info,
             summary: &summary,
             tls: &tls,
+            implicit_tls: self.stack.security == Security::Implicit,
             heard: self.bytes,
             gaps: self.gaps.0,
             undecrypted,
