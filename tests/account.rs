@@ -80,9 +80,12 @@ fn wrong(told: &Told, wire: &Wire) -> Vec<String> {
         let counts: &mut (u64, u64) = pairs.entry(pair(session.client, session.server)).or_default();
         *counts = (counts.0 + session.frames, counts.1 + account[..5].iter().sum::<u64>());
     }
+    let late = report.account.duplicate.saturating_sub(sum[4]);
+    sum[4] += late;
     for (at, (part, of_sessions)) in parts(&report.account).into_iter().zip(sum).enumerate() {
         check(&format!("part {at} of the report"), part, of_sessions);
     }
+    let mut behind = 0;
     for ((a, b), (frames, bytes)) in pairs {
         let (segments, payload) = wire.pairs[&(a, b)];
         if frames == segments {
@@ -91,8 +94,10 @@ fn wrong(told: &Told, wire: &Wire) -> Vec<String> {
             // Segments behind a connection's end, or a connection that is no session.
             check(&format!("frames between {a} and {b} beyond those there are"), frames.saturating_sub(segments), 0);
             check(&format!("bytes between {a} and {b} beyond those there are"), bytes.saturating_sub(payload), 0);
+            behind += payload.saturating_sub(bytes);
         }
     }
+    check("bytes behind an end beyond those there are", late.saturating_sub(behind), 0);
     wrong
 }
 
@@ -125,6 +130,20 @@ fn of_every_capture() {
         table.row(&file.display().to_string(), wrong(&tell(std::slice::from_ref(&file), &how), &wire));
     }
     table.finish("accounts", 40);
+}
+
+#[test]
+fn of_copies_that_come_behind_the_end() {
+    for dialogue in dialogues(testdata().join("servers/pop3-full.pcap")).iter().take(2) {
+        let once = disturbed(dialogue, 1);
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&pcap(dialogue, &[once.clone(), once.clone()].concat())).unwrap();
+        let told = tell(&[file.path().to_owned()], &How::default());
+        assert_eq!(wrong(&told, &wire(file.path()).unwrap()), Vec::<String>::new());
+        assert_eq!((told.stories.len(), told.report.incomplete), (1, 0));
+        let payload: u64 = once.iter().map(|p| p.payload.len() as u64).sum();
+        assert_eq!(parts(&told.report.account)[..5].iter().sum::<u64>(), 2 * payload);
+    }
 }
 
 const SAMPLES: &[&str] = &[

@@ -48,8 +48,9 @@ impl Consumer for Log {
         Interest::Keep
     }
 
-    fn close(&mut self, _: usize, info: &ConnectionInfo, reason: EndReason, _: FramePos) {
+    fn close(&mut self, _: usize, info: &ConnectionInfo, reason: EndReason, _: FramePos) -> Interest {
         self.closed.push((info.initiator.port(), reason));
+        Interest::Drop
     }
 }
 
@@ -487,8 +488,9 @@ impl Consumer for Log2 {
         Interest::Keep
     }
 
-    fn close(&mut self, _: Self::Session, _: &ConnectionInfo, _: EndReason, _: FramePos) {
+    fn close(&mut self, _: Self::Session, _: &ConnectionInfo, _: EndReason, _: FramePos) -> Interest {
         self.open -= 1;
+        Interest::Drop
     }
 }
 

@@ -62,8 +62,9 @@ impl Consumer for Streams {
         Interest::Keep
     }
 
-    fn close(&mut self, _session: Session, _info: &ConnectionInfo, _reason: EndReason, _at: FramePos) {
+    fn close(&mut self, _session: Session, _info: &ConnectionInfo, _reason: EndReason, _at: FramePos) -> Interest {
         self.open -= 1;
+        Interest::Keep
     }
 }
 

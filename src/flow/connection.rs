@@ -237,7 +237,7 @@ impl<S> Connection<S> {
             // The answer to an older SYN.
             return Belongs::Neither;
         }
-        let over = self.reset || self.halves.iter().any(|half| half.done() || half.fin().is_some());
+        let over = self.reset || self.halves.iter().any(Half::closing);
         let never = !self.established;
         let quiet = now.saturating_sub(self.seen) > QUIET;
         let within = half
@@ -278,23 +278,28 @@ impl<S> Connection<S> {
             }
             self.start_waits(ctx);
         }
-        let [a, b] = &self.halves;
-        if a.done() && b.done() && !self.reset {
-            if a.acked > a.next && b.acked > b.next {
-                return Status::Over(EndReason::Fin);
-            }
-            self.close_later(ctx);
-        } else if (a.done() && b.start == Start::Unseen) || (b.done() && a.start == Start::Unseen) {
+        let acknowledged = |half: &Half| half.ended && half.acked > half.next;
+        if self.halves.iter().all(acknowledged) && !self.reset {
+            return Status::Over(EndReason::Fin);
+        }
+        if self.ending() {
             self.close_later(ctx);
         }
         Status::Open
+    }
+
+    /// Whether nothing but latecomers is to be expected.
+    fn ending(&self) -> bool {
+        self.reset
+            || self.halves.iter().all(|half| half.done() || half.start == Start::Unseen)
+                && self.halves.iter().any(Half::done)
     }
 
     fn start_waits<C: Consumer<Session = S>>(&mut self, ctx: &mut Context<'_, C>) {
         for side in [Side::Initiator, Side::Responder] {
             let peer_unseen = self.half(side.opposite()).start == Start::Unseen;
             let half = self.half_mut(side);
-            if half.start != Start::Running {
+            if half.start == Start::Unseen {
                 continue;
             }
             if half.acked > half.reach() && half.acked > half.queued {
@@ -333,6 +338,10 @@ impl<S> Connection<S> {
     pub(super) fn resolve<C: Consumer<Session = S>>(&mut self, wait: Wait, ctx: &mut Context<'_, C>) -> Status {
         let side = self.side(wait.low);
         match wait.kind {
+            WaitKind::Closing if !self.ending() => {
+                // An end that was assumed was none.
+                self.closing = false;
+            }
             WaitKind::Closing => {
                 let cause = if self.reset { EndReason::Rst } else { EndReason::Fin };
                 return Status::Over(cause);

@@ -9,8 +9,8 @@
 use crate::diagnostic::Code;
 use crate::event::{EndReason, GapCause};
 use crate::flow::connection::{Connection, Context};
-use crate::flow::half::Start;
-use crate::flow::{Consumer, Side, StreamChunk};
+use crate::flow::half::{Start, UNRESOLVED};
+use crate::flow::{Consumer, Interest, Side, StreamChunk};
 use crate::position::FramePos;
 
 const SIDES: [Side; 2] = [Side::Initiator, Side::Responder];
@@ -58,21 +58,18 @@ impl<S> Connection<S> {
     }
 
     /// Delivers everything held, and tells the consumer that it is over.
-    pub(super) fn close<C: Consumer<Session = S>>(mut self, cause: EndReason, ctx: &mut Context<'_, C>) {
+    pub(super) fn close<C: Consumer<Session = S>>(mut self, cause: EndReason, ctx: &mut Context<'_, C>) -> Interest {
         self.flush(GapCause::Lost, ctx);
         let reason = self.end_reason(cause);
-        ctx.consumer.close(self.session, &self.info, reason, ctx.at);
+        ctx.consumer.close(self.session, &self.info, reason, self.info.last)
     }
 
     /// Delivers everything held; holes become gaps.
     pub(super) fn flush<C: Consumer<Session = S>>(&mut self, cause: GapCause, ctx: &mut Context<'_, C>) {
-        for half in &mut self.halves {
-            if half.start == Start::Tentative {
-                half.start = Start::Running;
-            }
-            if let Some(buffers) = &mut half.buffers {
-                buffers.store.take_stray();
-            }
+        self.run();
+        for buffers in self.halves.iter_mut().filter_map(|half| half.buffers.as_mut()) {
+            let stray = buffers.store.take_stray();
+            self.info.duplicate_bytes += stray.map_or(0, |(_, piece)| piece.data.len() as u64);
         }
         if !self.dropped {
             let targets = [self.halves[0].known_end(), self.halves[1].known_end()];
@@ -80,13 +77,23 @@ impl<S> Connection<S> {
         }
         // What stands behind an end is nobody's.
         for buffers in self.halves.iter_mut().filter_map(|half| half.buffers.as_mut()) {
+            self.info.duplicate_bytes += buffers.store.bytes() as u64;
             buffers.store.clear();
+        }
+    }
+
+    /// Takes the first bytes seen for the beginning where no SYN was.
+    fn run(&mut self) {
+        for half in self.halves.iter_mut().filter(|half| half.start == Start::Tentative) {
+            half.start = Start::Running;
         }
     }
 
     /// The table's memory is used up, and this connection holds most or longest.
     pub(super) fn yield_memory<C: Consumer<Session = S>>(&mut self, ctx: &mut Context<'_, C>) {
         let side = if self.halves[0].cost() >= self.halves[1].cost() { Side::Initiator } else { Side::Responder };
+        self.run();
+        self.drain([0; 2], GapCause::Lost, ctx);
         if self.halves.iter().any(|half| half.pending()) {
             let detail = "too much held out of order over all connections";
             self.emit(StreamChunk::Odd { side, code: Code::ReassemblyLimit, detail, at: ctx.at }, ctx);
@@ -97,12 +104,15 @@ impl<S> Connection<S> {
     /// Holds no more than the limits allow for a direction.
     pub(super) fn keep_bounds<C: Consumer<Session = S>>(&mut self, ctx: &mut Context<'_, C>) {
         for side in SIDES {
+            if self.over_limit(side, ctx) && self.half(side).start == Start::Tentative {
+                self.half_mut(side).start = Start::Running;
+                self.drain([0; 2], GapCause::Lost, ctx);
+            }
             if !self.over_limit(side, ctx) {
                 continue;
             }
             let detail = "too much held out of order in one direction";
             self.emit(StreamChunk::Odd { side, code: Code::ReassemblyLimit, detail, at: ctx.at }, ctx);
-            self.half_mut(side).start = Start::Running;
             while !self.dropped && self.over_limit(side, ctx) {
                 let Some(end) = self.half(side).store().and_then(|s| s.first()).map(|(o, p)| o + p.len) else { break };
                 self.force(side, end, GapCause::Limit, ctx);
@@ -158,14 +168,13 @@ impl<S> Connection<S> {
             return None;
         }
         let first = half.store().and_then(|store| store.first());
-        let fin = half.fin();
-        match (first, fin) {
-            (Some((offset, piece)), _) if offset <= half.next => Some(Head::Ready { bound: piece.bound, at: piece.at }),
-            (Some((offset, piece)), _) => Some(Head::Hole(Some((offset, piece.bound)))),
-            (None, Some(fin)) if fin.offset <= half.next => Some(Head::Ready { bound: fin.bound, at: fin.at }),
-            (None, Some(fin)) => Some(Head::Hole(Some((fin.offset, fin.bound)))),
-            (None, None) => Some(Head::Hole(None)),
-        }
+        let fin = half.fin().map(|fin| (fin.offset, fin.bound, fin.at));
+        let Some((offset, bound, at)) = first.map(|(offset, piece)| (offset, piece.bound, piece.at)).or(fin) else {
+            return Some(Head::Hole(None));
+        };
+        // A direction that was never seen binds nothing.
+        let bound = if bound & UNRESOLVED == 0 { bound } else { 0 };
+        Some(if offset <= half.next { Head::Ready { bound, at } } else { Head::Hole(Some((offset, bound))) })
     }
 
     /// Delivers what stands at the head of `side` if it may go, or if it must.
@@ -198,7 +207,7 @@ impl<S> Connection<S> {
         let mut hole: Option<(Side, u64)> = None;
         for side in SIDES {
             let target = targets[side.index()];
-            if self.half(side).start == Start::Tentative && target > self.half(side).next {
+            if self.half(side).start == Start::Tentative && target >= self.half(side).next {
                 self.half_mut(side).start = Start::Running;
                 return true;
             }

@@ -11,6 +11,9 @@ use crate::position::FramePos;
 /// Where offsets start.
 pub(super) const ORIGIN: u64 = 1 << 34;
 
+/// Marks a bound that is an acknowledgement number as yet: nothing was seen of the direction that it counts in.
+pub(super) const UNRESOLVED: u64 = 1 << 63;
+
 /// A window is never taken for smaller than this: probes, stale advertisements.
 const LEAST_WINDOW: u32 = 65_535;
 
@@ -22,7 +25,8 @@ const UNKNOWN_SCALE: u8 = 14;
 pub(super) enum Start {
     /// Nothing of it was seen.
     Unseen,
-    /// Without SYN: the lowest byte seen counts as the first, and data is held, because an earlier byte may follow.
+    /// Without SYN: the lowest byte seen counts as the first, and data is held for the allowance, because an earlier
+    /// byte, or the SYN, may follow.
     Tentative,
     /// Known: bytes flow.
     Running,
@@ -103,13 +107,14 @@ impl Half {
     }
 
     /// How far the direction has come, its FIN included: what an acknowledgement is compared with.
+    /// Nothing, while earlier bytes may yet come.
     pub(super) fn reach(&self) -> u64 {
-        self.next + u64::from(self.ended || self.fin_assumed)
+        if self.start == Start::Tentative { 0 } else { self.next + u64::from(self.done()) }
     }
 
     /// Nothing more is to come.
     pub(super) fn done(&self) -> bool {
-        self.ended || self.fin_assumed
+        self.ended || self.fin_assumed && !self.pending()
     }
 
     /// What remains to be delivered, if all were there.
@@ -120,6 +125,11 @@ impl Half {
 
     pub(super) fn fin(&self) -> Option<&Fin> {
         self.buffers.as_ref()?.fin.as_ref()
+    }
+
+    /// Whether its FIN was seen, or is assumed.
+    pub(super) fn closing(&self) -> bool {
+        self.done() || self.fin().is_some()
     }
 
     pub(super) fn store(&self) -> Option<&Store> {
@@ -147,6 +157,14 @@ impl Half {
         self.start = start;
     }
 
+    /// What an [`UNRESOLVED`] bound comes to, now that the direction has begun; 0 if it can't be meant.
+    pub(super) fn resolve(&self, bound: u64, window: u64) -> u64 {
+        if bound & UNRESOLVED == 0 {
+            return bound;
+        }
+        self.offset_of(bound as u32).filter(|&offset| offset <= self.seen_end + 1 + window).unwrap_or(0)
+    }
+
     /// Notes an acknowledgement by the peer while nothing was seen.
     pub(super) fn note_hint(&mut self, ack: u32) {
         let (low, high) = self.hints.unwrap_or((ack, ack));
@@ -158,11 +176,14 @@ impl Half {
     /// Begins it earlier than thought; only while nothing was delivered.
     pub(super) fn lower(&mut self, offset: u64) {
         let by = self.next.saturating_sub(offset);
+        // Unless the peer acknowledged more.
+        if self.acked <= self.next {
+            self.acked = offset;
+            self.queued = offset;
+        }
         self.next = offset;
         self.origin = offset;
         self.next_seq = self.next_seq.wrapping_sub(by as u32);
-        self.acked = offset;
-        self.queued = offset;
     }
 
     /// Nothing was delivered or declared lost.

@@ -3,7 +3,7 @@
 use crate::diagnostic::Code;
 use crate::event::{EndReason, GapCause};
 use crate::flow::connection::{Connection, Context, Status, WaitKind};
-use crate::flow::half::{Fin, ORIGIN, Start};
+use crate::flow::half::{Fin, ORIGIN, Start, UNRESOLVED};
 use crate::flow::seq::distance;
 use crate::flow::store::Piece;
 use crate::flow::{Consumer, Roles, Side, StreamChunk};
@@ -27,8 +27,11 @@ impl<S> Connection<S> {
         let side = self.side(from_low);
         self.note_frame(from_low, ctx);
         if flags.rst {
+            // What some stacks say in it is no part of the stream.
+            self.info.duplicate_bytes += segment.payload.len() as u64;
             return self.take_reset(side, segment, ctx);
         }
+        let unseen = self.half(side).start == Start::Unseen;
         if flags.syn {
             self.take_syn(side, segment);
         }
@@ -41,6 +44,9 @@ impl<S> Connection<S> {
         let len = segment.payload.len() as u64 + u64::from(segment.missing_tail);
         if self.half(side).start == Start::Unseen {
             self.begin(side, seq, len > 0, ctx);
+        }
+        if unseen {
+            self.resolve_bounds(side);
         }
         if len == 0 && flags.ack {
             let window = self.half(side.opposite()).window();
@@ -107,9 +113,7 @@ impl<S> Connection<S> {
             Start::Tentative | Start::Running => {
                 let Some(offset) = half.offset_of(first) else { return };
                 if half.untouched() && offset <= half.next && half.next - offset <= LATE_SYN as u64 {
-                    let acked = half.acked;
                     half.lower(offset);
-                    half.acked = acked;
                     half.start = Start::Running;
                 } else if offset != half.origin {
                     return;
@@ -126,7 +130,7 @@ impl<S> Connection<S> {
         let half = self.half_mut(side);
         if half.start == Start::Unseen {
             half.note_hint(ack);
-            return 0;
+            return UNRESOLVED | u64::from(ack);
         }
         let Some(offset) = half.offset_of(ack) else { return 0 };
         if offset > half.seen_end + 1 + window {
@@ -138,10 +142,22 @@ impl<S> Connection<S> {
             }
             // The peer expected this byte, or has it: the stream did not begin after it.
             half.lower(offset.min(half.next));
-            half.start = Start::Running;
         }
         half.acked = half.acked.max(offset);
         offset
+    }
+
+    /// `side` has begun: what the other one holds may be bound by it.
+    fn resolve_bounds(&mut self, side: Side) {
+        let window = self.half(side.opposite()).window();
+        let [low, high] = &mut self.halves;
+        let (half, peer) = if side == Side::Initiator { (&*low, high) } else { (&*high, low) };
+        if let Some(buffers) = &mut peer.buffers {
+            buffers.store.rebind(|bound| half.resolve(bound, window));
+            if let Some(fin) = &mut buffers.fin {
+                fin.bound = half.resolve(fin.bound, window);
+            }
+        }
     }
 
     /// The first segment of a direction that has no SYN.
@@ -154,8 +170,9 @@ impl<S> Connection<S> {
                 let ahead = distance(hint, seq);
                 if (-window..=window).contains(&ahead) {
                     let first = if ahead < 0 && has_data { seq } else { hint };
-                    half.begin(first, Start::Running);
+                    half.begin(first, Start::Tentative);
                     half.acked = half.offset_of(high).unwrap_or(ORIGIN).max(ORIGIN);
+                    self.wait(side, WaitKind::Beginning, ctx);
                     return;
                 }
             }
@@ -177,7 +194,10 @@ impl<S> Connection<S> {
         let dropped = self.dropped;
         let half = self.half_mut(side);
         let captured = segment.payload.len() as u64;
-        let Some(mut offset) = half.offset_of(seq) else { return };
+        let Some(mut offset) = half.offset_of(seq) else {
+            self.info.duplicate_bytes += captured;
+            return;
+        };
         let end = offset + captured + u64::from(segment.missing_tail);
         if half.ended || half.fin().is_some_and(|fin| offset >= fin.offset) {
             self.info.duplicate_bytes += captured;
@@ -219,7 +239,7 @@ impl<S> Connection<S> {
         half.seen_end = half.seen_end.max(end);
         let in_order = offset == half.next
             && half.start == Start::Running
-            && bound <= reach
+            && (bound <= reach || bound & UNRESOLVED != 0)
             && half.store().and_then(|store| store.first()).is_none_or(|(first, _)| first >= end);
         if in_order {
             if !payload.is_empty() {
@@ -276,6 +296,9 @@ impl<S> Connection<S> {
         let missing = u64::from(segment.missing_tail);
         if !agrees {
             let len = segment.payload.len() as u64 + missing;
+            let other = store.take_stray().map_or(0, |(_, piece)| piece.data.len() as u64);
+            self.info.duplicate_bytes += other;
+            let store = &mut self.half_mut(side).buffers().store;
             store.set_stray(offset, Piece { len, data: segment.payload.to_vec(), bound, at: ctx.at });
             return;
         }
@@ -320,6 +343,7 @@ impl<S> Connection<S> {
     ) -> Status {
         let (half, peer) = (self.half(side), self.half(side.opposite()));
         let offset = half.offset_of(segment.seq);
+        let seen = half.start != Start::Unseen;
         let acceptable = match half.start {
             // The answer to a SYN carries sequence number 0 and acknowledges the SYN (RFC 9293 §3.10.7.1).
             Start::Unseen if segment.flags.ack && peer.start != Start::Unseen => {
@@ -339,16 +363,20 @@ impl<S> Connection<S> {
         }
         self.reset = true;
         self.info.closed_by.get_or_insert(side);
+        if let Some(sent) = offset
+            && seen
+        {
+            // Its number is the next that was to be sent.
+            let half = self.half_mut(side);
+            half.sent = half.sent.max(sent);
+        }
         if segment.flags.ack {
             self.acknowledge(side.opposite(), segment.ack);
         }
-        let half = self.half(side);
-        let known = half.start == Start::Unseen || offset.is_none_or(|offset| offset <= half.reach());
-        let clean = known && self.halves.iter().all(|half| !half.pending() && half.acked <= half.reach());
-        if clean || self.dropped {
+        // Refused, or of no interest. Else the other side's last bytes may have been under way, or come late in the file.
+        if self.dropped || !self.established && !self.halves.iter().any(|half| half.pending()) {
             return Status::Over(EndReason::Rst);
         }
-        self.close_later(ctx);
         self.settle(ctx)
     }
 

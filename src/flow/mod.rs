@@ -28,7 +28,7 @@
 //! input turn holes into gaps at once. If the peer is not in the capture, a hole waits four allowances.
 //!
 //! **Without SYN** the first byte seen, or an earlier one that the peer still expected, is offset 0; the first bytes are
-//! held until the peer acknowledges or the allowance is over, as an earlier segment may have been captured later.
+//! held until the allowance is over, as an earlier segment, or the SYN, may have been captured later.
 //!
 //! **Jumps.** A segment further ahead than the window is kept aside; the next one that agrees with it proves that the
 //! capture lost more than a window. One alone is forged or damaged, and is ignored.
@@ -36,8 +36,8 @@
 //! Reassembly memory is bounded for a direction and over all connections; the connections are bounded too. What happens
 //! at these bounds is told: `Code::ReassemblyLimit` with `GapCause::Limit`, `EndReason::Evicted`.
 //!
-//! A RST without a known connection opens none. After a RST or the second FIN, the connection ends at once if nothing is
-//! missing, otherwise after the allowance.
+//! A RST without a known connection opens none. When both FINs are acknowledged, the connection ends at once; after a RST,
+//! or if something is missing, after the allowance.
 
 mod clock;
 mod connection;
@@ -123,7 +123,8 @@ pub struct ConnectionInfo {
     pub frames_by: [u64; 2],
     /// New payload bytes delivered for each side.
     pub bytes: [u64; 2],
-    /// Payload bytes seen more than once, keep-alive bytes and what was sent behind a FIN.
+    /// Payload bytes seen more than once, keep-alive bytes, and what is no part of the stream: outside the window, behind
+    /// a FIN.
     pub duplicate_bytes: u64,
     /// Files that hold frames of it, in order, each once.
     pub files: Vec<FileId>,
@@ -206,6 +207,9 @@ pub trait Consumer {
     /// The next piece, in causal order over both directions.
     fn chunk(&mut self, session: &mut Self::Session, info: &ConnectionInfo, chunk: StreamChunk<'_>) -> Interest;
 
-    /// The connection is over.
-    fn close(&mut self, session: Self::Session, info: &ConnectionInfo, reason: EndReason, at: FramePos);
+    /// The connection is over; whether [`Consumer::late`] is to hear of segments that come behind its end.
+    fn close(&mut self, session: Self::Session, info: &ConnectionInfo, reason: EndReason, at: FramePos) -> Interest;
+
+    /// So many payload bytes came behind the end of a connection: copies of what it had.
+    fn late(&mut self, _bytes: u64) {}
 }

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::flow::Interest;
 use crate::flow::key::{Key, KeyHash};
 use crate::flow::seq::distance;
 
@@ -20,6 +21,7 @@ pub(super) type Range = Option<(u32, u32)>;
 struct Remnant {
     /// By whether the sender is the key's lower endpoint.
     ranges: [Range; 2],
+    interest: Interest,
     time: i64,
 }
 
@@ -32,23 +34,24 @@ pub(super) struct Remnants {
 
 impl Remnants {
     /// Remembers a connection that ended; at most `bound` of them, the oldest goes first.
-    pub(super) fn insert(&mut self, key: Key, ranges: [Range; 2], time: i64, bound: usize) {
+    pub(super) fn insert(&mut self, key: Key, ranges: [Range; 2], interest: Interest, time: i64, bound: usize) {
         while self.queue.len() >= bound.max(1) {
             self.pop();
         }
-        self.map.insert(key, Remnant { ranges, time });
+        self.map.insert(key, Remnant { ranges, interest, time });
         self.queue.push_back((key, time));
     }
 
-    /// Whether a segment for which no connection is known belongs to a closed one.
-    pub(super) fn is_late(&self, key: &Key, from_low: bool, seq: u32, syn: bool) -> bool {
-        let Some(remnant) = self.map.get(key) else { return false };
+    /// If a segment for which no connection is known belongs to a closed one: whether that is of interest.
+    pub(super) fn late(&self, key: &Key, from_low: bool, seq: u32, syn: bool) -> Option<Interest> {
+        let remnant = self.map.get(key)?;
         let [high, low] = remnant.ranges;
-        match if from_low { low } else { high } {
+        let is_late = match if from_low { low } else { high } {
             Some((first, _)) if syn => seq.wrapping_add(1) == first,
             Some((first, end)) => distance(first, seq) >= -1 && distance(end, seq) <= SLACK,
             None => !syn,
-        }
+        };
+        is_late.then_some(remnant.interest)
     }
 
     /// Forgets those that are old enough.
@@ -78,29 +81,29 @@ mod tests {
     #[test]
     fn late_or_new() {
         let mut remnants = Remnants::default();
-        remnants.insert(key(1), [Some((100, 200)), None], 0, 10);
-        assert!(remnants.is_late(&key(1), false, 150, false));
-        assert!(remnants.is_late(&key(1), false, 200, false));
-        assert!(remnants.is_late(&key(1), false, 99, true), "its own SYN once more");
-        assert!(!remnants.is_late(&key(1), false, 150, true), "another SYN");
-        assert!(!remnants.is_late(&key(1), false, 90, false));
-        assert!(!remnants.is_late(&key(1), false, 10_000_000, false));
-        assert!(remnants.is_late(&key(1), true, 7, false));
-        assert!(!remnants.is_late(&key(2), true, 7, false));
+        remnants.insert(key(1), [Some((100, 200)), None], Interest::Keep, 0, 10);
+        assert_eq!(remnants.late(&key(1), false, 150, false), Some(Interest::Keep));
+        assert_eq!(remnants.late(&key(1), false, 200, false), Some(Interest::Keep));
+        assert_eq!(remnants.late(&key(1), false, 99, true), Some(Interest::Keep), "its own SYN once more");
+        assert_eq!(remnants.late(&key(1), false, 150, true), None, "another SYN");
+        assert_eq!(remnants.late(&key(1), false, 90, false), None);
+        assert_eq!(remnants.late(&key(1), false, 10_000_000, false), None);
+        assert_eq!(remnants.late(&key(1), true, 7, false), Some(Interest::Keep));
+        assert_eq!(remnants.late(&key(2), true, 7, false), None);
         remnants.expire(KEEP);
-        assert!(remnants.is_late(&key(1), false, 150, false));
+        assert_eq!(remnants.late(&key(1), false, 150, false), Some(Interest::Keep));
         remnants.expire(KEEP + 1);
-        assert!(!remnants.is_late(&key(1), false, 150, false));
+        assert_eq!(remnants.late(&key(1), false, 150, false), None);
     }
 
     #[test]
     fn bounded() {
         let mut remnants = Remnants::default();
         for port in 0..100 {
-            remnants.insert(key(port), [None, None], 0, 10);
+            remnants.insert(key(port), [None, None], Interest::Keep, 0, 10);
         }
         assert_eq!((remnants.map.len(), remnants.queue.len()), (10, 10));
-        assert!(!remnants.is_late(&key(89), true, 7, false));
-        assert!(remnants.is_late(&key(90), true, 7, false));
+        assert_eq!(remnants.late(&key(89), true, 7, false), None);
+        assert_eq!(remnants.late(&key(90), true, 7, false), Some(Interest::Keep));
     }
 }

@@ -71,6 +71,12 @@ impl Store {
         Some((offset, piece))
     }
 
+    /// Changes the bound of each piece.
+    pub(super) fn rebind(&mut self, change: impl Fn(u64) -> u64) {
+        let stray = self.stray.as_deref_mut().map(|(_, piece)| piece);
+        self.pieces.values_mut().chain(stray).for_each(|piece| piece.bound = change(piece.bound));
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Store::default();
     }

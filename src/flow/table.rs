@@ -3,12 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::event::EndReason;
-use crate::flow::Consumer;
 use crate::flow::clock::Clock;
 use crate::flow::connection::{Belongs, Connection, Context, Status, Wait};
 use crate::flow::key::{Key, KeyHash};
 use crate::flow::remnant::Remnants;
 use crate::flow::slab::{ESTABLISHED, HALF_OPEN, Slab};
+use crate::flow::{Consumer, Interest};
 use crate::limits::Limits;
 use crate::position::FramePos;
 use crate::wire::Segment;
@@ -102,7 +102,12 @@ impl<C: Consumer> FlowTable<C> {
             Some(slot) => slot,
             // A RST alone says nothing, nor does what was still under way when a connection ended.
             None if segment.flags.rst => return,
-            None if self.remnants.is_late(&key, from_low, segment.seq, segment.flags.syn) => return,
+            None if let Some(interest) = self.remnants.late(&key, from_low, segment.seq, segment.flags.syn) => {
+                if interest == Interest::Keep {
+                    consumer.late(segment.payload.len() as u64);
+                }
+                return;
+            }
             None => {
                 self.make_room(consumer);
                 let connection = Connection::new(key, from_low, segment, at, interface, |info| consumer.open(info));
@@ -218,13 +223,15 @@ impl<C: Consumer> FlowTable<C> {
         self.slab.free(slot);
         self.index.remove(&connection.key);
         self.held = self.held.saturating_sub(connection.cost());
-        if matches!(connection.end_reason(cause), EndReason::Fin | EndReason::Rst) {
-            let bound = self.limits.connections.min(REMNANTS);
-            self.remnants.insert(connection.key, connection.ranges(), self.now, bound);
-        }
+        let (key, ranges) = (connection.key, connection.ranges());
+        let ended = matches!(connection.end_reason(cause), EndReason::Fin | EndReason::Rst);
         let mut ctx =
             Context { consumer, limits: &self.limits, waits: &mut self.waits, slot, at: self.at, now: self.now };
-        connection.close(cause, &mut ctx);
+        let interest = connection.close(cause, &mut ctx);
+        if ended {
+            let bound = self.limits.connections.min(REMNANTS);
+            self.remnants.insert(key, ranges, interest, self.now, bound);
+        }
     }
 
     /// Before a new connection: evicts the longest idle one when the table is full, never-established ones first. These

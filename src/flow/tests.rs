@@ -41,10 +41,17 @@ impl Consumer for Log {
         }
     }
 
-    fn close(&mut self, session: u64, info: &ConnectionInfo, reason: EndReason, _: FramePos) {
+    fn close(&mut self, session: u64, info: &ConnectionInfo, reason: EndReason, _: FramePos) -> Interest {
         assert_eq!(session, info.id);
         self.lines.push(format!("{session} {reason:?}"));
         self.infos.push(info.clone());
+        Interest::Keep
+    }
+
+    fn late(&mut self, bytes: u64) {
+        if bytes > 0 {
+            self.lines.push(format!("{bytes} late"));
+        }
     }
 }
 
@@ -175,7 +182,7 @@ fn late_segments_of_a_closed_connection_open_none() {
     let mut lab = Lab::new();
     lab.handshake().c(1, 1, "x").send(0, FIN, 2, 1, "").send(1, FIN, 1, 3, "").c(3, 2, "");
     lab.expect(&["C 0 x", "C end", "S end", "1 Fin"]);
-    lab.c(1, 1, "x").c(3, 2, "").send(0, SYN, 0, 0, "").send(0, RST, 3, 0, "").finish().expect(&[]);
+    lab.c(1, 1, "x").c(3, 2, "").send(0, SYN, 0, 0, "").send(0, RST, 3, 0, "").finish().expect(&["1 late"]);
     assert_eq!(lab.log.infos.len(), 1);
 }
 
@@ -297,7 +304,12 @@ fn an_empty_segment_tells_what_was_sent_before_it() {
 fn a_fin_that_was_not_captured_is_no_lost_byte() {
     let mut lab = Lab::new();
     lab.handshake().c(1, 1, "ab").s(1, 4, "").tick(20).send(1, FIN, 1, 4, "").c(4, 2, "");
-    lab.expect(&["C 0 ab", "S end", "1 Fin"]);
+    lab.expect(&["C 0 ab", "S end"]);
+    lab.tick(10).expect(&["1 Fin"]);
+    // It was none: the connection goes on.
+    let mut lab = Lab::new();
+    lab.handshake().s(1, 1, "ab").send(0, FIN, 1, 4, "").tick(9).s(4, 2, "d").c(2, 5, "").tick(30);
+    lab.expect(&["S 0 ab", "C end", "S 2 gap 1 Lost", "S 3 d"]);
 }
 
 #[test]
@@ -357,7 +369,8 @@ fn simultaneous_open() {
 fn resets() {
     let mut lab = Lab::new();
     lab.handshake().c(1, 1, "a").send(1, RST, 500_000, 0, "").expect(&["C 0 a", "S reset-ignored"]);
-    lab.c(2, 1, "b").send(1, RST, 1, 0, "").expect(&["C 1 b", "1 Rst"]);
+    lab.c(2, 1, "b").send(1, RST, 1, 0, "").expect(&["C 1 b"]);
+    lab.tick(10).expect(&["1 Rst"]);
     assert_eq!(lab.info().closed_by, Some(Side::Responder));
     // What is held when it comes is not lost, and what comes a little later fills the hole.
     let mut lab = Lab::new();
@@ -366,6 +379,21 @@ fn resets() {
     lab.tick(10).expect(&["1 Rst"]);
     let mut lab = Lab::new();
     lab.handshake().c(3, 1, "c").send(0, RST, 4, 0, "").tick(20).expect(&["C 0 gap 2 Lost", "C 2 c", "1 Rst"]);
+}
+
+#[test]
+fn what_comes_behind_a_reset_was_under_way() {
+    let mut lab = Lab::new();
+    lab.handshake().c(1, 1, "a").send(0, RST, 2, 0, "").s(1, 2, "late").expect(&["C 0 a", "S 0 late"]);
+    lab.tick(10).expect(&["1 Rst"]);
+    // Its number tells what was sent before it.
+    let mut lab = Lab::new();
+    lab.handshake().c(1, 1, "a").send(0, RST, 5, 0, "").tick(10).expect(&["C 0 a", "C 1 gap 3 Lost", "1 Rst"]);
+    // A new connection does not wait for it.
+    let mut lab = Lab::new();
+    lab.handshake().send(0, RST, 1, 0, "");
+    lab.isn = [0x5000_0000, 0x6000_0000];
+    lab.handshake().c(1, 1, "b").expect(&["1 Rst", "C 0 b"]);
 }
 
 #[test]
@@ -404,7 +432,8 @@ fn mid_stream() {
     let mut lab = Lab::new();
     // Server to client first; reordered at the very beginning.
     lab.s(500, 100, "def").s(497, 100, "abc").expect(&[]);
-    lab.c(100, 503, "x").expect(&["S 0 abc", "S 3 def", "C 0 x"]);
+    lab.c(100, 503, "x").expect(&[]);
+    lab.tick(10).expect(&["S 0 abc", "S 3 def", "C 0 x"]);
     lab.finish().expect(&["1 Eof"]);
     let info = lab.info();
     assert_eq!((info.roles, info.syn, info.initiator), (Roles::Ports, [false; 2], lab.ends[0]));
@@ -433,6 +462,14 @@ fn the_handshake_out_of_order() {
     lab.expect(&["C 0 a", "C 1 b"]);
     lab.finish();
     assert_eq!((lab.info().syn, lab.info().initiator), ([true; 2], lab.ends[0]));
+}
+
+#[test]
+fn a_dialogue_that_overtook_its_handshake() {
+    let mut lab = Lab::new();
+    lab.c(1, 4, "EHLO").s(4, 5, "250").c(5, 7, "").s(1, 1, "220").expect(&[]);
+    lab.send(1, SYN_ACK, 0, 1, "").send(0, SYN, 0, 0, "").expect(&["S 0 220", "C 0 EHLO", "S 3 250"]);
+    lab.finish().expect(&["1 Eof"]);
 }
 
 #[test]

@@ -402,15 +402,28 @@ impl Consumer for Sessions {
         interest
     }
 
-    fn close(&mut self, mut seat: Seat, info: &ConnectionInfo, reason: EndReason, at: FramePos) {
+    fn close(&mut self, mut seat: Seat, info: &ConnectionInfo, reason: EndReason, at: FramePos) -> Interest {
         let place = self.step(info);
         self.fetch(&mut seat, info);
-        match seat {
+        let mail = match seat {
             Seat::Here(session) => {
                 let closed = self.with(place, |world| session.close(info, reason, at, world));
                 self.closed(place, &closed, info, reason);
+                closed.mail
             }
-            Seat::Away => self.keep(info, place, Piece::Close(reason, at)),
-        }
+            Seat::Away => {
+                self.keep(info, place, Piece::Close(reason, at));
+                self.parked.remove(&info.id).is_some_and(|parked| {
+                    let mail = self.with(place, |world| parked.session.is_mail(info, world));
+                    self.parked.insert(info.id, parked);
+                    mail
+                })
+            }
+        };
+        if mail { Interest::Keep } else { Interest::Drop }
+    }
+
+    fn late(&mut self, bytes: u64) {
+        self.tally.account.duplicate += bytes;
     }
 }

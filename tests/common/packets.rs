@@ -45,8 +45,9 @@ impl Consumer for Turns {
         Interest::Keep
     }
 
-    fn close(&mut self, turns: Vec<Turn>, info: &ConnectionInfo, _reason: EndReason, _at: FramePos) {
+    fn close(&mut self, turns: Vec<Turn>, info: &ConnectionInfo, _reason: EndReason, _at: FramePos) -> Interest {
         self.0.push((info.id, Dialogue { client: info.initiator, server: info.responder, turns }));
+        Interest::Drop
     }
 }
 
