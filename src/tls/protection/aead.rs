@@ -1,18 +1,22 @@
 //! AEAD suites: nonces, additional data, TLS 1.3's inner content type.
 //!
-//! GCM and CCM up to TLS 1.2: RFC 5288, RFC 6655, RFC 6209, RFC 6367. ChaCha20-Poly1305: RFC 7905. TLS 1.3: RFC 8446
+//! GCM and CCM up to TLS 1.2: RFC 5288, RFC 6655, RFC 6209, RFC 6367. ChaCha20-Poly1305: RFC 7905, and two
+//! drafts before it, `draft-agl-tls-chacha20poly1305-04` and `draft-ietf-tls-chacha20-poly1305-00`. TLS 1.3: RFC 8446
 //! section 5.
 
 use aes::cipher::consts::{U8, U12, U16};
-use aes::cipher::{Array, KeyInit};
+use aes::cipher::{Array, KeyInit, KeyIvInit, StreamCipher};
 use aes::{Aes128, Aes256};
 use aes_gcm::{AeadInOut, AesGcm};
 use aria::{Aria128, Aria256};
 use camellia::{Camellia128, Camellia256};
 use ccm::Ccm;
+use chacha20::ChaCha20Legacy;
 use chacha20poly1305::ChaCha20Poly1305;
+use poly1305::Poly1305;
 use zeroize::Zeroizing;
 
+use super::super::secret::Secret;
 use super::super::suites::{BulkCipher, Version};
 use super::{Header, KeyMaterial, OpenError, Opened};
 
@@ -29,6 +33,7 @@ enum Cipher {
     Aes128Ccm8(Ccm<Aes128, U8, U12>),
     Aes256Ccm8(Ccm<Aes256, U8, U12>),
     ChaCha20Poly1305(ChaCha20Poly1305),
+    ChaCha20Poly1305Old(Secret),
 }
 
 /// How a record's nonce is made.
@@ -36,7 +41,7 @@ enum Cipher {
 enum Nonce {
     /// Four bytes from the key block, eight from the record.
     Explicit,
-    /// Twelve bytes, XORed with the record number.
+    /// Twelve bytes, XORed with the record number: the drafts have four bytes or none and zeros behind them.
     Xor,
 }
 
@@ -64,17 +69,20 @@ impl Aead {
             BulkCipher::Aes256Ccm => Cipher::Aes256Ccm(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Aes128Ccm8 => Cipher::Aes128Ccm8(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Aes256Ccm8 => Cipher::Aes256Ccm8(KeyInit::new_from_slice(key).ok()?),
-            BulkCipher::ChaCha20Poly1305 => Cipher::ChaCha20Poly1305(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::ChaCha20Poly1305 | BulkCipher::ChaCha20Poly1305Draft => {
+                Cipher::ChaCha20Poly1305(KeyInit::new_from_slice(key).ok()?)
+            }
+            BulkCipher::ChaCha20Poly1305Old => Cipher::ChaCha20Poly1305Old(Secret::new(key)),
             _ => return None,
         };
         let tls13 = material.version == Version::Tls13;
         let mut iv = Zeroizing::new([0; 12]);
         iv.iter_mut().zip(material.iv).for_each(|(i, m)| *i = *m);
-        let xor = tls13 || material.suite.cipher == BulkCipher::ChaCha20Poly1305;
+        let chacha = matches!(cipher, Cipher::ChaCha20Poly1305(_) | Cipher::ChaCha20Poly1305Old(_));
         Some(Aead {
             cipher,
             iv,
-            nonce: if xor { Nonce::Xor } else { Nonce::Explicit },
+            nonce: if tls13 || chacha { Nonce::Xor } else { Nonce::Explicit },
             tag_len: material.suite.cipher.tag_len(),
             tls13,
         })
@@ -136,6 +144,7 @@ impl Cipher {
             Cipher::Aes128Ccm8(c) => decrypt(c, nonce, aad, data, tag),
             Cipher::Aes256Ccm8(c) => decrypt(c, nonce, aad, data, tag),
             Cipher::ChaCha20Poly1305(c) => decrypt(c, nonce, aad, data, tag),
+            Cipher::ChaCha20Poly1305Old(key) => decrypt_old_chacha(key, nonce, aad, data, tag),
         }
     }
 }
@@ -147,6 +156,22 @@ fn decrypt<A: AeadInOut>(aead: &A, nonce: &[u8; 12], aad: &[u8], data: &mut [u8]
         return false;
     };
     aead.decrypt_inout_detached(nonce, aad, data.into(), tag).is_ok()
+}
+
+/// `draft-agl-tls-chacha20poly1305-04` section 5: the nonce is the last eight bytes, and Poly1305 takes both lengths behind
+/// their parts, without padding.
+fn decrypt_old_chacha(key: &[u8], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> bool {
+    let Ok(mut cipher) = ChaCha20Legacy::new_from_slices(key, &nonce[4..]) else { return false };
+    let mut first_block = Zeroizing::new([0; 64]);
+    cipher.apply_keystream(&mut first_block[..]);
+    let Ok(poly) = Poly1305::new_from_slice(&first_block[..32]) else { return false };
+    let len = |part: &[u8]| (part.len() as u64).to_le_bytes();
+    let input = [aad, &len(aad), data, &len(data)].concat();
+    if poly.compute_unpadded(&input)[..] != *tag {
+        return false;
+    }
+    cipher.apply_keystream(data);
+    true
 }
 
 #[cfg(test)]
@@ -210,5 +235,18 @@ mod tests {
             ),
             &hex(plain),
         );
+    }
+
+    /// The vector of `draft-agl-tls-chacha20poly1305-04` section 7.
+    #[test]
+    fn chacha20_poly1305_before_the_ietf() {
+        let key = unhex("4290bcb154173531f314af57f3be3b5006da371ece272afa1b5dbdd1100a1007");
+        let nonce: [u8; 12] = unhex("00000000cd7cf67be39c794a").try_into().unwrap();
+        let (aad, mut tag) = (unhex("87e229d4500845a079c0"), unhex("677dabf4e3d24b876bb284753896e1d6"));
+        let mut data = unhex("e3e446f7ede9a19b62a4");
+        assert!(decrypt_old_chacha(&key, &nonce, &aad, &mut data, &tag));
+        assert_eq!(hex(&data), "86d09974840bded2a5ca");
+        tag[15] ^= 1;
+        assert!(!decrypt_old_chacha(&key, &nonce, &aad, &mut unhex("e3e446f7ede9a19b62a4"), &tag));
     }
 }

@@ -1,7 +1,7 @@
 //! Record protection of one direction in one epoch.
 //!
 //! [`Protection::open`] takes a record's fragment (without the five-byte header), decrypts it in place and checks it.
-//! It allocates nothing. A record that fails still counts: its number and its share of the keystream are used up and
+//! It allocates nothing (but for the ChaCha20-Poly1305 before the IETF's). A record that fails still counts: its number and its share of the keystream are used up and
 //! the CBC residue moves on, so that the records behind it can be tried. To try several record numbers, clone the
 //! `Protection` and copy the fragment: a failed attempt leaves garbage in it.
 //!

@@ -2,7 +2,7 @@
 //!
 //! The table holds every suite of IANA's registry under its registered name, the unsupported ones too, so that a
 //! report can name what it could not open; and the 1024-bit export suites of the expired draft
-//! `draft-ietf-tls-56-bit-ciphersuites`, which servers of their day offered.
+//! `draft-ietf-tls-56-bit-ciphersuites` and the ChaCha20-Poly1305 suites of two drafts, which servers of their day offered.
 
 mod table;
 
@@ -192,6 +192,10 @@ pub enum BulkCipher {
     Aes256Ccm8,
     /// ChaCha20-Poly1305.
     ChaCha20Poly1305,
+    /// ChaCha20-Poly1305 of the first IETF draft: the nonce is four bytes of IV and the record number.
+    ChaCha20Poly1305Draft,
+    /// ChaCha20-Poly1305 before the IETF's: a nonce of eight bytes, the record number, and another Poly1305 input.
+    ChaCha20Poly1305Old,
     /// One that mailcap does not open: GOST, SM4, Ascon, AEGIS, integrity-only.
     Unsupported,
 }
@@ -209,7 +213,7 @@ impl BulkCipher {
             | Aes128Ccm8 => 16,
             Aes256Cbc | Camellia256Cbc | Aria256Cbc | Aes256Gcm | Camellia256Gcm | Aria256Gcm | Aes256Ccm
             | Aes256Ccm8 => 32,
-            ChaCha20Poly1305 => 32,
+            ChaCha20Poly1305 | ChaCha20Poly1305Draft | ChaCha20Poly1305Old => 32,
         }
     }
 
@@ -227,8 +231,17 @@ impl BulkCipher {
     pub fn tag_len(self) -> usize {
         use BulkCipher::*;
         match self {
-            Aes128Gcm | Aes256Gcm | Camellia128Gcm | Camellia256Gcm | Aria128Gcm | Aria256Gcm | Aes128Ccm
-            | Aes256Ccm | ChaCha20Poly1305 => 16,
+            Aes128Gcm
+            | Aes256Gcm
+            | Camellia128Gcm
+            | Camellia256Gcm
+            | Aria128Gcm
+            | Aria256Gcm
+            | Aes128Ccm
+            | Aes256Ccm
+            | ChaCha20Poly1305
+            | ChaCha20Poly1305Draft
+            | ChaCha20Poly1305Old => 16,
             Aes128Ccm8 | Aes256Ccm8 => 8,
             _ => 0,
         }
@@ -238,6 +251,7 @@ impl BulkCipher {
     pub fn key_block_iv_len(self) -> usize {
         match (self, self.cbc_block(), self.tag_len()) {
             (BulkCipher::ChaCha20Poly1305, ..) => 12,
+            (BulkCipher::ChaCha20Poly1305Old, ..) => 0,
             (_, Some(block), _) => block,
             (_, None, 0) => 0,
             _ => 4,

@@ -1,6 +1,7 @@
 //! The table of suites, sorted by number. Names and numbers: IANA's TLS Cipher Suites registry; outside it stand
 //! Netscape's two FIPS suites (0xFEFE, 0xFEFF), the export suites of `draft-ietf-tls-56-bit-ciphersuites`
-//! (0x0060 to 0x0066), Fortezza (RFC 6101), EC J-PAKE and the first ChaCha20 drafts.
+//! (0x0060 to 0x0066), Fortezza (RFC 6101), EC J-PAKE and the ChaCha20-Poly1305 of
+//! `draft-agl-tls-chacha20poly1305` (0xCC13 to 0xCC15) and `draft-ietf-tls-chacha20-poly1305-00` (0xCCA1 to 0xCCA3).
 
 use super::{BulkCipher as C, KeyExchange as K, MacAlgorithm as M, PrfHash as P, Suite};
 
@@ -370,9 +371,12 @@ static SUITES: &[Suite] = &[
     s(0xC104, "TLS_GOSTR341112_256_WITH_MAGMA_MGM_L", K::Gost, C::Unsupported, M::Null, P::Sha256),
     s(0xC105, "TLS_GOSTR341112_256_WITH_KUZNYECHIK_MGM_S", K::Gost, C::Unsupported, M::Null, P::Sha256),
     s(0xC106, "TLS_GOSTR341112_256_WITH_MAGMA_MGM_S", K::Gost, C::Unsupported, M::Null, P::Sha256),
-    s(0xCC13, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_OLD", K::EcdheRsa, C::Unsupported, M::Null, P::Sha256),
-    s(0xCC14, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_OLD", K::EcdheEcdsa, C::Unsupported, M::Null, P::Sha256),
-    s(0xCC15, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_OLD", K::DheRsa, C::Unsupported, M::Null, P::Sha256),
+    s(0xCC13, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_OLD", K::EcdheRsa, C::ChaCha20Poly1305Old, M::Null, P::Sha256),
+    s(0xCC14, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_OLD", K::EcdheEcdsa, C::ChaCha20Poly1305Old, M::Null, P::Sha256),
+    s(0xCC15, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_OLD", K::DheRsa, C::ChaCha20Poly1305Old, M::Null, P::Sha256),
+    s(0xCCA1, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_DRAFT_00", K::EcdheRsa, C::ChaCha20Poly1305Draft, M::Null, P::Sha256),
+    s(0xCCA2, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_DRAFT_00", K::EcdheEcdsa, C::ChaCha20Poly1305Draft, M::Null, P::Sha256),
+    s(0xCCA3, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_DRAFT_00", K::DheRsa, C::ChaCha20Poly1305Draft, M::Null, P::Sha256),
     s(0xCCA8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", K::EcdheRsa, C::ChaCha20Poly1305, M::Null, P::Sha256),
     s(0xCCA9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", K::EcdheEcdsa, C::ChaCha20Poly1305, M::Null, P::Sha256),
     s(0xCCAA, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256", K::DheRsa, C::ChaCha20Poly1305, M::Null, P::Sha256),
