@@ -18,6 +18,11 @@ const EXCEPTIONS: &[(&str, u64, &str)] = &[
         "the key log has no line for the renegotiation's client random",
     ),
     (
+        "tls-decryption/data__tls2__dsb-dump.pcapng",
+        3,
+        "the secrets inside have no line for three of the 73 client randoms",
+    ),
+    (
         "mercury/test__data__test_decrypt.pcap",
         5,
         "the key log has TLS 1.3 lines alone, for 16 of 20 connections; one more was on its way when the capture began",
@@ -69,11 +74,11 @@ fn what_others_decrypt() {
     let mut table = Table::default();
     for line in text.lines() {
         let row: Value = serde_json::from_str(line).unwrap();
-        if row["has_key"].is_null() || row["decrypt"]["ok"] != true {
+        if row["decrypt"]["ok"] != true {
             continue;
         }
         let name = row["file"].as_str().unwrap();
         table.row(name, check(&folder, &row));
     }
-    table.finish("wild captures with keys", 45);
+    table.finish("wild captures with keys", 49);
 }
