@@ -7,12 +7,11 @@ use aes::cipher::{Array, BlockCipherDecrypt, BlockModeDecrypt, BlockSizeUser, In
 use aes::{Aes128Dec, Aes192Dec, Aes256Dec};
 use aria::{Aria128, Aria256};
 use camellia::{Camellia128, Camellia256};
-use des::Des;
 use idea::Idea;
 use rc2::Rc2;
 
 use super::super::suites::{BulkCipher, Version};
-use super::des::TripleDes;
+use super::des::Des;
 use super::mac::RecordMac;
 use super::seed::Seed;
 use super::{Header, KeyMaterial, OpenError};
@@ -30,8 +29,7 @@ pub(crate) enum BlockCipher {
     Camellia256(Camellia256),
     Aria128(Aria128),
     Aria256(Aria256),
-    TripleDes(Box<TripleDes>),
-    Des(Des),
+    Des(Box<Des>),
     Idea(Idea),
     Rc2(Rc2),
     Seed(Seed),
@@ -47,8 +45,9 @@ impl BlockCipher {
             BulkCipher::Camellia256Cbc => BlockCipher::Camellia256(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Aria128Cbc => BlockCipher::Aria128(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Aria256Cbc => BlockCipher::Aria256(KeyInit::new_from_slice(key).ok()?),
-            BulkCipher::TripleDesCbc => BlockCipher::TripleDes(Box::new(TripleDes::new(key)?)),
-            BulkCipher::DesCbc | BulkCipher::Des40Cbc => BlockCipher::Des(KeyInit::new_from_slice(key).ok()?),
+            BulkCipher::TripleDesCbc | BulkCipher::DesCbc | BulkCipher::Des40Cbc if key.len() == cipher.key_len() => {
+                BlockCipher::Des(Box::new(Des::new(key)?))
+            }
             BulkCipher::IdeaCbc => BlockCipher::Idea(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Rc2Cbc40 | BulkCipher::Rc2Cbc56 => BlockCipher::rc2(key, 128)?,
             BulkCipher::SeedCbc => BlockCipher::Seed(Seed::new(key)?),
@@ -70,7 +69,7 @@ impl BlockCipher {
     /// Bytes of a block.
     pub(crate) fn block_len(&self) -> usize {
         match self {
-            BlockCipher::TripleDes(_) | BlockCipher::Des(_) | BlockCipher::Idea(_) | BlockCipher::Rc2(_) => 8,
+            BlockCipher::Des(_) | BlockCipher::Idea(_) | BlockCipher::Rc2(_) => 8,
             _ => 16,
         }
     }
@@ -85,8 +84,7 @@ impl BlockCipher {
             BlockCipher::Camellia256(c) => decrypt(c, iv, data),
             BlockCipher::Aria128(c) => decrypt(c, iv, data),
             BlockCipher::Aria256(c) => decrypt(c, iv, data),
-            BlockCipher::TripleDes(c) => c.decrypt_cbc(iv, data),
-            BlockCipher::Des(c) => decrypt(c, iv, data),
+            BlockCipher::Des(c) => c.decrypt_cbc(iv, data),
             BlockCipher::Idea(c) => decrypt(c, iv, data),
             BlockCipher::Rc2(c) => decrypt(c, iv, data),
             BlockCipher::Seed(c) => c.decrypt_cbc(iv, data),

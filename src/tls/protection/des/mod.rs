@@ -1,4 +1,4 @@
-//! Triple DES in CBC, bitsliced: each word holds one bit of 64 blocks, so the S-boxes are logic and the permutations
+//! DES and triple DES in CBC, bitsliced: each word holds one bit of 64 blocks, so the S-boxes are logic and the permutations
 //! are names. CBC decrypts its blocks independently, so a record fills the words; what is too short for that is left
 //! to the `des` crate.
 
@@ -53,16 +53,23 @@ const IP: [usize; 64] = {
     ip
 };
 
-/// A 3DES key for decryption.
+/// A key of DES or 3DES, for decryption.
 #[derive(Clone)]
-pub(crate) struct TripleDes {
+pub(crate) struct Des {
     rounds: Rounds,
-    short: TdesEde3,
+    short: Short,
 }
 
-/// The 48 bits of each round's key, in the order of decryption.
+/// The 48 bits of each round's key, in the order of decryption: 16 rounds, or three times as many.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-struct Rounds([u64; 48]);
+struct Rounds(Vec<u64>);
+
+/// The crate's cipher, for what is short.
+#[derive(Clone)]
+enum Short {
+    Single(des::Des),
+    Triple(Box<TdesEde3>),
+}
 
 /// The sixteen keys of one DES, for encryption; the first bit is the highest of 48.
 fn schedule(key: [u8; 8]) -> [u64; 16] {
@@ -78,17 +85,23 @@ fn schedule(key: [u8; 8]) -> [u64; 16] {
     })
 }
 
-impl TripleDes {
-    /// None unless the key has 24 bytes.
+impl Des {
+    /// None unless the key has 8 bytes (DES) or 24 (3DES).
     pub(crate) fn new(key: &[u8]) -> Option<Self> {
-        let short = TdesEde3::new_from_slice(key).ok()?;
         let (keys, _) = key.as_chunks::<8>();
-        let [first, second, third] = keys else { return None };
-        let mut rounds = Rounds([0; 48]);
-        let order =
-            schedule(*third).into_iter().rev().chain(schedule(*second)).chain(schedule(*first).into_iter().rev());
-        rounds.0.iter_mut().zip(order).for_each(|(round, key)| *round = key);
-        Some(TripleDes { rounds, short })
+        let (short, rounds) = match (keys, key.len()) {
+            ([only], 8) => {
+                let rounds = schedule(*only).into_iter().rev().collect();
+                (Short::Single(KeyInit::new_from_slice(key).ok()?), rounds)
+            }
+            ([first, second, third], 24) => {
+                let (first, second, third) = (schedule(*first), schedule(*second), schedule(*third));
+                let rounds = third.into_iter().rev().chain(second).chain(first.into_iter().rev()).collect();
+                (Short::Triple(Box::new(KeyInit::new_from_slice(key).ok()?)), rounds)
+            }
+            _ => return None,
+        };
+        Some(Des { rounds: Rounds(rounds), short })
     }
 
     /// Decrypts whole blocks of a CBC chain in place; a shorter rest and an IV of another length leave the data alone.
@@ -103,7 +116,10 @@ impl TripleDes {
         }
         let iv = Array::from(previous.to_be_bytes());
         let (blocks, _) = Array::slice_as_chunks_mut(blocks.as_flattened_mut());
-        cbc::Decryptor::<&TdesEde3>::inner_iv_init(&self.short, &iv).decrypt_blocks(blocks);
+        match &self.short {
+            Short::Single(des) => cbc::Decryptor::<&des::Des>::inner_iv_init(des, &iv).decrypt_blocks(blocks),
+            Short::Triple(des) => cbc::Decryptor::<&TdesEde3>::inner_iv_init(des, &iv).decrypt_blocks(blocks),
+        }
     }
 
     /// Decrypts at most 64 blocks; the last one's ciphertext.
@@ -118,7 +134,7 @@ impl TripleDes {
                 round(&mut left, &right, *a);
                 round(&mut right, &left, *b);
             }
-            // The last round has no swap; the permutations between the three cancel out.
+            // The last round has no swap; the permutations between three of them cancel out.
             std::mem::swap(&mut left, &mut right);
         }
         for i in 0..32 {
@@ -177,6 +193,9 @@ fn round(left: &mut [u64; 32], right: &[u64; 32], key: u64) {
 
 #[cfg(test)]
 mod tests {
+    use cbc::cipher::consts::U8;
+    use cbc::cipher::{BlockCipherDecrypt, BlockSizeUser};
+
     use super::super::tests::{hex, unhex};
     use super::*;
 
@@ -192,20 +211,43 @@ mod tests {
         (0..len).map(|_| next()).collect()
     }
 
-    /// Few blocks and many, whole words of them and parts, against the `des` crate.
-    #[test]
-    fn as_the_crate_does() {
+    /// A key, and the `des` crate's with it: few blocks and many, whole words of them and parts.
+    fn as_the_crate<C>(key_len: usize)
+    where
+        C: BlockCipherDecrypt + BlockSizeUser<BlockSize = U8> + KeyInit,
+    {
         for (n, blocks) in (0..40).chain([63, 64, 65, 127, 128, 129, 191, 192, 193, 255, 256, 257, 2000]).enumerate() {
-            let key = noise(1000 + n as u64, 24);
+            let key = noise(1000 + n as u64, key_len);
             let iv = noise(n as u64, 8);
             let mut data = noise(77 + n as u64, 8 * blocks + n % 8);
             let mut expected = data.clone();
-            let crates = TdesEde3::new_from_slice(&key).unwrap();
+            let crates = C::new_from_slice(&key).unwrap();
             let (chunks, _) = Array::slice_as_chunks_mut(&mut expected);
             let iv_array = Array::from(<[u8; 8]>::try_from(&iv[..]).unwrap());
-            cbc::Decryptor::<&TdesEde3>::inner_iv_init(&crates, &iv_array).decrypt_blocks(chunks);
-            TripleDes::new(&key).unwrap().decrypt_cbc(&iv, &mut data);
+            cbc::Decryptor::<&C>::inner_iv_init(&crates, &iv_array).decrypt_blocks(chunks);
+            Des::new(&key).unwrap().decrypt_cbc(&iv, &mut data);
             assert!(data == expected, "{blocks} blocks");
+        }
+    }
+
+    #[test]
+    fn as_the_crate_does() {
+        as_the_crate::<des::Des>(8);
+        as_the_crate::<TdesEde3>(24);
+    }
+
+    /// SP 800-17 appendix A, table 4 (the last of the S-boxes' tests), and the classic of many a textbook (Grabbe's).
+    #[test]
+    fn single_des() {
+        for (key, cipher, plain) in [
+            ("1c587f1c13924fef", "63fac0d034d9f793", "305532286d6f295a"),
+            ("133457799bbcdff1", "85e813540f0ab405", "0123456789abcdef"),
+        ] {
+            for copies in [1, 40] {
+                let mut data = unhex(&cipher.repeat(copies));
+                Des::new(&unhex(key)).unwrap().decrypt_cbc(&[0; 8], &mut data);
+                assert_eq!(hex(&data[..8]), plain);
+            }
         }
     }
 
@@ -219,7 +261,7 @@ mod tests {
             ("68d5c05dd9b6b900", "666f78206a756d70"),
         ] {
             let mut data = unhex(&cipher.repeat(40));
-            TripleDes::new(&key).unwrap().decrypt_cbc(&[0; 8], &mut data);
+            Des::new(&key).unwrap().decrypt_cbc(&[0; 8], &mut data);
             assert_eq!(hex(&data[..8]), plain);
             let chained: Vec<u8> = unhex(plain).iter().zip(unhex(cipher)).map(|(p, c)| p ^ c).collect();
             assert_eq!(hex(&data[8..]), hex(&chained).repeat(39));
@@ -228,9 +270,9 @@ mod tests {
 
     #[test]
     fn wrong_lengths() {
-        assert!(TripleDes::new(&[0; 16]).is_none() && TripleDes::new(&[0; 25]).is_none());
+        assert!([0, 7, 9, 16, 25].iter().all(|len| Des::new(&vec![0; *len]).is_none()));
         let mut data = [1; 7];
-        TripleDes::new(&[0; 24]).unwrap().decrypt_cbc(&[0; 8], &mut data);
+        Des::new(&[0; 24]).unwrap().decrypt_cbc(&[0; 8], &mut data);
         assert_eq!(data, [1; 7]);
     }
 }
