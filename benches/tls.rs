@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aes::cipher::{Array, BlockCipherDecrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit};
+use aes::cipher::consts::{U12, U16};
+use aes::cipher::{Array, BlockCipherDecrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit, StreamCipher};
 use aes_gcm::aead::AeadInOut;
 use hmac::{Hmac, KeyInit, Mac};
 use mailcap::diagnostic::Code;
@@ -61,17 +62,28 @@ fn mac(algorithm: MacAlgorithm, key: &[u8], head: &[u8], data: &[u8]) -> Vec<u8>
     }
 }
 
+const MASTER: [u8; 48] = [7; 48];
+const RANDOM: [u8; 32] = [9; 32];
+
+/// The first bytes of TLS 1.2's key block (RFC 5246 section 6.3), enough for the client's key and for the AEADs' IV.
+fn key_block() -> Vec<u8> {
+    let prf = || Hmac::<Sha256>::new_from_slice(&MASTER).expect("any length");
+    let seed = [&b"key expansion"[..], &RANDOM, &RANDOM].concat();
+    let mut a = prf().chain_update(&seed).finalize().into_bytes();
+    let mut block = Vec::new();
+    for _ in 0..3 {
+        block.extend_from_slice(&prf().chain_update(a).chain_update(&seed).finalize().into_bytes());
+        a = prf().chain_update(a).finalize().into_bytes();
+    }
+    block
+}
+
 /// The client's protection, and a record of `len` bytes of ciphertext that opens as its first.
 fn record(id: u16, len: usize) -> (Protection, Vec<u8>) {
     let suite = suite(id).expect("a suite");
-    let (master, random) = ([7; 48], [9; 32]);
     let options = Options { encrypt_then_mac: true, truncated_hmac: false };
-    let keys = record_keys(Version::Tls12, suite, &master, &random, &random, options).expect("keys");
-    // The first block of RFC 5246's PRF: the client's MAC key stands at its beginning.
-    let prf = || Hmac::<Sha256>::new_from_slice(&master).expect("any length");
-    let seed = [&b"key expansion"[..], &random, &random].concat();
-    let first = prf().chain_update(&seed).finalize().into_bytes();
-    let block = prf().chain_update(first).chain_update(&seed).finalize().into_bytes();
+    let keys = record_keys(Version::Tls12, suite, &MASTER, &RANDOM, &RANDOM, options).expect("keys");
+    let block = key_block();
     let mut fragment: Vec<u8> = (0..len).map(|i| (i * 31) as u8).collect();
     let [high, low] = (len as u16).to_be_bytes();
     let head = [0, 0, 0, 0, 0, 0, 0, 0, 23, 3, 3, high, low];
@@ -111,24 +123,84 @@ fn cbc<C: BlockCipherDecrypt + KeyInit>(name: &str, id: u16, key_len: usize) {
     }
 }
 
-/// TLS 1.3's records: what is sealed with the crate is opened by us, and by the crate.
+/// RC4 with HMAC-SHA1, TLS_RSA_WITH_RC4_128_SHA: the MAC is enciphered, too.
+fn rc4() {
+    let block = key_block();
+    let cipher = || rc4::Rc4::new_from_slice(&block[40..56]).expect("a key");
+    let sha1 = Hmac::<Sha1>::new_from_slice(&block[..20]).expect("a key");
+    for len in LENGTHS {
+        let [high, low] = (len as u16).to_be_bytes();
+        let head = [0, 0, 0, 0, 0, 0, 0, 0, 23, 3, 3, high, low];
+        let mut sealed = vec![0x5a; len];
+        sealed.extend(sha1.clone().chain_update(head).chain_update(&sealed).finalize().into_bytes());
+        cipher().apply_keystream(&mut sealed);
+        let fresh =
+            || record_keys(Version::Tls12, suite(5).expect("a suite"), &MASTER, &RANDOM, &RANDOM, Options::default());
+        let best = beside(
+            || {
+                let (mut fragment, mut protection) = (sealed.clone(), fresh().expect("keys").0);
+                timed(|| assert!(protection.open(23, 0x0303, &mut fragment).is_ok()))
+            },
+            || {
+                let (mut data, mut cipher) = (sealed.clone(), cipher());
+                timed(|| {
+                    cipher.apply_keystream(&mut data);
+                    black_box(sha1.clone().chain_update(&data).finalize());
+                })
+            },
+        );
+        row("RC4-SHA", len, best);
+    }
+}
+
+/// SEED is our own; beside it stands what hashing alone takes.
+fn seed() {
+    let sha1 = Hmac::<Sha1>::new_from_slice(&[7; 20]).expect("a key");
+    for len in LENGTHS {
+        let (mut protection, sealed) = record(0x0096, len);
+        let best = beside(
+            || {
+                let mut fragment = sealed.clone();
+                protection.set_sequence(0);
+                timed(|| assert!(protection.open(23, 0x0303, &mut fragment).is_ok()))
+            },
+            || timed(|| drop(black_box(sha1.clone().chain_update(&sealed).finalize()))),
+        );
+        row("SEED-CBC-SHA (MAC alone)", len, best);
+    }
+}
+
+/// What is sealed with the crate is opened by us, and by the crate: records of TLS 1.3, or of TLS 1.2 with their explicit
+/// part of the nonce.
 fn aead<A: AeadInOut + KeyInit>(name: &str, id: u16, hash: PrfHash) {
     let suite = suite(id).expect("a suite");
     let secret = vec![5; if hash == PrfHash::Sha256 { 32 } else { 48 }];
     let mut key = Array::<u8, A::KeySize>::default();
     let mut nonce = Array::<u8, A::NonceSize>::default();
-    hkdf_expand_label(hash, &secret, "key", &[], &mut key);
-    hkdf_expand_label(hash, &secret, "iv", &[], &mut nonce);
+    let mut protection = match suite.is_tls13() {
+        true => {
+            hkdf_expand_label(hash, &secret, "key", &[], &mut key);
+            hkdf_expand_label(hash, &secret, "iv", &[], &mut nonce);
+            tls13_protection(suite, &secret).expect("keys")
+        }
+        false => {
+            let (block, len) = (key_block(), key.len());
+            key.copy_from_slice(&block[..len]);
+            nonce[..4].copy_from_slice(&block[2 * len..2 * len + 4]);
+            record_keys(Version::Tls12, suite, &MASTER, &RANDOM, &RANDOM, Options::default()).expect("keys").0
+        }
+    };
     let cipher = A::new(&key);
-    let mut protection = tls13_protection(suite, &secret).expect("keys");
     for len in LENGTHS {
-        // The last byte is the content type.
+        // The last byte is the content type of TLS 1.3.
         let mut sealed = vec![23; len];
         let tag_len = Array::<u8, A::TagSize>::default().len();
-        let [high, low] = ((len + tag_len) as u16).to_be_bytes();
-        let head = [23, 3, 3, high, low];
+        let [high, low] = ((len + if suite.is_tls13() { tag_len } else { 0 }) as u16).to_be_bytes();
+        let outer = [23, 3, 3, high, low];
+        let head = if suite.is_tls13() { outer.to_vec() } else { [&[0; 8][..], &outer].concat() };
+        let explicit: &[u8] = if suite.is_tls13() { &[] } else { &nonce[4..] };
         let tag = cipher.encrypt_inout_detached(&nonce, &head, sealed.as_mut_slice().into()).expect("sealed");
-        let whole = [&sealed[..], &tag[..]].concat();
+        let whole = [explicit, &sealed, &tag].concat();
         let best = beside(
             || {
                 let mut fragment = whole.clone();
@@ -244,8 +316,13 @@ fn main() {
     cbc::<camellia::Camellia128>("CAMELLIA-128-CBC-SHA", 0x0041, 16);
     cbc::<aria::Aria128>("ARIA-128-CBC-SHA256", 0xc03c, 16);
     cbc::<idea::Idea>("IDEA-CBC-SHA", 0x0007, 16);
+    seed();
+    rc4();
     aead::<aes_gcm::Aes128Gcm>("AES-128-GCM", 0x1301, PrfHash::Sha256);
     aead::<aes_gcm::Aes256Gcm>("AES-256-GCM", 0x1302, PrfHash::Sha384);
     aead::<chacha20poly1305::ChaCha20Poly1305>("CHACHA20-POLY1305", 0x1303, PrfHash::Sha256);
+    aead::<ccm::Ccm<aes::Aes128, U16, U12>>("AES-128-CCM", 0x1304, PrfHash::Sha256);
+    aead::<aes_gcm::AesGcm<camellia::Camellia128, U12>>("CAMELLIA-128-GCM", 0xc07a, PrfHash::Sha256);
+    aead::<aes_gcm::AesGcm<aria::Aria128, U12>>("ARIA-128-GCM", 0xc050, PrfHash::Sha256);
     handshakes();
 }
