@@ -335,3 +335,38 @@ fn a_lost_segment_costs_its_records_only_by_key() {
 fn a_lost_segment_costs_its_records_only_by_key_log() {
     all_losses("keylog");
 }
+
+/// The cases above hold one of each kind of record protection, whether there is a corpus or not.
+#[test]
+fn every_cipher_family_is_among_the_cases() {
+    let cases = all_cases();
+    let suites: Vec<(&str, &str)> = cases
+        .iter()
+        .flat_map(|case| case.json["connections"].as_array().unwrap())
+        .filter_map(|c| Some((c["version"].as_str()?, c["suite"].as_str()?)))
+        .collect();
+    let implicit = ["SSL 3.0", "TLS 1.0"];
+    for (family, old) in [
+        ("_RC4_128_", true),
+        ("_EXPORT_", true),
+        ("_RC2_", true),
+        ("_WITH_DES_CBC_", true),
+        ("_3DES_", true),
+        ("_IDEA_", true),
+        ("_SEED_", true),
+        ("_CAMELLIA_128_CBC_", true),
+        ("_AES_128_CBC_", true),
+        ("_AES_256_CBC_", false),
+        ("_ARIA_128_CBC_", false),
+        ("_NULL_", false),
+        ("_AES_128_GCM_", false),
+        ("_CAMELLIA_128_GCM_", false),
+        ("_ARIA_128_GCM_", false),
+        ("_AES_128_CCM", false),
+        ("_CHACHA20_POLY1305_", false),
+        ("TLS_AES_", false),
+    ] {
+        let there = suites.iter().any(|(version, suite)| suite.contains(family) && implicit.contains(version) == old);
+        assert!(there, "{family}");
+    }
+}
