@@ -183,6 +183,13 @@ pub struct Context<'a> {
 
 /// A mail protocol's dissector. One a session, from the first byte to the last, across STARTTLS and gaps.
 pub trait Dissector {
+    /// Whether these bytes, the server's first, are its greeting: what follows is all of the dialogue.
+    fn greets(&self, bytes: &[u8]) -> bool;
+
+    /// The beginning of the dialogue is not in the capture; before the first [`Dissector::input`]. `hint` is what the
+    /// port suggests.
+    fn join(&mut self, hint: Option<Protocol>);
+
     /// The next bytes of a direction.
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance;
 

@@ -14,7 +14,7 @@ pub(crate) struct Pending<K> {
     pub(crate) kind: K,
     /// For a person.
     pub(crate) verb: Text,
-    /// `seq` of its event, or of that of the last response in an exchange.
+    /// `seq` of its event, or of that of the last response in an exchange; 0 where it is not in the capture.
     pub(crate) seq: u64,
     /// When its last byte was sent.
     pub(crate) sent: Timestamp,
@@ -58,6 +58,19 @@ impl<K> Default for Queue<K> {
 }
 
 impl<K> Queue<K> {
+    /// An authentication whose command is not in the capture goes on.
+    pub(crate) fn join_exchange(&mut self, kind: K, span: Span, tls: bool) {
+        self.waiting.push_back(Pending {
+            kind,
+            verb: Text::default(),
+            seq: 0,
+            sent: span.last.ts,
+            number: None,
+            exchange: Some(Exchange::begun_before(tls, span)),
+            uncertain: false,
+        });
+    }
+
     /// The client sent a command.
     pub(crate) fn send(&mut self, pending: Pending<K>, span: Span, cx: &mut Context<'_>) {
         if self.waiting.front().is_some_and(|first| first.uncertain) && !self.pipelined {

@@ -53,6 +53,10 @@ pub(super) struct Layers {
     pub(super) in_tls: bool,
     /// What the port suggests.
     hint: Option<Protocol>,
+    /// The connection's beginning is not in the capture, and no byte of the dialogue has come yet.
+    pub(super) beginning_unseen: bool,
+    /// The dialogue's beginning is not in the capture.
+    pub(super) joined: bool,
     /// `seq` reserved for each handshake when it was established.
     pub(super) handshakes: Vec<u64>,
     pub(super) recorder: Recorder,
@@ -76,6 +80,8 @@ impl Layers {
             emitter: Emitter::new(session),
             in_tls: false,
             hint,
+            beginning_unseen: false,
+            joined: false,
             handshakes: Vec::new(),
             recorder: Recorder::default(),
         }
@@ -83,6 +89,11 @@ impl Layers {
 
     pub(super) fn is_mail(&self) -> bool {
         matches!(self.top, Top::Mail(_))
+    }
+
+    /// Whether the dialogue was seen from its first byte.
+    pub(super) fn begun(&self) -> bool {
+        self.is_mail() && !self.joined && !self.beginning_unseen
     }
 
     pub(super) fn is_other(&self) -> bool {
@@ -170,6 +181,10 @@ impl Layers {
 
     fn mail(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
         let Top::Mail(mail) = &mut self.top else { return Ask::Nothing };
+        if std::mem::take(&mut self.beginning_unseen) && !(dir == Direction::Server && mail.greets(bytes)) {
+            self.joined = true;
+            mail.join(self.hint);
+        }
         let mut chunk = Chunk { bytes, span };
         loop {
             let mut cx = context(&mut self.emitter, self.in_tls, false, env);

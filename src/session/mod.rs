@@ -202,6 +202,7 @@ impl Live {
             held: 0,
         };
         if info.syn == [false; 2] {
+            live.stack.layers.beginning_unseen = true;
             let detail = "the connection's beginning is not in the capture";
             live.stack.layers.emitter.diagnose(Span::at(info.first), Code::MidStream, detail);
         }
@@ -424,8 +425,10 @@ impl Live {
         let facts = outcome::Facts {
             info,
             summary: &summary,
+            // Of what was in TLS before the capture began there is no trace.
+            begun: info.syn.contains(&true)
+                || self.stack.security != Security::Implicit && self.stack.layers.begun(),
             tls: &tls,
-            implicit_tls: self.stack.security == Security::Implicit,
             heard: self.bytes,
             gaps: self.gaps.0,
             undecrypted,

@@ -9,8 +9,9 @@ use crate::tls::Reason;
 pub(super) struct Facts<'a> {
     pub(super) info: &'a ConnectionInfo,
     pub(super) summary: &'a Summary,
+    /// The dialogue's beginning is in the capture.
+    pub(super) begun: bool,
     pub(super) tls: &'a [TlsHandshake],
-    pub(super) implicit_tls: bool,
     /// Bytes by client and server.
     pub(super) heard: [u64; 2],
     pub(super) gaps: u64,
@@ -33,13 +34,8 @@ impl Facts<'_> {
 
     /// Nothing missing, nothing undecrypted, its beginning and its end in sight.
     pub(super) fn complete(&self) -> bool {
-        // In a capture that begins within the connection, any reply may look like a greeting. One is, if the client
-        // introduced itself after it.
-        let introduced = self.summary.helo.is_some() || self.summary.user.is_some();
-        let greeted = self.summary.banner.is_some() && introduced && !self.implicit_tls;
-        let begun = self.info.syn.contains(&true) || greeted;
         let ended = self.closed_in_sight() || self.completed();
-        self.gaps == 0 && self.undecrypted == 0 && !self.one_sided() && begun && ended
+        self.gaps == 0 && self.undecrypted == 0 && !self.one_sided() && self.begun && ended
     }
 
     pub(super) fn outcome(&self) -> Outcome {

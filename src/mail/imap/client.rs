@@ -4,13 +4,14 @@ use super::Imap;
 use super::append::Role;
 use super::command::Open;
 use super::fragment::{Announced, Scanner, before_announcement};
-use super::pending::Appended;
+use super::pending::{Appended, Effect, Pending};
 use super::{plausible, verbs};
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, MessageDirection, Text};
 use crate::mail::hold::{Front, Hold};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::message::MessageBuilder;
+use crate::mail::sasl::{Exchange, is_response};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::Span;
 
@@ -263,8 +264,14 @@ impl Imap {
         }
         let text = line.bytes.trim_ascii_start();
         if let State::Resync = self.client.state {
-            let done = self.client.idle.is_some() && text.eq_ignore_ascii_case(b"DONE");
-            if !done && !plausible::command(text, &self.client.last_tag) {
+            let first = self.shared.joined && self.shared.commands == 0;
+            let done = (self.client.idle.is_some() || first) && text.eq_ignore_ascii_case(b"DONE");
+            if first && self.client.auth.is_none() && is_response(text) {
+                self.join_exchange(line.span, cx);
+            }
+            let response = self.client.auth.is_some() && !text.contains(&b' ');
+            let numbered = first && plausible::numbered_command(text);
+            if !done && !response && !numbered && !plausible::command(text, &self.client.last_tag) {
                 self.client.skipped = self.client.skipped.saturating_add(line.bytes.len() as u64 + 2);
                 return Next::Continue;
             }
@@ -302,13 +309,29 @@ impl Imap {
         self.command_text(args, line.span, cut, cx)
     }
 
+    /// An authentication whose AUTHENTICATE is not in the capture goes on. Its tag is not known.
+    pub(super) fn join_exchange(&mut self, span: Span, cx: &mut Context<'_>) {
+        let seq = cx.out.reserve();
+        let pending = Pending {
+            tag: Vec::new(),
+            last: span.last,
+            effect: Effect::Auth(Box::new(Exchange::begun_before(cx.tls, span))),
+            messages: Vec::new(),
+            doubtful: false,
+            cancelled: false,
+            transaction: None,
+        };
+        self.shared.table.insert(seq, pending);
+        self.client.auth = Some(seq);
+    }
+
     /// A response to a challenge: secret, and not a command of its own.
     fn auth_response(&mut self, text: &[u8], span: Span, cx: &mut Context<'_>) {
         let mut args = Text::from(crate::mail::sasl::MASK);
         if let Some(pending) = self.client.auth.and_then(|seq| self.shared.table.get_mut(seq)) {
             pending.last = span.last;
             pending.cancelled |= text == b"*";
-            if let super::pending::Effect::Auth(exchange) = &mut pending.effect {
+            if let Effect::Auth(exchange) = &mut pending.effect {
                 args = exchange.response(text, span, cx.options);
             }
         }

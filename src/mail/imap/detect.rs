@@ -45,6 +45,14 @@ const OTHERS: &[&str] = &[
     "DELETE",
 ];
 
+/// Whether the server's first bytes are a greeting; `* OK` alone may be news.
+pub(super) fn greets(server: &[u8]) -> bool {
+    let line = server.split(|&byte| byte == b'\n').next().unwrap_or_default().to_ascii_lowercase();
+    let says = |word: &[u8]| line.windows(word.len()).any(|window| window == word);
+    line.starts_with(b"* preauth ")
+        || (line.starts_with(b"* ok ") && (says(b"[capability ") || says(b"imap") || says(b"ready")))
+}
+
 /// How likely it is from the first bytes of each direction, either of which may be empty.
 pub fn likely(client: &[u8], server: &[u8]) -> Likely {
     match (judge(client, client_line), judge(server, server_line)) {

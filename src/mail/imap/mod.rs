@@ -63,6 +63,19 @@ impl Imap {
 }
 
 impl Dissector for Imap {
+    fn greets(&self, bytes: &[u8]) -> bool {
+        detect::greets(bytes)
+    }
+
+    fn join(&mut self, _hint: Option<Protocol>) {
+        self.shared.joined = true;
+        self.shared.saw = [true; 2];
+        self.shared.spoken = true;
+        self.shared.uncertain = true;
+        self.client.state = State::Resync;
+        self.server.find_line();
+    }
+
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         if !chunk.bytes.is_empty() {
             self.shared.saw[dir.index()] = true;

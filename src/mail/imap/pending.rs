@@ -53,7 +53,7 @@ pub(super) enum Effect {
 
 /// A command that waits.
 pub(super) struct Pending {
-    /// Its tag.
+    /// Its tag; empty where the command is not in the capture.
     pub(super) tag: Vec<u8>,
     /// Frame of the last byte that the client sent for it.
     pub(super) last: FramePos,
@@ -139,6 +139,11 @@ impl Table {
     /// Whether one with that tag waits.
     pub(super) fn has_tag(&self, tag: &[u8]) -> bool {
         self.by_tag.contains_key(tag)
+    }
+
+    /// The one with that `seq`.
+    pub(super) fn get(&self, seq: u64) -> Option<&Pending> {
+        self.by_seq.get(&seq)
     }
 
     /// The one with that `seq`.

@@ -19,6 +19,12 @@ pub(super) fn command(line: &[u8], last: &[u8]) -> bool {
     verb.iter().all(u8::is_ascii_uppercase) || (!last.is_empty() && prefix(tag) == prefix(last))
 }
 
+/// Whether a line is a command whose tag has a number, as programs count them, in any case.
+pub(super) fn numbered_command(line: &[u8]) -> bool {
+    let (tag, rest) = verbs::word(line);
+    verbs::is_tag(tag) && tag.iter().any(u8::is_ascii_digit) && verbs::known(verbs::word(rest).0).is_some()
+}
+
 /// A tag without its number.
 fn prefix(tag: &[u8]) -> &[u8] {
     let digits = tag.iter().rev().take_while(|b| b.is_ascii_digit()).count();

@@ -9,7 +9,7 @@ use super::server::joined;
 use super::shared::Mailbox;
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Text};
-use crate::mail::sasl::Exchange;
+use crate::mail::sasl::{Exchange, decode_base64};
 use crate::mail::{Context, Next};
 use crate::position::Span;
 
@@ -26,6 +26,17 @@ impl Imap {
             self.release(cx);
             return Next::Continue;
         }
+        if self.challenges_unseen(&text.0) {
+            self.join_exchange(span, cx);
+            self.client.challenged = self.client.auth.is_some();
+            if let Some(Effect::Auth(exchange)) =
+                self.client.auth.and_then(|seq| self.shared.table.get_mut(seq)).map(|pending| &mut pending.effect)
+            {
+                exchange.challenge(&text.0, span, cx.options);
+            }
+            self.push_timed_reply("+", None, None, None, text, span, cx);
+            return Next::Continue;
+        }
         self.client.challenged = self.client.auth.is_some();
         let command = self.client.auth.or(self.client.idle).or_else(|| self.shared.table.oldest());
         if let Some(pending) = command.and_then(|seq| self.shared.table.get_mut(seq)) {
@@ -37,6 +48,9 @@ impl Imap {
         } else {
             self.unexpected("+", span, cx);
         }
+        // An exchange that began before the capture has no command here.
+        let known = |seq: &u64| self.shared.table.get(*seq).is_none_or(|pending| !pending.tag.is_empty());
+        let command = command.filter(known);
         self.push_reply("+", None, command, text, span, cx);
         Next::Continue
     }
@@ -63,8 +77,12 @@ impl Imap {
                 return Next::Continue;
             }
         }
+        if let Some((seq, pending)) = self.exchange_of_unseen(tag) {
+            self.push_timed_reply(status, Some(tag), None, None, text.clone(), span, cx);
+            return self.decided(seq, pending, status, &text, span, cx);
+        }
         let Some((seq, pending)) = self.shared.table.take(tag) else {
-            if self.shared.saw[0] {
+            if self.shared.saw[0] && !self.shared.joined {
                 self.unexpected(status, span, cx);
             }
             self.push_timed_reply(status, Some(tag), None, None, text, span, cx);
@@ -81,6 +99,20 @@ impl Imap {
             self.release_if_answered(cx);
         }
         next
+    }
+
+    /// Whether `+ said` asks for a response in an exchange whose command is not in the capture.
+    pub(super) fn challenges_unseen(&self, said: &[u8]) -> bool {
+        let idle = self.client.auth.is_none() && self.client.idle.is_none() && self.client.open.is_none();
+        self.shared.joined && self.shared.commands == 0 && idle && (said.is_empty() || decode_base64(said).is_some())
+    }
+
+    /// The exchange whose command is not in the capture, where the tag is no other's.
+    fn exchange_of_unseen(&mut self, tag: &[u8]) -> Option<(u64, Pending)> {
+        if !self.shared.joined || self.shared.table.has_tag(tag) {
+            return None;
+        }
+        self.shared.table.take(b"").filter(|(_, pending)| matches!(pending.effect, Effect::Auth(_)))
     }
 
     /// The server answered before the command was over: the rest of a literal that was sent anyway still comes.

@@ -71,6 +71,11 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// What comes next may be the middle of a line.
+    pub(super) fn find_line(&mut self) {
+        self.state = State::Resync;
+    }
+
     pub(super) fn at_line_start(&self) -> bool {
         self.state == State::Lines && self.open.is_none() && self.lines.at_start()
     }
@@ -174,13 +179,15 @@ impl Imap {
         if plausible::untagged(text) {
             return true;
         }
-        if text.starts_with(b"+ ") {
-            return matches!(self.client.state, ClientState::Wait(Wait::Literal(_)))
+        if let Some(said) = text.strip_prefix(b"+ ") {
+            return self.challenges_unseen(said)
+                || matches!(self.client.state, ClientState::Wait(Wait::Literal(_)))
                 || self.client.auth.is_some()
                 || self.client.idle.is_some();
         }
         plausible::tagged(text).is_some_and(|tag| {
             !self.shared.saw[0]
+                || self.shared.joined
                 || self.shared.table.has_tag(tag)
                 || self.client.open.as_ref().is_some_and(|o| o.reply_tag() == tag)
         })

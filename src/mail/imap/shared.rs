@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) joins: Joins,
     /// Directions of which anything was seen.
     pub(super) saw: [bool; 2],
+    /// The beginning of the dialogue is not in the capture.
+    pub(super) joined: bool,
     /// Only one side is in the capture.
     pub(super) one_sided: bool,
     /// Directions that are over.
@@ -135,7 +137,11 @@ impl Shared {
         if self.table.len() != 1 {
             return None;
         }
-        self.table.iter().next().filter(|(_, p)| !matches!(p.effect, Effect::Idle)).map(|(seq, _)| seq)
+        self.table
+            .iter()
+            .next()
+            .filter(|(_, p)| !p.tag.is_empty() && !matches!(p.effect, Effect::Idle))
+            .map(|(seq, _)| seq)
     }
 
     /// Nanoseconds from the last byte of the command to a reply that began with `span`; none if time ran backwards.

@@ -7,7 +7,7 @@ use crate::event::{Command, EventBody, Text};
 use crate::mail::hold::{Pause, Pauses};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::queue::Pending;
-use crate::mail::sasl::{Exchange, MASK};
+use crate::mail::sasl::{Exchange, MASK, is_response};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
@@ -82,6 +82,10 @@ impl Pop3 {
     /// Takes the line as a response in an AUTH exchange, if it is one: after a challenge always, before it when it is
     /// no command (the client did not wait, or the challenge is missing).
     fn response(&mut self, parsed: &Parsed<'_>, line: &Line<'_>, cx: &mut Context<'_>) -> bool {
+        let first = self.joined && self.told.commands == 0 && self.queue.waiting.is_empty();
+        if first && parsed.kind == Kind::Unknown && is_response(line.bytes) {
+            self.queue.join_exchange(Kind::Auth, line.span, cx.tls);
+        }
         let challenged = std::mem::take(&mut self.challenged);
         let waiting = if challenged { self.queue.waiting.front_mut() } else { self.queue.waiting.back_mut() };
         let Some(pending) = waiting.filter(|pending| pending.kind == Kind::Auth) else { return false };

@@ -29,6 +29,8 @@ pub struct Pop3 {
     overlong: [bool; 2],
     /// Bytes are missing, and no line to trust was found since.
     lost: [bool; 2],
+    /// The beginning of the dialogue is not in the capture.
+    joined: bool,
     gap_seen: [bool; 2],
     ended: [bool; 2],
     bare_lf_told: [bool; 2],
@@ -51,7 +53,7 @@ pub struct Pop3 {
 }
 
 impl Pop3 {
-    /// A dissector for a connection from its beginning; a [`Dissector::gap`] first says that it isn't.
+    /// A dissector for a connection from its beginning; [`Dissector::join`] says that it isn't.
     pub fn new() -> Self {
         Pop3::default()
     }
@@ -63,7 +65,7 @@ impl Pop3 {
 
     /// A line to trust was found.
     fn found(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
-        if std::mem::take(&mut self.lost[dir.index()]) {
+        if std::mem::take(&mut self.lost[dir.index()]) && !(self.joined && self.told.skipped_bytes == 0) {
             let detail = format!("the {}'s lines can be trusted again", dir.as_str());
             cx.out.diagnose(span, Code::Resynchronised, detail);
         }
@@ -94,6 +96,17 @@ impl Pop3 {
 }
 
 impl Dissector for Pop3 {
+    fn greets(&self, bytes: &[u8]) -> bool {
+        let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        matches!(command::status(line), Some((command::Status::Ok, text)) if server::is_greeting(text))
+    }
+
+    fn join(&mut self, _hint: Option<Protocol>) {
+        self.joined = true;
+        self.gap_seen = [true; 2];
+        self.lost[Direction::Client.index()] = true;
+    }
+
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         match dir {
             Direction::Client if cx.injected => self.injected(chunk, cx),

@@ -246,6 +246,9 @@ impl Pop3 {
 
     /// Ties the reply to its command.
     fn answer(&mut self, reply: &mut Reply, pending: &Pending<Kind>, span: Span) {
+        if pending.seq == 0 {
+            return;
+        }
         reply.command = Some(pending.seq);
         let latency = span.first.ts.nanos_since(pending.sent);
         reply.latency = Some(latency);
@@ -253,6 +256,9 @@ impl Pop3 {
     }
 
     fn challenge(&mut self, mut reply: Reply, text: &[u8], span: Span, cx: &mut Context<'_>) {
+        if self.queue.waiting.is_empty() && self.gap_seen[0] {
+            self.queue.join_exchange(Kind::Auth, span, cx.tls);
+        }
         if let Some(mut pending) = self.queue.waiting.pop_front_if(|pending| pending.kind == Kind::Auth) {
             self.answer(&mut reply, &pending, span);
             if let Some(exchange) = &mut pending.exchange {
@@ -407,7 +413,7 @@ impl Pop3 {
 }
 
 /// Whether a status line's text is a greeting's for sure: it holds APOP's timestamp, or names the protocol or a product.
-fn is_greeting(text: &[u8]) -> bool {
+pub(super) fn is_greeting(text: &[u8]) -> bool {
     let text = text.to_ascii_lowercase();
     let has = |word: &[u8]| text.windows(word.len()).any(|w| w == word);
     has(b"<") && has(b"@") || [&b"pop"[..], b"ready", b"welcome", b"hello", b"server"].into_iter().any(has)

@@ -22,6 +22,12 @@ use crate::position::{Direction, Span};
 /// What stands for a secret in every output.
 pub const MASK: &str = "***";
 
+/// Whether a client's line can be a response to a challenge: base64, or `*` to cancel.
+pub(crate) fn is_response(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    line == b"*" || (!line.is_empty() && decode_base64(line).is_some())
+}
+
 /// One authentication exchange while it goes on.
 pub struct Exchange {
     auth: Auth,
@@ -48,6 +54,8 @@ enum Mechanism {
     Ntlm(ntlm::Ntlm),
     /// The protocols' own logins, and mechanisms of which nothing is known.
     Opaque,
+    /// The line that named it is not in the capture; what is said may tell it.
+    Unseen,
 }
 
 impl Mechanism {
@@ -149,6 +157,29 @@ impl Exchange {
         }
     }
 
+    /// An exchange of which only the later lines are in the capture.
+    pub fn begun_before(tls: bool, span: Span) -> Self {
+        Exchange { mechanism: Mechanism::Unseen, ..Exchange::sasl(b"", tls, span) }
+    }
+
+    /// What is said shows the mechanism: a question that only LOGIN asks, a challenge or answer in CRAM-MD5's shape, or
+    /// PLAIN's three parts.
+    fn recognise(&mut self, said: &[u8], by_client: bool) {
+        let asks = |word: &[u8]| said.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(word));
+        let name = match said.iter().rposition(|&byte| byte == b' ') {
+            _ if !by_client && (asks(b"user") || asks(b"pass")) => "LOGIN",
+            _ if !by_client && said.starts_with(b"<") && said.ends_with(b">") && said.contains(&b'@') => "CRAM-MD5",
+            Some(at) if by_client && said.len() == at + 33 && said[at + 1..].iter().all(u8::is_ascii_hexdigit) => {
+                "CRAM-MD5"
+            }
+            _ if by_client && said.iter().filter(|&&byte| byte == 0).count() == 2 => "PLAIN",
+            _ => return,
+        };
+        self.mechanism = Mechanism::named(name.as_bytes());
+        self.auth.mechanism = name.into();
+        self.gap();
+    }
+
     /// POP3's USER/PASS (`USER`) and IMAP's LOGIN (`LOGIN-COMMAND`).
     pub fn password(
         mechanism: &str,
@@ -185,6 +216,9 @@ impl Exchange {
         self.span.last = span.last;
         // Servers send text instead of base64 for an empty challenge (`+ go on`): that is no anomaly.
         let Some(decoded) = decode_base64(base64) else { return };
+        if let Mechanism::Unseen = self.mechanism {
+            self.recognise(&decoded, false);
+        }
         match &mut self.mechanism {
             Mechanism::Login(login) => login.challenge(&decoded),
             Mechanism::CramMd5(cram) => cram.challenge(decoded),
@@ -195,7 +229,8 @@ impl Exchange {
             | Mechanism::Anonymous
             | Mechanism::DigestMd5(_)
             | Mechanism::OAuth(_)
-            | Mechanism::Opaque => {}
+            | Mechanism::Opaque
+            | Mechanism::Unseen => {}
         }
     }
 
@@ -223,6 +258,9 @@ impl Exchange {
     }
 
     fn interpret(&mut self, decoded: &[u8], options: &Options) -> Shown {
+        if let Mechanism::Unseen = self.mechanism {
+            self.recognise(decoded, true);
+        }
         let (mechanism, mut facts) = self.facts(options);
         match mechanism {
             Mechanism::Plain => password::plain(decoded, &mut facts),
@@ -235,7 +273,7 @@ impl Exchange {
             Mechanism::Scram(scram) => scram.response(decoded, &mut facts),
             Mechanism::OAuth(kind) => oauth::response(*kind, decoded, &mut facts),
             Mechanism::Ntlm(ntlm) => ntlm.response(decoded, &mut facts),
-            Mechanism::Opaque => {
+            Mechanism::Opaque | Mechanism::Unseen => {
                 facts.answer(decoded);
                 Shown::Secret
             }

@@ -6,7 +6,7 @@ use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, Text};
 use crate::mail::hold::{Pause, Pauses};
 use crate::mail::queue::Pending;
-use crate::mail::sasl::{Exchange, MASK};
+use crate::mail::sasl::{Exchange, MASK, is_response};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
@@ -58,6 +58,14 @@ impl Sieve {
 
     /// Takes the line as a response in an AUTHENTICATE exchange, if it is one: a string alone.
     fn response(&mut self, kind: Kind, line: &Logical, cx: &mut Context<'_>) -> bool {
+        let first = self.joined && self.told.commands == 0 && self.queue.waiting.is_empty();
+        if first
+            && kind == Kind::Unknown
+            && let [word] = line.words().as_slice()
+            && is_response(word.value())
+        {
+            self.queue.join_exchange(Kind::Authenticate, line.span, cx.tls);
+        }
         let challenged = std::mem::take(&mut self.challenged);
         let waiting = if challenged { self.queue.waiting.front_mut() } else { self.queue.waiting.back_mut() };
         let Some(pending) = waiting.filter(|pending| pending.kind == Kind::Authenticate) else { return false };
@@ -101,6 +109,8 @@ impl Sieve {
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
         self.told.commands += 1;
+        // What the server says next is an answer, from its first line on.
+        self.lost[1] &= !self.joined || self.told.skipped_bytes > 0;
         self.scripts.command(seq, &verb, args, line, cx);
         let sent = span.last.ts;
         let pending = Pending { kind, verb, seq, sent, number: None, exchange, uncertain: false };

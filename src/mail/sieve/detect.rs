@@ -16,6 +16,12 @@ pub fn likely(client: &[u8], server: &[u8]) -> Likely {
     }
 }
 
+/// Whether the server's first bytes are its greeting. CAPABILITY's answer is the same but for its last words.
+pub(super) fn greets(server: &[u8]) -> bool {
+    let last = server.split(|&byte| byte == b'\n').find(|line| line.starts_with(b"OK")).unwrap_or_default();
+    greeting(server) == Likely::Yes && !last.windows(9).any(|word| word.eq_ignore_ascii_case(b"completed"))
+}
+
 fn greeting(server: &[u8]) -> Likely {
     const NAMES: [&str; 11] = [
         "IMPLEMENTATION",

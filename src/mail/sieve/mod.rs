@@ -50,6 +50,8 @@ pub struct Sieve {
     lines: [Lines; 2],
     /// Bytes are missing, and no line to trust was found since.
     lost: [bool; 2],
+    /// The beginning of the dialogue is not in the capture.
+    joined: bool,
     gap_seen: [bool; 2],
     ended: [bool; 2],
     bare_lf_told: [bool; 2],
@@ -68,7 +70,7 @@ pub struct Sieve {
 }
 
 impl Sieve {
-    /// A dissector for a connection from its beginning; a [`Dissector::gap`] first says that it isn't.
+    /// A dissector for a connection from its beginning; [`Dissector::join`] says that it isn't.
     pub fn new() -> Self {
         Sieve::default()
     }
@@ -78,7 +80,7 @@ impl Sieve {
     }
 
     fn found(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
-        if std::mem::take(&mut self.lost[dir.index()]) {
+        if std::mem::take(&mut self.lost[dir.index()]) && !(self.joined && self.told.skipped_bytes == 0) {
             let detail = format!("the {}'s lines can be trusted again", dir.as_str());
             cx.out.diagnose(span, Code::Resynchronised, detail);
         }
@@ -119,6 +121,17 @@ impl Sieve {
 }
 
 impl Dissector for Sieve {
+    fn greets(&self, bytes: &[u8]) -> bool {
+        detect::greets(bytes)
+    }
+
+    fn join(&mut self, _hint: Option<Protocol>) {
+        self.joined = true;
+        self.greeted = true;
+        self.gap_seen = [true; 2];
+        self.lost = [true; 2];
+    }
+
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         match dir {
             Direction::Client if cx.injected => client::injected(chunk, cx),

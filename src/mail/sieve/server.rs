@@ -176,10 +176,12 @@ impl Sieve {
             cx.out.push(span, EventBody::Reply(reply));
             return Next::Continue;
         };
-        reply.command = Some(pending.seq);
-        let latency = span.first.ts.nanos_since(pending.sent);
-        reply.latency = Some(latency);
-        self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+        if pending.seq > 0 {
+            reply.command = Some(pending.seq);
+            let latency = span.first.ts.nanos_since(pending.sent);
+            reply.latency = Some(latency);
+            self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+        }
         let said = match &reply.enhanced {
             Some(code) => Text([status.as_bytes(), b" (", &code.0, b") ", &reply.text.0].concat()),
             None => Text([status.as_bytes(), b" ", &reply.text.0].concat()),

@@ -21,6 +21,18 @@ pub fn likely(client: &[u8], server: &[u8]) -> Likely {
     }
 }
 
+/// Whether the server's first bytes are a greeting. 220 also answers STARTTLS, and refusals answer anything.
+pub(super) fn greets(server: &[u8]) -> bool {
+    let Some((line, true)) = first_line(server) else { return false };
+    let text = line.get(4..).unwrap_or_default();
+    let words = || text.split(|b| !b.is_ascii_alphanumeric());
+    let says = |word: &[u8]| words().any(|w| w.eq_ignore_ascii_case(word));
+    line.starts_with(b"220")
+        && reply::is_trustworthy(line)
+        && reply::enhanced(text).is_none()
+        && (!(says(b"TLS") || says(b"STARTTLS")) || says(b"ESMTP") || says(b"SMTP") || says(b"LMTP"))
+}
+
 /// By the client's bytes alone.
 pub fn detect_client(bytes: &[u8]) -> Likely {
     let Some((line, ended)) = first_line(bytes) else { return Likely::NeedMore };

@@ -78,6 +78,10 @@ impl Smtp {
         self.lost[index] = false;
         self.chunk_in_gap &= dir == Direction::Server;
         let passed_over = std::mem::take(&mut self.passed_over[index]);
+        if self.joined && passed_over == 0 && self.summary.skipped_bytes == 0 {
+            // It has not been lost.
+            return;
+        }
         cx.out.diagnose(span, Code::Resynchronised, format!("the {}'s lines go on here", dir.as_str()));
         if passed_over > 0 {
             cx.out.diagnose(span, Code::Skipped, format!("{passed_over} bytes of the {}", dir.as_str()));
@@ -87,6 +91,13 @@ impl Smtp {
     /// More was held while the server has to decide: it may never, or not in sight.
     pub(super) fn stop_waiting(&mut self, cx: &mut Context<'_>) {
         while self.wait != Wait::No && !self.hold.is_empty() {
+            if self.wait == Wait::Beginning {
+                self.read_beginning(cx);
+                if self.wait == Wait::Beginning {
+                    return;
+                }
+                continue;
+            }
             let held = self.hold.bytes();
             let unheard = cx.one_sided || (self.server_gap && self.stale > 0);
             let readable = held.len() >= COMMAND_BYTES || find_byte(held, b'\n').is_some();
@@ -103,6 +114,7 @@ impl Smtp {
         let commands = begins_with_command(self.hold.bytes());
         match self.wait {
             Wait::No => return,
+            Wait::Beginning => return self.pass_over_beginning(cx),
             Wait::EndOfData => {
                 if self.server_gap || cx.one_sided {
                     self.judge_by_looks(cx);
@@ -192,6 +204,9 @@ impl Smtp {
                 self.reject_look_alike(cx);
             }
             self.replay(cx);
+        }
+        if self.wait == Wait::Beginning {
+            self.pass_over_beginning(cx);
         }
         if self.wait != Wait::No && !self.hold.is_empty() {
             if cx.one_sided || self.server_gap {

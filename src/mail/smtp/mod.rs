@@ -4,7 +4,7 @@
 //! - `client`, `content`: what the client's bytes are, by mode; `server`: which command a reply answers, and what it
 //!   does;
 //! - `transaction`: envelopes and messages;
-//! - `loss`: finding the way again after a gap.
+//! - `loss`: finding the way again after a gap; `join`: finding it where the beginning is not in the capture.
 //!
 //! What the server's next reply decides (354 or not, 334 or not, 220 to STARTTLS, whether a line that looks like the
 //! end of data was one) makes the client's bytes behind it wait: an honest client sends none, so that nothing is held.
@@ -14,6 +14,7 @@ mod command;
 mod content;
 mod data;
 pub mod detect;
+mod join;
 mod loss;
 mod reply;
 mod server;
@@ -51,6 +52,8 @@ enum Mode {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Wait {
     No,
+    /// What the first bytes are, as those before them are not in the capture.
+    Beginning,
     /// Whether DATA is accepted.
     Data,
     /// Whether AUTH goes on.
@@ -126,6 +129,8 @@ pub struct Smtp {
     gap_since_mail: bool,
     /// Between two chunks bytes are missing, a BDAT perhaps: what follows may be its chunk until the server replies.
     chunk_in_gap: bool,
+    /// The beginning of the dialogue is not in the capture.
+    joined: bool,
     /// Looking for a line to trust, by direction.
     lost: [bool; 2],
     /// Bytes passed over since then.
@@ -184,6 +189,7 @@ impl Smtp {
             client_lossy: false,
             gap_since_mail: false,
             chunk_in_gap: false,
+            joined: false,
             lost: [false; 2],
             passed_over: [0; 2],
             cut: false,
@@ -353,6 +359,14 @@ impl Smtp {
 }
 
 impl Dissector for Smtp {
+    fn greets(&self, bytes: &[u8]) -> bool {
+        detect::greets(bytes)
+    }
+
+    fn join(&mut self, hint: Option<Protocol>) {
+        self.join_midway(hint);
+    }
+
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         if chunk.bytes.is_empty() {
             return Advance { consumed: 0, next: Next::Continue };
@@ -415,7 +429,7 @@ impl Dissector for Smtp {
         match dir {
             Direction::Client => {
                 self.mode == Mode::Command
-                    && matches!(self.wait, Wait::No | Wait::StartTls)
+                    && matches!(self.wait, Wait::No | Wait::StartTls | Wait::Beginning)
                     && self.hold.is_empty()
                     && self.lines[0].at_start()
             }

@@ -79,6 +79,9 @@ impl Smtp {
         if reply.negative() {
             self.summary.last_error = Some(reply.status());
         }
+        if self.wait == Wait::Beginning {
+            self.settle_beginning(&reply, cx);
+        }
         if self.mode == Mode::Data && self.wait == Wait::No && self.pending.is_empty() {
             self.amid_data(&reply, cx);
         }
@@ -193,7 +196,8 @@ impl Smtp {
         let greeting = self.summary.banner.is_none()
             && self.pending.is_empty()
             && likelihood(Kind::Greeting, &reply) > 0
-            && !self.client_lossy;
+            && !self.client_lossy
+            && !self.joined;
         self.tell_reply(&reply, None, None, cx);
         if greeting {
             self.greet(&reply);
@@ -203,7 +207,13 @@ impl Smtp {
         if reply.code == Some(354) && self.client_lossy && self.wait == Wait::No && self.mode == Mode::Command {
             // DATA is in the gap.
             self.lost[0] = false;
-            self.begin_data(false, true, None, cx);
+            self.begin_data(false, !self.joined || self.gap_since_mail, None, cx);
+        } else if reply.code == Some(334) && self.client_lossy && self.wait == Wait::No && self.login.is_none() {
+            // AUTH is.
+            self.begin_login_midway(reply.span, cx);
+            if let Some(login) = &mut self.login {
+                login.exchange.challenge(&reply.text.0, reply.span, cx.options);
+            }
         } else if !lossy && !cx.one_sided && reply.code != Some(421) {
             cx.out.diagnose(reply.span, Code::UnexpectedReply, reply.status().to_str_lossy());
         }

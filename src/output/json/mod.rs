@@ -333,7 +333,7 @@ fn push_reply(o: &mut Object<'_>, reply: &Reply) {
 
 fn push_auth(o: &mut Object<'_>, auth: &Auth) {
     push_dir(o, auth.dir, auth.tls);
-    o.text("mechanism", &auth.mechanism);
+    o.opt_text("mechanism", Some(&auth.mechanism).filter(|name| !name.is_empty()));
     o.opt_text("user", auth.user.as_ref());
     o.opt_text("authzid", auth.authzid.as_ref());
     o.opt_text("secret", auth.secret.as_ref());
