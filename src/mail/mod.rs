@@ -100,6 +100,10 @@ pub struct Summary {
     pub slowest_reply: Option<i64>,
     /// The dissector's word, if it has one: `completed`, `refused`, `auth-failed`, `aborted`, `no-banner`.
     pub outcome: Option<Outcome>,
+    /// At the end nothing was under way: no command without its answer, no message or transaction open.
+    pub at_rest: bool,
+    /// Somebody logged in, or a message was taken.
+    pub served: bool,
     /// Bytes passed over while looking for a line to trust.
     pub skipped_bytes: u64,
 }

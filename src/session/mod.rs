@@ -428,6 +428,7 @@ impl Live {
             // Of what was in TLS before the capture began there is no trace.
             begun: info.syn.contains(&true)
                 || self.stack.security != Security::Implicit && self.stack.layers.begun(),
+            joined: self.stack.layers.joined,
             tls: &tls,
             heard: self.bytes,
             gaps: self.gaps.0,

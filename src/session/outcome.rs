@@ -11,6 +11,8 @@ pub(super) struct Facts<'a> {
     pub(super) summary: &'a Summary,
     /// The dialogue's beginning is in the capture.
     pub(super) begun: bool,
+    /// It is not, and the dialogue was taken up in the middle.
+    pub(super) joined: bool,
     pub(super) tls: &'a [TlsHandshake],
     /// Bytes by client and server.
     pub(super) heard: [u64; 2],
@@ -26,6 +28,12 @@ impl Facts<'_> {
 
     fn closed_in_sight(&self) -> bool {
         matches!(self.reason, EndReason::Fin | EndReason::Rst)
+    }
+
+    /// Closed in order between two transactions, as many clients do.
+    fn closed_at_rest(&self) -> bool {
+        let done = self.summary.served || self.joined;
+        self.reason == EndReason::Fin && self.summary.at_rest && done && !self.one_sided()
     }
 
     fn completed(&self) -> bool {
@@ -49,6 +57,7 @@ impl Facts<'_> {
         match self.summary.outcome {
             Some(outcome @ (Outcome::Completed | Outcome::Refused | Outcome::AuthFailed)) => outcome,
             _ if closed && self.reason == EndReason::Fin => Outcome::Completed,
+            None | Some(Outcome::Aborted) if self.closed_at_rest() => Outcome::Completed,
             _ if self.heard[1] == 0 && !self.one_sided() && self.tls.is_empty() => Outcome::NoBanner,
             Some(outcome) if self.closed_in_sight() => outcome,
             _ if self.closed_in_sight() => Outcome::Aborted,

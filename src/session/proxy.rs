@@ -40,7 +40,7 @@ impl Preamble {
         }
     }
 
-    /// No more bytes come that belong to these: they were no header.
+    /// No more bytes come that belong to these: they were no header, and none comes later.
     pub(super) fn give_up(&mut self) -> Option<Held> {
         match std::mem::replace(self, Preamble::Over) {
             Preamble::Collecting(held) => Some(held),

@@ -82,6 +82,11 @@ impl Stack {
         env: Env<'_>,
         secrets: &mut Secrets<'_>,
     ) -> bool {
+        // A proxy speaks before anybody.
+        let other = dir.opposite();
+        if let Some(held) = self.preambles[other.index()].give_up() {
+            self.above_preamble(other, &held.bytes, held.span, true, env, secrets);
+        }
         let preamble = &mut self.preambles[dir.index()];
         if !preamble.concerns(bytes) {
             *preamble = Preamble::Over;

@@ -77,6 +77,8 @@ pub(super) struct Client {
     pub(super) last_tag: Vec<u8>,
     /// The bytes at hand were injected behind STARTTLS.
     pub(super) injected: bool,
+    /// Nothing followed the line at hand in its piece.
+    pub(super) lone: bool,
     /// Bytes passed over since the place was lost.
     pub(super) skipped: u64,
 }
@@ -115,6 +117,7 @@ impl Imap {
                     let line = lines.next(&mut input, cx.limits.line_bytes);
                     rest = rest.get(rest.len() - input.bytes.len()..).unwrap_or_default();
                     let Some(line) = line else { break };
+                    self.client.lone = rest.is_empty();
                     next = self.client_line(line, cx);
                 }
             }
@@ -266,7 +269,9 @@ impl Imap {
         if let State::Resync = self.client.state {
             let first = self.shared.joined && self.shared.commands == 0;
             let done = (self.client.idle.is_some() || first) && text.eq_ignore_ascii_case(b"DONE");
-            if first && self.client.auth.is_none() && is_response(text) {
+            // Of a message there would be more.
+            let lone = self.client.lone && self.client.skipped == 0;
+            if first && lone && self.client.auth.is_none() && is_response(text) {
                 self.join_exchange(line.span, cx);
             }
             let response = self.client.auth.is_some() && !text.contains(&b' ');

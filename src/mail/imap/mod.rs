@@ -106,6 +106,11 @@ impl Dissector for Imap {
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
         self.shared.one_sided = cx.one_sided;
+        self.shared.at_rest = self.shared.table.len() == 0
+            && self.client.open.is_none()
+            && self.client.held.is_empty()
+            && self.at_line_start(Direction::Client)
+            && self.server.at_line_start();
         self.all_over(span, cx);
     }
 
@@ -153,6 +158,8 @@ impl Dissector for Imap {
             last_error: s.last_error.clone(),
             slowest_reply: s.slowest,
             outcome: self.outcome(),
+            at_rest: s.at_rest,
+            served: s.authenticated,
             skipped_bytes: s.skipped,
         }
     }

@@ -9,7 +9,7 @@ use super::server::joined;
 use super::shared::Mailbox;
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Text};
-use crate::mail::sasl::{Exchange, decode_base64};
+use crate::mail::sasl::{Exchange, is_response};
 use crate::mail::{Context, Next};
 use crate::position::Span;
 
@@ -82,6 +82,8 @@ impl Imap {
             return self.decided(seq, pending, status, &text, span, cx);
         }
         let Some((seq, pending)) = self.shared.table.take(tag) else {
+            // Behind BYE it answers a LOGOUT from before the capture.
+            self.shared.logout |= self.shared.joined && self.shared.bye && status == "OK";
             if self.shared.saw[0] && !self.shared.joined {
                 self.unexpected(status, span, cx);
             }
@@ -104,7 +106,7 @@ impl Imap {
     /// Whether `+ said` asks for a response in an exchange whose command is not in the capture.
     pub(super) fn challenges_unseen(&self, said: &[u8]) -> bool {
         let idle = self.client.auth.is_none() && self.client.idle.is_none() && self.client.open.is_none();
-        self.shared.joined && self.shared.commands == 0 && idle && (said.is_empty() || decode_base64(said).is_some())
+        self.shared.joined && self.shared.commands == 0 && idle && (said.is_empty() || is_response(said))
     }
 
     /// The exchange whose command is not in the capture, where the tag is no other's.

@@ -74,6 +74,8 @@ pub(super) struct Shared {
     pub(super) auth_failed: bool,
     /// LOGOUT was sent, or answered.
     pub(super) logout: bool,
+    /// At the end nothing was under way.
+    pub(super) at_rest: bool,
     /// The server closed of its own accord.
     pub(super) bye: bool,
 }

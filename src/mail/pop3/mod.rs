@@ -134,6 +134,8 @@ impl Dissector for Pop3 {
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
+        self.told.at_rest =
+            self.queue.waiting.is_empty() && !self.pause.on && self.lines.iter().all(LineBuffer::at_start);
         let unread = self.end_pause(cx);
         self.skip(unread);
         self.server_end(span, cx);
@@ -195,7 +197,8 @@ impl Dissector for Pop3 {
         } else {
             None
         };
-        Summary { protocol: Some(Protocol::Pop3), outcome, user: self.queue.user.clone(), ..self.told.clone() }
+        let served = self.queue.authenticated == Some(true);
+        Summary { served, protocol: Some(Protocol::Pop3), outcome, user: self.queue.user.clone(), ..self.told.clone() }
     }
 }
 

@@ -25,7 +25,7 @@ pub const MASK: &str = "***";
 /// Whether a client's line can be a response to a challenge: base64, or `*` to cancel.
 pub(crate) fn is_response(line: &[u8]) -> bool {
     let line = line.trim_ascii();
-    line == b"*" || (!line.is_empty() && decode_base64(line).is_some())
+    line == b"*" || (!line.is_empty() && line.len().is_multiple_of(4) && decode_base64(line).is_some())
 }
 
 /// One authentication exchange while it goes on.

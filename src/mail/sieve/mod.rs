@@ -156,6 +156,7 @@ impl Dissector for Sieve {
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
+        self.told.at_rest = self.queue.waiting.is_empty() && !self.pause.on && self.lines.iter().all(Lines::at_start);
         let unread = self.end_pause(cx);
         self.skip(unread);
         self.server_end(span, cx);
@@ -212,7 +213,8 @@ impl Dissector for Sieve {
         } else {
             None
         };
-        Summary { protocol: Some(Protocol::Sieve), outcome, user: self.queue.user.clone(), ..self.told.clone() }
+        let served = self.queue.authenticated == Some(true);
+        Summary { served, protocol: Some(Protocol::Sieve), outcome, user: self.queue.user.clone(), ..self.told.clone() }
     }
 }
 

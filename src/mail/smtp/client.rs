@@ -125,10 +125,8 @@ impl Smtp {
                 self.summary.helo = Some(name.into());
                 if parsed.verb == Verb::Lhlo {
                     self.protocol = Protocol::Lmtp;
-                } else if self.joined && self.summary.banner.is_none() {
-                    // Only the port had told otherwise.
-                    self.protocol = Protocol::Smtp;
                 }
+                self.smtp_hello = parsed.verb != Verb::Lhlo;
                 if cx.one_sided {
                     self.reset_transactions(transaction, line.span, cx);
                 }

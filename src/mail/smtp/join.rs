@@ -4,7 +4,9 @@
 //! until the reply, so that neither a password nor a mail's text is taken for commands.
 
 use super::command::{self, Verb};
+use super::reply;
 use super::*;
+use crate::mail::sasl;
 
 impl Smtp {
     pub(super) fn join_midway(&mut self, hint: Option<Protocol>) {
@@ -12,6 +14,8 @@ impl Smtp {
         self.pending.clear();
         // Replies to what was sent before the capture may come.
         self.client_lossy = true;
+        // Chunks may have been.
+        self.gap_since_mail = true;
         self.lost[Direction::Server.index()] = true;
         self.wait = Wait::Beginning;
         if hint == Some(Protocol::Lmtp) {
@@ -58,6 +62,24 @@ impl Smtp {
         self.lost[Direction::Client.index()] = false;
     }
 
+    /// Whether a message's verdict is a recipient's own, as LMTP has it: it begins with the address.
+    pub(super) fn is_of_lmtp(&self, reply: &Reply) -> bool {
+        let Some(pending) = self.pending.front().filter(|p| p.kind == Kind::EndOfData) else { return false };
+        let text = reply.text.0.as_slice();
+        let text = reply::enhanced(text).and_then(|code| text.get(code.len()..)).unwrap_or(text).trim_ascii();
+        let at = self.transactions.binary_search_by_key(&pending.transaction, |t| t.id);
+        at.ok().and_then(|at| self.transactions.get(at)).is_some_and(|transaction| {
+            transaction.recipients.iter().any(|recipient| {
+                let address = recipient.address.0.as_slice();
+                !address.is_empty()
+                    && text
+                        .strip_prefix(b"<")
+                        .and_then(|rest| rest.strip_prefix(address))
+                        .is_some_and(|b| b.starts_with(b">"))
+            })
+        })
+    }
+
     /// What is held is the rest of a message, and more of it may come.
     fn rest_of_message(&mut self, cx: &mut Context<'_>) {
         self.wait = Wait::No;
@@ -82,12 +104,12 @@ impl Smtp {
 /// Whether lines that are no commands, and that this reply answers, are responses to challenges.
 fn is_response(held: &[u8], reply: &Reply) -> bool {
     let words = held.trim_ascii();
-    let single = !words.is_empty() && !words.contains(&b' ') && !words.contains(&b'\n');
+    let single = !words.contains(&b' ') && !words.contains(&b'\n');
     match reply.code {
         Some(334 | 235 | 534 | 535 | 538) => single,
         // The server took it for a command.
         Some(500 | 502) => false,
-        _ => reply.negative() && single && crate::mail::sasl::is_response(words),
+        _ => reply.negative() && single && sasl::is_response(words),
     }
 }
 

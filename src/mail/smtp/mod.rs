@@ -155,6 +155,8 @@ pub struct Smtp {
     server_gap: bool,
     greeting_refused: bool,
     hello_refused: bool,
+    /// The last greeting of the client was SMTP's.
+    smtp_hello: bool,
     authenticated: bool,
     auth_failed: bool,
     quit: bool,
@@ -208,6 +210,7 @@ impl Smtp {
             server_gap: false,
             greeting_refused: false,
             hello_refused: false,
+            smtp_hello: false,
             authenticated: false,
             auth_failed: false,
             quit: false,
@@ -264,6 +267,8 @@ impl Smtp {
             self.numbered += 1;
             transaction.number = self.numbered;
         }
+        let accepted = transaction.outcome == Some(MessageOutcome::Accepted) && !transaction.chunk_refused;
+        self.summary.served |= accepted && transaction.has_message();
         transaction.close(otherwise, span, cx.out);
     }
 
@@ -314,7 +319,10 @@ impl Smtp {
             outcome => outcome,
         };
         match outcome {
-            AuthOutcome::Success => (self.authenticated, self.auth_failed) = (true, false),
+            AuthOutcome::Success => {
+                (self.authenticated, self.auth_failed) = (true, false);
+                self.summary.served = true;
+            }
             AuthOutcome::Failure => self.auth_failed = !self.authenticated,
             // Nobody refused it.
             AuthOutcome::Aborted | AuthOutcome::Unknown => {}
@@ -347,6 +355,16 @@ impl Smtp {
             return Some(Outcome::Refused);
         }
         self.closed().then_some(Outcome::Aborted)
+    }
+
+    fn at_rest(&self) -> bool {
+        self.pending.is_empty()
+            && self.mode == Mode::Command
+            && matches!(self.wait, Wait::No | Wait::Beginning)
+            && self.hold.is_empty()
+            && self.lines[0].at_start()
+            && self.login.is_none()
+            && self.transactions.is_empty()
     }
 
     fn skip(&mut self, dir: Direction, bytes: usize) {
@@ -396,6 +414,7 @@ impl Dissector for Smtp {
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
         if !std::mem::replace(&mut self.finished, true) {
+            self.summary.at_rest = self.at_rest();
             self.wind_up(span, cx);
         }
     }

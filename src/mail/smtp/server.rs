@@ -85,6 +85,9 @@ impl Smtp {
         if self.mode == Mode::Data && self.wait == Wait::No && self.pending.is_empty() {
             self.amid_data(&reply, cx);
         }
+        if self.joined && self.protocol == Protocol::Smtp && self.summary.helo.is_none() && self.is_of_lmtp(&reply) {
+            self.protocol = Protocol::Lmtp;
+        }
         let Some(pending) = self.match_pending(&reply) else {
             return self.unmatched(reply, cx);
         };
@@ -207,7 +210,8 @@ impl Smtp {
         if reply.code == Some(354) && self.client_lossy && self.wait == Wait::No && self.mode == Mode::Command {
             // DATA is in the gap.
             self.lost[0] = false;
-            self.begin_data(false, !self.joined || self.gap_since_mail, None, cx);
+            let unsure = !self.joined || self.seen[Direction::Client.index()];
+            self.begin_data(false, unsure, None, cx);
         } else if reply.code == Some(334) && self.client_lossy && self.wait == Wait::No && self.login.is_none() {
             // AUTH is.
             self.begin_login_midway(reply.span, cx);
@@ -238,6 +242,10 @@ impl Smtp {
             Kind::Hello => {
                 self.hello_refused = !reply.ok();
                 if reply.ok() {
+                    if self.joined && self.smtp_hello {
+                        // Whatever the port suggested.
+                        self.protocol = Protocol::Smtp;
+                    }
                     self.reset_transactions(pending.transaction, span, cx);
                 }
             }
