@@ -124,7 +124,9 @@ fn check(capture: &Path, cuts: usize) -> Vec<String> {
             for event in &story.events {
                 let command = command_of(event, n as u64);
                 // Without the command before it, a line of which nothing is known is masked.
-                let masked = |(frame, said): &Line| said == " ***" && known.commands.iter().any(|c| c.0 == *frame);
+                let masked = |(frame, said): &Line| {
+                    said.trim_matches([' ', '"']) == "***" && known.commands.iter().any(|c| c.0 == *frame)
+                };
                 if let Some(command) = command
                     && !known.commands.contains(&command)
                     && !masked(&command)

@@ -4,7 +4,7 @@
 //! [`crate::limits::Limits::detect_bytes`], after which the likeliest protocol is taken, or none.
 
 use crate::event::Protocol;
-use crate::mail::detect::Likely;
+use crate::mail::detect::{Likely, is_http};
 use crate::mail::{imap, pop3, sieve, smtp};
 use crate::position::{Direction, Span};
 use crate::tls::{Looks, looks_like_tls};
@@ -94,11 +94,12 @@ impl Detector {
     }
 
     /// The verdict, if there is one yet. `hint` is what the port suggests, `last` says that no more will come or that
-    /// the bound is reached. With `either_role` the second value says that the "server" is really the client.
+    /// the bound is reached. With `midway` the beginning is not in the capture: then which side serves is known by the
+    /// port alone, and the second value says that the "server" is really the client.
     pub(super) fn judge(
         &mut self,
         hint: Option<Protocol>,
-        either_role: bool,
+        midway: bool,
         last: bool,
         limit: usize,
     ) -> Option<(Verdict, bool)> {
@@ -112,21 +113,35 @@ impl Detector {
         let [client, server] = [&self.heads[0][..], &self.heads[1][..]];
         if self.tls_possible {
             match tls_verdict(client, server) {
-                Looks::Yes => return Some((Verdict::Tls, either_role && is_client_hello(server))),
+                Looks::Yes => return Some((Verdict::Tls, midway && is_client_hello(server))),
                 Looks::More if !last => return None,
                 _ => {}
             }
         }
+        if is_http(server) || (midway && is_http(client)) {
+            return Some((Verdict::Other, false));
+        }
         let (protocol, likely) = best(client, server, hint);
-        let (other, swapped) = if either_role { best(server, client, hint) } else { (Protocol::Smtp, Likely::No) };
+        let (other, swapped) = if midway { best(server, client, hint) } else { (Protocol::Smtp, Likely::No) };
         if likely == Likely::Yes || swapped == Likely::Yes {
-            let swap = swapped > likely;
+            // A mail port is on the server's side, unless nothing that is said there fits.
+            let swap = if hint.is_some() { likely == Likely::No } else { swapped > likely };
+            let swap = swap && swapped > likely;
             return Some((Verdict::Mail(if swap { other } else { protocol }), swap));
         }
         if !last {
             // On a mail port a capture may begin within a message: what looks like nothing is given time.
             let hopeless = likely == Likely::No && swapped == Likely::No && hint.is_none();
             return hopeless.then_some((Verdict::Other, false));
+        }
+        if let Some(hint) = hint
+            && midway
+            && likely < Likely::Maybe
+            && self.bytes > 0
+            && self.heads.iter().all(|head| is_text(head))
+        {
+            // The middle of a mail, say.
+            return Some((Verdict::Mail(hint), false));
         }
         match (likely, swapped) {
             (_, Likely::Maybe) if likely < Likely::Maybe => Some((Verdict::Mail(other), true)),
@@ -138,6 +153,11 @@ impl Detector {
             _ => Some((Verdict::Other, false)),
         }
     }
+}
+
+/// Nothing but text, of any charset.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| !byte.is_ascii_control() || matches!(byte, b'\t' | b'\r' | b'\n' | 0x1b))
 }
 
 fn tls_verdict(client: &[u8], server: &[u8]) -> Looks {

@@ -1,7 +1,7 @@
 //! Whether a connection's first bytes are IMAP: a greeting, a tagged command, or the middle of a session.
 
 use super::{plausible, verbs};
-use crate::mail::detect::Likely;
+use crate::mail::detect::{Likely, is_http};
 
 /// First words of other protocols' commands, which are no tags: `AUTH LOGIN` is SMTP, `LIST ACTIVE` NNTP.
 const OTHERS: &[&str] = &[
@@ -55,7 +55,8 @@ pub(super) fn greets(server: &[u8]) -> bool {
 
 /// How likely it is from the first bytes of each direction, either of which may be empty.
 pub fn likely(client: &[u8], server: &[u8]) -> Likely {
-    match (judge(client, client_line), judge(server, server_line)) {
+    let client = if is_http(client) { Some(Likely::No) } else { judge(client, client_line) };
+    match (client, judge(server, server_line)) {
         (Some(a), Some(b)) => a.max(b),
         (a, b) => a.or(b).unwrap_or(Likely::NeedMore),
     }
@@ -105,6 +106,10 @@ fn server_line(line: &[u8], whole: bool) -> Likely {
 
 fn client_line(line: &[u8], whole: bool) -> Likely {
     let (tag, rest) = verbs::word(line);
+    // `250-AUTH=PLAIN LOGIN` is SMTP's, whoever seems to be the client.
+    if matches!(tag, [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', b'-', ..]) {
+        return Likely::No;
+    }
     let other = OTHERS.iter().any(|o| o.as_bytes().eq_ignore_ascii_case(tag));
     if other || (!verbs::is_tag(tag) && !tag.is_empty()) {
         return Likely::No;
@@ -154,6 +159,9 @@ mod tests {
         for client in ["AUTH LOGIN\r\n", "USER login\r\n", "EHLO a\r\n", "LIST ACTIVE\r\n", "GET / HTTP/1.1\r\n"] {
             assert_eq!(likely(client.as_bytes(), b""), Likely::No, "{client}");
         }
+        assert_eq!(likely(b"250-SIZE 1000\r\n250-AUTH=PLAIN LOGIN CRAM-MD5\r\n250 CHUNKING\r\n", b""), Likely::No);
+        // Bodies and header fields may look like anything.
+        assert_eq!(likely(b"POST /x HTTP/1.1\r\nHost: x\r\n\r\na LOGIN b\r\n", b""), Likely::No);
         for server in ["+OK POP3 ready\r\n", "220 smtp\r\n", "\"IMPLEMENTATION\" \"x\"\r\n", "*1\r\n$4\r\nPING\r\n"] {
             assert_eq!(likely(b"", server.as_bytes()), Likely::No, "{server}");
         }

@@ -17,6 +17,8 @@ pub fn likely(client: &[u8], server: &[u8]) -> Likely {
         (Likely::Maybe, Likely::NeedMore) => Likely::Maybe,
         (Likely::NeedMore, Likely::No) => Likely::No,
         (Likely::NeedMore, commands) if server.is_empty() => commands,
+        // The rest of its line is not in the capture: the client has read it, and goes on.
+        (Likely::NeedMore, Likely::Yes | Likely::Maybe) if server.get(..4).is_some_and(|s| s == b"+OK ") => Likely::Yes,
         (Likely::NeedMore, _) => Likely::NeedMore,
     }
 }
