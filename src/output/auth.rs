@@ -101,7 +101,7 @@ impl<W: Write> Auths<W> {
             session.map_or("-".to_owned(), |s| s.server.to_string()).into(),
             session.and_then(|s| s.protocol).map_or("-", |p| protocol_name(Some(p))).into(),
             if auth.tls { "yes".into() } else { Cell("no".to_owned(), Some(Role::Warn)) },
-            escape(&auth.mechanism.0).into_owned().into(),
+            if auth.mechanism.is_empty() { "-".into() } else { escape(&auth.mechanism.0).into_owned().into() },
             user.into(),
             Cell(auth.outcome.word().to_owned(), Some(outcome)),
             match auth.verified {

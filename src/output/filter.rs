@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Sink;
 use super::spill::Gather;
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Code, Severity};
 use crate::event::{Connection, Event, EventBody, Message, Outcome, Protocol, Session, Unreachable};
 use crate::pipeline::Report;
 use crate::position::{Span, Timestamp};
@@ -101,10 +101,15 @@ impl Criteria {
     fn matches(&self, session: &Session, seen: &Seen) -> bool {
         let any = |list: &[String], text: Option<&[u8]>| text.is_some_and(|text| contains_any(list, text));
         let errors = || {
+            // That TLS stayed closed says nothing of how it went.
+            let closed = session.undecrypted_bytes > 0 && session.gap_count == 0;
             !matches!(session.outcome, Outcome::Completed)
                 || session.last_error.is_some()
-                || !session.complete
-                || session.diagnostics.iter().any(|d| d.code.severity() == Severity::Error)
+                || (!session.complete && !closed)
+                || session
+                    .diagnostics
+                    .iter()
+                    .any(|d| d.code.severity() == Severity::Error && d.code != Code::Undecrypted)
         };
         (self.sessions.is_empty() || self.sessions.contains(&session.id))
             && (self.protocols.is_empty() || session.protocol.is_some_and(|p| self.protocols.contains(&p)))

@@ -41,7 +41,7 @@ impl Tally {
     /// Takes an event into account.
     pub fn note(&mut self, event: &Event) {
         match &event.body {
-            EventBody::Command(command) if !command.verb.is_empty() => {
+            EventBody::Command(command) if !command.verb.is_empty() && !command.injected => {
                 add(&mut self.verbs, &command.verb.to_str_lossy(), |n| *n += 1);
             }
             EventBody::Reply(reply) => {
@@ -51,7 +51,9 @@ impl Tally {
                 }
             }
             EventBody::Auth(auth) => {
-                add(&mut self.mechanisms, &auth.mechanism.to_str_lossy(), |counts| counts[outcome(auth)] += 1);
+                let mechanism = auth.mechanism.to_str_lossy();
+                let mechanism = if mechanism.is_empty() { "unknown".into() } else { mechanism };
+                add(&mut self.mechanisms, &mechanism, |counts| counts[outcome(auth)] += 1);
             }
             EventBody::Tls(tls) => {
                 if let Some(version) = tls.version {

@@ -92,6 +92,8 @@ struct Live {
     diagnostics: BTreeMap<Code, (usize, String)>,
     /// Directions whose end was told.
     ended: [bool; 2],
+    /// One of them by a FIN.
+    fin: bool,
     /// Its part of [`Undecided::held`].
     held: usize,
 }
@@ -199,6 +201,7 @@ impl Live {
             bytes: [0; 2],
             diagnostics: BTreeMap::new(),
             ended: [false; 2],
+            fin: false,
             held: 0,
         };
         if info.syn == [false; 2] {
@@ -237,7 +240,10 @@ impl Live {
             StreamChunk::Odd { code, detail, at, .. } => {
                 self.stack.layers.emitter.diagnose(Span::at(at), code, detail);
             }
-            StreamChunk::End { side, at } => self.end(side, Span::at(at), env, &mut secrets),
+            StreamChunk::End { side, at } => {
+                self.fin = true;
+                self.end(side, Span::at(at), env, &mut secrets);
+            }
         }
     }
 
@@ -433,6 +439,7 @@ impl Live {
             heard: self.bytes,
             gaps: self.gaps.0,
             undecrypted,
+            fin: self.fin,
             reason,
         };
         let (outcome, complete) = (facts.outcome(), facts.complete());

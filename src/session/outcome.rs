@@ -18,6 +18,8 @@ pub(super) struct Facts<'a> {
     pub(super) heard: [u64; 2],
     pub(super) gaps: u64,
     pub(super) undecrypted: u64,
+    /// A FIN was delivered, whatever came after it.
+    pub(super) fin: bool,
     pub(super) reason: EndReason,
 }
 
@@ -28,6 +30,15 @@ impl Facts<'_> {
 
     fn closed_in_sight(&self) -> bool {
         matches!(self.reason, EndReason::Fin | EndReason::Rst)
+    }
+
+    /// By FIN; or reset after a FIN, or after the alert that says that no more comes.
+    fn closed_in_order(&self) -> bool {
+        let notified = || {
+            let mut alerts = self.tls.iter().filter(|t| t.completed).flat_map(|t| &t.alerts);
+            alerts.any(|a| a.description == "encrypted" || a.description.ends_with("close_notify"))
+        };
+        self.reason == EndReason::Fin || (self.reason == EndReason::Rst && (self.fin || notified()))
     }
 
     /// Closed in order between two transactions, as many clients do.
@@ -43,7 +54,11 @@ impl Facts<'_> {
     /// Nothing missing, nothing undecrypted, its beginning and its end in sight.
     pub(super) fn complete(&self) -> bool {
         let ended = self.closed_in_sight() || self.completed();
-        self.gaps == 0 && self.undecrypted == 0 && !self.one_sided() && self.begun && ended
+        // Between peers that did not agree there was nothing to decrypt.
+        let failed = self.tls.iter().any(|t| t.reason == Some(Reason::HandshakeFailed))
+            && self.tls.iter().all(|t| t.reason.is_none_or(|reason| reason == Reason::HandshakeFailed));
+        let closed = self.undecrypted > 0 && !failed;
+        self.gaps == 0 && !closed && self.summary.skipped_bytes == 0 && !self.one_sided() && self.begun && ended
     }
 
     pub(super) fn outcome(&self) -> Outcome {
@@ -56,7 +71,7 @@ impl Facts<'_> {
         let closed = self.tls.iter().any(|t| t.completed) && self.undecrypted > 0;
         match self.summary.outcome {
             Some(outcome @ (Outcome::Completed | Outcome::Refused | Outcome::AuthFailed)) => outcome,
-            _ if closed && self.reason == EndReason::Fin => Outcome::Completed,
+            _ if closed && self.closed_in_order() => Outcome::Completed,
             None | Some(Outcome::Aborted) if self.closed_at_rest() => Outcome::Completed,
             _ if self.heard[1] == 0 && !self.one_sided() && self.tls.is_empty() => Outcome::NoBanner,
             Some(outcome) if self.closed_in_sight() => outcome,

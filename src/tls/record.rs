@@ -332,6 +332,11 @@ impl Framer {
         self.mode = Mode::Search;
     }
 
+    /// Whether what is held is the beginning of a record of the handshake.
+    pub(super) fn begins_handshake(&self) -> bool {
+        self.rest().first() == Some(&content::HANDSHAKE)
+    }
+
     /// The record that is not whole yet: its header, and what there is of its fragment.
     pub(super) fn begun(&self) -> Option<(Header, &[u8])> {
         let header = Header::parse(self.rest()).filter(|_| self.mode == Mode::Records)?;

@@ -106,7 +106,7 @@ impl Smtp {
 
     fn command(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
         let parsed = command::parse(line.bytes);
-        self.summary.commands += 1;
+        self.summary.commands += u64::from(!parsed.name.is_empty());
         if !matches!(parsed.verb, Verb::Bdat | Verb::Burl)
             && let Some(id) = self.open_transaction().filter(|t| t.chunk_refused).map(|t| t.id)
         {

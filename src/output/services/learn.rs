@@ -67,8 +67,8 @@ impl Learner {
             // CAPA: the line of +OK, then the list.
             (Some(Asked::List), b"+OK") => self.learn(reply.tls, lines.iter().skip(1).map(short)),
             // IMAP.
-            (_, b"*" | b"OK" | b"PREAUTH") if imap(&reply.text.0).is_some() => {
-                let words = imap(&reply.text.0).unwrap_or_default();
+            (_, status @ (b"*" | b"OK" | b"PREAUTH")) if imap(status, &reply.text.0).is_some() => {
+                let words = imap(status, &reply.text.0).unwrap_or_default();
                 let words = words.split(|&b| b == b' ').filter(|w| !w.is_empty()).map(|w| short(&w.into()));
                 self.learn(reply.tls, words.take(KEPT));
             }
@@ -129,8 +129,8 @@ impl Learner {
     }
 }
 
-/// The list of IMAP's CAPABILITY, as a response or as a response code.
-fn imap(text: &[u8]) -> Option<&[u8]> {
+/// The list of IMAP's CAPABILITY, as a response or as a response code. "Capability completed." is neither.
+fn imap<'t>(status: &[u8], text: &'t [u8]) -> Option<&'t [u8]> {
     let coded = text.strip_prefix(b"[");
     let rest = coded.unwrap_or(text);
     let (word, list) = rest.split_at_checked(b"CAPABILITY ".len())?;
@@ -139,7 +139,7 @@ fn imap(text: &[u8]) -> Option<&[u8]> {
     }
     match coded {
         Some(_) => list.split(|&b| b == b']').next(),
-        None => Some(list),
+        None => (status == b"*").then_some(list),
     }
 }
 

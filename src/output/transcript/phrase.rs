@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{
     Auth, AuthOutcome, Command, Decrypted, EndReason, Gap, GapCause, Message, MessageOutcome, MessagePart, Outcome,
     Protocol, Reply, Script, Security, Session, Text, TlsHandshake,
 };
 use crate::output::escape::{self, escape};
 use crate::output::json::hex;
-use crate::output::words::{Word, why_not};
+use crate::output::words::{Word, protocol_name, why_not};
 use crate::position::{Direction, Span};
 use crate::tls::Reason;
 
@@ -82,7 +82,10 @@ pub(super) fn auth_command(command: &Command, auth: &Auth) -> String {
 
 /// An authentication on a line of its own.
 pub(super) fn auth(auth: &Auth) -> String {
-    let mut out = format!("authentication {}: ", escape(&auth.mechanism.0));
+    let mut out = match auth.mechanism.is_empty() {
+        true => "authentication: ".to_owned(),
+        false => format!("authentication {}: ", escape(&auth.mechanism.0)),
+    };
     identity(&mut out, auth);
     let _ = write!(out, ", {}", auth.outcome.word());
     out
@@ -320,8 +323,18 @@ pub fn incomplete(session: &Session) -> Option<String> {
             parts.push(part);
         }
     }
+    let skipped = session.account.skipped;
+    if skipped > 0 {
+        let mut part = format!("{} passed over", count(skipped, "byte"));
+        if let Some(protocol) = session.protocol.filter(|_| session.commands == 0) {
+            let _ = write!(part, ": is {} spoken there?", protocol_name(Some(protocol)));
+        }
+        parts.push(part);
+    }
     if parts.is_empty() {
+        let begins = session.diagnostics.iter().any(|d| d.code == Code::MidStream) && session.banner.is_none();
         parts.push(match session.end_reason {
+            _ if begins => "its beginning is not in the capture".to_owned(),
             EndReason::Fin | EndReason::Rst => "part of it is not in the capture".to_owned(),
             _ => "its end is not in the capture".to_owned(),
         });

@@ -14,6 +14,8 @@ impl Connection {
     /// The connection is over: what became of each handshake, in order. Bytes still held are counted as undecrypted.
     pub fn finish(&mut self, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) -> Vec<TlsHandshake> {
         self.take_up(env, up);
+        // Not even a hello came whole.
+        let begun = self.halves.iter().any(|half| half.framer.begins_handshake());
         for dir in [Direction::Client, Direction::Server] {
             let held = self.halves[dir.index()].framer.clear();
             self.account.undecrypted += held;
@@ -27,7 +29,10 @@ impl Connection {
         let handshakes = std::mem::take(&mut self.handshakes);
         let mut out = Vec::with_capacity(handshakes.len());
         for (index, handshake) in handshakes.iter().enumerate() {
-            let reason = handshake.final_reason(seen, ended, env);
+            let mut reason = handshake.final_reason(seen, ended, env);
+            if reason == Some(Reason::MidSession) && begun && handshake.closed == 0 {
+                reason = Some(if ended { Reason::HandshakeFailed } else { Reason::HandshakeIncomplete });
+            }
             if handshake.closed > 0
                 && let Some(reason) = reason.filter(|&r| r != Reason::HandshakeFailed)
             {
