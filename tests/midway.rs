@@ -7,8 +7,10 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use common::packets::{Dialogue, Turn};
+use common::script::{c, codes, decode, flights, only, s};
 use common::{How, Story, Table, Told, tell};
-use mailcap::event::{Event, EventBody, MessagePart, Outcome};
+use mailcap::event::{AuthOutcome, Event, EventBody, MessageOutcome, MessagePart, Outcome, Protocol};
 
 /// Frames that are left out at most.
 const CUTS: usize = 100;
@@ -186,4 +188,190 @@ fn what_is_left_of_a_capture_is_told_as_it_was() {
         }
     }
     table.finish("captures without their first frames", 6);
+}
+
+/// What is told of a connection whose handshake, and whatever came before these words, is not in the capture.
+fn joined(port: u16, turns: &[Turn]) -> Told {
+    let client = "10.0.0.1:40000".parse().unwrap();
+    let dialogue = Dialogue { client, server: ([10, 0, 0, 2], port).into(), turns: turns.to_vec() };
+    decode(&dialogue, &flights(&dialogue)[3..], &How::default())
+}
+
+fn commands(told: &Told) -> Vec<String> {
+    let line = |c: &mailcap::event::Command| format!("{} {}", c.verb.to_str_lossy(), c.args.to_str_lossy());
+    only(told).commands.iter().map(|c| line(c).trim().to_owned()).collect()
+}
+
+/// Mechanism, user and outcome of the one authentication.
+fn authentication(told: &Told) -> (String, Option<String>, AuthOutcome) {
+    let [auth] = &only(told).auth[..] else { panic!("{:?}", only(told).auth) };
+    let user = auth.user.as_ref().map(|user| user.to_str_lossy().into_owned());
+    (auth.mechanism.to_str_lossy().into_owned(), user, auth.outcome)
+}
+
+#[test]
+fn a_password_behind_an_unseen_challenge_is_no_command() {
+    // "wonderland1", and "alice" with an answer to CRAM-MD5.
+    const PASSWORD: &str = "d29uZGVybGFuZDE=\r\n";
+    const CRAM: &str = "YWxpY2UgMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\r\n";
+    let none = |mechanism: &str| (mechanism.to_owned(), None, AuthOutcome::Success);
+    let alice = ("CRAM-MD5".to_owned(), Some("alice".to_owned()), AuthOutcome::Success);
+    let mail = [c("MAIL FROM:<a@b>\r\n"), s("250 2.1.0 Ok\r\n"), c("QUIT\r\n"), s("221 2.0.0 Bye\r\n")];
+    let smtp = |first: &[Turn]| joined(587, &[first, &mail].concat());
+    for (first, expected) in [
+        (vec![c(PASSWORD), s("235 2.7.0 Authentication successful\r\n")], none("")),
+        (vec![s("334 UGFzc3dvcmQ6\r\n"), c(PASSWORD), s("235 2.7.0 Ok\r\n")], none("LOGIN")),
+        (vec![c(CRAM), s("235 2.7.0 Ok\r\n")], alice.clone()),
+    ] {
+        let told = smtp(&first);
+        assert_eq!(authentication(&told), expected);
+        assert_eq!(commands(&told), ["***", "MAIL FROM:<a@b>", "QUIT"]);
+        assert_eq!(only(&told).session().commands, 2, "a response is no command to count");
+    }
+    let failed = smtp(&[c(PASSWORD), s("535 5.7.8 no\r\n")]);
+    assert_eq!(authentication(&failed).2, AuthOutcome::Failure);
+    let cancelled = smtp(&[c("*\r\n"), s("501 5.7.0 cancelled\r\n")]);
+    assert_eq!(authentication(&cancelled).2, AuthOutcome::Aborted);
+
+    let pop3 = joined(110, &[c(CRAM), s("+OK Logged in.\r\n"), c("STAT\r\n"), s("+OK 0 0\r\n")]);
+    assert_eq!((authentication(&pop3), commands(&pop3)), (alice.clone(), vec!["***".to_owned(), "STAT".to_owned()]));
+    let pop3 = joined(110, &[s("+ \r\n"), c(PASSWORD), s("+OK Logged in.\r\n"), c("QUIT\r\n"), s("+OK\r\n")]);
+    assert_eq!(authentication(&pop3), none(""));
+    let imap = joined(143, &[c(CRAM), s("a1 OK Logged in\r\n"), c("a2 LOGOUT\r\n"), s("* BYE\r\na2 OK\r\n")]);
+    assert_eq!((authentication(&imap), commands(&imap)), (alice.clone(), vec!["***".to_owned(), "LOGOUT".to_owned()]));
+    let quoted = format!("\"{}\"\r\n", CRAM.trim_end());
+    let sieve = joined(4190, &[c(quoted), s("OK \"in\"\r\n"), c("LOGOUT\r\n"), s("OK \"bye\"\r\n")]);
+    assert_eq!(authentication(&sieve), alice);
+}
+
+#[test]
+fn replies_do_not_become_the_commands_of_another_protocol() {
+    let ehlo = "250-SIZE 1000\r\n250-AUTH=PLAIN LOGIN CRAM-MD5\r\n250 CHUNKING\r\n";
+    let told = joined(25, &[s(ehlo), c("HELP\r\n"), s("214 2.0.0 this\r\n"), c("QUIT\r\n"), s("221 2.0.0 Bye\r\n")]);
+    let session = only(&told).session();
+    assert_eq!((session.protocol, session.server.port()), (Some(Protocol::Smtp), 25));
+    assert_eq!(commands(&told), ["HELP", "QUIT"]);
+}
+
+#[test]
+fn the_first_answer_of_managesieve_is_no_greeting() {
+    let turns = [
+        c("PUTSCRIPT \"s1\" {5+}\r\nkeep;\r\n"),
+        s("OK \"Putscript completed.\"\r\n"),
+        c("PUTSCRIPT \"s2\" {5+}\r\nkeep;\r\n"),
+        s("NO \"no room\"\r\n"),
+        c("GETSCRIPT \"s1\"\r\n"),
+        s("{5}\r\nkeep;\r\nOK \"Getscript completed.\"\r\n"),
+        c("LOGOUT\r\n"),
+        s("OK \"bye\"\r\n"),
+    ];
+    let told = joined(4190, &turns);
+    let scripts: Vec<_> = only(&told)
+        .events
+        .iter()
+        .filter_map(|e| if let EventBody::Script(it) = &e.body { Some(it) } else { None })
+        .map(|script| (script.verb.to_str_lossy().into_owned(), script.outcome))
+        .collect();
+    let (put, get) = ("PUTSCRIPT".to_owned(), "GETSCRIPT".to_owned());
+    let (yes, no) = (MessageOutcome::Accepted, MessageOutcome::Rejected);
+    assert_eq!(scripts, [(put.clone(), yes), (put, no), (get, yes)]);
+    assert_eq!(only(&told).session().banner, None);
+}
+
+#[test]
+fn a_session_without_its_beginning_is_not_complete() {
+    let pop3 = [c("STAT\r\n"), s("+OK 0 0\r\n"), c("QUIT\r\n"), s("+OK Logging out.\r\n")];
+    let lmtp = [c("RSET\r\n"), s("250 2.0.0 OK\r\n"), c("QUIT\r\n"), s("221 2.0.0 Bye\r\n")];
+    let sieve = [c("LISTSCRIPTS\r\n"), s("OK \"done\"\r\n"), c("LOGOUT\r\n"), s("OK \"bye\"\r\n")];
+    for (port, turns, protocol) in
+        [(110, pop3, Protocol::Pop3), (24, lmtp, Protocol::Lmtp), (4190, sieve, Protocol::Sieve)]
+    {
+        let told = joined(port, &turns);
+        let session = only(&told).session();
+        assert_eq!((session.complete, session.outcome), (false, Outcome::Completed), "{protocol:?}");
+        assert_eq!(session.protocol, Some(protocol));
+        let missing = mailcap::output::transcript::incomplete(session).unwrap();
+        assert_eq!(missing, "its beginning is not in the capture");
+    }
+    // Only the SYNs are missing.
+    let greeted = [s("+OK Dovecot ready.\r\n"), c("QUIT\r\n"), s("+OK Logging out.\r\n")];
+    assert!(only(&joined(110, &greeted)).session().complete);
+}
+
+#[test]
+fn a_refusal_behind_the_beginning_is_no_refused_service() {
+    let turns = [
+        c("RCPT TO:<nobody@b>\r\n"),
+        s("550 5.1.1 no such user\r\n"),
+        c("RCPT TO:<a@b>\r\n"),
+        s("250 2.1.5 Ok\r\n"),
+        c("DATA\r\n"),
+        s("354 go\r\n"),
+        c("Subject: x\r\n\r\ny\r\n.\r\n"),
+        s("250 2.0.0 Ok: queued as ABC123\r\n"),
+        c("QUIT\r\n"),
+        s("221 2.0.0 Bye\r\n"),
+    ];
+    // From the refusal on, too.
+    for from in [0, 1] {
+        let told = joined(25, &turns[from..]);
+        let story = only(&told);
+        assert_eq!((story.session().outcome, story.session().banner.clone()), (Outcome::Completed, None));
+        assert_eq!((story.messages.len(), story.messages[0].complete), (1, true));
+        assert_eq!(story.messages[0].rcpt_to.last().map(|r| r.accepted), Some(Some(true)));
+    }
+}
+
+#[test]
+fn the_rest_of_a_mail_is_a_message_and_no_commands() {
+    let told = joined(
+        25,
+        &[
+            c("meeting garden network\r\nMAIL me the list\r\n\r\n-- \r\nAlice\r\n"),
+            c("and more\r\n.\r\n"),
+            s("250 2.0.0 Ok: queued as 6A2A69A465D\r\n"),
+            c("QUIT\r\n"),
+            s("221 2.0.0 Bye\r\n"),
+        ],
+    );
+    let story = only(&told);
+    let [message] = &story.messages[..] else { panic!("{:?}", story.messages) };
+    assert_eq!((message.complete, message.outcome), (false, MessageOutcome::Accepted));
+    assert_eq!(message.queue_id, Some("6A2A69A465D".into()));
+    assert_eq!(commands(&told), ["QUIT"]);
+    // More than is held without an answer.
+    let long = "a line of a mail that is long enough\r\n".repeat(1700);
+    let end = [c(".\r\n"), s("250 2.0.0 Ok: queued as ABC\r\n"), c("QUIT\r\n"), s("221 x\r\n")];
+    let turns: Vec<Turn> = [&[c(&long), c(&long), c(&long)][..], &end].concat();
+    let told = joined(25, &turns);
+    assert_eq!((commands(&told), only(&told).messages.len()), (vec!["QUIT".to_owned()], 1));
+    assert_eq!(only(&told).messages[0].size, 3 * long.len() as u64);
+}
+
+#[test]
+fn a_blank_response_is_no_beginning_of_a_proxy_header() {
+    let told = joined(
+        587,
+        &[
+            s("334 cnNwYXV0aD0x\r\n"),
+            c("\r\n"),
+            s("235 2.7.0 Ok\r\n"),
+            c("MAIL FROM:<a@b>\r\n"),
+            s("250 2.1.0 Ok\r\n"),
+            c("QUIT\r\n"),
+            s("221 2.0.0 Bye\r\n"),
+        ],
+    );
+    assert_eq!(commands(&told), ["", "MAIL FROM:<a@b>", "QUIT"]);
+    assert!(!codes(&told).contains(&"skipped"));
+}
+
+#[test]
+fn http_is_no_mail_whatever_its_body_says() {
+    let request = "POST /imap HTTP/1.1\r\nHost: x\r\n\r\na1 LOGIN alice x\r\n";
+    for port in [80, 8080] {
+        let turns = [c(request), s("HTTP/1.1 200 OK\r\n\r\n* OK IMAP4rev1 ready\r\na1 OK done\r\n")];
+        assert!(joined(port, &turns).stories.is_empty());
+        assert!(common::script::play(port, &turns).stories.is_empty());
+    }
 }

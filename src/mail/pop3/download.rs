@@ -107,6 +107,7 @@ impl Pop3 {
         }
         let message_span = bytes_span.unwrap_or(status_span);
         if !ended {
+            self.message_cut = true;
             cx.out.diagnose(span, Code::MessageCut, format!("after {} bytes", message.size));
         }
         cx.out.push(message_span, EventBody::Message(Box::new(message)));

@@ -48,6 +48,8 @@ pub struct Pop3 {
     ordinal: u64,
     transaction: u64,
     quit: bool,
+    /// The session ended within a message.
+    message_cut: bool,
     refused: bool,
     told: Summary,
 }
@@ -134,8 +136,10 @@ impl Dissector for Pop3 {
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
-        self.told.at_rest =
-            self.queue.waiting.is_empty() && !self.pause.on && self.lines.iter().all(LineBuffer::at_start);
+        self.told.at_rest = !self.message_cut
+            && self.queue.waiting.is_empty()
+            && !self.pause.on
+            && self.lines.iter().all(LineBuffer::at_start);
         let unread = self.end_pause(cx);
         self.skip(unread);
         self.server_end(span, cx);
