@@ -210,3 +210,21 @@ fn a_port_that_the_user_names_counts() {
     let named = Options { ports: vec![2525], ..Options::default() };
     assert_eq!(states(frames, named, &Limits::default()), pairs(&[("10.0.0.2:2525", "closed")]));
 }
+
+#[test]
+fn capability_completed_is_no_capability() {
+    use common::script::{c, capture, s};
+    let list =
+        "\"IMPLEMENTATION\" \"x\"\r\n\"SIEVE\" \"fileinto\"\r\n\"SASL\" \"PLAIN\"\r\nOK \"Capability completed.\"\r\n";
+    let imap = "* CAPABILITY IMAP4rev1\r\na OK Capability completed.\r\n";
+    for (port, turns) in [
+        (4190, vec![s(list), c("CAPABILITY\r\n"), s(list), c("LOGOUT\r\n"), s("OK \"bye\"\r\n")]),
+        (143, vec![s("* OK IMAP ready\r\n"), c("a CAPABILITY\r\n"), s(imap), c("b LOGOUT\r\n")]),
+    ] {
+        let file = capture(port, &turns);
+        let rows = services(file.path(), &[], Options::default(), &Limits::default());
+        let row = rows.values().next().unwrap();
+        assert!(!strings(&row["capabilities"]).is_empty());
+        assert!(!strings(&row["capabilities"]).iter().any(|c| c.contains("completed")), "{row}");
+    }
+}

@@ -118,3 +118,19 @@ fn selection_selects_what_is_counted() {
     assert_eq!(protocols, ["pop3"]);
     assert!(stats["verbs"].get("EHLO").is_none());
 }
+
+#[test]
+fn commands_are_counted_alike_everywhere() {
+    let mut captures = captures();
+    captures.push(testdata().join("servers/starttls-inject.pcap").to_str().unwrap().to_owned());
+    let args: Vec<&str> =
+        ["decode", "--json", "--stats"].into_iter().chain(captures.iter().map(String::as_str)).collect();
+    let text = String::from_utf8(program(&args).stdout).unwrap();
+    let objects: Vec<Map<String, Value>> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let of = |kind: &'static str| objects.iter().filter(move |o| o["type"] == kind);
+    assert!(of("command").any(|c| c["injected"] == true) && of("command").any(|c| c["verb"] == ""));
+    let told = of("command").filter(|c| c["injected"] == false && c["verb"] != "").count() as u64;
+    let in_sessions: u64 = of("session").map(|s| s["commands"].as_u64().unwrap()).sum();
+    let verbs = of("stats").flat_map(|s| s["verbs"].as_object().unwrap().values());
+    assert_eq!((in_sessions, verbs.map(|n| n.as_u64().unwrap()).sum::<u64>()), (told, told));
+}

@@ -209,3 +209,69 @@ fn ids_are_the_same_whatever_the_filter() {
         assert!(same, "{option}: {} objects, {} expected", some.len(), want.len());
     }
 }
+
+#[test]
+fn closed_between_two_transactions_is_completed() {
+    let of = |port: u16, turns: &[Turn]| only(&play(port, turns)).session().outcome;
+    let taken = with(&[c("x\r\n.\r\n"), s("250 2.0.0 Ok: queued as A1\r\n")]);
+    assert_eq!(of(25, &taken), Outcome::Completed, "as LMTP clients do");
+    assert_eq!(of(143, &mailbox(&[])), Outcome::Completed);
+    let pop3 = [s("+OK POP3 ready\r\n"), c("USER a\r\n"), s("+OK\r\n"), c("PASS b\r\n"), s("+OK in\r\n")];
+    assert_eq!(of(110, &pop3), Outcome::Completed);
+    // A command unanswered, a transaction open, a message cut, nothing achieved; or a reset.
+    let more = |turns: &[Turn]| of(25, &[&taken, turns].concat());
+    assert_eq!(more(&[c("NOOP\r\n")]), Outcome::Aborted);
+    assert_eq!(more(&[c("MAIL FROM:<a@x>\r\n"), s("250 2.1.0 Ok\r\n")]), Outcome::Aborted);
+    assert_eq!(of(110, &[&pop3[..], &[c("RETR 1\r\n"), s("+OK\r\nhalf")]].concat()), Outcome::Aborted);
+    assert_eq!(of(25, &[s("220 mx ESMTP\r\n"), c("EHLO me\r\n"), s("250 mx\r\n")]), Outcome::Aborted);
+    let dialogue = self::of(&taken, 25, 40_000);
+    let mut list = flights(&dialogue);
+    list.truncate(list.len() - 3);
+    let last = list.last().unwrap().clone();
+    let seq = last.ack.unwrap();
+    list.push(Packet {
+        side: last.side.opposite(),
+        seq,
+        ack: Some(last.seq.wrapping_add(last.payload.len() as u32)),
+        rst: true,
+        payload: Vec::new(),
+        ..last
+    });
+    assert_eq!(only(&decode(&dialogue, &list, &How::default())).session().outcome, Outcome::Aborted);
+}
+
+#[test]
+fn closed_tls_ends_as_its_connection_did_and_is_no_error() {
+    let file = testdata().join("servers/rsa12-resume.pcap");
+    let file = file.to_str().unwrap();
+    let (code, objects) = program(&["sessions", file]);
+    // Each is reset behind the server's close_notify.
+    assert_eq!((code, objects.len()), (3, 6));
+    assert!(objects.iter().all(|o| o["outcome"] == "completed" && o["complete"] == false));
+    let (_, objects) = program(&["sessions", file, "--errors"]);
+    assert_eq!(objects.len(), 0);
+}
+
+#[test]
+fn bytes_passed_over_are_missing() {
+    let file = capture(25, &whole());
+    let run = |protocol: &str| {
+        let args = ["decode", path(&file), "-d", protocol];
+        Command::new(env!("CARGO_BIN_EXE_mailcap")).args(args).output().unwrap()
+    };
+    assert_eq!(run("tcp.port==25,smtp").status.code(), Some(0));
+    let forced = run("tcp.port==25,imap");
+    assert_eq!(forced.status.code(), Some(3));
+    let said = String::from_utf8(forced.stderr).unwrap();
+    assert!(said.contains("passed over: is IMAP spoken there?"), "{said}");
+}
+
+#[test]
+fn a_client_that_leaves_amid_its_hello_fails_and_leaves_nothing_missing() {
+    let turns = [s("220 mx ESMTP\r\n"), c("STARTTLS\r\n"), s("220 2.0.0 Ready to start TLS\r\n"), c(b"\x16\x03\x01")];
+    let file = capture(587, &turns);
+    let (code, objects) = program(&["tls", path(&file)]);
+    let tls = objects.iter().find(|o| o["type"] == "tls").unwrap();
+    assert_eq!((code, &tls["reason"]), (0, &"handshake-failed".into()));
+    assert_eq!(exit_code(&["decode", path(&file)]), 0);
+}

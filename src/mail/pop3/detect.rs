@@ -124,6 +124,8 @@ mod tests {
             ("capa\r\n", "", Likely::Yes),
             ("USER bob\r\nPASS x\r\nSTAT\r\n", "", Likely::Yes),
             ("USER bob\r\nPASS x\r\nPASV\r\n", "", Likely::Maybe),
+            // Cut behind the status by the capture.
+            ("USER bob\r\n", "+OK ", Likely::Yes),
             // From the middle.
             ("RETR 1\r\n", "+OK 120 octets\r\nSubject: x\r\n", Likely::Yes),
             ("STAT\r\n", "+OK 2 320\r\n", Likely::Maybe),
