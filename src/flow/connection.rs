@@ -20,7 +20,6 @@ use std::net::SocketAddr;
 use crate::event::{EndReason, GapCause};
 use crate::flow::half::{Half, Start};
 use crate::flow::intake::LATE_SYN;
-use crate::flow::key::Key;
 use crate::flow::remnant::Range;
 use crate::flow::seq::distance;
 use crate::flow::{ConnectionInfo, Consumer, Interest, Roles, Side, StreamChunk};
@@ -91,7 +90,6 @@ pub(super) enum Belongs {
 pub(super) struct Connection<S> {
     pub(super) info: ConnectionInfo,
     pub(super) session: S,
-    pub(super) key: Key,
     pub(super) halves: [Half; 2],
     /// Clock at its latest segment.
     pub(super) seen: i64,
@@ -112,7 +110,6 @@ pub(super) struct Connection<S> {
 impl<S> Connection<S> {
     /// A connection whose first segment is `segment`; `open` makes the consumer's session.
     pub(super) fn new(
-        key: Key,
         from_low: bool,
         segment: &Segment<'_>,
         at: FramePos,
@@ -144,7 +141,6 @@ impl<S> Connection<S> {
         Connection {
             info,
             session,
-            key,
             halves: [Half::new(), Half::new()],
             seen: 0,
             initiator_low: from_low == sender_initiates,

@@ -20,6 +20,11 @@ impl Key {
             if src_is_low { (a, b, src.port(), dst.port()) } else { (b, a, dst.port(), src.port()) };
         (Key { low, high, ports: u32::from(low_port) << 16 | u32::from(high_port) }, src_is_low)
     }
+
+    /// Address and port of the lower endpoint and of the higher.
+    pub(super) fn endpoints(&self) -> [([u64; 2], u16); 2] {
+        [(self.low, (self.ports >> 16) as u16), (self.high, self.ports as u16)]
+    }
 }
 
 fn address(ip: IpAddr) -> [u64; 2] {

@@ -45,6 +45,7 @@ mod drain;
 mod half;
 mod intake;
 mod key;
+mod lone;
 mod recent;
 mod remnant;
 mod seq;
@@ -201,7 +202,7 @@ pub trait Consumer {
     /// State kept for a connection, made at its first frame; keep it small.
     type Session;
 
-    /// A new connection.
+    /// A new connection; at the latest when there is more of it than one SYN.
     fn open(&mut self, info: &ConnectionInfo) -> Self::Session;
 
     /// The next piece, in causal order over both directions.
@@ -212,4 +213,9 @@ pub trait Consumer {
 
     /// So many payload bytes came behind the end of a connection: copies of what it had.
     fn late(&mut self, _bytes: u64) {}
+
+    /// Whether connections of which there is one SYN and nothing else are opened and closed, too.
+    fn wants_lone_syns(&self) -> bool {
+        true
+    }
 }

@@ -9,12 +9,11 @@ pub(super) const ESTABLISHED: usize = 1;
 
 #[derive(Debug)]
 struct Slot<T> {
-    /// Boxed, so that growing the slab moves pointers only.
-    value: Option<Box<T>>,
-    list: usize,
+    value: Option<T>,
+    stamp: i64,
     prev: u32,
     next: u32,
-    stamp: i64,
+    list: u8,
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -43,8 +42,8 @@ impl<T> Slab<T> {
     }
 
     /// Adds a value at the end of `list`. None when slot numbers have run out.
-    pub(super) fn insert(&mut self, list: usize, stamp: i64, value: Box<T>) -> Option<u32> {
-        let slot = Slot { value: Some(value), list, prev: NONE, next: NONE, stamp };
+    pub(super) fn insert(&mut self, list: usize, stamp: i64, value: T) -> Option<u32> {
+        let slot = Slot { value: Some(value), stamp, prev: NONE, next: NONE, list: list as u8 };
         let index = match self.free.pop() {
             Some(index) => {
                 *self.slots.get_mut(index as usize)? = slot;
@@ -60,37 +59,26 @@ impl<T> Slab<T> {
         Some(index)
     }
 
-    /// Takes the value out to work on it; [`Slab::put`] brings it back.
-    pub(super) fn take(&mut self, index: u32) -> Option<Box<T>> {
-        self.slots.get_mut(index as usize)?.value.take()
-    }
-
-    /// Puts the value back that was taken out.
-    pub(super) fn put(&mut self, index: u32, value: Box<T>) {
-        if let Some(slot) = self.slots.get_mut(index as usize) {
-            slot.value = Some(value);
-        }
-    }
-
     pub(super) fn get(&self, index: u32) -> Option<&T> {
-        self.slots.get(index as usize)?.value.as_deref()
+        self.slots.get(index as usize)?.value.as_ref()
     }
 
-    /// Gives the slot back, whether or not its value was taken out before.
-    pub(super) fn free(&mut self, index: u32) {
-        if (index as usize) < self.slots.len() {
-            self.unlink(index);
-            if let Some(slot) = self.slots.get_mut(index as usize) {
-                slot.value = None;
-            }
-            self.free.push(index);
-        }
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.slots.get_mut(index as usize)?.value.as_mut()
+    }
+
+    /// Gives the slot back, and what it held.
+    pub(super) fn remove(&mut self, index: u32) -> Option<T> {
+        let value = self.slots.get_mut(index as usize)?.value.take()?;
+        self.unlink(index);
+        self.free.push(index);
+        Some(value)
     }
 
     /// Moves the slot to the end of `list`, unless it is there and its stamp is less than `slack` old.
     pub(super) fn touch(&mut self, index: u32, list: usize, stamp: i64, slack: i64) {
         let Some(slot) = self.slots.get(index as usize) else { return };
-        if slot.list == list && (0..slack).contains(&stamp.saturating_sub(slot.stamp)) {
+        if usize::from(slot.list) == list && (0..slack).contains(&stamp.saturating_sub(slot.stamp)) {
             return;
         }
         self.unlink(index);
@@ -121,13 +109,13 @@ impl<T> Slab<T> {
             slot.next = index;
         }
         if let Some(slot) = self.slots.get_mut(index as usize) {
-            (slot.list, slot.prev, slot.next) = (list, tail, NONE);
+            (slot.list, slot.prev, slot.next) = (list as u8, tail, NONE);
         }
     }
 
     fn unlink(&mut self, index: u32) {
         let Some(slot) = self.slots.get(index as usize) else { return };
-        let (list, prev, next) = (slot.list, slot.prev, slot.next);
+        let (list, prev, next) = (usize::from(slot.list), slot.prev, slot.next);
         let Some(ends) = self.lists.get_mut(list) else { return };
         ends.len -= 1;
         if prev == NONE {
@@ -152,18 +140,19 @@ mod tests {
     #[test]
     fn lists_keep_the_order_of_use() {
         let mut slab = Slab::new();
-        let a = slab.insert(HALF_OPEN, 1, Box::new('a')).unwrap();
-        let b = slab.insert(HALF_OPEN, 2, Box::new('b')).unwrap();
-        let c = slab.insert(HALF_OPEN, 3, Box::new('c')).unwrap();
+        let a = slab.insert(HALF_OPEN, 1, 'a').unwrap();
+        let b = slab.insert(HALF_OPEN, 2, 'b').unwrap();
+        let c = slab.insert(HALF_OPEN, 3, 'c').unwrap();
         slab.touch(a, HALF_OPEN, 4, 0);
         assert_eq!(slab.oldest(HALF_OPEN), Some((b, 2)));
         slab.touch(b, ESTABLISHED, 5, 10);
         assert_eq!((slab.oldest(HALF_OPEN), slab.oldest(ESTABLISHED)), (Some((c, 3)), Some((b, 5))));
         slab.touch(b, ESTABLISHED, 9, 10);
         assert_eq!(slab.oldest(ESTABLISHED), Some((b, 5)));
-        slab.free(c);
+        assert_eq!(slab.remove(c), Some('c'));
+        assert_eq!(slab.remove(c), None);
         assert_eq!(slab.oldest(HALF_OPEN), Some((a, 4)));
-        let d = slab.insert(ESTABLISHED, 6, Box::new('d')).unwrap();
+        let d = slab.insert(ESTABLISHED, 6, 'd').unwrap();
         assert_eq!(d, c);
         assert_eq!((slab.len(HALF_OPEN), slab.len(ESTABLISHED)), (1, 2));
         assert_eq!(slab.indices().collect::<Vec<_>>(), [a, b, d]);

@@ -1,11 +1,15 @@
 //! The connection table: lookup, generations, expiry, and the bounds over all connections.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
 
 use crate::event::EndReason;
 use crate::flow::clock::Clock;
 use crate::flow::connection::{Belongs, Connection, Context, Status, Wait};
 use crate::flow::key::{Key, KeyHash};
+use crate::flow::lone::LoneSyn;
 use crate::flow::remnant::Remnants;
 use crate::flow::slab::{ESTABLISHED, HALF_OPEN, Slab};
 use crate::flow::{Consumer, Interest};
@@ -31,8 +35,10 @@ pub struct FlowTable<C: Consumer> {
     /// The clock's reading, this table's own or its caller's.
     now: i64,
     at: FramePos,
-    index: HashMap<Key, u32, KeyHash>,
-    slab: Slab<Connection<C::Session>>,
+    /// Slots of `slab` by their key.
+    index: HashTable<u32>,
+    hash: KeyHash,
+    slab: Slab<Entry<C::Session>>,
     waits: VecDeque<Wait>,
     /// Connections that hold bytes, in the order in which they began to, with their ids.
     holders: VecDeque<(u32, u64)>,
@@ -43,6 +49,43 @@ pub struct FlowTable<C: Consumer> {
     next_expiry: i64,
 }
 
+/// A connection in its slot.
+struct Entry<S> {
+    key: Key,
+    state: State<S>,
+}
+
+enum State<S> {
+    Lone(LoneSyn),
+    /// Boxed, so that growing the slab moves pointers only.
+    Whole(Box<Connection<S>>),
+}
+
+impl<S> Entry<S> {
+    fn whole(&self) -> Option<&Connection<S>> {
+        match &self.state {
+            State::Whole(connection) => Some(connection),
+            State::Lone(_) => None,
+        }
+    }
+
+    /// Number of its first frame.
+    fn id(&self) -> u64 {
+        match &self.state {
+            State::Whole(connection) => connection.info.id,
+            State::Lone(lone) => lone.at.index,
+        }
+    }
+
+    /// Clock at its latest segment.
+    fn seen(&self) -> i64 {
+        match &self.state {
+            State::Whole(connection) => connection.seen,
+            State::Lone(lone) => lone.seen,
+        }
+    }
+}
+
 impl<C: Consumer> FlowTable<C> {
     /// An empty table.
     pub fn new(limits: &Limits) -> Self {
@@ -51,7 +94,8 @@ impl<C: Consumer> FlowTable<C> {
             clock: Clock::default(),
             now: 0,
             at: FramePos::default(),
-            index: HashMap::default(),
+            index: HashTable::new(),
+            hash: KeyHash::default(),
             slab: Slab::new(),
             waits: VecDeque::new(),
             holders: VecDeque::new(),
@@ -78,10 +122,16 @@ impl<C: Consumer> FlowTable<C> {
     ) {
         self.tick_at(at, now, consumer);
         let (key, from_low) = Key::new(segment.src, segment.dst);
-        let mut known = self.index.get(&key).copied();
+        let hash = self.hash.hash_one(key);
+        let slab = &self.slab;
+        let is_it = |slot: &u32| slab.get(*slot).is_some_and(|entry| entry.key == key);
+        let mut known = self.index.find(hash, is_it).copied();
+        if let Some(slot) = known {
+            self.make_whole(slot, consumer);
+        }
         if segment.flags.syn
             && let Some(slot) = known
-            && let Some(connection) = self.slab.get(slot)
+            && let Some(connection) = self.whole(slot)
         {
             match connection.belongs(from_low, segment, self.now) {
                 Belongs::Here => {}
@@ -110,15 +160,45 @@ impl<C: Consumer> FlowTable<C> {
             }
             None => {
                 self.make_room(consumer);
-                let connection = Connection::new(key, from_low, segment, at, interface, |info| consumer.open(info));
-                let Some(slot) = self.slab.insert(HALF_OPEN, self.now, Box::new(connection)) else { return };
-                self.index.insert(key, slot);
+                let lone = LoneSyn::new(segment, from_low, at, self.now, interface);
+                let state = match lone {
+                    Some(lone) => State::Lone(lone),
+                    None => {
+                        let new = Connection::new(from_low, segment, at, interface, |info| consumer.open(info));
+                        State::Whole(Box::new(new))
+                    }
+                };
+                let Some(slot) = self.slab.insert(HALF_OPEN, self.now, Entry { key, state }) else { return };
+                let (slab, hasher) = (&self.slab, &self.hash);
+                let hash_of = |slot: &u32| slab.get(*slot).map_or(0, |entry| hasher.hash_one(entry.key));
+                self.index.insert_unique(hash, slot, hash_of);
                 self.next_expiry = self.next_expiry.min(self.now.saturating_add(self.shortest()));
+                if let Some(lone) = lone {
+                    self.slab.touch(slot, HALF_OPEN, lone.seen, SLACK);
+                    return;
+                }
                 slot
             }
         };
         self.with(slot, consumer, |connection, ctx| connection.segment(from_low, segment, ctx));
         self.keep_bound(consumer);
+    }
+
+    fn whole(&self, slot: u32) -> Option<&Connection<C::Session>> {
+        self.slab.get(slot)?.whole()
+    }
+
+    /// Makes a connection of a lone SYN, as if it had been one from the beginning.
+    fn make_whole(&mut self, slot: u32, consumer: &mut C) {
+        let Some(entry) = self.slab.get_mut(slot) else { return };
+        let State::Lone(lone) = entry.state else { return };
+        let syn = lone.segment(&entry.key);
+        let new = Connection::new(lone.from_low, &syn, lone.at, lone.interface, |info| consumer.open(info));
+        entry.state = State::Whole(Box::new(new));
+        let (at, now) = (self.at, self.now);
+        (self.at, self.now) = (lone.at, lone.seen);
+        self.with(slot, consumer, |connection, ctx| connection.segment(lone.from_low, &syn, ctx));
+        (self.at, self.now) = (at, now);
     }
 
     /// The clock moved on without a TCP segment: only what has waited long enough is resolved.
@@ -148,7 +228,7 @@ impl<C: Consumer> FlowTable<C> {
                 break;
             }
             self.waits.pop_front();
-            if self.slab.get(wait.slot).is_some_and(|connection| connection.info.id == wait.id) {
+            if self.whole(wait.slot).is_some_and(|connection| connection.info.id == wait.id) {
                 self.with(wait.slot, consumer, |connection, ctx| connection.resolve(wait, ctx));
             }
         }
@@ -162,7 +242,7 @@ impl<C: Consumer> FlowTable<C> {
     /// The reason is [`EndReason::Eof`], except for those that had ended and only waited for latecomers.
     pub fn finish(&mut self, consumer: &mut C) {
         self.waits.clear();
-        let id = |slot: &u32| self.slab.get(*slot).map_or(u64::MAX, |connection| connection.info.id);
+        let id = |slot: &u32| self.slab.get(*slot).map_or(u64::MAX, Entry::id);
         let mut slots: Vec<u32> = self.slab.indices().collect();
         slots.sort_unstable_by_key(id);
         for slot in slots {
@@ -197,12 +277,11 @@ impl<C: Consumer> FlowTable<C> {
         consumer: &mut C,
         work: impl FnOnce(&mut Connection<C::Session>, &mut Context<'_, C>) -> Status,
     ) {
-        let Some(mut connection) = self.slab.take(slot) else { return };
-        let now = self.now;
+        let Some(State::Whole(connection)) = self.slab.get_mut(slot).map(|entry| &mut entry.state) else { return };
         let before = connection.cost();
-        let mut ctx =
-            Context { consumer: &mut *consumer, limits: &self.limits, waits: &mut self.waits, slot, at: self.at, now };
-        let status = work(&mut connection, &mut ctx);
+        let (limits, waits) = (&self.limits, &mut self.waits);
+        let mut ctx = Context { consumer: &mut *consumer, limits, waits, slot, at: self.at, now: self.now };
+        let status = work(connection, &mut ctx);
         let after = connection.cost();
         self.held = (self.held + after).saturating_sub(before);
         if after > 0 && !connection.holder {
@@ -211,7 +290,6 @@ impl<C: Consumer> FlowTable<C> {
         }
         let list = if connection.established { ESTABLISHED } else { HALF_OPEN };
         let seen = connection.seen;
-        self.slab.put(slot, connection);
         match status {
             Status::Open => self.slab.touch(slot, list, seen, SLACK),
             Status::Over(reason) => self.close(slot, reason, consumer),
@@ -219,11 +297,16 @@ impl<C: Consumer> FlowTable<C> {
     }
 
     fn close(&mut self, slot: u32, cause: EndReason, consumer: &mut C) {
-        let Some(connection) = self.slab.take(slot) else { return };
-        self.slab.free(slot);
-        self.index.remove(&connection.key);
+        if consumer.wants_lone_syns() {
+            self.make_whole(slot, consumer);
+        }
+        let Some(entry) = self.slab.get(slot) else { return };
+        if let Ok(found) = self.index.find_entry(self.hash.hash_one(entry.key), |other| *other == slot) {
+            found.remove();
+        }
+        let Some(Entry { key, state: State::Whole(connection) }) = self.slab.remove(slot) else { return };
         self.held = self.held.saturating_sub(connection.cost());
-        let (key, ranges) = (connection.key, connection.ranges());
+        let ranges = connection.ranges();
         let ended = matches!(connection.end_reason(cause), EndReason::Fin | EndReason::Rst);
         let mut ctx =
             Context { consumer, limits: &self.limits, waits: &mut self.waits, slot, at: self.at, now: self.now };
@@ -251,7 +334,7 @@ impl<C: Consumer> FlowTable<C> {
         let mut set_back = 0;
         for (list, timeout) in [(HALF_OPEN, self.limits.syn_timeout), (ESTABLISHED, self.limits.idle_timeout)] {
             while let Some((slot, stamp)) = self.slab.oldest(list) {
-                let seen = self.slab.get(slot).map_or(i64::MIN, |connection| connection.seen);
+                let seen = self.slab.get(slot).map_or(i64::MIN, Entry::seen);
                 if stamp > now {
                     // The clock was set back. It may be again and again: the rest waits for the next frame.
                     if set_back == SET_BACK {
@@ -283,7 +366,7 @@ impl<C: Consumer> FlowTable<C> {
     fn keep_bound(&mut self, consumer: &mut C) {
         while self.held > self.limits.reassembly_total_bytes {
             let Some((slot, id)) = self.holders.pop_front() else { break };
-            if self.slab.get(slot).is_none_or(|connection| connection.info.id != id) {
+            if self.whole(slot).is_none_or(|connection| connection.info.id != id) {
                 continue;
             }
             self.with(slot, consumer, |connection, ctx| {
@@ -296,7 +379,7 @@ impl<C: Consumer> FlowTable<C> {
         }
         if self.holders.len() > 2 * self.index.len() + 64 {
             let slab = &self.slab;
-            self.holders.retain(|&(slot, id)| slab.get(slot).is_some_and(|connection| connection.info.id == id));
+            self.holders.retain(|&(slot, id)| slab.get(slot).is_some_and(|entry| entry.id() == id));
         }
     }
 }

@@ -15,6 +15,7 @@ const MILLI: i64 = 1_000_000;
 struct Log {
     lines: Vec<String>,
     infos: Vec<ConnectionInfo>,
+    no_lone_syns: bool,
     drop_at: Option<&'static str>,
 }
 
@@ -52,6 +53,10 @@ impl Consumer for Log {
         if bytes > 0 {
             self.lines.push(format!("{bytes} late"));
         }
+    }
+
+    fn wants_lone_syns(&self) -> bool {
+        !self.no_lone_syns
     }
 }
 
@@ -607,4 +612,28 @@ fn a_flood_of_syns_is_bounded() {
 fn everything_can_move_between_threads() {
     fn check<T: Send>() {}
     check::<FlowTable<Log>>();
+}
+
+#[test]
+fn lone_syns_are_told_to_who_wants_them() {
+    let play = |no_lone_syns: bool| {
+        let mut lab = Lab::with(|l| l.connections = 8);
+        lab.log.no_lone_syns = no_lone_syns;
+        lab.send(0, SYN, 0, 0, "");
+        for port in 1..=4 {
+            lab.ends[0].set_port(port);
+            lab.send(0, SYN, 0, 0, "");
+        }
+        // The SYN once more, late and as an answer's; then the dialogue.
+        lab.ends[0].set_port(3);
+        lab.send(0, SYN, 0, 0, "").send(1, SYN_ACK, 0, 1, "").c(1, 1, "hello").send(0, RST, 6, 0, "");
+        lab.table.finish(&mut lab.log);
+        assert!(lab.table.is_empty());
+        lab.log
+    };
+    let (all, less) = (play(false), play(true));
+    assert_eq!(less.lines, ["4 Rst", "C 0 hello"].into_iter().rev().map(str::to_owned).collect::<Vec<_>>());
+    let whole = |log: &Log| format!("{:?}", log.infos.iter().filter(|i| i.frames > 1).collect::<Vec<_>>());
+    assert_eq!(whole(&all), whole(&less));
+    assert_eq!(all.lines, ["1 Evicted", "C 0 hello", "4 Rst", "2 Eof", "3 Eof", "5 Eof"]);
 }

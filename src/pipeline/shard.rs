@@ -426,4 +426,8 @@ impl Consumer for Sessions {
     fn late(&mut self, bytes: u64) {
         self.tally.account.duplicate += bytes;
     }
+
+    fn wants_lone_syns(&self) -> bool {
+        self.shared.connections
+    }
 }
