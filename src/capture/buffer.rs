@@ -2,12 +2,24 @@
 
 use std::io::{self, Read};
 
+use super::ahead::Ahead;
+
 /// Large enough that a read is cheap beside its copy, small enough to stay in the second-level cache.
 const INITIAL: usize = 256 << 10;
 
+/// Of a stream that has given less at once, a thread would not read on: it may be over.
+const WORTH_A_THREAD: usize = 32 << 10;
+
+/// Where the bytes come from.
+enum From {
+    Reader(Box<dyn Read + Send>),
+    Ahead(Ahead),
+    Nowhere,
+}
+
 /// The unread part of a stream, contiguous in memory.
 pub(super) struct Buffer {
-    reader: Box<dyn Read + Send>,
+    from: From,
     data: Vec<u8>,
     start: usize,
     end: usize,
@@ -19,7 +31,18 @@ pub(super) struct Buffer {
 
 impl Buffer {
     pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
-        Buffer { reader, data: Vec::new(), start: 0, end: 0, offset: 0, eof: false, error: None }
+        Buffer { from: From::Reader(reader), data: Vec::new(), start: 0, end: 0, offset: 0, eof: false, error: None }
+    }
+
+    /// Lets a thread of its own read what is to come, if that may be much. Not for what has to be used as it comes.
+    pub(super) fn read_ahead(&mut self) {
+        if self.data().len() < WORTH_A_THREAD {
+            return;
+        }
+        self.from = match std::mem::replace(&mut self.from, From::Nowhere) {
+            From::Reader(reader) => From::Ahead(Ahead::new(reader)),
+            other => other,
+        };
     }
 
     /// Offset in the stream of the first unread byte.
@@ -45,22 +68,33 @@ impl Buffer {
             if self.eof {
                 return false;
             }
-            if self.end == self.data.len() {
-                // Growing only once half of it is unread: a length that lies costs no more than four times what the
-                // file holds. Moving only once half of it is done with: a copy costs no more than what was read.
-                let unread = self.end - self.start;
-                if unread >= self.data.len() / 2 {
-                    let len = self.data.len().saturating_mul(2).max(INITIAL);
-                    self.data.resize(len, 0);
+            let got = match &mut self.from {
+                From::Reader(reader) => {
+                    if self.end == self.data.len() {
+                        // Growing only once half of it is unread: a length that lies costs no more than four times what
+                        // the file holds. Moving only once half of it is done with: a copy costs no more than what was
+                        // read.
+                        let unread = self.end - self.start;
+                        if unread >= self.data.len() / 2 {
+                            let len = self.data.len().saturating_mul(2).max(INITIAL);
+                            self.data.resize(len, 0);
+                        }
+                        self.data.copy_within(self.start..self.end, 0);
+                        self.start = 0;
+                        self.end = unread;
+                    }
+                    let Some(space) = self.data.get_mut(self.end..) else { return false };
+                    reader.read(space).map(|got| {
+                        let end = self.end.saturating_add(got).min(self.data.len());
+                        (got > 0).then_some((self.start, end))
+                    })
                 }
-                self.data.copy_within(self.start..self.end, 0);
-                self.start = 0;
-                self.end = unread;
-            }
-            let Some(space) = self.data.get_mut(self.end..) else { return false };
-            match self.reader.read(space) {
-                Ok(0) => self.eof = true,
-                Ok(got) => self.end = self.end.saturating_add(got).min(self.data.len()),
+                From::Ahead(ahead) => ahead.append(&mut self.data, self.start, self.end),
+                From::Nowhere => Ok(None),
+            };
+            match got {
+                Ok(Some(place)) => (self.start, self.end) = place,
+                Ok(None) => self.eof = true,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => {
                     self.eof = true;

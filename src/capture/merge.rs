@@ -47,6 +47,8 @@ pub struct Capture {
     ready: bool,
     /// An input is a pipe.
     live: bool,
+    /// A thread of its own may read.
+    ahead: bool,
     /// Captures that come after this one.
     later: VecDeque<Vec<Input>>,
     /// Bytes read of the inputs as they are stored.
@@ -133,6 +135,11 @@ impl Capture {
         Ok(capture)
     }
 
+    /// Lets a thread of its own read files some way ahead, and decompress them. What comes out is the same.
+    pub fn read_ahead(&mut self) {
+        self.ahead = true;
+    }
+
     /// Begins the next capture; false if there is none. Frames and files are numbered on.
     pub fn begin_next(&mut self) -> bool {
         let Some(inputs) = self.later.pop_front() else { return false };
@@ -216,6 +223,7 @@ impl Capture {
             told: None,
             ready: false,
             live: false,
+            ahead: false,
             later: VecDeque::new(),
             meter: Arc::default(),
         }
@@ -439,6 +447,10 @@ impl Capture {
                 }
             }
         };
+        // One thread is enough: files that overlap in time are read in turn.
+        if self.ahead && !self.live && self.open.iter().all(Option::is_none) {
+            new.read_ahead();
+        }
         if new.advance(&self.limits) {
             self.place(new, rank, None);
             return Ok(());

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of IP.
 
+mod ahead;
 mod archive;
 mod buffer;
 mod compress;

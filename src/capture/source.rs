@@ -51,6 +51,11 @@ impl Source {
         self
     }
 
+    /// Lets a thread of its own read it.
+    pub(super) fn read_ahead(&mut self) {
+        self.buffer.read_ahead();
+    }
+
     /// Steps to the next record; false at the end.
     #[inline]
     pub(super) fn advance(&mut self, limits: &Limits) -> bool {

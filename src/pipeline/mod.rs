@@ -136,10 +136,13 @@ pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
 }
 
 /// As [`run`], over a capture that is open already ([`Capture::from_reader`]); the inputs of `config` are not looked at.
-pub fn run_capture(capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
+pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
     let files = capture.names().to_vec();
     files.iter().try_for_each(|name| sink.add_file(name))?;
     let jobs = config.jobs.map_or_else(default_jobs, NonZeroUsize::get);
+    if jobs > 1 {
+        capture.read_ahead();
+    }
     let run = Run::new(capture, config, files);
     let report = run.go(jobs - 1, sink)?;
     sink.finish(&report)?;
