@@ -11,8 +11,9 @@ const ROOM: usize = 64 << 10;
 /// Bytes of a chunk.
 const CHUNK: usize = 256 << 10;
 
-/// Chunks under way.
-const CHUNKS: usize = 4;
+/// Chunks under way, and how many of them go back at once: each time the thread has to be woken.
+const CHUNKS: usize = 8;
+const BACK: usize = 4;
 
 /// What was read: `data` from [`ROOM`] up to `end`.
 struct Chunk {
@@ -20,10 +21,15 @@ struct Chunk {
     end: usize,
 }
 
+/// Where chunks come from, and where used ones go.
+type Ends = (Receiver<io::Result<Chunk>>, Sender<Vec<u8>>);
+
 /// The taker's end.
 pub(super) struct Ahead {
     /// None once it is dropped, which ends the thread.
-    ends: Option<(Receiver<io::Result<Chunk>>, Sender<Vec<u8>>)>,
+    ends: Option<Ends>,
+    /// Chunks that are done with.
+    spent: Vec<Vec<u8>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -50,7 +56,7 @@ impl Ahead {
                 }
             }
         });
-        Ahead { ends: Some((take, give_back)), thread: Some(thread) }
+        Ahead { ends: Some((take, give_back)), spent: Vec::new(), thread: Some(thread) }
     }
 
     /// Appends what was read to `data`'s bytes from `start` to `end`; where these then are. None at the end.
@@ -84,7 +90,10 @@ impl Ahead {
                 (0, data.len())
             }
         };
-        let _ = give_back.send(chunk.data);
+        self.spent.push(chunk.data);
+        if self.spent.len() == BACK {
+            self.spent.drain(..).for_each(|chunk| drop(give_back.send(chunk)));
+        }
         Ok(Some(place))
     }
 }

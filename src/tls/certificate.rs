@@ -1,5 +1,7 @@
 //! X.509 certificates, as far as a report and the match with a key need them. One that can't be read keeps its hash.
 
+use std::collections::VecDeque;
+
 use der::asn1::{Ia5StringRef, PrintableStringRef, TeletexStringRef, UintRef, Utf8StringRef};
 use der::{Decode, Encode, SliceReader, Tag, Tagged};
 use sha2::{Digest, Sha256};
@@ -17,6 +19,29 @@ pub struct ReadCertificate {
     pub info: Certificate,
     /// RSA modulus, big-endian without leading zeros; none for other keys.
     pub modulus: Option<Vec<u8>>,
+}
+
+/// Certificates that were read lately: a server sends the same one again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Lately(VecDeque<(Vec<u8>, ReadCertificate)>);
+
+impl Lately {
+    /// Most that are kept, and the longest: as many as a server's chain and a few others'.
+    const KEPT: usize = 8;
+    const LONGEST: usize = 4096;
+
+    /// As [`read`].
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> ReadCertificate {
+        if let Some((_, known)) = self.0.iter().find(|(known, _)| known == bytes) {
+            return known.clone();
+        }
+        let certificate = read(bytes);
+        if bytes.len() <= Self::LONGEST {
+            self.0.truncate(Self::KEPT - 1);
+            self.0.push_front((bytes.to_vec(), certificate.clone()));
+        }
+        certificate
+    }
 }
 
 /// Longest name that is told, in characters: names come from the wire.

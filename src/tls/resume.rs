@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sha2::{Digest, Sha256};
 
+use super::certificate::Lately;
 use super::secret::Secret;
 
 /// What a resumed handshake needs of the one before.
@@ -107,6 +108,7 @@ pub struct SessionCache {
     view: bool,
     /// Bytes that were tried to open in sessions joined midway.
     pub(super) tried: u64,
+    pub(super) certificates: Lately,
 }
 
 #[derive(Debug, Default)]
@@ -153,7 +155,7 @@ impl SessionCache {
 
     /// A view on the same sessions.
     pub fn view(&self) -> Self {
-        SessionCache { store: Arc::clone(&self.store), added: Vec::new(), partial: true, view: true, tried: 0 }
+        SessionCache { store: Arc::clone(&self.store), partial: true, view: true, ..SessionCache::default() }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Store> {

@@ -8,7 +8,7 @@ use crate::event::{Alert, Resumed};
 use crate::position::{Direction, Span};
 use crate::tls::handshake::{self, ClientHello, EncryptedExtensions, Joined, Joiner, Reader, ServerHello, kind};
 use crate::tls::suites::{self, KeyExchange, Version};
-use crate::tls::{Reason, Upper, certificate, explain, prf};
+use crate::tls::{Reason, Upper, explain, prf};
 
 impl Connection {
     /// A fragment of handshake messages.
@@ -92,7 +92,7 @@ impl Connection {
                     false => self.refuse_early(),
                 }
             }
-            (kind::CERTIFICATE, _) => self.certificate(dir, body, span, up),
+            (kind::CERTIFICATE, _) => self.certificate(dir, body, span, env, up),
             (kind::COMPRESSED_CERTIFICATE, Direction::Server) => handshake.certificate_seen = true,
             (kind::SERVER_KEY_EXCHANGE, Direction::Server) => {
                 // Only that of an export suite is an RSA key; others begin with a curve, a prime or a hint.
@@ -231,10 +231,10 @@ impl Connection {
         }
     }
 
-    fn certificate(&mut self, dir: Direction, body: &[u8], span: Span, up: &mut dyn Upper) {
+    fn certificate(&mut self, dir: Direction, body: &[u8], span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         let handshake = self.last();
-        let chain: Vec<_> =
-            handshake::certificates(body, handshake.is_tls13()).into_iter().map(certificate::read).collect();
+        let chain = handshake::certificates(body, handshake.is_tls13());
+        let chain: Vec<_> = chain.into_iter().map(|der| env.sessions.certificates.read(der)).collect();
         if dir == Direction::Client {
             handshake.client_chain = chain;
             return;
