@@ -20,10 +20,9 @@ use crate::output::filter::Criteria;
 use crate::output::json::hex;
 use crate::output::spill::DEFAULT_BUDGET;
 use crate::pipeline::{Config, InputProblem};
-use plan::Job;
 pub use progress::Progress;
 use state::{Record, State};
-use work::{Failure, Task};
+use work::Task;
 
 /// Memory of one input where a bound is given. It does not depend on how many are read at once, so that bounds are not
 /// reached sooner with more threads.
@@ -55,6 +54,9 @@ pub struct Options {
     pub jobs: usize,
     /// About how much memory to use over all; without it the usual bounds for each input.
     pub memory: Option<usize>,
+    /// Captures smaller than that, as stored, are read one after the other into the same parts, up to so many bytes: a part
+    /// each would be larger than its rows, and tools that open ten thousand of them are slow.
+    pub bundle: u64,
     /// Forget what earlier runs did, and remove what they wrote.
     pub force: bool,
 }
@@ -143,77 +145,78 @@ pub struct Summary {
     pub stopped: bool,
 }
 
-/// What is to be read, and what is known of it.
-struct Due<'a> {
-    job: &'a Job,
-    input: String,
-}
-
 /// Reads what is below `paths` into the dataset, but for what is there already.
 pub fn run(paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<Summary, Error> {
-    let jobs = plan::plan(paths, &options.dir)?;
+    let bundles = plan::plan(paths, &options.dir, options.bundle)?;
     let mut state = State::open(&options.dir, options.force)?;
     let (digest, keys) = (options.digest(), hex(&options.config.keys.digest()));
-    let mut summary = Summary { inputs: jobs.len() as u64, ..Summary::default() };
-    let here: HashSet<&str> = jobs.iter().flat_map(|job| job.files.iter().map(String::as_str)).collect();
+    let jobs = || bundles.iter().flatten();
+    let mut summary = Summary { inputs: jobs().count() as u64, ..Summary::default() };
+    let here: HashSet<&str> = jobs().flat_map(|job| job.files.iter().map(String::as_str)).collect();
     let is_gone = |record: &&Record| !record.files.iter().any(|f| here.contains(f.as_str()) || Path::new(f).exists());
     summary.gone = state.records().filter(is_gone).count() as u64;
     let mut due = Vec::new();
-    for job in &jobs {
-        let input = match job.fingerprint() {
-            Ok(input) => input,
-            Err(error) => {
-                summary.failed.push(format!("{}: can't be read: {error}", job.name));
-                continue;
+    for jobs in &bundles {
+        let mut tasks = Vec::new();
+        for job in jobs {
+            let input = match job.fingerprint() {
+                Ok(input) => input,
+                Err(error) => {
+                    summary.failed.push(format!("{}: can't be read: {error}", job.name));
+                    continue;
+                }
+            };
+            match state.get(&job.key) {
+                Some(record) if !is_due(record, &input, &digest, &keys, &state, &mut summary) => {
+                    summary.skipped += 1;
+                    summary.tally.add(&record.tally);
+                }
+                _ => tasks.push(Task { job, input, options: digest.clone(), keys: keys.clone() }),
             }
-        };
-        match state.get(&job.key) {
-            Some(record) if !is_due(record, &input, &digest, &keys, &state, &mut summary) => {
-                summary.skipped += 1;
-                summary.tally.add(&record.tally);
-            }
-            _ => due.push(Due { job, input }),
+        }
+        if !tasks.is_empty() {
+            due.push(tasks);
         }
     }
-    progress.inputs.store(due.len() as u64, Ordering::Relaxed);
-    progress.bytes.store(due.iter().map(|d| d.job.bytes).sum(), Ordering::Relaxed);
+    let tasks = || due.iter().flatten();
+    progress.inputs.store(tasks().count() as u64, Ordering::Relaxed);
+    progress.bytes.store(tasks().map(|task| task.job.bytes).sum(), Ordering::Relaxed);
 
     let workers = options.workers().min(due.len().max(1));
     let next = AtomicUsize::new(0);
     let shared = Mutex::new((&mut state, &mut summary, None));
     let work = || {
-        while let Some(Due { job, input }) = due.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(tasks) = due.get(next.fetch_add(1, Ordering::Relaxed)) {
             let left = due.len().saturating_sub(next.load(Ordering::Relaxed)) + 1;
             if progress.stopped() {
                 break;
             }
-            let replaces = {
-                let guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                guard.0.holders(&job.key, &job.files)
-            };
             // The last ones get the threads that have nothing else to do.
             let threads = (options.jobs / workers.min(left)).max(1);
-            let (options_of, keys) = (digest.clone(), keys.clone());
-            let task = Task { job, input: input.clone(), options: options_of, keys, replaces, threads };
-            let result = work::process(task, options, progress);
+            let result = work::process(tasks, threads, options, progress);
             let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let (state, summary, fatal) = &mut *guard;
-            let result = result.and_then(|(record, report)| {
-                summary.done += 1;
-                summary.bytes += record.bytes;
-                summary.tally.add(&record.tally);
-                let room = PROBLEMS.saturating_sub(summary.problems.len()).min(report.problems.len());
-                summary.more_problems += (report.problems.len() - room) as u64;
-                summary.problems.extend(report.problems.into_iter().take(room));
-                state.commit(record).map_err(Failure::Output)
+            let result = result.and_then(|outcome| {
+                summary.failed.extend(outcome.failed);
+                let room = PROBLEMS.saturating_sub(summary.problems.len()).min(outcome.problems.len());
+                summary.more_problems += (outcome.problems.len() - room) as u64;
+                summary.problems.extend(outcome.problems.into_iter().take(room));
+                for group in outcome.groups {
+                    summary.done += group.inputs.len() as u64;
+                    for record in &group.inputs {
+                        summary.bytes += record.bytes;
+                        summary.tally.add(&record.tally);
+                    }
+                    state.commit(group)?;
+                }
+                Ok(())
             });
             match result {
-                Ok(()) | Err(Failure::Stopped) => {}
-                Err(Failure::Input(text)) => summary.failed.push(text),
-                Err(Failure::Output(error)) => {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     progress.stop.store(true, Ordering::Relaxed);
                     fatal.get_or_insert(error);
                 }
+                _ => {}
             }
         }
     };

@@ -34,9 +34,12 @@ pub(super) struct Job {
     pub(super) name: String,
 }
 
-/// The inputs below some paths, but for what lies in the dataset's own folder. The largest come first, so that none is left
-/// alone at the end.
-pub(super) fn plan(paths: &[PathBuf], out: &Path) -> Result<Vec<Job>, CaptureError> {
+/// Inputs that are read one after the other, at most: what a run that is ended has to do once more stays small.
+const BUNDLED: usize = 4096;
+
+/// The inputs below some paths, but for what lies in the dataset's own folder. Small ones that stand side by side are read one
+/// after the other into the same parts, up to `bundle` bytes. The largest come first, so that none is left alone at the end.
+pub(super) fn plan(paths: &[PathBuf], out: &Path, bundle: u64) -> Result<Vec<Vec<Job>>, CaptureError> {
     let inputs = expand(paths)?;
     let own = out.canonicalize().ok();
     let foreign = |input: &Input| match input {
@@ -48,8 +51,30 @@ pub(super) fn plan(paths: &[PathBuf], out: &Path) -> Result<Vec<Job>, CaptureErr
     };
     let inputs: Vec<Input> = inputs.into_iter().filter(foreign).collect();
     let mut jobs: Vec<Job> = rings(&inputs).into_iter().map(job).collect();
-    jobs.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.key.cmp(&b.key)));
-    Ok(jobs)
+    jobs.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut bundles = bundles(jobs, bundle);
+    bundles.sort_by_key(|jobs| std::cmp::Reverse(jobs.iter().map(|job| job.bytes).sum::<u64>()));
+    Ok(bundles)
+}
+
+/// Neighbours are of one day more often than others. A large one between them does not part them.
+fn bundles(jobs: Vec<Job>, most: u64) -> Vec<Vec<Job>> {
+    let (mut all, mut open, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for job in jobs {
+        if job.bytes >= most {
+            all.push(vec![job]);
+            continue;
+        }
+        if bytes + job.bytes > most || open.len() >= BUNDLED {
+            all.push(std::mem::take(&mut open));
+            bytes = 0;
+        }
+        bytes += job.bytes;
+        open.push(job);
+    }
+    all.push(open);
+    all.retain(|jobs| !jobs.is_empty());
+    all
 }
 
 fn job(ring: Ring) -> Job {
@@ -97,4 +122,25 @@ pub(super) fn short(text: &str, digits: usize) -> String {
 /// Whether a folder is there and holds something.
 pub(super) fn holds_something(dir: &Path) -> bool {
     fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(jobs: &[u64], most: u64) -> Vec<Vec<u64>> {
+        let job =
+            |bytes: &u64| Job { key: String::new(), inputs: vec![], files: vec![], bytes: *bytes, name: String::new() };
+        let all = bundles(jobs.iter().map(job).collect(), most);
+        all.iter().map(|jobs| jobs.iter().map(|job| job.bytes).collect()).collect()
+    }
+
+    #[test]
+    fn small_inputs_are_read_one_after_the_other() {
+        assert_eq!(sizes(&[1, 2, 30, 3, 5, 4], 10), [vec![30], vec![1, 2, 3], vec![5, 4]]);
+        assert_eq!(sizes(&[10, 9, 1, 1], 10), [vec![10], vec![9, 1], vec![1]]);
+        assert_eq!(sizes(&[0, 3, 1], 0), [[0], [3], [1]], "each for itself");
+        assert_eq!(sizes(&[0; 5000], 10).iter().map(Vec::len).collect::<Vec<_>>(), [BUNDLED, 5000 - BUNDLED]);
+        assert!(sizes(&[], 10).is_empty());
+    }
 }

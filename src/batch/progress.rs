@@ -37,6 +37,12 @@ impl Progress {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).push((Arc::clone(meter), size));
     }
 
+    /// Inputs that were read have to be read once more.
+    pub(super) fn take_back(&self, inputs: u64, bytes: u64) {
+        self.finished.fetch_sub(inputs, Ordering::Relaxed);
+        self.finished_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     pub(super) fn end(&self, meter: Option<&Arc<AtomicU64>>, size: u64) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(meter) = meter {

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! DIR/.mailcap-batch/lock        held by the run that writes
-//! DIR/.mailcap-batch/done.jsonl  a record an input that is done; of one key the last counts
-//! DIR/.mailcap-batch/work/ID/    an input's parts while they are written
+//! DIR/.mailcap-batch/done.jsonl  what was done, a line a step
+//! DIR/.mailcap-batch/work/ID/    parts while they are written
 //! DIR/.mailcap-batch/ready/ID/   the same when they are whole
 //! ```
 //!
-//! An input is done when its record is on the disk. Then the parts that it replaces are removed and its own are moved to
-//! their places; a run that finds a record with parts still under `ready/` does that first. Anything else there and under
-//! `work/` was left by a run that ended in the middle, and is removed.
+//! Inputs that were read one after the other share their parts: a [`Group`]. They are done when the step's line is on the
+//! disk. Then the parts that they replace are removed and their own are moved to their places; a run that finds a group with
+//! parts still under `ready/` does that first. Anything else there and under `work/` was left by a run that ended in the
+//! middle, and is removed.
+//!
+//! A step that replaces some inputs of an older group, not all, has that group anew, too, without their rows.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +22,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::output::dataset::{Part, Tally};
+use super::plan::short;
+use crate::output::dataset::{Part, Tally, copy_rows};
 
 const HOME: &str = ".mailcap-batch";
 const DONE: &str = "done.jsonl";
@@ -31,8 +35,6 @@ const LOCK: &str = "lock";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) key: String,
-    /// Of the input, the options and the keys: its folder until it is done, and in the names of its parts.
-    pub(super) id: String,
     /// What its files were.
     pub(super) input: String,
     /// What the options were.
@@ -42,18 +44,89 @@ pub(super) struct Record {
     /// Its files, absolute.
     pub(super) files: Vec<String>,
     pub(super) bytes: u64,
-    pub(super) parts: Vec<Part>,
     /// The folder of its messages, where they were wanted.
     pub(super) messages: Option<String>,
     pub(super) tally: Tally,
-    /// Keys of earlier records that held some of its files.
-    pub(super) replaces: Vec<String>,
 }
 
 impl Record {
+    /// What tells what was made of it from that of other inputs, and of the same at another time: of these together, 12 and 8
+    /// digits.
+    pub(super) fn id<'a>(records: impl Iterator<Item = &'a Record> + Clone) -> String {
+        let keys: Vec<&str> = records.clone().map(|r| r.key.as_str()).collect();
+        let what: Vec<String> = records.map(|r| format!("{} {} {}", r.input, r.options, r.keys)).collect();
+        format!("{}-{}", short(&keys.join("\n"), 12), short(&what.join("\n"), 8))
+    }
+}
+
+/// Inputs whose rows are in the same parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Group {
+    /// Its folder until it is done, and in the names of its parts.
+    pub(super) id: String,
+    pub(super) parts: Vec<Part>,
+    pub(super) inputs: Vec<Record>,
+}
+
+impl Group {
     /// Everything that it has in the dataset.
     fn paths(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().map(|p| p.path.as_str()).chain(self.messages.as_deref())
+        let parts = self.parts.iter().map(|p| p.path.as_str());
+        parts.chain(self.inputs.iter().filter_map(|r| r.messages.as_deref()))
+    }
+}
+
+/// A line of the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Step {
+    /// These take the place of every group that held one of their inputs, or of `replaces`.
+    groups: Vec<Group>,
+    /// Inputs that are no more, as their files are others' now.
+    replaces: Vec<String>,
+}
+
+/// What is in the dataset.
+#[derive(Debug, Default)]
+struct Contents {
+    groups: BTreeMap<String, Group>,
+    /// In which group an input is.
+    by_key: BTreeMap<String, String>,
+    /// Which input holds a file.
+    by_file: HashMap<String, String>,
+}
+
+impl Contents {
+    fn group(&self, key: &str) -> Option<&Group> {
+        self.groups.get(self.by_key.get(key)?)
+    }
+
+    /// The groups that hold one of these inputs.
+    fn holding<'a>(&self, keys: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+        keys.filter_map(|key| self.by_key.get(key).cloned()).collect()
+    }
+
+    /// Gives what is in the dataset no more.
+    fn apply(&mut self, step: Step) -> Vec<String> {
+        let own = step.groups.iter().flat_map(|group| &group.inputs).map(|r| r.key.as_str());
+        let old = self.holding(own.chain(step.replaces.iter().map(String::as_str)));
+        let old: Vec<Group> = old.iter().filter_map(|id| self.groups.remove(id)).collect();
+        for record in old.iter().flat_map(|group| &group.inputs) {
+            self.by_key.remove(&record.key);
+            record.files.iter().for_each(|file| drop(self.by_file.remove(file)));
+        }
+        for group in step.groups {
+            for record in &group.inputs {
+                self.by_key.insert(record.key.clone(), group.id.clone());
+                self.by_file.extend(record.files.iter().map(|file| (file.clone(), record.key.clone())));
+            }
+            self.groups.insert(group.id.clone(), group);
+        }
+        old.iter().flat_map(Group::paths).map(str::to_owned).collect()
+    }
+
+    /// The paths that are in the dataset, of those.
+    fn live(&self) -> HashSet<&str> {
+        self.groups.values().flat_map(Group::paths).collect()
     }
 }
 
@@ -61,9 +134,9 @@ impl Record {
 pub(super) struct State {
     dir: PathBuf,
     journal: File,
-    records: BTreeMap<String, Record>,
-    /// Which record holds a file.
-    by_file: HashMap<String, String>,
+    contents: Contents,
+    /// Groups of which nothing was missing when this began.
+    whole: HashSet<String>,
     _lock: File,
 }
 
@@ -84,19 +157,20 @@ impl State {
             create_private(&home).map_err(at(&home))?;
         }
         let lock = lock(dir, &home.join(LOCK))?;
-        let mut loaded = load(&home.join(DONE)).map_err(at(&home.join(DONE)))?;
+        let (mut contents, mut stale) = load(&home.join(DONE)).map_err(at(&home.join(DONE)))?;
         if force {
-            let all = std::mem::take(&mut loaded.records);
-            loaded.stale.extend(all.values().flat_map(|r| r.paths().map(str::to_owned)));
+            let all = std::mem::take(&mut contents);
+            stale.extend(all.groups.values().flat_map(Group::paths).map(str::to_owned));
         }
-        recover(dir, &loaded).map_err(at(dir))?;
+        recover(dir, &contents, &stale).map_err(at(dir))?;
         // Only now may it be forgotten what was to be removed.
-        let journal = rewrite(&home, loaded.records.values()).map_err(at(&home.join(DONE)))?;
-        let by_file = by_file(&loaded.records);
-        Ok(State { journal, by_file, records: loaded.records, dir: dir.to_owned(), _lock: lock })
+        let journal = rewrite(&home, contents.groups.values()).map_err(at(&home.join(DONE)))?;
+        let is_whole = |group: &&Group| group.paths().all(|path| dir.join(path).exists());
+        let whole = contents.groups.values().filter(is_whole).map(|group| group.id.clone()).collect();
+        Ok(State { journal, contents, whole, dir: dir.to_owned(), _lock: lock })
     }
 
-    /// Where an input's parts are until it is done; empty, whatever was there.
+    /// Where a group's parts are until it is done; empty, whatever was there.
     pub(super) fn work(dir: &Path, id: &str) -> io::Result<PathBuf> {
         let work = dir.join(HOME).join(WORK).join(id);
         remove(&work)?;
@@ -104,70 +178,90 @@ impl State {
         Ok(work)
     }
 
-    /// Removes what an input had so far. What can't be removed now is when the next run begins.
+    /// Removes what a group had so far. What can't be removed now is when the next run begins.
     pub(super) fn give_up(dir: &Path, id: &str) {
         let _ = remove(&dir.join(HOME).join(WORK).join(id));
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Record> {
-        self.records.get(key)
+        self.contents.group(key)?.inputs.iter().find(|r| r.key == key)
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
-        self.records.values()
+        self.contents.groups.values().flat_map(|group| &group.inputs)
     }
 
-    /// Whether everything of a record is in its place.
+    /// Whether everything of an input was in its place when this began.
     pub(super) fn is_there(&self, record: &Record) -> bool {
-        record.paths().all(|path| self.dir.join(path).exists())
+        self.contents.by_key.get(&record.key).is_some_and(|id| self.whole.contains(id))
     }
 
-    /// Other records that hold one of these files.
-    pub(super) fn holders(&self, key: &str, files: &[String]) -> Vec<String> {
-        let found: HashSet<&String> =
-            files.iter().filter_map(|f| self.by_file.get(f)).filter(|k| k.as_str() != key).collect();
-        let mut keys: Vec<String> = found.into_iter().cloned().collect();
-        keys.sort();
-        keys
-    }
+    /// From here on these inputs are done: the group's parts under `work/` are whole.
+    pub(super) fn commit(&mut self, group: Group) -> io::Result<()> {
+        let own: HashSet<&str> = group.inputs.iter().map(|r| r.key.as_str()).collect();
+        let files = group.inputs.iter().flat_map(|r| &r.files);
+        let held = files.filter_map(|f| self.contents.by_file.get(f)).filter(|key| !own.contains(key.as_str()));
+        let replaces: BTreeSet<&String> = held.collect();
+        let gone: HashSet<&str> = own.iter().copied().chain(replaces.iter().map(|key| key.as_str())).collect();
+        let old = self.contents.holding(gone.iter().copied());
+        let ready = self.ready(&group.id)?;
+        fs::rename(self.dir.join(HOME).join(WORK).join(&group.id), ready)?;
+        let left = old.iter().filter_map(|id| self.rest(id, &gone).transpose()).collect::<io::Result<Vec<Group>>>()?;
+        let replaces = replaces.into_iter().cloned().collect();
+        let groups: Vec<Group> = [group].into_iter().chain(left).collect();
 
-    /// From here on the input is done: its parts under `work/` are whole.
-    pub(super) fn commit(&mut self, record: Record) -> io::Result<()> {
-        let home = self.dir.join(HOME);
-        let ready = home.join(READY).join(&record.id);
-        remove(&ready)?;
-        fs::create_dir_all(home.join(READY))?;
-        fs::rename(home.join(WORK).join(&record.id), ready)?;
-        let mut line = serde_json::to_vec(&record)?;
+        let step = Step { groups, replaces };
+        let mut line = serde_json::to_vec(&step)?;
         line.push(b'\n');
         self.journal.write_all(&line)?;
         self.journal.sync_data()?;
-        let mut stale = Vec::new();
-        for key in record.replaces.iter().chain([&record.key]) {
-            if let Some(old) = self.records.remove(key) {
-                stale.extend(old.paths().map(str::to_owned));
-                old.files.iter().for_each(|f| {
-                    self.by_file.remove(f);
-                });
-            }
-        }
-        let own: HashSet<&str> = record.paths().collect();
+        let stale = self.contents.apply(step.clone());
+        let own: HashSet<&str> = step.groups.iter().flat_map(Group::paths).collect();
         for path in stale.iter().filter(|p| !own.contains(p.as_str())) {
             drop_path(&self.dir, path)?;
         }
-        place(&self.dir, &record)?;
-        for file in &record.files {
-            self.by_file.insert(file.clone(), record.key.clone());
+        step.groups.iter().try_for_each(|group| place(&self.dir, group))
+    }
+
+    /// Where a group's parts are when they are whole; nothing is there.
+    fn ready(&self, id: &str) -> io::Result<PathBuf> {
+        let home = self.dir.join(HOME).join(READY);
+        fs::create_dir_all(&home)?;
+        let ready = home.join(id);
+        remove(&ready)?;
+        Ok(ready)
+    }
+
+    /// What is left of a group without some inputs, written under `ready/`; none if nothing is.
+    fn rest(&self, id: &str, gone: &HashSet<&str>) -> io::Result<Option<Group>> {
+        let Some(group) = self.contents.groups.get(id) else { return Ok(None) };
+        let inputs: Vec<Record> = group.inputs.iter().filter(|r| !gone.contains(r.key.as_str())).cloned().collect();
+        if inputs.is_empty() {
+            return Ok(None);
         }
-        self.records.insert(record.key.clone(), record);
-        Ok(())
+        let id = Record::id(inputs.iter());
+        let ready = self.ready(&id)?;
+        let mut parts = Vec::new();
+        for part in &group.parts {
+            let from = self.dir.join(&part.path);
+            // Somebody removed it: then all of the group that is still there is read anew.
+            if !from.exists() {
+                continue;
+            }
+            let path = part.path.replace(&group.id, &id);
+            let rows = copy_rows(&from, &ready.join(&path), &|input| !gone.contains(input))?;
+            if rows > 0 {
+                parts.push(Part { path, rows });
+            }
+        }
+        Ok(Some(Group { id, parts, inputs }))
     }
 }
 
-/// Moves an input's parts to their places.
-fn place(dir: &Path, record: &Record) -> io::Result<()> {
-    let ready = dir.join(HOME).join(READY).join(&record.id);
-    for path in record.paths() {
+/// Moves a group's parts to their places.
+fn place(dir: &Path, group: &Group) -> io::Result<()> {
+    let ready = dir.join(HOME).join(READY).join(&group.id);
+    for path in group.paths() {
         let (from, to) = (ready.join(path), dir.join(path));
         if !from.exists() {
             continue;
@@ -183,14 +277,14 @@ fn place(dir: &Path, record: &Record) -> io::Result<()> {
     remove(&ready)
 }
 
-/// Finishes the inputs whose record was written, and removes what has none.
-fn recover(dir: &Path, loaded: &Loaded) -> io::Result<()> {
-    let live: HashSet<&str> = loaded.records.values().flat_map(Record::paths).collect();
-    for path in loaded.stale.iter().filter(|p| !live.contains(p.as_str())) {
+/// Finishes the groups whose step was written, and removes what has none.
+fn recover(dir: &Path, contents: &Contents, stale: &[String]) -> io::Result<()> {
+    let live = contents.live();
+    for path in stale.iter().filter(|p| !live.contains(p.as_str())) {
         drop_path(dir, path)?;
     }
-    for record in loaded.records.values().filter(|r| dir.join(HOME).join(READY).join(&r.id).exists()) {
-        place(dir, record)?;
+    for group in contents.groups.values().filter(|g| dir.join(HOME).join(READY).join(&g.id).exists()) {
+        place(dir, group)?;
     }
     remove(&dir.join(HOME).join(READY))?;
     remove(&dir.join(HOME).join(WORK))
@@ -206,10 +300,6 @@ fn drop_path(dir: &Path, path: &str) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn by_file(records: &BTreeMap<String, Record>) -> HashMap<String, String> {
-    records.values().flat_map(|r| r.files.iter().map(|f| (f.clone(), r.key.clone()))).collect()
 }
 
 fn create_private(dir: &Path) -> io::Result<()> {
@@ -242,38 +332,27 @@ fn lock(dir: &Path, path: &Path) -> Result<File, Error> {
     }
 }
 
-#[derive(Default)]
-struct Loaded {
-    records: BTreeMap<String, Record>,
-    /// What replaced records had in the dataset.
-    stale: Vec<String>,
-}
-
-/// Reads the journal. The last line may be cut: its input was not done then.
-fn load(path: &Path) -> io::Result<Loaded> {
-    let mut loaded = Loaded::default();
+/// Reads the journal: what is in the dataset, and what steps replaced. The last line may be cut: its step was not done.
+fn load(path: &Path) -> io::Result<(Contents, Vec<String>)> {
+    let (mut contents, mut stale) = (Contents::default(), Vec::new());
     let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(loaded),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((contents, stale)),
         other => other?,
     };
     for line in BufReader::new(file).split(b'\n') {
-        let Ok(record) = serde_json::from_slice::<Record>(&line?) else { continue };
-        for key in record.replaces.iter().chain([&record.key]) {
-            if let Some(old) = loaded.records.remove(key) {
-                loaded.stale.extend(old.paths().map(str::to_owned));
-            }
-        }
-        loaded.records.insert(record.key.clone(), record);
+        let Ok(step) = serde_json::from_slice::<Step>(&line?) else { continue };
+        stale.extend(contents.apply(step));
     }
-    Ok(loaded)
+    Ok((contents, stale))
 }
 
-/// The journal with one record an input, open for more.
-fn rewrite<'a>(home: &Path, records: impl Iterator<Item = &'a Record>) -> io::Result<File> {
+/// The journal as short as it can be, open for more.
+fn rewrite<'a>(home: &Path, groups: impl Iterator<Item = &'a Group>) -> io::Result<File> {
     let new = home.join(format!("{DONE}.new"));
     let mut out = BufWriter::new(File::create(&new)?);
-    for record in records {
-        serde_json::to_writer(&mut out, record)?;
+    for group in groups {
+        let step = Step { groups: vec![group.clone()], replaces: Vec::new() };
+        serde_json::to_writer(&mut out, &step)?;
         out.write_all(b"\n")?;
     }
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;

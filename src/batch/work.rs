@@ -1,4 +1,4 @@
-//! One input: from its files to parts under `work/`.
+//! Inputs, one after the other: from their files to parts under `work/`.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -6,70 +6,160 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::plan::{Job, short};
-use super::state::{Record, State};
+use super::plan::Job;
+use super::state::{Group, Record, State};
 use super::{Options, Progress};
 use crate::capture::Capture;
 use crate::event::{Connection, Event, EventBody, Unreachable};
 use crate::output::Sink;
-use crate::output::dataset::{self, Dataset};
+use crate::output::dataset::{self, Dataset, Parts, Storage, Tally};
 use crate::output::filter::Filter;
-use crate::pipeline::{self, Config, Report, run_capture};
+use crate::pipeline::{self, Config, InputProblem, Report, run_capture};
 use crate::position::Timestamp;
 
-/// What an input is to be read with, besides the options.
+/// An input, and what it is to be read with, besides the options.
 pub(super) struct Task<'a> {
     pub(super) job: &'a Job,
     pub(super) input: String,
     pub(super) options: String,
     pub(super) keys: String,
-    pub(super) replaces: Vec<String>,
-    pub(super) threads: usize,
+}
+
+/// What became of some inputs.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// Those that were read. Their parts are whole, and not yet in their places.
+    pub(super) groups: Vec<Group>,
+    /// Those that can't be used, and why.
+    pub(super) failed: Vec<String>,
+    pub(super) problems: Vec<InputProblem>,
 }
 
 /// Why an input is not done.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// The run was stopped.
-    Stopped,
+enum Failure {
     /// It can't be used; nothing else is touched by that.
     Input(String),
-    /// The dataset can't be written.
+    /// Rows are in the parts that must not be there: of this input, or of one before it.
+    Spoiled(String),
+    /// The dataset can't be written, or the run was stopped.
     Output(io::Error),
 }
 
-/// Reads an input. Its parts are whole when this is over, and not yet in their places.
-pub(super) fn process(task: Task<'_>, options: &Options, progress: &Progress) -> Result<(Record, Report), Failure> {
-    let mut meter = None;
-    // What breaks one input must not end the others.
-    let result = catch_unwind(AssertUnwindSafe(|| read(&task, options, progress, &mut meter)));
-    progress.end(meter.as_ref(), task.job.bytes);
-    let result =
-        result.unwrap_or_else(|_| Err(Failure::Input(format!("{}: an internal error ended it", task.job.name))));
-    if result.is_err() {
-        State::give_up(&options.dir, &task.id());
+/// Reads inputs. An error says that the dataset can't be written, or, [`io::ErrorKind::Interrupted`], that the run was
+/// stopped.
+pub(super) fn process(
+    tasks: &[Task<'_>],
+    threads: usize,
+    options: &Options,
+    progress: &Progress,
+) -> io::Result<Outcome> {
+    let records: Vec<Record> = tasks.iter().map(Task::record).collect();
+    let id = Record::id(records.iter());
+    let mut ended = 0;
+    let result = bundle(tasks, &id, threads, options, progress, &mut ended);
+    if !result.as_ref().is_ok_and(|outcome| !outcome.groups.is_empty()) {
+        State::give_up(&options.dir, &id);
     }
-    result
+    match result {
+        Ok(outcome) => Ok(outcome),
+        Err(Failure::Output(error)) => Err(error),
+        Err(Failure::Input(text) | Failure::Spoiled(text)) if tasks.len() < 2 => {
+            Ok(Outcome { failed: vec![text], ..Outcome::default() })
+        }
+        // What breaks one input must not spoil the others: each half is read for itself.
+        Err(_) => {
+            progress.take_back(ended as u64, tasks.iter().take(ended).map(|task| task.job.bytes).sum());
+            let (first, second) = tasks.split_at(tasks.len() / 2);
+            let mut outcome = process(first, threads, options, progress)?;
+            let rest = process(second, threads, options, progress)?;
+            outcome.groups.extend(rest.groups);
+            outcome.failed.extend(rest.failed);
+            outcome.problems.extend(rest.problems);
+            Ok(outcome)
+        }
+    }
+}
+
+/// Reads inputs into the same parts; `ended` counts them.
+fn bundle(
+    tasks: &[Task<'_>],
+    id: &str,
+    threads: usize,
+    options: &Options,
+    progress: &Progress,
+    ended: &mut usize,
+) -> Result<Outcome, Failure> {
+    let storage = Storage {
+        home: State::work(&options.dir, id).map_err(Failure::Output)?,
+        tag: id.to_owned(),
+        format: options.format,
+        private: options.config.mail.show_secrets,
+        memory: options.rows(),
+    };
+    let mut parts = Parts::new(storage, &options.limits());
+    let (mut outcome, mut inputs) = (Outcome::default(), Vec::new());
+    for task in tasks {
+        if progress.stopped() {
+            return Err(Failure::Output(io::ErrorKind::Interrupted.into()));
+        }
+        let mut meter = None;
+        let result = catch_unwind(AssertUnwindSafe(|| read(task, threads, options, progress, &mut parts, &mut meter)));
+        progress.end(meter.as_ref(), task.job.bytes);
+        *ended += 1;
+        let broken = || Err(Failure::Spoiled(format!("{}: an internal error ended it", task.job.name)));
+        match result.unwrap_or_else(|_| broken()) {
+            Ok((record, report)) => {
+                inputs.push(record);
+                outcome.problems.extend(report.problems);
+            }
+            Err(Failure::Input(text)) => outcome.failed.push(text),
+            Err(other) => return Err(other),
+        }
+    }
+    let name = tasks.last().map_or("", |task| &task.job.name);
+    let parts = parts.finish().map_err(|error| unwritten(name, error))?;
+    if !inputs.is_empty() {
+        outcome.groups.push(Group { id: id.to_owned(), parts, inputs });
+    }
+    Ok(outcome)
+}
+
+/// Rows that fit no table are the input's fault; they become columns many at a time.
+fn unwritten(name: &str, error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::InvalidData => Failure::Spoiled(format!("{name}: {error}")),
+        _ => Failure::Output(error),
+    }
 }
 
 impl Task<'_> {
-    /// Tells its parts from those of other inputs, and of the same at another time.
-    fn id(&self) -> String {
-        let what = format!("{} {} {}", self.input, self.options, self.keys);
-        format!("{}-{}", short(&self.job.key, 12), short(&what, 8))
+    /// What is known of it before it is read.
+    fn record(&self) -> Record {
+        Record {
+            key: self.job.key.clone(),
+            input: self.input.clone(),
+            options: self.options.clone(),
+            keys: self.keys.clone(),
+            files: self.job.files.clone(),
+            bytes: self.job.bytes,
+            messages: None,
+            tally: Tally::default(),
+        }
     }
 }
 
 fn read(
     task: &Task<'_>,
+    threads: usize,
     options: &Options,
     progress: &Progress,
+    parts: &mut Parts,
     meter: &mut Option<Arc<AtomicU64>>,
 ) -> Result<(Record, Report), Failure> {
-    let Task { job, input, keys, .. } = task;
-    let id = task.id();
+    let job = task.job;
     let mut config = Config { inputs: Vec::new(), ..options.config.clone() };
-    config.jobs = NonZeroUsize::new(task.threads);
+    config.jobs = NonZeroUsize::new(threads);
     config.limits = options.limits();
     config.all_tls = true;
     config.connections = true;
@@ -78,20 +168,16 @@ fn read(
 
     let capture = Capture::open(&job.inputs, &config.limits).map_err(|e| Failure::Input(e.to_string()))?;
     progress.begin(meter.insert(capture.meter()), job.bytes);
-    let messages = options.messages.as_ref().map(|_| format!("mail/{id}"));
-    let home = State::work(&options.dir, &id).map_err(Failure::Output)?;
-    let shape = dataset::Options {
-        home,
+    let record = task.record();
+    let messages = options.messages.as_ref().map(|_| format!("mail/{}", Record::id([&record].into_iter())));
+    let told = dataset::Options {
         input: job.key.clone(),
-        tag: id.clone(),
-        format: options.format,
-        private: config.mail.show_secrets,
         messages: messages.clone().zip(options.messages.clone()),
         ports: config.decode_as.iter().map(|d| d.port).collect(),
         only_sessions: options.criteria.needs_sessions(),
-        memory: options.rows(),
     };
-    let rows = Dataset::new(shape, &config.limits).map_err(Failure::Output)?;
+    let before = parts.rows();
+    let rows = Dataset::new(told, parts, &config.limits).map_err(Failure::Output)?;
     let (report, rows) = match options.criteria.is_empty() {
         true => {
             let mut sink = Guard { inner: rows, progress };
@@ -102,37 +188,21 @@ fn read(
             (run_capture(capture, config, &mut sink), sink.into_inner().inner)
         }
     };
+    let tally = rows.into_tally();
+    let failure = |text| if parts.rows() == before { Failure::Input(text) } else { Failure::Spoiled(text) };
     let report = report.map_err(|error| match error {
-        pipeline::Error::Capture(error) => Failure::Input(error.to_string()),
-        pipeline::Error::Output(error) => match error.kind() {
-            io::ErrorKind::Interrupted => Failure::Stopped,
-            // A row that does not fit its table.
-            io::ErrorKind::InvalidData => Failure::Input(format!("{}: {error}", job.name)),
-            _ => Failure::Output(error),
-        },
+        pipeline::Error::Capture(error) => failure(error.to_string()),
+        pipeline::Error::Output(error) => unwritten(&job.name, error),
     })?;
     let lost = report.problems.iter().filter(|p| p.loses_packets);
     if let Some(problem) = lost.clone().next()
         && report.frames == 0
         && lost.count() >= job.files.len()
     {
-        return Err(Failure::Input(format!("{}: {}", problem.file, problem.text)));
+        return Err(failure(format!("{}: {}", problem.file, problem.text)));
     }
-    let (parts, tally) = rows.into_parts();
-    let record = Record {
-        key: job.key.clone(),
-        id,
-        input: input.clone(),
-        options: task.options.clone(),
-        keys: keys.clone(),
-        files: job.files.clone(),
-        bytes: job.bytes,
-        parts,
-        messages: messages.filter(|_| tally.extracted > 0),
-        tally,
-        replaces: task.replaces.clone(),
-    };
-    Ok((record, report))
+    let messages = messages.filter(|_| tally.extracted > 0);
+    Ok((Record { messages, tally, ..record }, report))
 }
 
 /// Ends the run when it is to stop, and counts for who watches.

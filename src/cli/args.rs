@@ -200,6 +200,9 @@ pub(crate) struct Batch {
     /// With --extract: save attachments too, decoded, in a folder beside their message
     #[arg(long, requires = "extract")]
     pub(crate) attachments: bool,
+    /// Captures smaller than this share part files, up to so many bytes of captures; 0: parts for each
+    #[arg(long, value_name = "SIZE", value_parser = parse::any_size, default_value = "64M")]
+    pub(crate) bundle: usize,
 }
 
 #[derive(Debug, Args)]

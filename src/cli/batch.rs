@@ -43,6 +43,7 @@ pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Outcome> {
         config: job.config(PLAIN)?,
         jobs: common.jobs.map_or_else(all_cores, usize::from),
         memory: common.max_memory,
+        bundle: options.bundle as u64,
         force: common.force,
     };
     let (progress, over) = (Progress::default(), AtomicBool::new(false));

@@ -122,6 +122,15 @@ const LEAST_MEMORY: usize = 16 << 20;
 
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let expected = || "expected a size of at least 16M, as in 512M or 2G".to_owned();
+    bytes(text).filter(|b| *b >= LEAST_MEMORY).ok_or_else(expected)
+}
+
+/// Bytes, as in 64M.
+pub(super) fn any_size(text: &str) -> Result<usize, String> {
+    bytes(text).ok_or_else(|| "expected a size, as in 64M or 2G".to_owned())
+}
+
+fn bytes(text: &str) -> Option<usize> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let shift = match text.get(digits.len()..).unwrap_or_default().to_ascii_lowercase().as_str() {
@@ -130,10 +139,9 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         "m" | "mb" | "mib" => 20,
         "g" | "gb" | "gib" => 30,
         "t" | "tb" | "tib" => 40,
-        _ => return Err(expected()),
+        _ => return None,
     };
-    let bytes = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(1_usize.checked_shl(shift)?));
-    bytes.filter(|b| *b >= LEAST_MEMORY).ok_or_else(expected)
+    digits.parse::<usize>().ok()?.checked_mul(1_usize.checked_shl(shift)?)
 }
 
 #[cfg(test)]

@@ -1,34 +1,46 @@
 //! A run that ends at any step of finishing an input.
 
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+
 use super::*;
 
+/// A group of one input.
+fn group(id: &str, key: &str, files: &[&str]) -> Group {
+    let part = |table: &str| Part { path: format!("{table}/day=2026-11-24/part-{id}-0000.jsonl.gz"), rows: 1 };
+    Group { id: id.to_owned(), parts: vec![part("sessions"), part("auth")], inputs: vec![record(id, key, files)] }
+}
+
 fn record(id: &str, key: &str, files: &[&str]) -> Record {
-    let part = |table: &str| Part { path: format!("{table}/day=2026-11-24/part-{id}-0000.parquet"), rows: 1 };
     Record {
         key: key.to_owned(),
-        id: id.to_owned(),
         input: id.to_owned(),
         options: String::new(),
         keys: String::new(),
         files: files.iter().map(|f| (*f).to_owned()).collect(),
         bytes: 1,
-        parts: vec![part("sessions"), part("auth")],
         messages: Some(format!("mail/{id}")),
         tally: Tally::default(),
-        replaces: Vec::new(),
     }
 }
 
-/// Writes an input's parts as they are when it is whole.
-fn write(dir: &Path, folder: &str, record: &Record) {
-    let work = dir.join(HOME).join(folder).join(&record.id);
-    for part in &record.parts {
+/// Writes a group's parts as they are when it is whole.
+fn write(dir: &Path, folder: &str, group: &Group) {
+    let work = dir.join(HOME).join(folder).join(&group.id);
+    for part in &group.parts {
         fs::create_dir_all(work.join(&part.path).parent().unwrap()).unwrap();
-        fs::write(work.join(&part.path), &record.input).unwrap();
+        let mut out = GzEncoder::new(File::create(work.join(&part.path)).unwrap(), Compression::default());
+        for record in &group.inputs {
+            writeln!(out, "{{\"input\":\"{}\"}}", record.key).unwrap();
+        }
+        out.finish().unwrap();
     }
-    let mail = work.join(record.messages.as_ref().unwrap());
-    fs::create_dir_all(&mail).unwrap();
-    fs::write(mail.join("1.eml"), &record.input).unwrap();
+    for record in &group.inputs {
+        let mail = work.join(record.messages.as_ref().unwrap());
+        fs::create_dir_all(&mail).unwrap();
+        fs::write(mail.join("1.eml"), &record.input).unwrap();
+    }
 }
 
 fn append(dir: &Path, text: &[u8]) {
@@ -36,8 +48,9 @@ fn append(dir: &Path, text: &[u8]) {
     journal.write_all(text).unwrap();
 }
 
-fn line(record: &Record) -> Vec<u8> {
-    [serde_json::to_vec(record).unwrap(), b"\n".to_vec()].concat()
+fn line(group: &Group) -> Vec<u8> {
+    let step = Step { groups: vec![group.clone()], replaces: Vec::new() };
+    [serde_json::to_vec(&step).unwrap(), b"\n".to_vec()].concat()
 }
 
 /// What is in the dataset.
@@ -57,11 +70,10 @@ fn tree(dir: &Path) -> Vec<String> {
     all
 }
 
-fn of(records: &[&Record]) -> Vec<String> {
-    let mut all: Vec<String> = records
-        .iter()
-        .flat_map(|r| r.parts.iter().map(|p| p.path.clone()).chain([format!("mail/{}/1.eml", r.id)]))
-        .collect();
+fn of(groups: &[&Group]) -> Vec<String> {
+    let all = groups.iter().flat_map(|group| group.paths());
+    let file = |path: &str| if path.starts_with("mail/") { format!("{path}/1.eml") } else { path.to_owned() };
+    let mut all: Vec<String> = all.map(file).collect();
     all.sort();
     all
 }
@@ -70,28 +82,28 @@ fn open(dir: &Path) -> State {
     State::open(dir, false).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn done(dir: &Path, record: &Record) {
+fn done(dir: &Path, group: &Group) {
     let mut state = open(dir);
-    write(dir, WORK, record);
-    state.commit(record.clone()).unwrap();
+    write(dir, WORK, group);
+    state.commit(group.clone()).unwrap();
 }
 
 #[test]
 fn an_input_that_is_done_is_in_its_place() {
     let dir = tempfile::tempdir().unwrap();
-    let record = record("a", "/a", &["/a"]);
-    done(dir.path(), &record);
-    assert_eq!(tree(dir.path()), of(&[&record]));
+    let group = group("a", "/a", &["/a"]);
+    done(dir.path(), &group);
+    assert_eq!(tree(dir.path()), of(&[&group]));
     let state = open(dir.path());
-    assert_eq!(state.get("/a"), Some(&record));
-    assert!(state.is_there(&record));
+    assert_eq!(state.get("/a"), group.inputs.first());
+    assert!(state.is_there(&group.inputs[0]));
     assert_eq!(state.records().count(), 1);
 }
 
 #[test]
 fn ended_while_parts_were_written() {
     let dir = tempfile::tempdir().unwrap();
-    let (first, second) = (record("a", "/a", &["/a"]), record("b", "/b", &["/b"]));
+    let (first, second) = (group("a", "/a", &["/a"]), group("b", "/b", &["/b"]));
     done(dir.path(), &first);
     write(dir.path(), WORK, &second);
     let state = open(dir.path());
@@ -103,7 +115,7 @@ fn ended_while_parts_were_written() {
 #[test]
 fn ended_before_the_record_was_written() {
     let dir = tempfile::tempdir().unwrap();
-    let first = record("a", "/a", &["/a"]);
+    let first = group("a", "/a", &["/a"]);
     drop(open(dir.path()));
     write(dir.path(), READY, &first);
     // Half of a record is none.
@@ -120,61 +132,114 @@ fn ended_before_the_record_was_written() {
 #[test]
 fn ended_between_the_record_and_the_last_move() {
     let dir = tempfile::tempdir().unwrap();
-    let (old, other) = (record("old", "/a", &["/a"]), record("other", "/b", &["/b"]));
+    let (old, other) = (group("old", "/a", &["/a"]), group("other", "/b", &["/b"]));
     done(dir.path(), &old);
     done(dir.path(), &other);
-    let new = record("new", "/a", &["/a"]);
+    let new = group("new", "/a", &["/a"]);
     write(dir.path(), READY, &new);
     append(dir.path(), &line(&new));
     // One part is in its place already, the old ones are still there.
     let part = &new.parts[0].path;
     fs::rename(dir.path().join(HOME).join(READY).join("new").join(part), dir.path().join(part)).unwrap();
     let state = open(dir.path());
-    assert_eq!(state.get("/a"), Some(&new));
+    assert_eq!(state.get("/a"), new.inputs.first());
     assert_eq!(tree(dir.path()), of(&[&new, &other]));
     drop(state);
     // The journal is as short as it can be, and says the same.
     assert_eq!(fs::read_to_string(dir.path().join(HOME).join(DONE)).unwrap().lines().count(), 2);
-    assert_eq!(open(dir.path()).get("/a"), Some(&new));
+    assert_eq!(open(dir.path()).get("/a"), new.inputs.first());
 }
 
 #[test]
 fn the_same_input_done_again_keeps_its_names() {
     let dir = tempfile::tempdir().unwrap();
-    let record = record("a", "/a", &["/a"]);
-    done(dir.path(), &record);
-    fs::remove_file(dir.path().join(&record.parts[0].path)).unwrap();
-    assert!(!open(dir.path()).is_there(&record));
+    let group = group("a", "/a", &["/a"]);
+    done(dir.path(), &group);
+    fs::remove_file(dir.path().join(&group.parts[0].path)).unwrap();
+    assert!(!open(dir.path()).is_there(&group.inputs[0]));
     // Killed while it is done again: half a part under `work/` must not get to its place.
     let work = State::work(dir.path(), "a").unwrap();
-    fs::create_dir_all(work.join(&record.parts[0].path).parent().unwrap()).unwrap();
-    fs::write(work.join(&record.parts[0].path), "half").unwrap();
-    assert!(!open(dir.path()).is_there(&record));
-    done(dir.path(), &record);
-    assert_eq!(tree(dir.path()), of(&[&record]));
+    fs::create_dir_all(work.join(&group.parts[0].path).parent().unwrap()).unwrap();
+    fs::write(work.join(&group.parts[0].path), "half").unwrap();
+    assert!(!open(dir.path()).is_there(&group.inputs[0]));
+    done(dir.path(), &group);
+    assert_eq!(tree(dir.path()), of(&[&group]));
 }
 
 #[test]
 fn a_ring_takes_the_place_of_its_files() {
     let dir = tempfile::tempdir().unwrap();
-    done(dir.path(), &record("a", "/mail.pcap", &["/mail.pcap"]));
-    let files = ["/mail.pcap".to_owned(), "/mail.pcap1".to_owned()];
-    let mut ring = record("ring", "/mail.pcap*", &[&files[0], &files[1]]);
-    let mut state = open(dir.path());
-    assert!(state.holders("/mail.pcap", &files[..1]).is_empty(), "its own");
-    ring.replaces = state.holders("/mail.pcap*", &files);
-    assert_eq!(ring.replaces, ["/mail.pcap"]);
-    write(dir.path(), WORK, &ring);
-    state.commit(ring.clone()).unwrap();
+    done(dir.path(), &group("a", "/mail.pcap", &["/mail.pcap"]));
+    let ring = group("ring", "/mail.pcap*", &["/mail.pcap", "/mail.pcap1"]);
+    done(dir.path(), &ring);
     assert_eq!(tree(dir.path()), of(&[&ring]));
+    assert_eq!(open(dir.path()).records().collect::<Vec<_>>(), [&ring.inputs[0]]);
+}
+
+/// What every part has in it, below a folder.
+fn inputs(dir: &Path) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for path in tree(dir).iter().filter(|path| !path.starts_with("mail/")) {
+        let text = io::read_to_string(GzDecoder::new(File::open(dir.join(path)).unwrap())).unwrap();
+        all.extend(text.lines().map(|line| format!("{} {line}", path.split('/').next().unwrap())));
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn what_is_left_of_a_group_stays_when_some_of_its_inputs_are_done_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut three = group("three", "/a", &["/a"]);
+    three.inputs.extend([record("b", "/b", &["/b"]), record("c", "/c", &["/c"])]);
+    done(dir.path(), &three);
+    let other = group("other", "/d", &["/d"]);
+    done(dir.path(), &other);
+    let new = group("new", "/b", &["/b"]);
+    done(dir.path(), &new);
+    let state = open(dir.path());
+    assert_eq!(state.records().count(), 4);
+    assert_eq!(state.get("/b"), new.inputs.first());
+    assert_eq!(state.get("/a"), three.inputs.first());
+    assert!(state.records().all(|record| state.is_there(record)));
+    let rows = |table: &str| ["/a", "/b", "/c", "/d"].map(|key| format!("{table} {{\"input\":\"{key}\"}}"));
+    assert_eq!(inputs(dir.path()), [rows("auth"), rows("sessions")].concat());
+    let mail: Vec<String> = tree(dir.path()).into_iter().filter(|path| path.starts_with("mail/")).collect();
+    assert_eq!(mail, ["mail/c/1.eml", "mail/new/1.eml", "mail/other/1.eml", "mail/three/1.eml"]);
     drop(state);
-    assert_eq!(open(dir.path()).records().collect::<Vec<_>>(), [&ring]);
+    // All that was left, too: nothing of the group is there any more.
+    let mut rest = group("rest", "/a", &["/a"]);
+    rest.inputs.push(record("c2", "/c", &["/c"]));
+    done(dir.path(), &rest);
+    assert_eq!(tree(dir.path()), of(&[&new, &other, &rest]));
+}
+
+#[test]
+fn ended_while_the_rest_of_a_group_was_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut two = group("two", "/a", &["/a"]);
+    two.inputs.push(record("b", "/b", &["/b"]));
+    done(dir.path(), &two);
+    // The step as it is written, on a copy; its last moves have not been made.
+    let (new, rest) = (group("new", "/b", &["/b"]), group("rest", "/a", &["/a"]));
+    write(dir.path(), READY, &new);
+    write(dir.path(), READY, &rest);
+    let step = Step { groups: vec![new.clone(), rest.clone()], replaces: Vec::new() };
+    append(dir.path(), &[serde_json::to_vec(&step).unwrap(), b"\n".to_vec()].concat());
+    let part = &rest.parts[1].path;
+    fs::rename(dir.path().join(HOME).join(READY).join("rest").join(part), dir.path().join(part)).unwrap();
+    drop(open(dir.path()));
+    assert_eq!(tree(dir.path()), of(&[&new, &rest]));
+    // Before the step was written it is as if it had never begun.
+    write(dir.path(), READY, &group("newer", "/a", &["/a"]));
+    drop(open(dir.path()));
+    assert_eq!(tree(dir.path()), of(&[&new, &rest]));
 }
 
 #[test]
 fn starting_over_removes_what_was_written_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
-    done(dir.path(), &record("a", "/a", &["/a"]));
+    done(dir.path(), &group("a", "/a", &["/a"]));
     fs::write(dir.path().join("sessions/mine"), "x").unwrap();
     drop(State::open(dir.path(), true).unwrap_or_else(|e| panic!("{e}")));
     assert_eq!(tree(dir.path()), ["sessions/mine"]);

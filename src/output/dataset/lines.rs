@@ -1,12 +1,14 @@
 //! A part as JSON Lines, compressed with gzip: every tool reads that.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use serde::Deserialize;
 
-use super::Rows;
+use super::parts::Rows;
 
 /// What an encoder of DEFLATE holds, and the buffer behind it.
 const HELD: usize = 512 << 10;
@@ -39,4 +41,23 @@ impl Rows for Lines {
     fn finish(self: Box<Self>) -> io::Result<File> {
         self.0.finish()?.into_inner().map_err(io::IntoInnerError::into_error)
     }
+}
+
+/// Copies the rows whose input is to be kept; gives their number.
+pub(super) fn copy(from: File, to: File, keep: &dyn Fn(&str) -> bool) -> io::Result<(u64, File)> {
+    #[derive(Deserialize)]
+    struct Row {
+        input: String,
+    }
+    let (mut new, mut kept) = (Box::new(Lines::new(to)), 0);
+    for line in BufReader::new(GzDecoder::new(BufReader::new(from))).split(b'\n') {
+        let mut line = line?;
+        let row: Row = serde_json::from_slice(&line)?;
+        if keep(&row.input) {
+            line.push(b'\n');
+            new.push(&line)?;
+            kept += 1;
+        }
+    }
+    Ok((kept, new.finish()?))
 }

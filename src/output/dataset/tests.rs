@@ -1,41 +1,43 @@
 //! Parts of an input.
 
+use std::fs::File;
+
 use super::*;
 use crate::output::samples;
+use crate::position::Timestamp;
 
-fn options(home: &std::path::Path) -> Options {
-    Options {
-        home: home.to_owned(),
-        input: "/mail.pcap".to_owned(),
-        tag: "t".to_owned(),
-        format: Format::Json,
-        private: false,
-        messages: None,
-        ports: Vec::new(),
-        only_sessions: false,
-        memory: 1 << 20,
-    }
+fn storage(home: &Path) -> Storage {
+    let memory = 1 << 20;
+    Storage { home: home.to_owned(), tag: "t".to_owned(), format: Format::Json, private: false, memory }
 }
 
-fn feed(days: impl Iterator<Item = i64>, limits: &Limits) -> (tempfile::TempDir, Vec<Part>) {
-    let dir = tempfile::tempdir().unwrap();
-    let mut sink = Dataset::new(options(dir.path()), limits).unwrap();
+fn options(input: &str) -> Options {
+    Options { input: input.to_owned(), messages: None, ports: Vec::new(), only_sessions: false }
+}
+
+/// Events of an input, one on each of these days.
+fn feed(parts: &mut Parts, input: &str, days: impl Iterator<Item = i64>) {
+    let mut sink = Dataset::new(options(input), parts, &Limits::default()).unwrap();
     for day in days {
         let mut event = samples::event(1, 1);
         event.span.last.ts = Timestamp(day * 86_400_000_000_000);
         sink.event(event).unwrap();
     }
     sink.finish(&Report::default()).unwrap();
-    let (parts, _) = sink.into_parts();
-    (dir, parts)
+}
+
+fn rows(parts: &[Part]) -> Vec<(&str, u64)> {
+    parts.iter().map(|p| (p.path.as_str(), p.rows)).collect()
 }
 
 #[test]
 fn rows_of_a_day_stay_together_whatever_their_order() {
-    let (dir, parts) = feed([1, 2, 1, 2, 1].into_iter(), &Limits::default());
-    let rows: Vec<(&str, u64)> = parts.iter().map(|p| (p.path.as_str(), p.rows)).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let mut parts = Parts::new(storage(dir.path()), &Limits::default());
+    feed(&mut parts, "/mail.pcap", [1, 2, 1, 2, 1].into_iter());
+    let parts = parts.finish().unwrap();
     assert_eq!(
-        rows,
+        rows(&parts),
         [("commands/day=1970-01-02/part-t-0000.jsonl.gz", 3), ("commands/day=1970-01-03/part-t-0001.jsonl.gz", 2)]
     );
     let file = File::open(dir.path().join(&parts[0].path)).unwrap();
@@ -48,7 +50,11 @@ fn rows_of_a_day_stay_together_whatever_their_order() {
 fn wild_timestamps_make_a_bounded_number_of_files() {
     // Worse than anything: each row of another day than the last that are open.
     let limits = Limits { partitions: 50, ..Limits::default() };
-    let (_dir, parts) = feed((0..300).map(|n| n % 100), &limits);
+    let dir = tempfile::tempdir().unwrap();
+    let mut parts = Parts::new(storage(dir.path()), &limits);
+    feed(&mut parts, "/mail.pcap", (0..300).map(|n| n % 100));
+    assert_eq!(parts.rows(), 300);
+    let parts = parts.finish().unwrap();
     assert_eq!(parts.len(), limits.partitions + 1);
     assert!(parts[limits.partitions].path.contains("__HIVE_DEFAULT_PARTITION__"));
     assert_eq!(parts.iter().map(|p| p.rows).sum::<u64>(), 300, "every row is somewhere");
@@ -60,8 +66,9 @@ fn wild_timestamps_make_a_bounded_number_of_files() {
 fn what_waits_is_bounded_and_long_parts_are_continued_in_others() {
     let dir = tempfile::tempdir().unwrap();
     let memory = 128 << 10;
-    let options = Options { format: Format::Parquet, memory, ..options(dir.path()) };
-    let mut sink = Dataset::new(options, &Limits::default()).unwrap();
+    let storage = Storage { format: Format::Parquet, memory, ..storage(dir.path()) };
+    let mut parts = Parts::new(storage, &Limits::default());
+    let mut sink = Dataset::new(options("/mail.pcap"), &mut parts, &Limits::default()).unwrap();
     let (mut random, mut most) = (1_u64, 0);
     for seq in 0..6000 {
         let noise: String = (0..1500)
@@ -73,12 +80,12 @@ fn what_waits_is_bounded_and_long_parts_are_continued_in_others() {
         let mut event = samples::event(1, seq);
         event.body = samples::command("X", &noise, false);
         sink.event(event).unwrap();
-        most = most.max(sink.writers.values().map(|w| w.rows.held()).sum::<usize>());
+        most = most.max(sink.parts.writers.values().map(|w| w.rows.held()).sum::<usize>());
     }
     // A row group's last page is made when it ends.
     assert!(most <= 2 * memory, "{most} bytes waited");
     sink.finish(&Report::default()).unwrap();
-    let (parts, _) = sink.into_parts();
+    let parts = parts.finish().unwrap();
     assert_eq!(parts.iter().map(|p| p.rows).sum::<u64>(), 6000);
     let mut groups = 0;
     for part in &parts {
@@ -88,4 +95,30 @@ fn what_waits_is_bounded_and_long_parts_are_continued_in_others() {
         groups += reader.metadata().num_row_groups();
     }
     assert!(parts.len() > 1 && groups > 64, "{} parts of {groups} row groups", parts.len());
+}
+
+#[test]
+fn rows_of_some_inputs_can_be_left_out() {
+    #[cfg(feature = "parquet")]
+    let formats = [Format::Json, Format::Parquet];
+    #[cfg(not(feature = "parquet"))]
+    let formats = [Format::Json];
+    for format in formats {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, inputs: &[(&str, usize)]| {
+            let home = dir.path().join(name);
+            let mut parts = Parts::new(Storage { format, private: true, ..storage(&home) }, &Limits::default());
+            inputs.iter().for_each(|(input, count)| feed(&mut parts, input, std::iter::repeat_n(1, *count)));
+            let parts = parts.finish().unwrap();
+            (home.join(&parts[0].path), parts[0].rows)
+        };
+        let (whole, _) = write("whole", &[("/a", 3), ("/b", 20_000), ("/c", 2)]);
+        let (want, left) = write("want", &[("/a", 3), ("/c", 2)]);
+        let (got, none) = (dir.path().join("got"), dir.path().join("none"));
+        assert_eq!(copy_rows(&whole, &got, &|input| input != "/b").unwrap(), left);
+        assert_eq!(std::fs::read(&got).unwrap(), std::fs::read(want).unwrap(), "as if it had never been there");
+        assert_eq!(got.metadata().unwrap().permissions(), whole.metadata().unwrap().permissions());
+        assert_eq!(copy_rows(&whole, &none, &|_| false).unwrap(), 0);
+        assert!(!none.exists());
+    }
 }
