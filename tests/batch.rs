@@ -266,7 +266,10 @@ fn the_tables_are_what_the_other_commands_tell() {
 fn nothing_depends_on_jobs() {
     let archive = Archive::new(&MAIL);
     let (one, four) = (archive.beside("one"), archive.beside("four"));
-    assert_eq!(code(&one.batch(&["-k", &keys(), "-j", "1"])), code(&four.batch(&["-k", &keys(), "-j", "4"])));
+    assert_eq!(
+        code(&one.batch(&["-k", &keys(), "-j", "1", "--bundle", "64K"])),
+        code(&four.batch(&["-k", &keys(), "-j", "4", "--bundle", "64K"]))
+    );
     let tree_of_one = tree(&one.out);
     assert!(tree_of_one.len() > 20);
     assert_eq!(tree_of_one, tree(&four.out), "not a byte");
@@ -276,7 +279,8 @@ fn nothing_depends_on_jobs() {
 fn a_run_that_was_killed_goes_on_where_it_was() {
     let archive = Archive::new(&MAIL);
     let whole = archive.beside("whole");
-    let arguments = ["-k", &keys(), "-j", "2", "--extract"];
+    // Some inputs share their parts, some have their own.
+    let arguments = ["-k", &keys(), "-j", "2", "--extract", "--bundle", "64K"];
     let begun = std::time::Instant::now();
     let undisturbed = code(&whole.batch(&arguments));
     let time = begun.elapsed();
@@ -313,23 +317,64 @@ fn a_run_that_was_killed_goes_on_where_it_was() {
 }
 
 #[test]
+fn small_captures_share_their_parts() {
+    let archive = Archive::new(&MAIL);
+    let (together, apart) = (archive.beside("together"), archive.beside("apart"));
+    together.batch(&["-k", &keys(), "--extract"]);
+    apart.batch(&["-k", &keys(), "--extract", "--bundle", "0"]);
+    let count = |archive: &Archive, table: &str| files(&archive.out.join(table)).len();
+    let days = |archive: &Archive, table: &str| column(&rows(&archive.out, table), "day").len();
+    for table in TABLES {
+        assert_eq!(count(&together, table), days(&together, table), "{table}: a part a day");
+    }
+    assert_eq!(count(&apart, "sessions"), MAIL.len(), "a part an input");
+    assert_same(sorted(dataset(&together.out)), sorted(dataset(&apart.out)));
+    assert_eq!(files(&together.out.join("mail")).len(), files(&apart.out.join("mail")).len());
+}
+
+/// Whatever shares its parts: what changes is replaced, the others' rows stay, those of files that are not there any more too.
+#[test]
+fn one_of_several_that_share_their_parts_is_replaced() {
+    let archive = Archive::new(&["smtp-auth-all", "pop3-full", "sieve-starttls-rsa"]);
+    archive.batch(&["--extract"]);
+    let of = |name: &'static str| {
+        let mut tables = dataset(&archive.out);
+        tables.values_mut().for_each(|rows| rows.retain(|row| row["input"].as_str().unwrap().contains(name)));
+        sorted(tables)
+    };
+    let (gone, same) = (of("smtp-auth-all"), of("sieve-starttls-rsa"));
+    fs::remove_file(archive.captures.join("smtp-auth-all.pcap")).unwrap();
+    fs::copy(capture("pop3-auth-all"), archive.captures.join("deep/er/pop3-full.pcap")).unwrap();
+    let output = archive.batch(&["--extract"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 done, 1 done before"), "{output:?}");
+    assert_same(of("smtp-auth-all"), gone);
+    assert_same(of("sieve-starttls-rsa"), same);
+    let fresh = archive.beside("fresh");
+    fresh.batch(&["--extract"]);
+    let mut all = dataset(&archive.out);
+    all.values_mut().for_each(|rows| rows.retain(|row| !row["input"].as_str().unwrap().contains("smtp-auth-all")));
+    // Where its messages are is called by what the input is.
+    assert_same(sorted(all), sorted(dataset(&fresh.out)));
+}
+
+#[test]
 fn a_changed_input_is_read_anew_and_replaced() {
     let archive = Archive::new(&["smtp-auth-all", "pop3-full"]);
-    archive.batch(&[]);
+    archive.batch(&["--bundle", "0"]);
     let other = |rows: Vec<Map<String, Value>>| -> Vec<Map<String, Value>> {
         rows.into_iter().filter(|row| row["input"].as_str().unwrap().contains("pop3-full")).collect()
     };
     let before = dataset(&archive.out);
     fs::copy(capture("smtp-bdat"), archive.captures.join("smtp-auth-all.pcap")).unwrap();
-    let output = archive.batch(&[]);
+    let output = archive.batch(&["--bundle", "0"]);
     assert!(stderr(&output).contains("1 inputs of an earlier run are read anew: their files changed"), "{output:?}");
     let fresh = archive.beside("fresh");
-    fresh.batch(&[]);
+    fresh.batch(&["--bundle", "0"]);
     assert_eq!(tree(&archive.out), tree(&fresh.out), "as if it had never been another");
     assert_eq!(other(rows(&archive.out, "commands")), other(before["commands"].clone()));
     // Parts that somebody removed are made anew, too.
     fs::remove_dir_all(archive.out.join("commands")).unwrap();
-    archive.batch(&[]);
+    archive.batch(&["--bundle", "0"]);
     assert_eq!(tree(&archive.out), tree(&fresh.out));
 }
 
@@ -359,7 +404,7 @@ fn a_broken_input_is_told_and_spoils_nothing() {
     assert!(text.contains("page.pcap: a web page, not a capture"), "{text}");
     assert!(text.contains("short.pcap: "), "{text}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("2 done, 0 done before, 2 failed"), "{output:?}");
-    assert_eq!(tree(&archive.out), tree(&sound.out));
+    assert_same(sorted(dataset(&archive.out)), sorted(dataset(&sound.out)));
     // Tried again, and still told.
     assert_eq!(code(&archive.batch(&[])), 2);
 }
