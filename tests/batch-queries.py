@@ -1,11 +1,15 @@
-"""Runs the queries of docs/batch.md over a dataset and computes each answer anew from `--json`. See batch-queries.sh."""
+"""Runs the queries of docs/batch.md over a dataset. Each answer is computed anew from `--json`; of captures that are made here
+it is known beforehand. See batch-queries.sh."""
 
+import base64
 import collections
 import datetime
+import hashlib
 import json
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 
@@ -145,43 +149,79 @@ def by_polars(query):
     return frame.columns, [tuple(plain(v) for v in row) for row in rows]
 
 
-def big_message(path):
-    """A capture of one SMTP session with a message over 10 MB: no capture in the sources is that large."""
-    import struct
+# 2026-11-24 10:00 UTC.
+START = 1795514400
 
-    body = b"From: a@example.test\r\nSubject: large\r\nMessage-ID: <large@example.test>\r\n\r\n" + (b"x" * 76 + b"\r\n") * 140_000
-    turns = [
-        (1, b"220 mail.example.test ESMTP\r\n"), (0, b"EHLO client\r\n"), (1, b"250 mail.example.test\r\n"),
-        (0, b"MAIL FROM:<a@example.test>\r\n"), (1, b"250 Ok\r\n"), (0, b"RCPT TO:<b@example.test>\r\n"), (1, b"250 Ok\r\n"),
-        (0, b"DATA\r\n"), (1, b"354 go\r\n"), (0, body + b".\r\n"), (1, b"250 Ok: queued as X1\r\n"),
-        (0, b"QUIT\r\n"), (1, b"221 Bye\r\n"),
-    ]
+
+def talk(path, turns, start=START, ends=("10.0.0.1", "10.0.0.2")):
+    """A capture of one SMTP session: turns are (0 for the client or 1, bytes)."""
+    addresses = [bytes(map(int, end.split("."))) for end in ends]
     seq, at, out = [1000, 9000], 0, [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 101)]
 
     def packet(side, flags, data=b""):
         nonlocal at
         ports = (40000, 25) if side == 0 else (25, 40000)
-        ends = (b"\x0a\0\0\1", b"\x0a\0\0\2") if side == 0 else (b"\x0a\0\0\2", b"\x0a\0\0\1")
         ack = seq[1 - side] if flags & 0x10 else 0
         tcp = struct.pack(">HHIIBBHHH", *ports, seq[side], ack, 5 << 4, flags, 65535, 0, 0) + data
-        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0, 64, 6, 0) + ends[0] + ends[1]
+        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0, 64, 6, 0) + addresses[side] + addresses[1 - side]
         at += 1000
         seconds, micros = divmod(at, 10**6)
-        out.append(struct.pack("<IIII", 1795514400 + seconds, micros, len(ip + tcp), len(ip + tcp)) + ip + tcp)
+        out.append(struct.pack("<IIII", start + seconds, micros, len(ip + tcp), len(ip + tcp)) + ip + tcp)
         seq[side] = (seq[side] + len(data) + (1 if flags & 3 else 0)) % 2**32
 
+    greeting = [(1, b"220 mail.example.test ESMTP\r\n"), (0, b"EHLO client\r\n"), (1, b"250-mail\r\n250 AUTH PLAIN\r\n")]
     packet(0, 2), packet(1, 0x12), packet(0, 0x10)
-    for side, data in turns:
-        for start in range(0, len(data), 1400):
-            packet(side, 0x18, data[start : start + 1400])
+    for side, data in [*greeting, *turns, (0, b"QUIT\r\n"), (1, b"221 Bye\r\n")]:
+        for first in range(0, len(data), 1400):
+            packet(side, 0x18, data[first : first + 1400])
     packet(0, 0x11), packet(1, 0x11), packet(0, 0x10)
     path.write_bytes(b"".join(out))
+
+
+def login(user, reply):
+    secret = base64.b64encode(f"\0{user}\0secret".encode())
+    return [(0, b"AUTH PLAIN " + secret + b"\r\n"), (1, reply + b"\r\n")]
+
+
+def mail(message, queue_id):
+    return [
+        (0, b"MAIL FROM:<a@example.test>\r\n"), (1, b"250 Ok\r\n"), (0, b"RCPT TO:<b@example.test>\r\n"), (1, b"250 Ok\r\n"),
+        (0, b"DATA\r\n"), (1, b"354 go\r\n"), (0, message + b".\r\n"), (1, b"250 Ok: queued as " + queue_id + b"\r\n"),
+    ]
+
+
+def known(folder):
+    """Captures whose answers are known without mailcap. Gives, by query, the columns that are known and their rows."""
+    refused, accepted = b"535 5.7.8 no", b"235 2.7.0 yes"
+    talk(folder / "night.pcap", [*login("mallory", refused), *login("mallory", refused), *login("known", accepted)])
+    talk(folder / "day.pcap", login("mallory", refused), start=START + 86400)
+    large = b"Subject: large\r\nMessage-ID: <large@example.test>\r\n\r\n" + (b"x" * 76 + b"\r\n") * 140_000
+    talk(folder / "large.pcap", mail(large, b"X1"))
+    message = b"Subject: legs\r\nMessage-ID: <legs@example.test>\r\n\r\nhello\r\n"
+    relayed = b"Received: from a by b; Tue, 24 Nov 2026 10:00:00 +0000\r\n" + message
+    legs = []
+    for at, (name, text) in enumerate([("in", message), ("relay", relayed), ("copy", relayed)]):
+        ends, queue_id = (f"10.0.1.{at}", f"10.0.2.{at}"), f"LEG{at}"
+        talk(folder / f"{name}.pcap", mail(text, queue_id.encode()), start=START + at, ends=ends)
+        same = 1 if text is message else 2
+        legs.append(("legs@example.test", *ends, queue_id, len(text), hashlib.sha256(text).hexdigest(), same))
+    return {
+        "failed-logins": (["user", "day", "failures", "inputs"], [("mallory", "2026-11-24", 2, 1), ("mallory", "2026-11-25", 1, 1)]),
+        "legs": (["message_id", "from_ip", "to_ip", "queue_id", "size", "sha256", "same_bytes"], legs),
+        "large": (["subject", "day", "size", "recipients"], [("large", "2026-11-24", len(large), ("b@example.test",))]),
+    }
+
+
+def as_known(names, rows, columns, want):
+    """Whether the rows that begin with a known one's first value are the known ones."""
+    of = [tuple(row[names.index(column)] for column in columns) for row in rows]
+    return sorted(row for row in of if row[0] in {row[0] for row in want}) == sorted(want)
 
 
 def main():
     archive = WORK / "captures"
     archive.mkdir()
-    big_message(archive / "large.pcap")
+    facts = known(archive)
     sources = [archive, SOURCES / "testdata"]
     if corpus := os.environ.get("MAILCAP_CORPUS"):
         sources.append(pathlib.Path(corpus))
@@ -190,7 +230,8 @@ def main():
     run = mailcap("batch", *sources, "-o", "dataset", *keys)
     print(run.stdout, end="")
     # What the inputs are is batch's word; that they are the right ones is tested elsewhere.
-    records = map(json.loads, (WORK / "dataset/.mailcap-batch/done.jsonl").read_text().splitlines())
+    steps = map(json.loads, (WORK / "dataset/.mailcap-batch/done.jsonl").read_text().splitlines())
+    records = [record for step in steps for group in step["groups"] for record in group["inputs"]]
     truth = Truth({record["key"]: record["files"] for record in records}, keys)
     queries = documented()
     assert queries["sql"].keys() == queries["python"].keys(), queries
@@ -200,7 +241,7 @@ def main():
         for tool, answer in (("DuckDB", by_duckdb(queries["sql"][name])), ("Polars", by_polars(queries["python"][name]))):
             names, rows = answer
             got = counted(rows)
-            ok = got == want and want
+            ok = got == want and want and (name not in facts or as_known(names, rows, *facts[name]))
             print(f"{name}, {tool}: {len(rows)} rows, {'as expected' if ok else 'NOT as expected'}")
             if not ok:
                 bad += 1
