@@ -19,7 +19,7 @@ pub(crate) struct Workload {
     pub(crate) concurrent: usize,
     /// Longest TCP payload, bytes.
     pub(crate) segment: usize,
-    /// Mean message size, bytes (sizes are spread from a fifth to five times of it).
+    /// Mean message size, bytes (sizes are spread evenly from a fifth to nine fifths of it).
     pub(crate) message: usize,
     /// Mails a connection.
     pub(crate) mails: usize,
@@ -66,6 +66,24 @@ impl Workload {
             "bulk-gcm" => bulk(Cipher::Gcm),
             _ => return None,
         })
+    }
+
+    /// Changes one of its parameters, as in `message=500`; whether there is such a one.
+    #[allow(dead_code, reason = "only the generator takes words")]
+    pub(crate) fn set(&mut self, word: &str) -> bool {
+        let Some((name, value)) = word.split_once('=') else { return false };
+        let Ok(value) = value.parse() else { return false };
+        match name {
+            "seed" => self.seed = value as u64,
+            "concurrent" => self.concurrent = value,
+            "segment" => self.segment = value,
+            "message" => self.message = value,
+            "mails" => self.mails = value,
+            "disturb" => self.disturb_one_in = value,
+            "noise" => self.noise_percent = value,
+            _ => return false,
+        }
+        true
     }
 }
 
