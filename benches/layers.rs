@@ -1,5 +1,5 @@
 //! A layer at a time over generated captures: `cargo bench --bench layers`. With `--count LAYER TIMES` it only does that work
-//! so many times, for `benches/instructions.sh`.
+//! so many times: for `valgrind --tool=callgrind`, where what twice costs more than once is the work itself.
 
 mod passes;
 mod workload;
