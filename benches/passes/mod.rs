@@ -212,7 +212,9 @@ impl Consumer for Count {
         Interest::Keep
     }
 
-    fn close(&mut self, (): (), _: &ConnectionInfo, _: EndReason, _: FramePos) {}
+    fn close(&mut self, (): (), _: &ConnectionInfo, _: EndReason, _: FramePos) -> Interest {
+        Interest::Drop
+    }
 }
 
 impl Upper for Count {
@@ -242,5 +244,7 @@ impl Consumer for Record {
         Interest::Keep
     }
 
-    fn close(&mut self, (): (), _: &ConnectionInfo, _: EndReason, _: FramePos) {}
+    fn close(&mut self, (): (), _: &ConnectionInfo, _: EndReason, _: FramePos) -> Interest {
+        Interest::Drop
+    }
 }

@@ -432,8 +432,7 @@ impl Live {
             info,
             summary: &summary,
             // Of what was in TLS before the capture began there is no trace.
-            begun: info.syn.contains(&true)
-                || self.stack.security != Security::Implicit && self.stack.layers.begun(),
+            begun: info.syn.contains(&true) || self.stack.security != Security::Implicit && self.stack.layers.begun(),
             joined: self.stack.layers.joined,
             tls: &tls,
             heard: self.bytes,
