@@ -201,6 +201,8 @@ impl Smtp {
             && likelihood(Kind::Greeting, &reply) > 0
             && !self.client_lossy
             && !self.joined;
+        // QUIT was sent, be it before the capture.
+        self.quit |= reply.code == Some(221) && self.joined;
         self.tell_reply(&reply, None, None, cx);
         if greeting {
             self.greet(&reply);
