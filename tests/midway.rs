@@ -148,7 +148,8 @@ fn check(capture: &Path, cuts: usize) -> Vec<String> {
                         let seen = commands.iter().any(|c| frame(c) == frame(&command));
                         let before =
                             |c: &Option<Line>| c.as_ref().is_some_and(|c| c.0 <= n as u64 || command.is_none());
-                        if !seen && !(command.is_none() && commands.iter().any(before)) {
+                        let unseen = command.is_none() && commands.iter().any(before);
+                        if !(seen || unseen) {
                             wrong(format!("{reply:?} answers {command:?}, not {commands:?}"));
                         }
                     }
