@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::plan::short;
-use crate::output::dataset::{Part, Tally, copy_rows};
+use crate::output::dataset::{Part, Table, Tally, copy_rows};
 
 const HOME: &str = ".mailcap-batch";
 const DONE: &str = "done.jsonl";
@@ -69,6 +69,20 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// Whether it is as we write them: a journal comes with a dataset, which may be from anybody, and says what is removed.
+    fn is_ours(&self) -> bool {
+        let id = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let ours = |path: &str| match path.split('/').collect::<Vec<_>>()[..] {
+            ["mail", folder] => id(folder),
+            [table, day, part] => {
+                let day = day.strip_prefix("day=").is_some_and(|day| day.bytes().all(|b| b != b'.' && b != b'\\'));
+                Table::ALL.iter().any(|t| t.name() == table) && day && part.starts_with("part-")
+            }
+            _ => false,
+        };
+        id(&self.id) && self.paths().all(ours)
+    }
+
     /// Everything that it has in the dataset.
     fn paths(&self) -> impl Iterator<Item = &str> {
         let parts = self.parts.iter().map(|p| p.path.as_str());
@@ -153,9 +167,7 @@ impl State {
             return Err(Error::Foreign(dir.to_owned()));
         }
         fs::create_dir_all(dir).map_err(at(dir))?;
-        if !home.exists() {
-            create_private(&home).map_err(at(&home))?;
-        }
+        create_private(&home).map_err(at(&home))?;
         let lock = lock(dir, &home.join(LOCK))?;
         let (mut contents, mut stale) = load(&home.join(DONE)).map_err(at(&home.join(DONE)))?;
         if force {
@@ -258,11 +270,21 @@ impl State {
     }
 }
 
+/// A path below the dataset. None of the folders on the way is a link: that would lead elsewhere.
+fn below(dir: &Path, path: &str) -> io::Result<PathBuf> {
+    let full = dir.join(path);
+    let folders = full.ancestors().skip(1).take_while(|folder| *folder != dir);
+    match folders.into_iter().find(|folder| folder.symlink_metadata().is_ok_and(|m| !m.is_dir())) {
+        Some(link) => Err(io::Error::other(format!("{}: this is no folder, but a file or a link", link.display()))),
+        None => Ok(full),
+    }
+}
+
 /// Moves a group's parts to their places.
 fn place(dir: &Path, group: &Group) -> io::Result<()> {
     let ready = dir.join(HOME).join(READY).join(&group.id);
     for path in group.paths() {
-        let (from, to) = (ready.join(path), dir.join(path));
+        let (from, to) = (ready.join(path), below(dir, path)?);
         if !from.exists() {
             continue;
         }
@@ -292,7 +314,7 @@ fn recover(dir: &Path, contents: &Contents, stale: &[String]) -> io::Result<()> 
 
 /// Removes a part, and the folders that are empty without it.
 fn drop_path(dir: &Path, path: &str) -> io::Result<()> {
-    let full = dir.join(path);
+    let full = below(dir, path)?;
     remove(&full)?;
     for folder in full.ancestors().skip(1).take_while(|f| *f != dir) {
         if fs::remove_dir(folder).is_err() {
@@ -307,7 +329,11 @@ fn create_private(dir: &Path) -> io::Result<()> {
     // Messages and passwords pass through it.
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut how, 0o700);
-    how.create(dir)
+    match how.create(dir) {
+        // Another run may have been faster; the lock decides between them.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.symlink_metadata()?.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// Removes a file or a folder, if it is there.
@@ -341,6 +367,9 @@ fn load(path: &Path) -> io::Result<(Contents, Vec<String>)> {
     };
     for line in BufReader::new(file).split(b'\n') {
         let Ok(step) = serde_json::from_slice::<Step>(&line?) else { continue };
+        if !step.groups.iter().all(Group::is_ours) {
+            continue;
+        }
         stale.extend(contents.apply(step));
     }
     Ok((contents, stale))
@@ -349,7 +378,8 @@ fn load(path: &Path) -> io::Result<(Contents, Vec<String>)> {
 /// The journal as short as it can be, open for more.
 fn rewrite<'a>(home: &Path, groups: impl Iterator<Item = &'a Group>) -> io::Result<File> {
     let new = home.join(format!("{DONE}.new"));
-    let mut out = BufWriter::new(File::create(&new)?);
+    remove(&new)?;
+    let mut out = BufWriter::new(File::create_new(&new)?);
     for group in groups {
         let step = Step { groups: vec![group.clone()], replaces: Vec::new() };
         serde_json::to_writer(&mut out, &step)?;

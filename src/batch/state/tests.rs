@@ -245,3 +245,49 @@ fn starting_over_removes_what_was_written_and_nothing_else() {
     assert_eq!(tree(dir.path()), ["sessions/mine"]);
     assert_eq!(open(dir.path()).records().count(), 0);
 }
+
+/// A journal that came with a dataset removes nothing but a dataset's parts.
+#[test]
+fn a_journal_can_not_name_files_elsewhere() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, victim) = (home.path().join("ds"), home.path().join("victim"));
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("file"), "mine").unwrap();
+    drop(State::open(&dir, false).unwrap());
+    let honest = group("a1", "k", &["f"]);
+    for path in
+        ["../victim/file", "/etc/x", "sessions/../../victim/file", "sessions/day=../part-x", "victim/day=1/part-x"]
+    {
+        let part = Part { path: path.to_owned(), rows: 1 };
+        assert!(!Group { parts: vec![part], ..honest.clone() }.is_ours(), "{path}");
+    }
+    assert!(honest.is_ours() && !Group { id: "../victim".to_owned(), ..honest.clone() }.is_ours());
+    let mut hostile = honest;
+    hostile.parts[0].path = "../victim/file".to_owned();
+    hostile.inputs[0].messages = Some("../victim".to_owned());
+    append(&dir, &line(&hostile));
+    append(&dir, &line(&group("b2", "k", &["f"])));
+    drop(State::open(&dir, true).unwrap());
+    assert_eq!(fs::read(victim.join("file")).unwrap(), b"mine");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_wait_in_a_dataset_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let home = tempfile::tempdir().unwrap();
+    let (dir, elsewhere) = (home.path().join("ds"), home.path().join("elsewhere"));
+    fs::create_dir(&elsewhere).unwrap();
+    drop(State::open(&dir, false).unwrap());
+    let victim = home.path().join("victim");
+    fs::write(&victim, "mine").unwrap();
+    symlink(&victim, dir.join(HOME).join("done.jsonl.new")).unwrap();
+    symlink(&elsewhere, dir.join("sessions")).unwrap();
+    let mut state = State::open(&dir, false).unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+    let group = group("a1", "k", &["f"]);
+    write(&dir, WORK, &group);
+    let error = state.commit(group).unwrap_err();
+    assert!(error.to_string().contains("sessions: this is no folder"), "{error}");
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}
