@@ -54,6 +54,12 @@ pub struct Limits {
     pub reply_lines: usize,
     /// Unique ids kept of one POP3 mailbox.
     pub unique_ids: usize,
+    /// Bytes of events that a round makes before it ends: a line of 2 bytes is an event of 200, a compressed byte a thousand
+    /// times that.
+    pub round_event_bytes: usize,
+    /// Bytes of events of what one segment holds compressed, which can't be told before all of it is inflated: 64 KiB of
+    /// flag lists make 12 MiB.
+    pub segment_event_bytes: usize,
     /// Header bytes of a message that are parsed.
     pub header_bytes: usize,
     /// Attachments listed of one message.
@@ -109,6 +115,8 @@ impl Default for Limits {
             recipients: 10_000,
             reply_lines: 1000,
             unique_ids: 20_000,
+            round_event_bytes: 64 * MIB,
+            segment_event_bytes: 16 * MIB,
             header_bytes: 256 << 10,
             attachments: 1000,
             nesting: 64,
@@ -132,6 +140,7 @@ impl Limits {
         limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
         limits.undecided_bytes = memory / 16;
+        limits.round_event_bytes = limits.round_event_bytes.min(memory / 8);
         // A connection costs some KiB in its first moments, a remembered TLS session some hundred bytes.
         limits.connections = limits.connections.min(memory / 4 / 2048);
         limits.endpoints = limits.endpoints.min(memory / 32 / 256);

@@ -26,17 +26,22 @@ const SYN_ACK: u8 = SYN | ACK;
 
 impl Stream {
     fn new(args: &[&str]) -> Self {
+        // Raw IP, microseconds.
+        let jobs = if args.contains(&"-j") { &[][..] } else { &["-j", "1"] };
+        Stream::with(&[args, jobs].concat(), Some([0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 262_144, 101]))
+    }
+
+    fn with(args: &[&str], header: Option<[u32; 6]>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mailcap"))
             .args(args)
-            .args(["-j", "1", "-"])
+            .arg("-")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut input = BufWriter::with_capacity(1 << 16, child.stdin.take().unwrap());
-        // Raw IP, microseconds.
-        for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 262_144, 101] {
+        for word in header.into_iter().flatten() {
             input.write_all(&word.to_le_bytes()).unwrap();
         }
         Stream { child, input: Some(input), time: 1_700_000_000_000_000 }
@@ -190,4 +195,53 @@ fn fragments_never_completed() {
     };
     assert_peak(fragments(&["sessions"]), 48);
     assert_peak(fragments(&["sessions", "--max-memory", "16M"]), 24);
+}
+
+#[test]
+fn a_round_that_makes_many_events() {
+    let lines = |jobs: &str| {
+        let mut stream = Stream::new(&["sessions", "--max-memory", "16M", "-j", jobs]);
+        stream.handshake(0, 25);
+        stream.tcp(0, false, 25, ACK, [1, 1], b"220 a\r\n");
+        let text = b"R\n".repeat(25_000);
+        for i in 0..40 {
+            stream.tcp(0, true, 25, ACK, [1 + i * 50_000, 8], &text);
+        }
+        stream.finish()
+    };
+    // A million events, of 270 bytes each.
+    assert_peak(lines("1"), 96);
+    assert_peak(lines("2"), 96);
+}
+
+#[test]
+fn a_segment_that_inflates_to_many_events() {
+    use flate2::{Compression, write::DeflateEncoder};
+    let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
+    (0..1_000_000).for_each(|_| packed.write_all(b"* 1 x\n").unwrap());
+    let packed = packed.finish().unwrap();
+    let mut stream = Stream::new(&["sessions", "--max-memory", "16M", "-j", "1"]);
+    stream.handshake(0, 143);
+    stream.tcp(0, false, 143, ACK, [1, 1], b"* OK x\r\n");
+    stream.tcp(0, true, 143, ACK, [1, 9], b"b COMPRESS DEFLATE\r\n");
+    stream.tcp(0, false, 143, ACK, [9, 21], b"b OK go\r\n");
+    stream.tcp(0, false, 143, ACK, [18, 21], &packed);
+    assert_peak(stream.finish(), 128);
+}
+
+#[test]
+fn comments_without_a_packet() {
+    let mut stream = Stream::with(&["sessions", "--max-memory", "16M", "-j", "1"], None);
+    let block = |kind: u32, body: &[u8]| {
+        let len = (body.len() as u32 + 12).to_le_bytes();
+        [&kind.to_le_bytes(), &len[..], body, &len].concat()
+    };
+    let section = [&0x1a2b_3c4du32.to_le_bytes()[..], &[1, 0, 0, 0], &[0xff; 8]].concat();
+    let interface = [&[101, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0xe8, 0xff][..], &[b'A'; 0xffe8], &[0; 4]].concat();
+    let input = stream.input.as_mut().unwrap();
+    input.write_all(&block(0x0a0d_0d0a, &section)).unwrap();
+    let interface = block(1, &interface);
+    (0..2000).for_each(|_| input.write_all(&interface).unwrap());
+    // 130 MB.
+    assert_peak(stream.finish(), 64);
 }

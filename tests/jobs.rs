@@ -135,6 +135,20 @@ fn many_captures_in_one_are_the_same_whatever_the_number_of_threads() {
 }
 
 #[test]
+fn the_same_bytes_when_rounds_stop_as_there_is_much_to_tell() {
+    let keys = keys();
+    let how = How { keys: &keys, bodies: true, ..How::default() };
+    let captures = all();
+    let whole = with_jobs(config(&captures, &how), 1);
+    for jobs in [1, 2, 7] {
+        let mut config = config(&captures, &how);
+        // Shards stop behind each frame that has something to tell.
+        config.limits.round_event_bytes = 0;
+        assert_eq!(differ(&whole, &with_jobs(config, jobs)), None, "{jobs} threads");
+    }
+}
+
+#[test]
 fn the_same_bytes_however_a_pipe_delivers_them() {
     let keys = keys();
     let how = How { keys: &keys, bodies: true, ..How::default() };

@@ -241,13 +241,22 @@ impl<C: Consumer> FlowTable<C> {
     ///
     /// The reason is [`EndReason::Eof`], except for those that had ended and only waited for latecomers.
     pub fn finish(&mut self, consumer: &mut C) {
+        self.finish_while(consumer, |_| true);
+    }
+
+    /// As [`FlowTable::finish`], while `more` wants it; the id of the connection that it goes on with when called again.
+    pub fn finish_while(&mut self, consumer: &mut C, more: impl Fn(&C) -> bool) -> Option<u64> {
         self.waits.clear();
-        let id = |slot: &u32| self.slab.get(*slot).map_or(u64::MAX, Entry::id);
+        let id = |table: &Self, slot: u32| table.slab.get(slot).map_or(u64::MAX, Entry::id);
         let mut slots: Vec<u32> = self.slab.indices().collect();
-        slots.sort_unstable_by_key(id);
+        slots.sort_unstable_by_key(|slot| id(self, *slot));
         for slot in slots {
+            if !more(consumer) {
+                return Some(id(self, slot));
+            }
             self.close(slot, EndReason::Eof, consumer);
         }
+        None
     }
 
     /// Bytes held out of order, over all connections.

@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::event::{Certificate, Event, EventBody, Text, TlsHandshake};
+use crate::event::{Event, Text};
 
 /// Bytes of events held in memory over all sessions unless told otherwise.
 pub const DEFAULT_BUDGET: usize = 64 << 20;
@@ -61,7 +61,7 @@ impl Gather {
 
     /// Adds an event to its session's story.
     pub fn push(&mut self, event: Event) -> io::Result<()> {
-        let weight = weigh(&event);
+        let weight = event.weight();
         let story = self.stories.entry(event.session).or_default();
         story.weight = story.weight.saturating_add(weight);
         story.held.push(event);
@@ -258,53 +258,6 @@ impl Ord for Cursor {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         other.event.seq.cmp(&self.event.seq)
     }
-}
-
-/// About how much memory an event takes. Exact numbers do not matter, growth does.
-fn weigh(event: &Event) -> usize {
-    let text = |t: &Text| t.0.len();
-    let option = |t: &Option<Text>| t.as_ref().map_or(0, text);
-    let list = |l: &[Text]| l.iter().map(|t| size_of::<Text>() + t.0.len()).sum::<usize>();
-    let string = |s: &Option<String>| s.as_ref().map_or(0, String::len);
-    let own = match &event.body {
-        EventBody::Command(c) => text(&c.verb) + text(&c.args) + option(&c.tag),
-        EventBody::Reply(r) => text(&r.status) + option(&r.enhanced) + option(&r.tag) + text(&r.text) + list(&r.lines),
-        EventBody::Auth(a) => text(&a.mechanism) + option(&a.user) + option(&a.authzid) + option(&a.secret),
-        EventBody::Tls(t) => weigh_handshake(t),
-        EventBody::MessageData(d) => d.bytes.len(),
-        EventBody::Message(m) => {
-            size_of_val(&**m)
-                + option(&m.mail_from)
-                + option(&m.mail_params)
-                + m.rcpt_to.iter().map(|r| size_of_val(r) + text(&r.address) + text(&r.text)).sum::<usize>()
-                + option(&m.status)
-                + option(&m.mailbox)
-                + list(&m.flags)
-                + option(&m.section)
-                + string(&m.from)
-                + m.to.iter().map(|t| size_of_val(t) + t.len()).sum::<usize>()
-                + string(&m.subject)
-                + m.attachments
-                    .iter()
-                    .map(|a| size_of_val(a) + string(&a.filename) + a.content_type.len())
-                    .sum::<usize>()
-        }
-        EventBody::Script(s) => size_of_val(&**s) + option(&s.name) + option(&s.status) + option(&s.text),
-        EventBody::Gap(_) => 0,
-        EventBody::Secrets(s) => size_of_val(&**s),
-        EventBody::Plain(p) => p.bytes.len(),
-        EventBody::Diagnostic(d) => d.detail.len(),
-        EventBody::Session(s) => size_of_val(&**s) + s.tls.iter().map(weigh_handshake).sum::<usize>(),
-    };
-    size_of::<Event>() + own
-}
-
-fn weigh_handshake(t: &TlsHandshake) -> usize {
-    let certificate = |c: &Certificate| size_of_val(c) + c.subject.len() + c.issuer.len() + c.key.len();
-    size_of_val(t)
-        + t.certificate.iter().chain(&t.chain).chain(&t.client_certificate).map(certificate).sum::<usize>()
-        + t.offered.iter().chain(&t.steps).map(|s| size_of_val(s) + s.len()).sum::<usize>()
-        + t.alerts.iter().map(|a| size_of_val(a) + a.description.len()).sum::<usize>()
 }
 
 /// Reads a version's name back as the constant that it was.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::batch::Batch;
-use super::round::{ROUND, ROUND_BYTES, Shards, first_grant};
+use super::round::{ROUND, ROUND_BYTES, ROUND_COMMENTS, Shards, first_grant};
 use super::shard::{Place, SHARDS, Shard, Shared, Tally, Told, shard_of, share};
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report};
@@ -142,10 +142,9 @@ impl Run {
             loop {
                 let direct = reader.load.is_better_direct(threads > 0);
                 if direct && let Some(end) = working.take() {
-                    if !workers.join(shards) {
+                    if !reader.end_round(Some(&workers), shards, cache, limits, end, &mut events, sink)? {
                         return Ok(false);
                     }
-                    reader.end_round(shards, cache, limits, end, &mut events);
                     reader.tell(&mut events, sink)?;
                 }
                 let stop = match direct {
@@ -155,11 +154,10 @@ impl Run {
                 let end = reader.end();
                 if !direct {
                     // The round before ends; this one begins; then there is time for the sink.
-                    if let Some(end) = working.take() {
-                        if !workers.join(shards) {
-                            return Ok(false);
-                        }
-                        reader.end_round(shards, cache, limits, end, &mut events);
+                    if let Some(end) = working.take()
+                        && !reader.end_round(Some(&workers), shards, cache, limits, end, &mut events, sink)?
+                    {
+                        return Ok(false);
                     }
                     if !spawned {
                         spawned = true;
@@ -171,11 +169,11 @@ impl Run {
                         working = Some(end);
                         continue;
                     }
-                    if !workers.join(shards) {
-                        return Ok(false);
-                    }
                 }
-                reader.end_round(shards, cache, limits, end, &mut events);
+                let workers = (!direct).then_some(&workers);
+                if !reader.end_round(workers, shards, cache, limits, end, &mut events, sink)? {
+                    return Ok(false);
+                }
                 reader.tell(&mut events, sink)?;
                 match stop {
                     Stop::Secrets => add_secrets(reader, shards, shared),
@@ -259,21 +257,48 @@ impl Reader {
         End { boundary: self.boundary, own: std::mem::take(&mut self.own) }
     }
 
-    /// Nobody works on the shards any more.
-    fn end_round(&mut self, shards: &Shards, cache: &SessionCache, limits: &Limits, end: End, events: &mut Vec<Told>) {
-        self.load.in_tls = shards.end_round(cache, end.own, events);
+    /// Waits for those who work on the round and ends it. Where shards stop, as there is much to tell, it is told to the
+    /// sink and they go on; what is left to tell is in `events`. False when a worker panicked.
+    #[allow(clippy::too_many_arguments)]
+    fn end_round(
+        &mut self,
+        workers: Option<&Workers>,
+        shards: &Shards,
+        cache: &SessionCache,
+        limits: &Limits,
+        mut end: End,
+        events: &mut Vec<Told>,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, Error> {
+        self.load.in_tls = 0;
+        loop {
+            if workers.is_some_and(|workers| !workers.join(shards)) {
+                return Ok(false);
+            }
+            if shards.end_round(cache, &mut end.own, &mut self.load.in_tls, events) {
+                break;
+            }
+            self.tell(events, sink)?;
+            match workers {
+                Some(workers) => workers.again(),
+                // Straight through only the input's end stops.
+                None => shards.all().for_each(|mut shard| shard.finish()),
+            }
+        }
         if end.boundary {
             shards.settle_bounds(cache, limits);
         }
+        Ok(true)
     }
 
     /// Reads a round from the capture's buffer into the shards.
     fn straight_through(&mut self, shards: &Shards) -> Stop {
         let mut open: Vec<_> = shards.all().collect();
         let stop = self.read(|number, segment, at, now, interface| {
-            if let Some(shard) = open.get_mut(number) {
+            open.get_mut(number).is_some_and(|shard| {
                 shard.segment(segment, at, now, interface);
-            }
+                shard.sessions.is_full()
+            })
         });
         for shard in &mut open {
             if self.boundary {
@@ -289,15 +314,21 @@ impl Reader {
     /// Reads a round into a batch.
     fn fill(&mut self, batch: &mut Batch) -> Stop {
         batch.clear();
-        let stop = self.read(|number, segment, at, now, interface| batch.push(number, segment, at, now, interface));
+        let stop = self.read(|number, segment, at, now, interface| {
+            batch.push(number, segment, at, now, interface);
+            false
+        });
         batch.boundary = self.boundary.then(|| (self.at, self.clock.now()));
         batch.last = stop == Stop::End;
         batch.seal();
         stop
     }
 
-    /// Reads until a round is full or has to end; each segment goes to `take`, with the number of its shard.
-    fn read(&mut self, mut take: impl FnMut(usize, &Segment<'_>, FramePos, i64, Option<u32>)) -> Stop {
+    /// Reads until a round is full or has to end; each segment goes to `take`, with the number of its shard. It says whether
+    /// there is enough to tell.
+    fn read(&mut self, mut take: impl FnMut(usize, &Segment<'_>, FramePos, i64, Option<u32>) -> bool) -> Stop {
+        let mut comments = 0;
+        let mut full = false;
         self.load = Load { in_tls: self.load.in_tls, digests: self.load.digests, ..Load::default() };
         self.boundary = false;
         self.fresh = true;
@@ -327,7 +358,7 @@ impl Reader {
                         Decoded::Segment(segment) => {
                             self.load.segments += 1;
                             self.load.bytes += segment.payload.len() as u64;
-                            take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
+                            full = take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
                         }
                         Decoded::Unreachable(what) => {
                             if self.refusals {
@@ -342,7 +373,7 @@ impl Reader {
                         self.boundary = true;
                         return Stop::Full;
                     }
-                    if self.load.bytes >= ROUND_BYTES {
+                    if full || self.load.bytes >= ROUND_BYTES {
                         return Stop::Full;
                     }
                 }
@@ -355,8 +386,12 @@ impl Reader {
                     }
                 }
                 Item::Comment { file, on, frame, text } => {
+                    comments += text.len() + size_of::<Told>();
                     let comment = Comment { on, file, frame, text: text.into() };
                     self.own.push(((self.at.index, 0), Told::Comment(comment)));
+                    if comments >= ROUND_COMMENTS {
+                        return Stop::Full;
+                    }
                 }
                 Item::Problem(problem) => {
                     let (offset, text, loses_packets) = (problem.offset, problem.text, problem.loses_packets);

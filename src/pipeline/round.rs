@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::shard::{Place, SHARDS, Shard, Told};
+use super::shard::{Place, SHARDS, Shard, Told, before};
 use crate::limits::Limits;
 use crate::tls::SessionCache;
 use crate::tls::resume::Added;
@@ -17,6 +17,9 @@ pub(super) const ROUND: u64 = 4096;
 
 /// Payload bytes after which a round ends early, as it is held in memory.
 pub(super) const ROUND_BYTES: u64 = 4 << 20;
+
+/// Bytes of comments after which a round ends early: a capture may have nothing else.
+pub(super) const ROUND_COMMENTS: usize = 1 << 20;
 
 /// Of the free reassembly memory, what each shard may take until the next boundary: one in this many. Loss comes in few
 /// connections at a time, so that 1 in [`SHARDS`] would be mean.
@@ -40,23 +43,35 @@ impl Shards {
         (0..self.0.len()).filter_map(|number| self.lock(number))
     }
 
-    /// Ends a round: nobody works on the shards. What there is to tell, in order, goes to `out`; `own` is what the
-    /// reader has to add. Gives the round's bytes of connections in TLS.
-    pub(super) fn end_round(&self, cache: &SessionCache, own: Vec<(Place, Told)>, out: &mut Vec<Told>) -> u64 {
-        self.settle_sessions(cache);
+    /// Ends a round, or the part of it before the first frame at which a shard stopped: nobody works on the shards. What
+    /// there is to tell of it, in order, goes to `out`; `own` is what the reader has to add. Adds the bytes of connections
+    /// in TLS to `tls`. Says whether the round is over.
+    pub(super) fn end_round(
+        &self,
+        cache: &SessionCache,
+        own: &mut Vec<(Place, Told)>,
+        tls: &mut u64,
+        out: &mut Vec<Told>,
+    ) -> bool {
+        let stopped = self.all().filter_map(|shard| shard.stopped).min();
+        let until = stopped.unwrap_or(u64::MAX);
+        self.settle_sessions(cache, until);
         let mut parts: Vec<Vec<(Place, Told)>> = Vec::new();
-        let mut in_tls = 0;
         for mut shard in self.all() {
-            in_tls += std::mem::take(&mut shard.sessions.in_tls);
+            *tls += std::mem::take(&mut shard.sessions.in_tls);
             if !shard.sessions.events.is_empty() {
-                parts.push(std::mem::take(&mut shard.sessions.events));
+                parts.push(shard.sessions.take_events(until));
+            }
+            shard.stopped = None;
+            if stopped.is_none() {
+                shard.done = 0;
             }
         }
         if !own.is_empty() {
-            parts.push(own);
+            parts.push(own.drain(..before(own, until)).collect());
         }
         merge(parts, out);
-        in_tls
+        stopped.is_none()
     }
 
     /// Behind a boundary's round: shares out what is bounded over all.
@@ -73,15 +88,17 @@ impl Shards {
         }
     }
 
-    /// TLS sessions that began are told to all; sessions that wait for one go on, each seeing what began before it.
-    fn settle_sessions(&self, cache: &SessionCache) {
+    /// TLS sessions that began are told to all; sessions that wait for one go on, each seeing what began before it. What is
+    /// at that frame or behind has to wait, as a shard has not got there.
+    fn settle_sessions(&self, cache: &SessionCache, until: u64) {
         let mut crossings: BTreeMap<(Place, usize, bool), Crossing> = BTreeMap::new();
         let mut waiting = false;
         for (number, mut shard) in self.all().enumerate() {
-            for (place, added) in shard.sessions.added.drain(..) {
+            let ready = before(&shard.sessions.added, until);
+            for (place, added) in shard.sessions.added.drain(..ready) {
                 crossings.insert((place, number, false), Crossing::Added(added));
             }
-            for (place, id) in shard.sessions.parked() {
+            for (place, id) in shard.sessions.parked().filter(|(place, _)| place.0 < until) {
                 waiting = true;
                 crossings.insert((place, number, true), Crossing::Parked(id));
             }
@@ -91,10 +108,11 @@ impl Shards {
                 Crossing::Added(added) => added.into_iter().for_each(|added| cache.share(added)),
                 Crossing::Parked(id) => {
                     let Some(mut shard) = self.lock(number) else { continue };
-                    if let Some(next) = shard.sessions.replay(id) {
+                    let later = shard.sessions.added.len();
+                    if let Some(next) = shard.sessions.replay(id).filter(|next| next.0 < until) {
                         crossings.insert((next, number, true), Crossing::Parked(id));
                     }
-                    for (_, added) in shard.sessions.added.drain(..) {
+                    for (_, added) in shard.sessions.added.drain(later..) {
                         added.into_iter().for_each(|added| cache.share(added));
                     }
                 }

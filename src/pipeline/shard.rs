@@ -53,6 +53,7 @@ pub(super) fn share(limits: &Limits) -> Limits {
     Limits {
         connections: limits.connections.div_ceil(SHARDS),
         undecided_bytes: limits.undecided_bytes.div_ceil(SHARDS),
+        round_event_bytes: limits.round_event_bytes.div_ceil(SHARDS),
         ..limits.clone()
     }
 }
@@ -84,6 +85,11 @@ pub(super) enum Told {
     Connection(Box<Connection>),
     Unreachable(Unreachable),
     Comment(Comment),
+}
+
+/// How much of what is in order of place lies before that frame.
+pub(super) fn before<T>(told: &[(Place, T)], frame: u64) -> usize {
+    told.partition_point(|(place, _)| place.0 < frame)
 }
 
 /// What the sessions of a part add to the report.
@@ -123,9 +129,24 @@ impl Tally {
     }
 }
 
+impl Told {
+    fn weight(&self) -> usize {
+        match self {
+            Told::Event(event) => event.weight(),
+            Told::Connection(connection) => size_of::<Told>() + size_of_val(&**connection),
+            Told::Unreachable(_) => size_of::<Told>(),
+            Told::Comment(comment) => size_of::<Told>() + comment.text.0.len(),
+        }
+    }
+}
+
 pub(super) struct Shard {
     pub(super) table: FlowTable<Sessions>,
     pub(super) sessions: Sessions,
+    /// Items of the batch that it is done with, and one more once it has looked at the clock.
+    pub(super) done: usize,
+    /// Frame before which it stopped in the round, as it has enough to tell.
+    pub(super) stopped: Option<u64>,
 }
 
 impl Shard {
@@ -137,6 +158,8 @@ impl Shard {
             ending: false,
             out: Vec::new(),
             events: Vec::new(),
+            weight: 0,
+            bound: limits.round_event_bytes,
             added: Vec::new(),
             parked: BTreeMap::new(),
             back: BTreeMap::new(),
@@ -145,7 +168,7 @@ impl Shard {
             undecided: Undecided { bound: limits.undecided_bytes, ..Undecided::default() },
         };
         sessions.doubt();
-        Shard { table: FlowTable::new(limits), sessions }
+        Shard { table: FlowTable::new(limits), sessions, done: 0, stopped: None }
     }
 
     /// One segment; `now` is the reader's clock.
@@ -154,14 +177,24 @@ impl Shard {
         self.table.segment_at(segment, at, now, interface, &mut self.sessions);
     }
 
-    /// What a round has for this part, the part being the one of that number.
+    /// What a round has for this part, the part being the one of that number: all of it, or as much as may be told at once.
     pub(super) fn work(&mut self, number: usize, batch: &Batch) {
-        for item in batch.items(number) {
+        let items = batch.items(number);
+        while let Some(item) = items.get(self.done) {
+            // What comes of one frame is told together.
+            if self.sessions.is_full() && item.at.index != self.sessions.place.0 {
+                self.stopped = Some(item.at.index);
+                return;
+            }
+            self.done += 1;
             let segment = Segment { payload: batch.payload(item), ..item.segment };
             self.segment(&segment, item.at, item.now, item.interface);
         }
-        if let Some((at, now)) = batch.boundary {
-            self.tick(at, now);
+        if self.done == items.len() {
+            self.done += 1;
+            if let Some((at, now)) = batch.boundary {
+                self.tick(at, now);
+            }
         }
         if batch.last {
             self.finish();
@@ -174,10 +207,11 @@ impl Shard {
         self.table.tick_at(at, now, &mut self.sessions);
     }
 
-    /// The input is over.
+    /// The input is over. To be called again if it stops.
     pub(super) fn finish(&mut self) {
         self.sessions.ending = true;
-        self.table.finish(&mut self.sessions);
+        let next = self.table.finish_while(&mut self.sessions, |sessions| !sessions.is_full());
+        self.stopped = next.map(|id| AT_END + id);
     }
 }
 
@@ -190,6 +224,9 @@ pub(super) struct Sessions {
     out: Vec<Event>,
     /// What there is to tell since the last round, in order of place.
     pub(super) events: Vec<(Place, Told)>,
+    /// What it weighs, and when that is enough.
+    weight: usize,
+    bound: usize,
     /// TLS sessions learnt since the last round.
     pub(super) added: Vec<(Place, Vec<Added>)>,
     /// Sessions that wait for the round's end, by id.
@@ -254,6 +291,18 @@ impl Sessions {
         self.place
     }
 
+    /// Whether the round had better end, as there is much to tell.
+    pub(super) fn is_full(&self) -> bool {
+        self.weight > self.bound
+    }
+
+    /// Takes what there is to tell of the frames before that one.
+    pub(super) fn take_events(&mut self, until: u64) -> Vec<(Place, Told)> {
+        let rest = self.events.split_off(before(&self.events, until));
+        self.weight = rest.iter().map(|(_, told)| told.weight()).sum();
+        std::mem::replace(&mut self.events, rest)
+    }
+
     /// Whether what the cache does not know may be known elsewhere.
     pub(super) fn doubt(&mut self) {
         self.cache.set_partial(self.shared.opens_tls());
@@ -279,7 +328,10 @@ impl Sessions {
             undecided: &mut self.undecided,
         };
         let result = work(&mut world);
-        self.events.extend(self.out.drain(..).map(|event| (place, Told::Event(event))));
+        for event in self.out.drain(..) {
+            self.weight += event.weight();
+            self.events.push((place, Told::Event(event)));
+        }
         let added = self.cache.take_added();
         if !added.is_empty() {
             self.added.push((place, added));
@@ -302,7 +354,9 @@ impl Sessions {
                 reason,
                 span: Span { first: info.first, last: info.last },
             };
-            self.events.push((place, Told::Connection(Box::new(connection))));
+            let told = Told::Connection(Box::new(connection));
+            self.weight += told.weight();
+            self.events.push((place, told));
         }
     }
 

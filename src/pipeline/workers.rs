@@ -56,11 +56,21 @@ impl Workers {
 
     /// Begins the next round. The one before must be done.
     pub(super) fn begin(&self) {
+        self.begin_after(1);
+    }
+
+    /// Every second round has the same batch.
+    fn begin_after(&self, rounds: usize) {
         self.next.store(0, Ordering::SeqCst);
         let mut state = self.state();
-        state.round += 1;
+        state.round += rounds;
         state.busy = self.threads;
         self.begun.notify_all();
+    }
+
+    /// Goes on with the round that was not finished, its batch being the same.
+    pub(super) fn again(&self) {
+        self.begin_after(2);
     }
 
     /// Works on what nobody has taken, then waits for the others. False when one of them panicked.

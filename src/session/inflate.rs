@@ -25,12 +25,12 @@ impl Inflate {
         Inflate { state: Decompress::new(false), buffer: Box::new([0; 16 << 10]), ended: false }
     }
 
-    /// Inflates `input`, giving each piece to `each`. `ratio` bounds bytes out for each byte in.
+    /// Inflates `input`, giving each piece to `each`, which says whether there may be more. `ratio` bounds bytes out for each byte in.
     pub(super) fn push(
         &mut self,
         mut input: &[u8],
         ratio: u64,
-        mut each: impl FnMut(&[u8]),
+        mut each: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), InflateError> {
         // Bytes behind the stream's end belong to nobody.
         while !self.ended {
@@ -45,8 +45,8 @@ impl Inflate {
             if self.state.total_out() > FREE_BYTES.saturating_add(self.state.total_in().saturating_mul(ratio)) {
                 return Err(InflateError::Expansion);
             }
-            if made > 0 {
-                each(&self.buffer[..made]);
+            if made > 0 && !each(&self.buffer[..made]) {
+                return Err(InflateError::Expansion);
             }
             self.ended = status == Status::StreamEnd;
             if made < self.buffer.len() && (input.is_empty() || used == 0) {
@@ -76,7 +76,12 @@ mod tests {
         for size in [1, 7, 1000, packed.len()] {
             let (mut inflate, mut got) = (Inflate::new(), Vec::new());
             for piece in packed.chunks(size) {
-                inflate.push(piece, 1100, |b| got.extend_from_slice(b)).unwrap();
+                inflate
+                    .push(piece, 1100, |b| {
+                        got.extend_from_slice(b);
+                        true
+                    })
+                    .unwrap();
             }
             assert_eq!(got, text);
         }
@@ -86,13 +91,17 @@ mod tests {
     fn a_bomb_is_stopped_at_the_ratio() {
         let packed = deflate(&vec![0; 8 << 20]);
         let (mut inflate, mut got) = (Inflate::new(), 0u64);
-        assert_eq!(inflate.push(&packed, 100, |b| got += b.len() as u64), Err(InflateError::Expansion));
+        let result = inflate.push(&packed, 100, |b| {
+            got += b.len() as u64;
+            true
+        });
+        assert_eq!(result, Err(InflateError::Expansion));
         assert!(got <= FREE_BYTES + 100 * packed.len() as u64 + (16 << 10));
     }
 
     #[test]
     fn garbage_is_told() {
         let mut inflate = Inflate::new();
-        assert_eq!(inflate.push(&[0xff; 64], 1100, |_| ()), Err(InflateError::Corrupt));
+        assert_eq!(inflate.push(&[0xff; 64], 1100, |_| true), Err(InflateError::Corrupt));
     }
 }

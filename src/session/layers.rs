@@ -227,6 +227,7 @@ impl Layers {
                     _ => chunk.bytes.get(advance.consumed..).unwrap_or_default(),
                 };
             }
+            emitter.cost() <= env.limits.segment_event_bytes
         });
         if let Err(error) = result {
             states[dir.index()] = None;
@@ -317,6 +318,11 @@ pub(super) struct AboveTls<'a> {
 
 impl tls::Upper for AboveTls<'_> {
     fn plaintext(&mut self, dir: Direction, bytes: &[u8], span: Span) {
+        if self.layers.emitter.cost() > self.env.limits.segment_event_bytes {
+            let detail = "one segment's compressed records expand beyond their bound; the rest of them is passed over";
+            self.layers.emitter.diagnose(span, Code::CompressionFailed, detail);
+            return self.lost(dir, bytes.len() as u64, None, span);
+        }
         self.layers.record(dir, bytes, span, self.env);
         self.layers.data(dir, bytes, span, self.env);
     }
