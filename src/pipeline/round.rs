@@ -77,6 +77,8 @@ impl Shards {
     /// Behind a boundary's round: shares out what is bounded over all.
     pub(super) fn settle_bounds(&self, cache: &SessionCache, limits: &Limits) {
         cache.settle(limits.tls_sessions, limits.tls_flights);
+        let tried = self.all().map(|mut shard| shard.sessions.cache.take_tried()).sum();
+        let tries = cache.count_tried(tried);
         let total = limits.reassembly_total_bytes;
         let held: usize = self.all().map(|shard| shard.table.held()).sum();
         let free = total.saturating_sub(held);
@@ -84,6 +86,7 @@ impl Shards {
             let own = shard.table.held();
             // Beyond the bound each gives back in proportion.
             let keeps = if held > total { (own as u128 * total as u128 / held as u128) as usize } else { own };
+            shard.sessions.cache.grant(tries);
             shard.table.grant(keeps.saturating_add(free / GRANT));
         }
     }

@@ -218,7 +218,7 @@ impl Shard {
 /// The sessions of a part, as its connection table's consumer.
 pub(super) struct Sessions {
     shared: Arc<Shared>,
-    cache: SessionCache,
+    pub(super) cache: SessionCache,
     place: Place,
     ending: bool,
     out: Vec<Event>,

@@ -74,6 +74,16 @@ impl Flight {
     }
 }
 
+/// What all searches of a capture may cost, in bytes deciphered, so that a capture full of sessions that need one costs
+/// seconds, not hours.
+const TRIES: u64 = 512 << 20;
+
+/// Of what is left each view may spend one in so many until it is settled: searches come in few connections at a time.
+const GRANT: u64 = 8;
+
+/// What it costs to try a record besides its bytes: copies of keys, and a tag.
+pub(super) const TRY: u64 = 300;
+
 /// Servers' messages that are taken until [`SessionCache::settle`] keeps the bound.
 const MOST_FLIGHTS: usize = 256;
 
@@ -98,7 +108,7 @@ struct Known {
 /// Its [`SessionCache::view`]s are lent to parts of a run that do not wait for one another. What one of them adds, the
 /// others see once it was [shared](SessionCache::share); until then a session that a view does not know is
 /// [uncertain](SessionCache::is_uncertain), as another part may have seen it begin.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SessionCache {
     store: Arc<RwLock<Store>>,
     /// In a view: what is to be shared.
@@ -106,13 +116,30 @@ pub struct SessionCache {
     /// What it does not know may be known elsewhere.
     partial: bool,
     view: bool,
-    /// Bytes that were tried to open in sessions joined midway.
-    pub(super) tried: u64,
+    /// What searches for keys and record numbers have cost since the last [`SessionCache::grant`], and what they may.
+    tried: u64,
+    granted: u64,
     pub(super) certificates: Lately,
+}
+
+impl Default for SessionCache {
+    fn default() -> Self {
+        SessionCache {
+            store: Arc::default(),
+            added: Vec::new(),
+            partial: false,
+            view: false,
+            tried: 0,
+            granted: TRIES,
+            certificates: Lately::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Store {
+    /// What all searches have cost.
+    tried: u64,
     sessions: HashMap<[u8; 32], Remembered>,
     order: VecDeque<[u8; 32]>,
     /// Other secrets under handles that are taken.
@@ -155,7 +182,41 @@ impl SessionCache {
 
     /// A view on the same sessions.
     pub fn view(&self) -> Self {
-        SessionCache { store: Arc::clone(&self.store), partial: true, view: true, ..SessionCache::default() }
+        let left = TRIES.saturating_sub(self.read().tried);
+        SessionCache {
+            store: Arc::clone(&self.store),
+            partial: true,
+            view: true,
+            granted: left / GRANT,
+            ..SessionCache::default()
+        }
+    }
+
+    /// What searches may still cost through this view.
+    pub(super) fn tries_left(&self) -> u64 {
+        self.granted.saturating_sub(self.tried)
+    }
+
+    /// A search has cost that much.
+    pub(super) fn tried(&mut self, cost: u64) {
+        self.tried = self.tried.saturating_add(cost);
+    }
+
+    /// What searches have cost through this view since it was last asked.
+    pub fn take_tried(&mut self) -> u64 {
+        std::mem::take(&mut self.tried)
+    }
+
+    /// Counts what searches have cost through all views; what each may cost until the next time.
+    pub fn count_tried(&self, cost: u64) -> u64 {
+        let mut store = self.write();
+        store.tried = store.tried.saturating_add(cost);
+        TRIES.saturating_sub(store.tried) / GRANT
+    }
+
+    /// Says what searches may cost through this view, see [`SessionCache::count_tried`].
+    pub fn grant(&mut self, cost: u64) {
+        self.granted = cost;
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Store> {
@@ -306,6 +367,18 @@ mod tests {
         assert_eq!(other.get(Handle::Id(b"x")).map(|s| s.frame), Some(1));
         cache.settle(10, 10);
         assert_eq!(other.get(Handle::Id(b"x")).map(|s| s.frame), Some(2));
+    }
+
+    #[test]
+    fn searches_of_all_views_have_one_budget() {
+        let cache = SessionCache::new();
+        let (mut one, other) = (cache.view(), cache.view());
+        assert_eq!(one.tries_left(), TRIES / GRANT);
+        one.tried(TRIES);
+        assert_eq!((one.tries_left(), other.tries_left()), (0, TRIES / GRANT));
+        let left = cache.count_tried(one.take_tried());
+        one.grant(left);
+        assert_eq!((one.tries_left(), cache.view().tries_left()), (0, 0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::tls::keylog::{Found, Tls13Label};
 use crate::tls::keys::KeyRing;
 use crate::tls::protection::Protection;
 use crate::tls::record::{Header, content};
+use crate::tls::resume::TRY;
 use crate::tls::schedule;
 use crate::tls::suites::{self, Suite, Version};
 
@@ -20,8 +21,8 @@ const MOST_ENTRIES: usize = 4096;
 /// Bytes tried for one direction's first record.
 const BYTES: u64 = 64 << 20;
 
-/// Bytes tried in each part that the connections are divided over, so that a capture full of such connections costs seconds, not hours.
-const BYTES_OF_ALL: u64 = 256 << 20;
+/// What it costs to make keys of a secret.
+const CANDIDATE: u64 = 1024;
 
 /// Records that a side may have sent under its handshake keys: certificates in small fragments, no more.
 const HANDSHAKE_RECORDS: u64 = 64;
@@ -63,9 +64,13 @@ impl Connection {
             return false;
         }
         self.halves[dir.index()].tried_midway = true;
+        let mut left = BYTES.min(env.sessions.tries_left());
+        if left == 0 {
+            return false;
+        }
         let mut candidates = handshake.midway_candidates(dir, env.keys);
-        let mut left = BYTES.min(BYTES_OF_ALL.saturating_sub(env.sessions.tried));
-        let cost = fragment.len() as u64 + 64;
+        env.sessions.tried(candidates.len() as u64 * CANDIDATE);
+        let cost = fragment.len() as u64 + TRY;
         // Low numbers first, for every candidate: most captures that miss the beginning do not miss much.
         for number in 0..env.limits.tls_search_records {
             for Midway { label, random, found, suite, protection } in &mut candidates {
@@ -77,7 +82,7 @@ impl Connection {
                 };
                 let Some(rest) = left.checked_sub(cost) else { return false };
                 left = rest;
-                env.sessions.tried += cost;
+                env.sessions.tried(cost);
                 copy(&mut self.scratch, fragment);
                 protection.set_sequence(number);
                 if protection.open(header.content_type, header.version, &mut self.scratch).is_err() {

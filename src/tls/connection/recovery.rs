@@ -11,6 +11,7 @@ use crate::event::GapCause;
 use crate::position::{Direction, Span};
 use crate::tls::protection::Protection;
 use crate::tls::record::{HEADER, Header, RESIDUE, content};
+use crate::tls::resume::TRY;
 use crate::tls::{Reason, Upper};
 
 /// Whole records behind a loss that may stay closed before the search is given up.
@@ -278,6 +279,21 @@ impl Connection {
         lost: &Lost,
         env: &mut Env<'_>,
     ) -> Option<(Epoch, u64)> {
+        self.search_left = self.search_left.min(env.sessions.tries_left());
+        let before = self.search_left;
+        let found = self.search(dir, header, fragment, lost, env);
+        env.sessions.tried(before - self.search_left);
+        found
+    }
+
+    fn search(
+        &mut self,
+        dir: Direction,
+        header: Header,
+        fragment: &[u8],
+        lost: &Lost,
+        env: &mut Env<'_>,
+    ) -> Option<(Epoch, u64)> {
         let i = dir.index();
         let index = self.current();
         let now = &self.halves[i].epoch;
@@ -453,7 +469,7 @@ impl Search<'_> {
     }
 
     fn opens(&mut self, next: &Protection) -> bool {
-        if !self.spend(self.fragment.len() as u64 + 64) {
+        if !self.spend(self.fragment.len() as u64 + TRY) {
             return false;
         }
         copy(self.scratch, self.fragment);
