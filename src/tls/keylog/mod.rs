@@ -128,11 +128,16 @@ impl KeyLog {
         KeyLog { name, source, store, index: Vec::new(), hasher, lines: 0, bad: 0, first_bad: 0 }
     }
 
+    /// Whether the other log comes from the same file, in the same way.
+    pub(super) fn has_origin_of(&self, other: &KeyLog) -> bool {
+        self.name == other.name && self.source == other.source
+    }
+
     /// Both logs' lines in one, if both are in memory and have the same origin: a capture can have a block of secrets a
     /// session, and lookups should not go through them one by one.
     pub(super) fn merged(&self, later: &KeyLog) -> Option<KeyLog> {
         let (Store::Memory(a), Store::Memory(b)) = (&self.store, &later.store) else { return None };
-        (self.name == later.name && self.source == later.source && a.len() <= b.len().saturating_mul(2)).then(|| {
+        (self.has_origin_of(later) && a.len() <= b.len().saturating_mul(2)).then(|| {
             let mut bytes = Zeroizing::new(Vec::with_capacity(a.len() + 1 + b.len()));
             bytes.extend_from_slice(a);
             bytes.push(b'\n');

@@ -93,8 +93,11 @@ impl KeyRing {
     /// Adds a key log that another ring may have, too.
     pub fn add_shared_keylog(&mut self, mut log: Arc<KeyLog>) {
         // As with binary counters: few logs remain, and no line is indexed more than a few dozen times.
-        while let Some(merged) = self.logs.last().and_then(|last| last.merged(&log)) {
-            self.logs.pop();
+        // Captures that are read together take turns.
+        while let Some(at) = self.logs.iter().rposition(|known| known.has_origin_of(&log))
+            && let Some(merged) = self.logs.get(at).and_then(|last| last.merged(&log))
+        {
+            self.logs.remove(at);
             log = Arc::new(merged);
         }
         self.logs.push(log);

@@ -255,3 +255,18 @@ fn shared_between_threads() {
     is_shared::<KeyRing>();
     is_shared::<super::super::protection::Protection>();
 }
+
+#[test]
+fn secrets_of_captures_that_take_turns_stay_in_few_logs() {
+    let mut ring = KeyRing::new();
+    for n in 0..1000u64 {
+        let line = format!("CLIENT_RANDOM {n:064x} {n:096x}\n");
+        let name = ["a.pcapng", "b.pcapng"][n as usize % 2];
+        ring.add_keylog_bytes(name, line.as_bytes(), SecretSource::Dsb);
+    }
+    // Of each, one for a power of two at most.
+    assert!(ring.log_count() <= 20, "{} logs", ring.log_count());
+    let mut random = [0; 32];
+    random[30..].copy_from_slice(&999u16.to_be_bytes());
+    assert_eq!(ring.master_for_client_random(&random).map(|found| found.file.to_string()), Some("b.pcapng".to_owned()));
+}
