@@ -14,7 +14,7 @@ pub(super) struct Content {
     look_alike: Option<(LookAlike, Span)>,
     /// Bytes in which look-alikes are content: the server has been asked about one before them.
     trusting: usize,
-    /// Whether the bytes held behind the look-alike hold a regular end, and how far that reaches.
+    /// Whether the bytes held behind the look-alike hold a regular end, and how many lines are behind that.
     regular_end: Option<Option<usize>>,
     /// The client's bytes have a gap in this message.
     pub(super) gap: bool,
@@ -33,7 +33,7 @@ impl Content {
         }
     }
 
-    /// Where the regular end in `held` is, looked for once.
+    /// Lines behind the regular end in `held`, looked for once: nothing is added while replies wait.
     fn regular_end(&mut self, held: &[u8]) -> Option<usize> {
         if let Some(known) = self.regular_end {
             return known;
@@ -55,8 +55,9 @@ impl Content {
                 break None;
             }
         };
-        self.regular_end = Some(end);
-        end
+        let behind = end.map(|end| held.get(end..).unwrap_or_default().iter().filter(|&&b| b == b'\n').count());
+        self.regular_end = Some(behind);
+        behind
     }
 }
 
@@ -187,14 +188,15 @@ impl Smtp {
                 self.reject_look_alike(cx);
                 Some(reply)
             }
-            Some(end) => {
+            Some(commands_behind) => {
                 // Either way this reply is a message's. More replies than the commands behind the regular end can
                 // have show that the server took the look-alike, and what follows it for commands.
-                let behind = held.get(end..).unwrap_or_default();
-                let commands_behind = behind.iter().filter(|&&b| b == b'\n').count();
                 self.deferred.push(reply);
                 if self.deferred.len() > 1 + commands_behind {
                     self.take_look_alike(cx);
+                } else if self.deferred.len() > cx.limits.pending_commands {
+                    // So many commands are answered that they are there.
+                    self.reject_look_alike(cx);
                 }
                 None
             }

@@ -173,3 +173,17 @@ fn endless_lines_are_bounded() {
     assert_eq!(shown[3..], ["C2 QUIT ", "S1 500 long", "S2 221 bye"]);
     assert_eq!(summary.skipped_bytes, 300_002 - run.limits.line_bytes as u64);
 }
+
+/// Replies wait while a look-alike is not judged: no more of them than commands are kept.
+#[test]
+fn replies_that_wait_for_a_look_alike_are_bounded() {
+    let steps = |lines: usize, replies: usize| {
+        let data = format!("outer\n.\nMAIL FROM:<i@x>\r\n.\r\n{}", "NOOP\r\n".repeat(lines));
+        [c(data), s("250 2.0.0 Ok\r\n".repeat(replies)), c("QUIT\r\n"), s("221 bye\r\n")]
+    };
+    // Both ways the look-alike is content; with so many replies that is known before the client goes on.
+    for lines in [10, 10_000] {
+        let found = bodies(&with(&steps(lines, lines)));
+        assert_eq!(found, ["outer\n.\nMAIL FROM:<i@x>\r\n"], "{lines}");
+    }
+}
