@@ -99,11 +99,26 @@ pub(super) enum Format {
     PcapNg(pcapng::PcapNg),
 }
 
+/// Bytes read of a file as it is stored.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stored {
+    read: Arc<AtomicU64>,
+    /// Compression is around what was found.
+    pub(super) compressed: bool,
+}
+
+impl Stored {
+    /// So many, and no more to come.
+    pub(super) fn fixed(bytes: u64) -> Self {
+        Stored { read: Arc::new(AtomicU64::new(bytes)), compressed: true }
+    }
+}
+
 /// What a stream turned out to be.
 pub(super) enum Content {
     Capture(Buffer, Format),
-    /// An archive, at its first byte; the flag says that no compression is around it.
-    Archive(Kind, Buffer, bool),
+    /// An archive, at its first byte; what of it has been read as it is stored, if compression is around it.
+    Archive(Kind, Buffer, Stored),
 }
 
 /// Why a stream is not read.
@@ -147,8 +162,14 @@ pub(super) fn unreadable(name: &str, e: &io::Error) -> Refused {
 
 /// Looks into a stream, through compression if there is any.
 pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Content, Refused> {
-    let stored = Arc::new(AtomicU64::new(0));
-    let mut buffer = Buffer::new(Box::new(Counted { inner: reader, read: stored.clone() }));
+    let stored = Stored::default();
+    let reader = Box::new(Counted { inner: reader, read: stored.read.clone() });
+    look_into(name, reader, stored, Bounded::FREE)
+}
+
+/// As [`recognise`]; `free` bytes may come out whatever was stored.
+fn look_into(name: &str, reader: Box<dyn Read + Send>, mut stored: Stored, free: u64) -> Result<Content, Refused> {
+    let mut buffer = Buffer::new(reader);
     let mut plain = true;
     // A gzip file may be compressed once more by a rotation script; deeper is a trick.
     for _ in 0..3 {
@@ -158,7 +179,7 @@ pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Cont
             CaptureError::new(name, format!("{kind} can't be read: {e}"), format!("decompress it with {kind} first"))
         })?;
         let ratio = Limits::default().expansion_ratio;
-        buffer = Buffer::new(Box::new(Bounded { inner, made: 0, stored: stored.clone(), ratio }));
+        buffer = Buffer::new(Box::new(Bounded { inner, made: 0, stored: stored.read.clone(), ratio, free }));
         plain = false;
     }
     buffer.ensure(HEAD);
@@ -168,16 +189,22 @@ pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Cont
     } else if pcapng::detect(buffer.data()) {
         Format::PcapNg(pcapng::PcapNg::open(&mut buffer).map_err(bad)?)
     } else if let Some(kind) = archive::detect(&mut buffer) {
-        return Ok(Content::Archive(kind, buffer, plain));
+        stored.compressed |= !plain;
+        return Ok(Content::Archive(kind, buffer, stored));
     } else {
         return Err(unknown(name, &mut buffer, plain));
     };
     Ok(Content::Capture(buffer, format))
 }
 
-/// As [`recognise`], of an archive's member, which must not be an archive itself.
-pub(super) fn capture_inside(name: &str, reader: Box<dyn Read + Send>) -> Result<(Buffer, Format), Refused> {
-    match recognise(name, reader)? {
+/// As [`recognise`], of an archive's member, which must not be an archive itself; `stored` is what was read of the archive's
+/// file, or of the member in it: what is compressed once more is not stored.
+pub(super) fn capture_inside(
+    name: &str,
+    reader: Box<dyn Read + Send>,
+    stored: &Stored,
+) -> Result<(Buffer, Format), Refused> {
+    match look_into(name, reader, stored.clone(), Bounded::FREE_MEMBER)? {
         Content::Capture(buffer, format) => Ok((buffer, format)),
         Content::Archive(kind, ..) => {
             let what = format!("a {} archive inside the archive; unpack it first", kind.name());
@@ -251,11 +278,14 @@ struct Bounded {
     made: u64,
     stored: Arc<AtomicU64>,
     ratio: u64,
+    free: u64,
 }
 
 impl Bounded {
     /// Below this many bytes out the ratio is not judged.
     const FREE: u64 = 64 << 20;
+    /// The same of an archive's member, of which there may be many.
+    const FREE_MEMBER: u64 = 1 << 20;
 }
 
 impl Read for Bounded {
@@ -263,7 +293,7 @@ impl Read for Bounded {
         let n = self.inner.read(buf)?;
         self.made = self.made.saturating_add(n as u64);
         let stored = self.stored.load(Ordering::Relaxed);
-        if self.made > Self::FREE.saturating_add(stored.saturating_mul(self.ratio)) {
+        if self.made > self.free.saturating_add(stored.saturating_mul(self.ratio)) {
             let text = format!("it expands to more than {} times its size, as only a trap does", self.ratio);
             return Err(io::Error::other(text));
         }
@@ -276,6 +306,6 @@ pub(super) fn is_capture(path: &Path) -> bool {
     let Ok(Ok(content)) = File::open(path).map(|f| recognise("", Box::new(f))) else { return false };
     match content {
         Content::Capture(..) => true,
-        Content::Archive(kind, buffer, plain) => archive::holds_capture(kind, path, buffer, plain),
+        Content::Archive(kind, buffer, stored) => archive::holds_capture(kind, path, buffer, stored),
     }
 }

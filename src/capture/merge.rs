@@ -15,7 +15,7 @@ use crate::position::FileId;
 
 use super::archive::{self, Kind, Member, Notes, Stream};
 use super::error::CaptureError;
-use super::input::{self, Content, Format};
+use super::input::{self, Content, Format, Stored};
 use super::source::Source;
 use super::{Buffer, Input, Item, Problem};
 
@@ -173,7 +173,7 @@ impl Capture {
                     self.wait(id, buffer, format, reopens.then(|| How::Reopen(input.clone())));
                     Ok(())
                 }
-                Content::Archive(kind, buffer, plain) => self.archive(id, input, (kind, buffer, plain), alone),
+                Content::Archive(kind, buffer, stored) => self.archive(id, input, (kind, buffer, stored), alone),
             });
             match used {
                 // One bad file of a folder is no reason not to read the others.
@@ -200,8 +200,8 @@ impl Capture {
                 let how = How::Opened(Box::new(Source::new(id, buffer, format)), false);
                 capture.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
             }
-            Content::Archive(kind, buffer, _) => {
-                let stream = Stream::new(kind, buffer, Notes::new(id, limits));
+            Content::Archive(kind, buffer, stored) => {
+                let stream = Stream::new(kind, buffer, stored, Notes::new(id, limits));
                 let how = How::Stream((id, Box::new(stream)));
                 capture.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
             }
@@ -255,12 +255,12 @@ impl Capture {
         &mut self,
         id: FileId,
         input: &Input,
-        (kind, buffer, plain): (Kind, Buffer, bool),
+        (kind, buffer, stored): (Kind, Buffer, Stored),
         alone: bool,
     ) -> Result<(), CaptureError> {
         let mut notes = Notes::new(id, &self.limits);
         let file = input.path().filter(|_| input.reopens());
-        if let Some(path) = file.filter(|_| plain) {
+        if let Some(path) = file.filter(|_| !stored.compressed) {
             if let Some(members) = archive::list(kind, path, &mut notes, &self.limits) {
                 return self.members(&input.name(), members, notes);
             }
@@ -268,7 +268,7 @@ impl Capture {
             // The notes of a mere look are not kept.
             self.troubles.extend(notes.take());
         }
-        let mut chain = (id, Box::new(Stream::new(kind, buffer, notes)));
+        let mut chain = (id, Box::new(Stream::new(kind, buffer, stored, notes)));
         let (first, how) = if alone {
             (i64::MIN, How::Stream(chain))
         } else if file.is_some() {
@@ -428,7 +428,7 @@ impl Capture {
             How::Opened(source, false) => *source,
             How::Member(member) => {
                 let opened = member.open(lazily).map(|reader| self.metered(reader));
-                let opened = opened.and_then(|r| Ok(input::capture_inside(&member.name, r)?));
+                let opened = opened.and_then(|r| Ok(member.look_into(r)?));
                 let (buffer, format) = opened.map_err(failed)?;
                 Source::new(id, buffer, format)
             }
@@ -439,8 +439,8 @@ impl Capture {
                     Content::Capture(buffer, format) => {
                         Source::new(id, buffer, format).with_secrets(input.secrets(&self.limits))
                     }
-                    Content::Archive(kind, buffer, _) => {
-                        let stream = Stream::new(kind, buffer, Notes::new(id, &self.limits));
+                    Content::Archive(kind, buffer, stored) => {
+                        let stream = Stream::new(kind, buffer, stored, Notes::new(id, &self.limits));
                         self.go_on((id, Box::new(stream)), rank);
                         return Ok(());
                     }

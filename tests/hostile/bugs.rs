@@ -48,6 +48,43 @@ fn compression_inside_compression_is_bounded() {
     assert!(told.report.problems[0].loses_packets);
 }
 
+/// Each member of an archive had a bound of its own, over what it was when the archive's compression was gone.
+#[test]
+fn compression_in_members_of_compressed_archives_is_bounded() {
+    let packed = |bytes: &[u8]| {
+        let mut gz = GzEncoder::new(Vec::new(), Compression::best());
+        gz.write_all(bytes).unwrap();
+        gz.finish().unwrap()
+    };
+    let mut inner = GzEncoder::new(Vec::new(), Compression::best());
+    inner.write_all(&Pcap::new().bytes).unwrap();
+    for _ in 0..40 {
+        inner.write_all(&vec![0; 1 << 20]).unwrap();
+    }
+    let inner = inner.finish().unwrap();
+    let mut tar = Vec::new();
+    for name in ["a.pcap.gz", "b.pcap.gz"] {
+        let mut header = [0; 512];
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        header[100..108].copy_from_slice(b"0000644\0");
+        header[124..136].copy_from_slice(format!("{:011o}\0", inner.len()).as_bytes());
+        header[136..148].copy_from_slice(b"00000000000\0");
+        header[148..156].copy_from_slice(b"        ");
+        header[156] = b'0';
+        header[257..265].copy_from_slice(b"ustar\x0000");
+        let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        tar.extend(header);
+        tar.extend(&inner);
+        tar.resize(tar.len().next_multiple_of(512), 0);
+    }
+    tar.extend([0; 1024]);
+    let bomb = packed(&tar);
+    assert!(bomb.len() < 4000, "{}", bomb.len());
+    let told = told(bomb);
+    assert!(told.says("expands to more than 1100 times its size"), "{:?}", told.report.problems);
+}
+
 /// While nothing was decided inside TLS that stays closed, each of its records was remembered.
 #[test]
 fn closed_tls_is_one_gap_a_direction_until_something_is_known() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::buffer::Buffer;
 use super::super::compress;
 use super::super::error::CaptureError;
-use super::super::input::{self, Format, Refused};
+use super::super::input::{self, Format, Refused, Stored};
 
 /// Reads through the archive for one member.
 const INPUT: usize = 64 << 10;
@@ -86,9 +86,14 @@ impl Member {
         self.method.reader(Box::new(archive.take(self.stored)), self.sum).map_err(failed)
     }
 
+    /// Looks into what was opened.
+    pub(in crate::capture) fn look_into(&self, reader: Box<dyn Read + Send>) -> Result<(Buffer, Format), Refused> {
+        input::capture_inside(&self.name, reader, &Stored::fixed(self.stored))
+    }
+
     /// Opens it and looks into it.
     pub(in crate::capture) fn recognise(&self) -> Result<(Buffer, Format), Refused> {
-        input::capture_inside(&self.name, self.open(false)?)
+        self.look_into(self.open(false)?)
     }
 }
 

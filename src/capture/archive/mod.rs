@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::position::FileId;
 
 use super::buffer::Buffer;
+use super::input::Stored;
 pub(super) use member::Member;
 pub(super) use notes::Notes;
 pub(super) use stream::Stream;
@@ -64,12 +65,12 @@ pub(super) fn list(kind: Kind, path: &Path, notes: &mut Notes, limits: &Limits) 
 }
 
 /// Whether an archive holds a capture: what is found in folders is looked at for it. Documents are often zip files.
-pub(super) fn holds_capture(kind: Kind, path: &Path, buffer: Buffer, plain: bool) -> bool {
+pub(super) fn holds_capture(kind: Kind, path: &Path, buffer: Buffer, stored: Stored) -> bool {
     let limits = Limits::default();
     let mut notes = Notes::new(FileId(0), &limits);
-    match plain.then(|| list(kind, path, &mut notes, &limits)).flatten() {
+    match (!stored.compressed).then(|| list(kind, path, &mut notes, &limits)).flatten() {
         Some(members) => members.iter().any(|m| m.recognise().is_ok()),
-        None => Stream::new(kind, buffer, notes).next(&limits).is_some(),
+        None => Stream::new(kind, buffer, stored, notes).next(&limits).is_some(),
     }
 }
 

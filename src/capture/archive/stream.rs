@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::Limits;
 
-use super::super::input::{self, Format};
+use super::super::input::{self, Format, Stored};
 use super::local::Body;
 use super::member::Method;
 use super::{Buffer, Kind, Notes, local, tar};
@@ -15,6 +15,7 @@ pub(in crate::capture) struct Stream {
     /// The bytes, which the reader of the member at hand reads, too.
     shared: Arc<Mutex<Shared>>,
     walk: Walk,
+    stored: Stored,
     /// What there is to tell.
     pub(in crate::capture) notes: Notes,
     /// A member was a capture.
@@ -33,13 +34,13 @@ enum Walk {
 }
 
 impl Stream {
-    pub(in crate::capture) fn new(kind: Kind, buffer: Buffer, notes: Notes) -> Self {
+    pub(in crate::capture) fn new(kind: Kind, buffer: Buffer, stored: Stored, notes: Notes) -> Self {
         let walk = match kind {
             Kind::Tar => Walk::Tar(tar::Walk::default()),
             Kind::Zip => Walk::Zip(local::Walk::default()),
         };
         let shared = Arc::new(Mutex::new(Shared { buffer, body: Body::Done }));
-        Stream { shared, walk, notes, any: false, ended: false }
+        Stream { shared, walk, stored, notes, any: false, ended: false }
     }
 
     /// The next member that is a capture, and its name; nothing of the one before must be read any more.
@@ -63,7 +64,7 @@ impl Stream {
             drop(shared);
             let part = Part { shared: self.shared.clone() };
             let opened = method.reader(Box::new(part), sum).map_err(|e| input::unreadable(&name, &e));
-            match opened.and_then(|reader| input::capture_inside(&name, reader)) {
+            match opened.and_then(|reader| input::capture_inside(&name, reader, &self.stored)) {
                 Ok((buffer, format)) => {
                     self.any = true;
                     return Some((name, buffer, format));
