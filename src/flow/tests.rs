@@ -635,5 +635,5 @@ fn lone_syns_are_told_to_who_wants_them() {
     assert_eq!(less.lines, ["4 Rst", "C 0 hello"].into_iter().rev().map(str::to_owned).collect::<Vec<_>>());
     let whole = |log: &Log| format!("{:?}", log.infos.iter().filter(|i| i.frames > 1).collect::<Vec<_>>());
     assert_eq!(whole(&all), whole(&less));
-    assert_eq!(all.lines, ["1 Evicted", "C 0 hello", "4 Rst", "2 Eof", "3 Eof", "5 Eof"]);
+    assert_eq!(all.lines, ["1 Evicted", "C 0 hello", "2 Eof", "3 Eof", "4 Rst", "5 Eof"]);
 }
