@@ -9,6 +9,7 @@ use anyhow::bail;
 use indicatif::{BinaryBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use mailcap::batch::{self, Progress, Summary};
 use mailcap::output::dataset::Format;
+use mailcap::output::escape::escape;
 use mailcap::output::extract;
 
 use super::args;
@@ -155,7 +156,7 @@ fn tell(summary: &Summary, dir: &Path, stats: bool) -> io::Result<()> {
     writeln!(
         out,
         "{}: {} inputs: {} done, {} done before, {} failed; {} read; {} sessions ({} with something missing), {} messages",
-        dir.display(),
+        escape(dir.as_os_str().as_encoded_bytes()),
         summary.inputs,
         summary.done,
         summary.skipped,

@@ -13,11 +13,13 @@ mod secrets;
 mod stats;
 mod watch;
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
+use mailcap::output::escape::escape;
 
 use self::args::{Cli, Command};
 use self::run::Outcome;
@@ -25,7 +27,7 @@ use self::run::Outcome;
 /// Writes a line to stderr, prefixed by the program's name and made safe for the terminal. Nothing can be done when
 /// stderr is gone.
 fn complain(text: &str) {
-    let shown = mailcap::output::escape::escape(text.as_bytes());
+    let shown = escape(text.as_bytes());
     let _ = writeln!(io::stderr().lock(), "mailcap: {shown}");
 }
 
@@ -37,11 +39,11 @@ pub(crate) fn main() -> ExitCode {
         complain(&format!("{file}: this is a file, not a command; try: mailcap decode {file}"));
         return ExitCode::from(Outcome::Unusable.code());
     }
-    let cli = match Cli::command().try_get_matches_from(words).and_then(|mut m| Cli::from_arg_matches_mut(&mut m)) {
+    let cli = match Cli::command().try_get_matches_from(&words).and_then(|mut m| Cli::from_arg_matches_mut(&mut m)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout with 0, usage errors to stderr with 2.
-            let _ = error.print();
+            tell_usage(&error, &words);
             if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
                 && error.kind() == ErrorKind::UnknownArgument
                 && let Some(hint) = help::habit(word)
@@ -75,6 +77,18 @@ pub(crate) fn main() -> ExitCode {
             complain(&describe(&error));
             ExitCode::from(Outcome::Unusable.code())
         }
+    }
+}
+
+/// An argument may be the name of a file that somebody else chose (`decode *`): clap repeats it as it is.
+fn tell_usage(error: &clap::Error, words: &[OsString]) {
+    let harmless = |word: &OsString| escape(word.as_encoded_bytes()).as_bytes() == word.as_encoded_bytes();
+    if !error.use_stderr() || words.iter().all(harmless) {
+        let _ = error.print();
+        return;
+    }
+    for line in error.render().to_string().lines() {
+        let _ = writeln!(io::stderr().lock(), "{}", escape(line.as_bytes()));
     }
 }
 

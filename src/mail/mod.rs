@@ -16,6 +16,7 @@ pub mod sasl;
 mod script;
 pub mod sieve;
 pub mod smtp;
+mod veil;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, EventBody, Outcome, Protocol, Text};
@@ -114,12 +115,13 @@ pub struct Emitter {
     session: u64,
     next_seq: u64,
     events: Vec<Event>,
+    veil: veil::Veil,
 }
 
 impl Emitter {
     /// An emitter for the session with that id.
     pub fn new(session: u64) -> Self {
-        Emitter { session, next_seq: 1, events: Vec::new() }
+        Emitter { session, next_seq: 1, events: Vec::new(), veil: veil::Veil::default() }
     }
 
     /// Takes the next place in the story for an event that will be known later.
@@ -137,7 +139,8 @@ impl Emitter {
     }
 
     /// Adds an event at a reserved place.
-    pub fn push_at(&mut self, seq: u64, span: Span, body: EventBody) {
+    pub fn push_at(&mut self, seq: u64, span: Span, mut body: EventBody) {
+        self.redact(&mut body);
         self.events.push(Event { session: self.session, seq, span, body });
     }
 

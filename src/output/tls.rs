@@ -259,6 +259,9 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
 }
 
 fn describe(certificate: &Certificate, at: Timestamp, look: &Look) -> String {
+    if certificate.key.is_empty() {
+        return "it can't be read as X.509".to_owned();
+    }
     let mut out = escape(certificate.subject.as_bytes()).into_owned();
     let _ = write!(out, ", {}", escape(certificate.key.as_bytes()));
     if let (Some(from), Some(to)) = (certificate.not_before, certificate.not_after) {

@@ -337,7 +337,7 @@ impl Imap {
             pending.last = span.last;
             pending.cancelled |= text == b"*";
             if let Effect::Auth(exchange) = &mut pending.effect {
-                args = exchange.response(text, span, cx.options);
+                args = cx.respond(exchange, text, span);
             }
         }
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, injected: cx.injected, ..Command::default() };

@@ -163,7 +163,7 @@ impl Imap {
         self.client.scanner = super::fragment::Scanner::default();
         let mut effect = self.effect(&open);
         let args = self.shown_args(&mut open, &mut effect, cx);
-        let command = Command {
+        let mut command = Command {
             tls: cx.tls,
             verb: if open.secret { Text::default() } else { std::mem::take(&mut open.verb) },
             args,
@@ -171,6 +171,11 @@ impl Imap {
             injected: cx.injected,
             assumed: cx.one_sided,
         };
+        match open.known {
+            None => cx.veil(&mut command),
+            Some("LOGIN" | "AUTHENTICATE") => {}
+            Some(_) => cx.understands(),
+        }
         cx.out.push_at(open.seq, open.span, EventBody::Command(command));
         if !open.secret && !cx.injected {
             self.shared.commands += 1;
@@ -255,6 +260,7 @@ impl Imap {
         if open.is("LOGIN") {
             let Some(user) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
             let password = open.word(1);
+            cx.authenticates(&open.args);
             let exchange = Exchange::password("LOGIN-COMMAND", &user, password, cx.tls, open.span, cx.options);
             *effect = Effect::Auth(Box::new(exchange));
             if cx.options.show_secrets {
@@ -270,10 +276,11 @@ impl Imap {
         if open.is("AUTHENTICATE") {
             let Some(mechanism) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
             let mut exchange = Exchange::sasl(&mechanism, cx.tls, open.span);
+            cx.authenticates(b"");
             let mut shown = mechanism;
             if let Some(initial) = open.word(1) {
                 shown.push(b' ');
-                shown.extend_from_slice(&exchange.response(initial, open.span, cx.options).0);
+                shown.extend_from_slice(&cx.respond(&mut exchange, initial, open.span).0);
             }
             *effect = Effect::Auth(Box::new(exchange));
             return shown.into();

@@ -94,7 +94,7 @@ impl Pop3 {
         }
         let Some(exchange) = pending.exchange.as_mut() else { return false };
         let revealed = exchange.reveals_secret();
-        let args = exchange.response(line.bytes, line.span, cx.options);
+        let args = cx.respond(exchange, line.bytes, line.span);
         let reveals = !revealed && exchange.reveals_secret();
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
         pending.seq = cx.out.push(line.span, EventBody::Command(command));
@@ -107,7 +107,11 @@ impl Pop3 {
         let (args, exchange) = self.interpret(parsed, span, cx);
         let reveals = exchange.as_ref().is_some_and(Exchange::reveals_secret);
         let verb = verb(parsed);
-        let command = Command { tls: cx.tls, verb: verb.clone(), args, assumed: cx.one_sided, ..Command::default() };
+        let mut command =
+            Command { tls: cx.tls, verb: verb.clone(), args, assumed: cx.one_sided, ..Command::default() };
+        if parsed.kind == Kind::Unknown {
+            cx.veil(&mut command);
+        }
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
         self.told.commands += 1;
@@ -124,16 +128,18 @@ impl Pop3 {
     }
 
     /// The arguments as they may be shown, and the exchange that the command begins.
-    fn interpret(&mut self, parsed: &Parsed<'_>, span: Span, cx: &Context<'_>) -> (Text, Option<Exchange>) {
+    fn interpret(&mut self, parsed: &Parsed<'_>, span: Span, cx: &mut Context<'_>) -> (Text, Option<Exchange>) {
         let args = parsed.args;
         let shown = shown_args(parsed, cx);
         match parsed.kind {
             Kind::Single if parsed.verb.eq_ignore_ascii_case(b"USER") => {
                 self.login_user = Some(args.trim_ascii().to_vec());
+                cx.authenticates(b"");
                 (shown, None)
             }
             Kind::Password => {
                 let user = self.login_user.clone().unwrap_or_default();
+                cx.authenticates(&joined(b"PASS", args).0);
                 // Everything behind the one space is the password, blanks too (RFC 1939 §7).
                 let mut exchange = Exchange::password("USER", &user, Some(args), cx.tls, span, cx.options);
                 if self.login_user.is_none() {
@@ -143,18 +149,24 @@ impl Pop3 {
             }
             Kind::Apop => {
                 let (user, digest) = split_last(args);
+                cx.authenticates(digest);
                 (shown, Some(Exchange::apop(&self.greeting, user, digest, cx.tls, span, cx.options)))
             }
             Kind::Auth => {
                 let (mechanism, initial) = split_first(args);
+                cx.authenticates(b"");
                 let mut exchange = Exchange::sasl(mechanism, cx.tls, span);
                 let shown = match initial {
                     [] => args.into(),
-                    initial => joined(mechanism, &exchange.response(initial, span, cx.options).0),
+                    initial => joined(mechanism, &cx.respond(&mut exchange, initial, span).0),
                 };
                 (shown, Some(exchange))
             }
-            _ => (shown, None),
+            Kind::Unknown => (shown, None),
+            _ => {
+                cx.understands();
+                (shown, None)
+            }
         }
     }
 
@@ -186,7 +198,10 @@ fn inject(line: &[u8], span: Span, auth: &mut bool, cx: &mut Context<'_>) {
         let args = if masked { joined(mechanism, MASK.as_bytes()) } else { shown_args(&parsed, cx) };
         (verb(&parsed), args)
     };
-    let command = Command { tls: cx.tls, verb, args, injected: true, ..Command::default() };
+    let mut command = Command { tls: cx.tls, verb, args, injected: true, ..Command::default() };
+    if parsed.kind == Kind::Unknown && !response {
+        cx.veil(&mut command);
+    }
     cx.out.push(span, EventBody::Command(command));
 }
 

@@ -284,7 +284,10 @@ impl Exchange {
     fn garbled(&mut self, line: &[u8], options: &Options) -> Shown {
         let (mechanism, mut facts) = self.facts(options);
         match mechanism {
-            Mechanism::Login(login) => login.response(line, &mut facts),
+            // Of several words the last is the password.
+            Mechanism::Login(login) if !line.contains(&b' ') && !line.contains(&b'\r') => {
+                login.response(line, &mut facts)
+            }
             _ => Shown::Secret,
         }
     }

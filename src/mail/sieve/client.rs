@@ -77,7 +77,7 @@ impl Sieve {
         let words = line.words();
         let args = match words.first() {
             Some(word) => respond(exchange, word, line, &line.text, cx),
-            None => exchange.response(&line.text, line.span, cx.options),
+            None => cx.respond(exchange, &line.text, line.span),
         };
         let reveals = !revealed && exchange.reveals_secret();
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
@@ -92,6 +92,7 @@ impl Sieve {
         let mut shown = args.into();
         let mut exchange = None;
         if kind == Kind::Authenticate {
+            cx.authenticates(b"");
             let words = line.words_of(args);
             let mechanism = words.first().map(Word::value).unwrap_or_default();
             let mut begun = Exchange::sasl(mechanism, cx.tls, span);
@@ -104,8 +105,13 @@ impl Sieve {
         }
         let reveals = exchange.as_ref().is_some_and(Exchange::reveals_secret);
         let verb = shown_verb(kind, verb);
-        let command =
+        let mut command =
             Command { tls: cx.tls, verb: verb.clone(), args: shown, assumed: cx.one_sided, ..Command::default() };
+        match kind {
+            Kind::Unknown => cx.veil(&mut command),
+            Kind::Authenticate => {}
+            _ => cx.understands(),
+        }
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
         self.told.commands += 1;
@@ -119,11 +125,11 @@ impl Sieve {
 }
 
 /// Hands a response to its exchange; what may be shown in the place of `raw`, its text in the line.
-fn respond(exchange: &mut Exchange, word: &Word, line: &Logical, raw: &[u8], cx: &Context<'_>) -> Text {
+fn respond(exchange: &mut Exchange, word: &Word, line: &Logical, raw: &[u8], cx: &mut Context<'_>) -> Text {
     if line.partial {
         exchange.gap();
     }
-    let shown = exchange.response(word.value(), line.span, cx.options);
+    let shown = cx.respond(exchange, word.value(), line.span);
     match word {
         // The size stands for the literal.
         Word::Literal(_) => raw.into(),
@@ -180,7 +186,11 @@ pub(super) fn injected(chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
             } else {
                 args.into()
             };
-            Command { verb: shown_verb(kind, verb), args, ..command }
+            let mut command = Command { verb: shown_verb(kind, verb), args, ..command };
+            if kind == Kind::Unknown {
+                cx.veil(&mut command);
+            }
+            command
         };
         cx.out.push(line.span, EventBody::Command(command));
     };

@@ -115,7 +115,13 @@ impl Smtp {
         if parsed.verb == Verb::Auth && !parsed.args.is_empty() {
             return self.auth(parsed, line.span, cx);
         }
-        let seq = self.tell_command(parsed.name, parsed.args.into(), line.span, cx);
+        let seq = match parsed.verb {
+            Verb::Unknown => self.tell_unknown(parsed, line.span, cx),
+            _ => {
+                cx.understands();
+                self.tell_command(parsed.name, parsed.args.into(), line.span, cx)
+            }
+        };
         let transaction = self.open_transaction().map_or(0, |t| t.id);
         let mut pending = Pending { seq: Some(seq), kind: Kind::Other, sent: Some(line.span.last), transaction };
         match parsed.verb {
@@ -205,14 +211,13 @@ impl Smtp {
     }
 
     fn tell_command(&mut self, verb: &[u8], args: Text, span: Span, cx: &mut Context<'_>) -> u64 {
-        let command = Command {
-            tls: cx.tls,
-            verb: verb.into(),
-            args,
-            tag: None,
-            injected: cx.injected,
-            assumed: cx.one_sided && !cx.injected,
-        };
+        let command = command_of(verb, args, cx);
+        cx.out.push(span, EventBody::Command(command))
+    }
+
+    fn tell_unknown(&mut self, parsed: command::Line<'_>, span: Span, cx: &mut Context<'_>) -> u64 {
+        let mut command = command_of(parsed.name, parsed.args.into(), cx);
+        cx.veil(&mut command);
         cx.out.push(span, EventBody::Command(command))
     }
 
@@ -257,11 +262,12 @@ impl Smtp {
             responses: 0,
             cancelled: false,
         };
+        cx.authenticates(b"");
         let mut args = mechanism.to_vec();
         let mut exposed = false;
         if !initial.is_empty() {
             args.push(b' ');
-            args.extend_from_slice(&login.exchange.response(initial, span, cx.options).0);
+            args.extend_from_slice(&cx.respond(&mut login.exchange, initial, span).0);
             exposed = login.answered(initial);
         }
         self.login = Some(login);
@@ -280,7 +286,7 @@ impl Smtp {
         let bytes = line.bytes.trim_ascii();
         let (shown, exposed) = match &mut self.login {
             Some(login) => {
-                let shown = login.exchange.response(bytes, line.span, cx.options);
+                let shown = cx.respond(&mut login.exchange, bytes, line.span);
                 login.cancelled |= bytes == b"*";
                 (shown, login.answered(bytes))
             }
@@ -331,8 +337,12 @@ impl Smtp {
                 let mut exchange = Exchange::sasl(mechanism, cx.tls, span);
                 args = mechanism.to_vec();
                 args.push(b' ');
-                args.extend_from_slice(&exchange.response(initial, span, cx.options).0);
+                args.extend_from_slice(&cx.respond(&mut exchange, initial, span).0);
             }
+            cx.authenticates(b"");
+        } else if parsed.verb == Verb::Unknown {
+            self.tell_unknown(parsed, span, cx);
+            return;
         }
         self.tell_command(parsed.name, args.into(), span, cx);
     }
@@ -352,8 +362,19 @@ impl Login {
     }
 }
 
+fn command_of(verb: &[u8], args: Text, cx: &Context<'_>) -> Command {
+    Command {
+        tls: cx.tls,
+        verb: verb.into(),
+        args,
+        tag: None,
+        injected: cx.injected,
+        assumed: cx.one_sided && !cx.injected,
+    }
+}
+
 fn split_word(args: &[u8]) -> (&[u8], &[u8]) {
-    let end = args.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(args.len());
+    let end = args.iter().position(|b| matches!(b, b' ' | b'\t' | b'\r')).unwrap_or(args.len());
     let (word, rest) = args.split_at(end);
     (word, rest.trim_ascii())
 }

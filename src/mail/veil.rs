@@ -1,0 +1,199 @@
+//! Passwords outside authentications: the response to an AUTH that the server refused, a login in another protocol's
+//! words, base64 whose beginning was not captured; and servers that repeat what they did not understand.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use zeroize::Zeroizing;
+
+use super::sasl::{Exchange, MASK};
+use super::{Context, Emitter};
+use crate::event::{AuthOutcome, Command, EventBody, Text};
+use crate::position::Span;
+
+/// Hidden texts that are looked for in replies; and for how many replies, as a server repeats a line at once.
+const KEPT: usize = 8;
+const REPLIES: u32 = 16;
+/// A shorter one is found by chance.
+const SHORTEST: usize = 4;
+
+/// What a session hides.
+#[derive(Default)]
+pub(super) struct Veil {
+    /// An authentication was begun: a line that is no command may be a response.
+    expecting: bool,
+    hidden: VecDeque<Zeroizing<Vec<u8>>>,
+    replies: u32,
+}
+
+impl std::fmt::Debug for Veil {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Veil").finish_non_exhaustive()
+    }
+}
+
+impl Context<'_> {
+    /// [`Exchange::response`], whose text no reply shows either.
+    pub(super) fn respond(&mut self, exchange: &mut Exchange, raw: &[u8], span: Span) -> Text {
+        let shown = exchange.response(raw, span, self.options);
+        if shown.0 == MASK.as_bytes() {
+            self.out.veil.hide(raw);
+        }
+        shown
+    }
+
+    /// An authentication began; `line` is what its client sent, where a password stands in it.
+    pub(super) fn authenticates(&mut self, line: &[u8]) {
+        self.out.veil.expecting = true;
+        if !self.options.show_secrets {
+            self.out.veil.hide(line);
+        }
+    }
+
+    /// A command that is known.
+    pub(super) fn understands(&mut self) {
+        self.out.veil.expecting = false;
+    }
+
+    /// A line that is no command of the protocol: takes away what may be a password.
+    pub(super) fn veil(&mut self, command: &mut Command) {
+        if self.options.show_secrets {
+            return;
+        }
+        let veil = &mut self.out.veil;
+        let lone = command.tag.as_ref() == Some(&command.verb);
+        if veil.expecting {
+            for field in [command.tag.as_ref(), Some(&command.verb), Some(&command.args)].into_iter().flatten() {
+                veil.hide(&field.0);
+            }
+            *command = Command { tag: None, verb: Text::default(), args: MASK.into(), ..std::mem::take(command) };
+            return;
+        }
+        let mut behind = false;
+        if let Some(tag) = command.tag.as_mut().filter(|tag| lone || names_secret(&tag.0)) {
+            behind = veil.words(tag, false);
+        }
+        behind = veil.words(&mut command.verb, behind);
+        veil.words(&mut command.args, behind);
+    }
+}
+
+impl Veil {
+    fn hide(&mut self, text: &[u8]) {
+        let text = text.trim_ascii();
+        if text.len() < SHORTEST || text == MASK.as_bytes() {
+            return;
+        }
+        self.replies = REPLIES;
+        self.hidden.push_back(Zeroizing::new(text.to_vec()));
+        if self.hidden.len() > KEPT {
+            self.hidden.pop_front();
+        }
+    }
+
+    /// Masks words that look like a secret and, `behind` or behind a word that announces one, all; gives whether the
+    /// next field is to be masked as well.
+    fn words(&mut self, field: &mut Text, mut behind: bool) -> bool {
+        let mut shown = Vec::new();
+        let mut rest = field.0.as_slice();
+        while !rest.is_empty() {
+            if behind {
+                self.hide(rest);
+                shown.extend_from_slice(MASK.as_bytes());
+                break;
+            }
+            let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+            let blanks = rest[end..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+            let (word, after) = rest.split_at(end);
+            behind = names_secret(word);
+            let head = word.iter().position(|b| matches!(b, b':' | b'=')).map_or(word.len(), |at| at + 1);
+            if behind && head < word.len() {
+                self.hide(&word[head..]);
+                shown.extend_from_slice(&word[..head]);
+                shown.extend_from_slice(MASK.as_bytes());
+            } else if !behind && looks_coded(word) {
+                self.hide(word);
+                shown.extend_from_slice(MASK.as_bytes());
+            } else {
+                shown.extend_from_slice(word);
+            }
+            shown.extend_from_slice(&after[..blanks]);
+            rest = &after[blanks..];
+        }
+        field.0 = shown;
+        behind
+    }
+
+    fn redact(&self, text: &mut Text) {
+        if let Some(shown) = self.redacted(&text.0) {
+            text.0 = shown;
+        }
+    }
+
+    fn redacted(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let mut shown = Cow::Borrowed(text);
+        for hidden in &self.hidden {
+            let mut from = 0;
+            let mut parts = Vec::new();
+            for at in memchr::memmem::find_iter(&shown, hidden.as_slice()) {
+                parts.extend_from_slice(&shown[from..at]);
+                parts.extend_from_slice(MASK.as_bytes());
+                from = at + hidden.len();
+            }
+            if from > 0 {
+                parts.extend_from_slice(&shown[from..]);
+                shown = Cow::Owned(parts);
+            }
+        }
+        match shown {
+            Cow::Owned(shown) => Some(shown),
+            Cow::Borrowed(_) => None,
+        }
+    }
+}
+
+impl Emitter {
+    /// What an event repeats of what is hidden.
+    pub(super) fn redact(&mut self, body: &mut EventBody) {
+        let veil = &mut self.veil;
+        match body {
+            EventBody::Reply(reply) => {
+                veil.expecting |= reply.code == Some(334);
+                if veil.replies == 0 {
+                    return;
+                }
+                veil.replies -= 1;
+                veil.redact(&mut reply.text);
+                reply.tag.iter_mut().chain(&mut reply.lines).for_each(|text| veil.redact(text));
+            }
+            EventBody::Auth(auth) if auth.outcome == AuthOutcome::Success => veil.expecting = false,
+            EventBody::Diagnostic(told) if veil.replies > 0 => {
+                if let Some(shown) = veil.redacted(told.detail.as_bytes()) {
+                    told.detail = String::from_utf8_lossy(&shown).into_owned();
+                }
+            }
+            EventBody::Session(session) => {
+                if let Some(error) = &mut session.last_error {
+                    veil.redact(error);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a password or its like follows this word.
+fn names_secret(word: &[u8]) -> bool {
+    const NAMES: [&[u8]; 7] = [b"LOGIN", b"APOP", b"PLAIN", b"XOAUTH2", b"OAUTHBEARER", b"BEARER", b"BASIC"];
+    let begins = |name: &[u8]| word.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
+    begins(b"AUTH") || begins(b"PASS") || NAMES.iter().any(|name| word.eq_ignore_ascii_case(name))
+}
+
+/// Whether a word looks like base64 or a digest rather than a word of a language.
+fn looks_coded(word: &[u8]) -> bool {
+    let coded = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_' | b'"');
+    let inner = word.get(1..).unwrap_or_default();
+    let mixed = inner.iter().any(u8::is_ascii_uppercase) && inner.iter().any(u8::is_ascii_lowercase);
+    let digits = word.iter().any(u8::is_ascii_digit);
+    word.len() >= 8 && word.iter().all(coded) && (mixed || word.ends_with(b"=") || (digits && word.len() >= 16))
+}
