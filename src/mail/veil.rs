@@ -36,8 +36,12 @@ impl Context<'_> {
     /// [`Exchange::response`], whose text no reply shows either.
     pub(super) fn respond(&mut self, exchange: &mut Exchange, raw: &[u8], span: Span) -> Text {
         let shown = exchange.response(raw, span, self.options);
+        let sent = exchange.take_sent();
         if shown.0 == MASK.as_bytes() {
             self.out.veil.hide(raw);
+            if let Some(sent) = sent.filter(|sent| !is_plain_word(sent)) {
+                self.out.veil.hide(&sent);
+            }
         }
         shown
     }
@@ -45,8 +49,10 @@ impl Context<'_> {
     /// An authentication began; `line` is what its client sent, where a password stands in it.
     pub(super) fn authenticates(&mut self, line: &[u8]) {
         self.out.veil.expecting = true;
-        if !self.options.show_secrets {
+        if !self.options.show_secrets && !line.is_empty() {
             self.out.veil.hide(line);
+            let words = line.split(u8::is_ascii_whitespace);
+            words.skip(1).filter(|word| !is_plain_word(word)).for_each(|word| self.out.veil.hide(word));
         }
     }
 
@@ -187,6 +193,11 @@ fn names_secret(word: &[u8]) -> bool {
     const NAMES: [&[u8]; 7] = [b"LOGIN", b"APOP", b"PLAIN", b"XOAUTH2", b"OAUTHBEARER", b"BEARER", b"BASIC"];
     let begins = |name: &[u8]| word.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
     begins(b"AUTH") || begins(b"PASS") || NAMES.iter().any(|name| word.eq_ignore_ascii_case(name))
+}
+
+/// Whether a password could be a word of any reply: hiding it there would hide the reply, and tell what it is.
+fn is_plain_word(word: &[u8]) -> bool {
+    word.iter().all(u8::is_ascii_lowercase)
 }
 
 /// Whether a word looks like base64 or a digest rather than a word of a language.

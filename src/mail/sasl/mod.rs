@@ -15,6 +15,8 @@ mod scram;
 pub use cram::{compute_apop, compute_cram_md5};
 pub use decode::decode_base64;
 
+use zeroize::Zeroizing;
+
 use super::{Emitter, Options};
 use crate::event::{Auth, AuthOutcome, EventBody, Text};
 use crate::position::{Direction, Span};
@@ -38,6 +40,8 @@ pub struct Exchange {
     invalid_base64: bool,
     cancelled: bool,
     reveals_secret: bool,
+    /// The password or token that was sent last.
+    sent: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// The state that each family of mechanisms keeps between lines.
@@ -90,6 +94,7 @@ struct Facts<'a> {
     auth: &'a mut Auth,
     realm: &'a mut Option<Text>,
     reveals_secret: &'a mut bool,
+    sent: &'a mut Option<Zeroizing<Vec<u8>>>,
     options: &'a Options,
 }
 
@@ -106,6 +111,7 @@ impl Facts<'_> {
     /// A password or token that the line holds in the clear.
     fn plain_secret(&mut self, secret: &[u8]) {
         *self.reveals_secret = true;
+        *self.sent = Some(Zeroizing::new(secret.to_vec()));
         self.answer(secret);
     }
 
@@ -154,6 +160,7 @@ impl Exchange {
             invalid_base64: false,
             cancelled: false,
             reveals_secret: false,
+            sent: None,
         }
     }
 
@@ -293,8 +300,13 @@ impl Exchange {
     }
 
     fn facts<'a>(&'a mut self, options: &'a Options) -> (&'a mut Mechanism, Facts<'a>) {
-        let facts =
-            Facts { auth: &mut self.auth, realm: &mut self.realm, reveals_secret: &mut self.reveals_secret, options };
+        let facts = Facts {
+            auth: &mut self.auth,
+            realm: &mut self.realm,
+            reveals_secret: &mut self.reveals_secret,
+            sent: &mut self.sent,
+            options,
+        };
         (&mut self.mechanism, facts)
     }
 
@@ -338,6 +350,11 @@ impl Exchange {
     /// A password or a bearer token has been sent in a form that whoever reads the line can use.
     pub fn reveals_secret(&self) -> bool {
         self.reveals_secret
+    }
+
+    /// Takes the password or token that was sent, to keep it out of what the server repeats.
+    pub(super) fn take_sent(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        self.sent.take()
     }
 
     /// The exchange ended with the server's final reply, or without one. Pushes the `auth` event; gives the user.
