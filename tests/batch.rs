@@ -1,6 +1,9 @@
 //! `mailcap batch`: the dataset is what the other commands tell, whatever ended the runs that made it.
 
 mod common;
+#[cfg(feature = "parquet")]
+#[path = "common/parquet.rs"]
+mod parquet_rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -103,30 +106,6 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, String> {
     files(dir).iter().filter(own).map(|p| (p.strip_prefix(dir).unwrap().to_owned(), digest(p))).collect()
 }
 
-/// A Parquet file's rows as JSON.
-#[cfg(feature = "parquet")]
-fn read(path: &Path) -> Vec<Value> {
-    use mailcap::output::dataset::{Table, schema::schema};
-    use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-    let table = Table::ALL.into_iter().find(|t| path.ancestors().any(|p| p.ends_with(t.name()))).unwrap();
-    // Fails where the file's columns are others.
-    let options = ArrowReaderOptions::new().with_schema(std::sync::Arc::new(schema(table)));
-    let file = File::open(path).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).unwrap().build().unwrap();
-    let builder = arrow_json::WriterBuilder::new().with_explicit_nulls(true);
-    let mut out = builder.build::<_, arrow_json::writer::LineDelimited>(Vec::new());
-    for batch in reader {
-        out.write(&batch.unwrap()).unwrap();
-    }
-    out.finish().unwrap();
-    lines(&String::from_utf8(out.into_inner()).unwrap())
-}
-
-#[cfg(not(feature = "parquet"))]
-fn read(_path: &Path) -> Vec<Value> {
-    unreachable!("nothing writes Parquet")
-}
-
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -156,7 +135,8 @@ fn rows(out: &Path, table: &str) -> Vec<Map<String, Value>> {
         let day = file.parent().unwrap().file_name().unwrap().to_str().unwrap();
         let day = day.strip_prefix("day=").unwrap();
         let rows = match file.extension().and_then(|e| e.to_str()) {
-            Some("parquet") => read(&file),
+            #[cfg(feature = "parquet")]
+            Some("parquet") => lines(&parquet_rows::rows(&file)),
             _ => {
                 let mut text = String::new();
                 flate2::read::GzDecoder::new(File::open(&file).unwrap()).read_to_string(&mut text).unwrap();

@@ -1,16 +1,26 @@
 //! The commands that write secrets by purpose, and that the others do not.
 
+#[path = "hostile/build.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod build;
+#[path = "secrets/leaks.rs"]
+mod leaks;
+#[path = "secrets/needles.rs"]
+mod needles;
+#[cfg(feature = "parquet")]
+#[path = "common/parquet.rs"]
+mod parquet_rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use mailcap::capture::{Capture, Input, Item};
 use mailcap::limits::Limits;
 use mailcap::wire::{Decoded, Decoder};
+use needles::{encodings, files, lossy};
 use serde_json::Value;
 
 struct Ran {
@@ -451,40 +461,6 @@ fn without_mail_or_tls_nothing_is_written() {
     }
 }
 
-/// What an observer could search for: the secret in the encodings that protocols, logs and shells use.
-fn encodings(secret: &[u8]) -> Vec<String> {
-    let mut all = vec![lossy(secret)];
-    let hex: String = secret.iter().map(|b| format!("{b:02x}")).collect();
-    all.extend([hex.clone(), hex.to_uppercase()]);
-    let spaced: Vec<String> = secret.iter().map(|b| format!("{b:02x}")).collect();
-    all.extend([spaced.join(" "), spaced.join(":")]);
-    let url: String = secret.iter().map(|b| format!("%{b:02x}")).collect();
-    all.extend([url.clone(), url.to_uppercase()]);
-    let escaped: String = secret
-        .iter()
-        .map(|b| if b.is_ascii_alphanumeric() { char::from(*b).to_string() } else { format!("%{b:02X}") })
-        .collect();
-    all.push(escaped);
-    // Inside longer base64 it begins at any of three places; what depends on its neighbours is left out.
-    for engine in [&STANDARD, &URL_SAFE] {
-        for before in 0..3usize {
-            let mut padded = vec![b'x'; before];
-            padded.extend_from_slice(secret);
-            let coded = engine.encode(&padded).trim_end_matches('=').to_owned();
-            let from = (before * 8).div_ceil(6);
-            let until = padded.len() * 8 / 6;
-            all.push(coded[from..until].to_owned());
-        }
-    }
-    // Three bytes are found by chance.
-    all.retain(|e| e.len() >= 4);
-    all
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 /// Passwords of a capture's accounts and the digests that the truth records.
 fn known_secrets(truth: &Value) -> BTreeMap<String, String> {
     let mut secrets = BTreeMap::new();
@@ -522,9 +498,9 @@ fn no_command_leaks_a_password() {
         fs::create_dir(&home).unwrap();
         let users = home.join("users");
         let accounts = truth["accounts"].as_object().into_iter().flatten();
-        let lines: String = accounts.map(|(u, p)| format!("{u}:{}\n", p.as_str().unwrap())).collect();
-        fs::write(&users, format!("{lines}nobody:x\n")).unwrap();
-        let (mails, boxes) = (home.join("mails"), home.join("mbox"));
+        let list: String = accounts.map(|(u, p)| format!("{u}:{}\n", p.as_str().unwrap())).collect();
+        fs::write(&users, format!("{list}nobody:x\n")).unwrap();
+        let [mails, boxes, tables, lines] = ["mails", "mbox", "tables", "lines"].map(|name| home.join(name));
         let runs: Vec<Vec<String>> = vec![
             case.args("decode", None, &[]),
             case.args("decode", None, &["--bodies", "--abs"]),
@@ -534,6 +510,9 @@ fn no_command_leaks_a_password() {
             case.args("decode", None, &["--user", "a", "--stats"]),
             case.args("sessions", None, &[]),
             case.args("sessions", None, &["--json"]),
+            case.args("sessions", None, &["--stats", "--errors"]),
+            case.args("services", None, &["--all"]),
+            case.args("services", None, &["--json", "--stats"]),
             case.args("tls", None, &["--explain"]),
             case.args("tls", None, &["--json"]),
             case.args("auth", None, &[]),
@@ -542,6 +521,8 @@ fn no_command_leaks_a_password() {
             case.args("auth", None, &["--json", "--check", &text(&users)]),
             case.args("extract", Some(&mails), &["--attachments", "--parts"]),
             case.args("extract", Some(&boxes), &["--format", "mbox"]),
+            case.args("batch", Some(&tables), &["--extract", "--attachments", "--stats"]),
+            case.args("batch", Some(&lines), &["--json"]),
             case.args("keylog", None, &[]),
             case.args("decrypt", Some(&home.join("a.pcapng")), &[]),
             case.args("decrypt", Some(&home.join("b.pcapng")), &["--plaintext"]),
@@ -553,7 +534,7 @@ fn no_command_leaks_a_password() {
             outputs.push((format!("{args:?}"), lossy(&ran.stdout)));
             outputs.push((format!("stderr of {args:?}"), ran.stderr));
         }
-        for folder in [mails, boxes] {
+        for folder in [mails, boxes, tables, lines] {
             files(&folder, &mut outputs);
         }
         for (what, secret) in &secrets {
@@ -570,34 +551,4 @@ fn no_command_leaks_a_password() {
     }
     assert!(searched > 10_000, "only {searched} searches");
     assert!(shown >= 5, "only {shown} passwords with --show-secrets");
-}
-
-/// Everything below a folder, with its names.
-fn files(folder: &Path, out: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => files(&path, out),
-            false => out.push((text(&path), lossy(&fs::read(&path).unwrap()) + &text(&path))),
-        }
-    }
-}
-
-#[test]
-fn encodings_find_a_secret_wherever_it_stands() {
-    let secret = b"c@r0l s3cret";
-    for before in 0..4 {
-        for after in 0..4 {
-            let whole = [&vec![0; before][..], secret, &vec![0xff; after][..]].concat();
-            for hidden in [
-                STANDARD.encode(&whole),
-                URL_SAFE.encode(&whole),
-                whole.iter().map(|b| format!("{b:02x}")).collect::<String>(),
-                whole.iter().map(|b| format!("%{b:02X}")).collect::<String>(),
-            ] {
-                assert!(encodings(secret).iter().any(|e| hidden.contains(e.as_str())), "{hidden}");
-            }
-        }
-    }
-    assert!(!encodings(secret).iter().any(|e| STANDARD.encode(b"another password").contains(e.as_str())));
 }

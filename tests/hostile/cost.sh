@@ -1,33 +1,35 @@
 #!/usr/bin/env bash
-# What each shape costs, and what it costs at double size: CPU seconds and peak memory of `mailcap decode --json`.
+# What each shape costs `mailcap decode --json`, and what it costs at double size: instructions (millions, counted by
+# valgrind, so that the machine's load does not matter), and peak memory (MiB) at 8, 16 and 32 times the first size.
+# Rows of a table for docs/reliability.md.
 #
 #   MAILCAP_SHAPES=DIR cargo test --test hostile write_shapes -- --ignored
 #   tests/hostile/cost.sh DIR target/release/mailcap [NAME…]
-#
-# With CALLGRIND=1 instructions (millions) are counted instead of seconds: slower, and independent of the machine's load.
 set -euo pipefail
 dir=$1 mailcap=$2
 shift 2
 names=("$@")
-[ ${#names[@]} -gt 0 ] || mapfile -t names < <(cd "$dir" && ls *.1 | sed 's/\.1$//')
+[ ${#names[@]} -gt 0 ] || mapfile -t names < <(cd "$dir" && ls -tr ./*.1 | sed 's/.*\/\(.*\)\.1$/\1/')
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
 
-measure() {
-    local file=$1 out
-    out=$(mktemp)
-    if [ -n "${CALLGRIND:-}" ]; then
-        valgrind --tool=callgrind --callgrind-out-file=/dev/null "$mailcap" decode --json "$file" >/dev/null 2>"$out" || true
-        sed -n 's/.*Collected : \([0-9]*\)$/\1/p' "$out" | awk '{ printf "%.0f 0", $1 / 1e6 }'
-    else
-        /usr/bin/time -f '%U %S %M %x' -o "$out" timeout 120 "$mailcap" decode --json "$file" >/dev/null 2>&1 || true
-        tail -1 "$out" | awk '{ printf "%.2f %.0f", $1 + $2, $3 / 1024 }'
-    fi
-    rm -f "$out"
+instructions() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$mailcap" decode --json "$1" > /dev/null 2> "$out" || true
+    sed -n 's/.*Collected : \([0-9]*\)$/\1/p' "$out"
 }
 
-printf '%-34s %9s %9s %7s %7s %7s\n' shape once twice ratio MiB MiB2
+memory() {
+    /usr/bin/time -f '%M' -o "$out" timeout 300 "$mailcap" decode --json "$1" > /dev/null 2>&1 || true
+    tail -1 "$out"
+}
+
+# What any run costs.
+idle=$(instructions /dev/null)
 for name in "${names[@]}"; do
-    read -r cost memory < <(measure "$dir/$name.1"; echo)
-    read -r cost2 memory2 < <(measure "$dir/$name.2"; echo)
-    ratio=$(awk -v a="$cost" -v b="$cost2" 'BEGIN { if (a > 0) printf "%.2f", b / a; else print "-" }')
-    printf '%-34s %9s %9s %7s %7s %7s\n' "$name" "$cost" "$cost2" "$ratio" "$memory" "$memory2"
+    file=$dir/$name
+    awk -v name="${name//_/ }" -v idle="$idle" -v a="$(instructions "$file.1")" -v b="$(instructions "$file.2")" \
+        -v m="$(memory "$file.8")" -v m2="$(memory "$file.16")" -v m4="$(memory "$file.32")" 'BEGIN {
+        printf "| %s | %.0f | %.0f | %.2f | %.0f | %.0f | %.0f |\n", name, (a - idle) / 1e6, (b - idle) / 1e6,
+            (b - idle) / (a - idle), m / 1024, m2 / 1024, m4 / 1024
+    }'
 done

@@ -1,5 +1,5 @@
 //! Shapes of bad input, each of any size. All are survived with every output well-formed; `MAILCAP_SHAPES=DIR` writes
-//! each in two sizes to be measured (`tests/hostile/cost.sh`).
+//! each in five sizes to be measured (`tests/hostile/cost.sh`).
 
 use std::io::Write;
 
@@ -87,6 +87,12 @@ fn pcapng_secrets(n: usize) -> Vec<u8> {
     };
     let blocks: Vec<u8> = (0..n).flat_map(line).collect();
     pcapng_of(&blocks, 1)
+}
+
+fn pcapng_one_secrets_block(n: usize) -> Vec<u8> {
+    let text = numbered(n, |i| format!("CLIENT_RANDOM {i:064x} {i:096x}\r\n"));
+    let head: Vec<u8> = [0x544c_534bu32, text.len() as u32].into_iter().flat_map(u32::to_le_bytes).collect();
+    pcapng_of(&block(10, &[&head[..], &text].concat()), 1)
 }
 
 fn pcapng_foreign_secrets(n: usize) -> Vec<u8> {
@@ -251,6 +257,25 @@ fn acknowledged_unseen(n: usize) -> Vec<u8> {
 
 fn one_byte_segments(n: usize) -> Vec<u8> {
     talk_in(25, &[(S, b"220 mx ESMTP\r\n"), (C, &times("NOOP\r\n", n / 6))], 1)
+}
+
+fn segments_of_64k(n: usize) -> Vec<u8> {
+    let line = [&times("x", 1000)[..], b"\r\n"].concat();
+    let mut file = Pcap::new();
+    let mut conn = in_data(&mut file);
+    conn.say_in(&mut file, C, &line.repeat(65 * n), 65_000);
+    file.bytes
+}
+
+fn own_duplicates(n: usize) -> Vec<u8> {
+    let mut file = Pcap::new();
+    let mut conn = in_data(&mut file);
+    for _ in 0..n {
+        let segment = conn.segment(C, conn.next[C], conn.next[S], ACK, b"12345678901234\r\n");
+        (0..3).for_each(|_| file.packet(&segment));
+        conn.next[C] = conn.next[C].wrapping_add(16);
+    }
+    file.bytes
 }
 
 fn one_direction(n: usize) -> Vec<u8> {
@@ -428,6 +453,18 @@ fn smtp_logins(n: usize) -> Vec<u8> {
     file.bytes
 }
 
+/// Lines that may be passwords, and a server that repeats each.
+fn smtp_repeated_lines(n: usize) -> Vec<u8> {
+    let line = |i: usize| format!("{i:06}{}", "aA1=".repeat(100));
+    let client = [b"AUTH LOGIN\r\n".to_vec(), numbered(n, |i| line(i) + "\r\n")].concat();
+    let server = numbered(n, |i| format!("500 unrecognized: {0} {0}\r\n", line(i)));
+    smtp(&client, &[b"504 no\r\n".to_vec(), server].concat())
+}
+
+fn smtp_data_refused(n: usize) -> Vec<u8> {
+    smtp(&times("DATA\r\nSubject: x\r\n.\r\n", n), &times("503 no\r\n500 no\r\n500 no\r\n", n))
+}
+
 fn smtp_dot_lines(n: usize) -> Vec<u8> {
     mail(&times("\n.\n", n))
 }
@@ -582,6 +619,10 @@ fn imap_untagged(n: usize) -> Vec<u8> {
     imap(b"a IDLE\r\n", &[b"+ idling\r\n".to_vec(), times("* 1 EXISTS\r\n", n)].concat())
 }
 
+fn imap_idles(n: usize) -> Vec<u8> {
+    imap(&times("a IDLE\r\nDONE\r\n", n), &times("+ idling\r\n* 1 EXISTS\r\na OK\r\n", n))
+}
+
 fn imap_fetches(n: usize) -> Vec<u8> {
     let server = numbered(n, |i| format!("* {i} FETCH (BODY[] {{3}}\r\nx\r\n)\r\n"));
     imap(b"a FETCH 1:* BODY[]\r\n", &[server, b"a OK\r\n".to_vec()].concat())
@@ -674,6 +715,7 @@ pub const SHAPES: &[Shape] = &[
     ("pcapng_sections", pcapng_sections, 40_000),
     ("pcapng_unknown_blocks", pcapng_unknown_blocks, 300_000),
     ("pcapng_secrets", pcapng_secrets, 15_000),
+    ("pcapng_one_secrets_block", pcapng_one_secrets_block, 15_000),
     ("pcapng_foreign_secrets", pcapng_foreign_secrets, 150_000),
     ("gzip_bomb", gzip_bomb, 1_000_000),
     ("fragments_of_many", fragments_of_many, 40_000),
@@ -690,6 +732,8 @@ pub const SHAPES: &[Shape] = &[
     ("keep_alives", keep_alives, 30_000),
     ("acknowledged_unseen", acknowledged_unseen, 25_000),
     ("one_byte_segments", one_byte_segments, 50_000),
+    ("segments_of_64k", segments_of_64k, 100),
+    ("own_duplicates", own_duplicates, 20_000),
     ("one_direction", one_direction, 50_000),
     ("tls_empty_records", tls_empty_records, 600_000),
     ("tls_tiny_handshake_records", tls_tiny_handshake_records, 500_000),
@@ -714,6 +758,8 @@ pub const SHAPES: &[Shape] = &[
     ("smtp_empty_chunks", smtp_empty_chunks, 150_000),
     ("smtp_chunk_of_everything", smtp_chunk_of_everything, 3_000_000),
     ("smtp_logins", smtp_logins, 10_000),
+    ("smtp_repeated_lines", smtp_repeated_lines, 6_000),
+    ("smtp_data_refused", smtp_data_refused, 60_000),
     ("smtp_dot_lines", smtp_dot_lines, 1_000_000),
     ("smtp_dots_at_edges", smtp_dots_at_edges, 15_000),
     ("smtp_starttls_refused", smtp_starttls_refused, 10_000),
@@ -742,6 +788,7 @@ pub const SHAPES: &[Shape] = &[
     ("imap_same_tag", imap_same_tag, 150_000),
     ("imap_answers_backwards", imap_answers_backwards, 100_000),
     ("imap_untagged", imap_untagged, 200_000),
+    ("imap_idles", imap_idles, 60_000),
     ("imap_fetches", imap_fetches, 60_000),
     ("imap_ranges", imap_ranges, 30_000),
     ("imap_ranges_of_many", imap_ranges_of_many, 50_000),
@@ -773,8 +820,9 @@ fn every_shape_is_survived() {
 fn write_shapes() {
     let dir = std::path::PathBuf::from(std::env::var_os("MAILCAP_SHAPES").expect("MAILCAP_SHAPES names a folder"));
     for (name, make, n) in SHAPES {
-        for (times, size) in [(1, "1"), (2, "2")] {
-            std::fs::write(dir.join(format!("{name}.{size}")), make(n * times)).unwrap();
+        // In eighths: the small ones are for counting instructions, the others for memory.
+        for eighths in [1, 2, 8, 16, 32] {
+            std::fs::write(dir.join(format!("{name}.{eighths}")), make(n * eighths / 8)).unwrap();
         }
     }
 }

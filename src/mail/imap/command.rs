@@ -173,7 +173,9 @@ impl Imap {
         };
         match open.known {
             None => cx.veil(&mut command),
-            Some("LOGIN" | "AUTHENTICATE") => {}
+            Some("AUTHENTICATE") => {}
+            // Its password may be in a literal that was refused.
+            Some("LOGIN") if !whole || open.word(1).is_none() => {}
             Some(_) => cx.understands(),
         }
         cx.out.push_at(open.seq, open.span, EventBody::Command(command));

@@ -145,11 +145,13 @@ impl Pop3 {
                 if self.login_user.is_none() {
                     exchange.forget_user();
                 }
+                cx.understands();
                 (shown, Some(exchange))
             }
             Kind::Apop => {
                 let (user, digest) = split_last(args);
                 cx.authenticates(digest);
+                cx.understands();
                 (shown, Some(Exchange::apop(&self.greeting, user, digest, cx.tls, span, cx.options)))
             }
             Kind::Auth => {
