@@ -157,8 +157,10 @@ fn dialogue(file: &mut Pcap, n: usize, port: u16, turns: &[Turn]) {
     conn.close(file);
 }
 
-/// What stands before and behind, by protocol.
-fn protocols() -> [(u16, &'static [&'static str], Vec<Turn>, Vec<Turn>); 4] {
+/// A port, its scripts, and what stands before and behind each.
+type Scripts = (u16, &'static [&'static str], Vec<Turn>, Vec<Turn>);
+
+fn protocols() -> [Scripts; 4] {
     let greeting = |text: &str| vec![turn(S, text)];
     [
         (
