@@ -49,7 +49,7 @@ fn imap() -> Vec<Turn> {
         c("b SELECT INBOX\r\n"),
         s("* 1 EXISTS\r\nb OK\r\n"),
         c("f FETCH 1 BODY[]\r\n"),
-        s("* 1 FETCH (BODY[] {53}\r\nFrom: erin@there.test\r\nTo: Frank <frank@here.test>\r\n\r\n)\r\nf OK\r\n"),
+        s("* 1 FETCH (BODY[] {54}\r\nFrom: erin@there.test\r\nTo: Frank <frank@here.test>\r\n\r\n)\r\nf OK\r\n"),
         c("c LOGOUT\r\n"),
         s("* BYE\r\nc OK\r\n"),
     ]
