@@ -28,20 +28,26 @@ fn a_file_of_damage_has_few_problems_and_says_how_many_more() {
     assert_eq!(told.report.frames, 1000);
 }
 
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut gz = GzEncoder::new(Vec::new(), Compression::best());
+    gz.write_all(bytes).unwrap();
+    gz.finish().unwrap()
+}
+
+/// A capture and megabytes of zeros behind its header, compressed.
+fn packed_zeros(megabytes: usize) -> Vec<u8> {
+    let mut gz = GzEncoder::new(Vec::new(), Compression::best());
+    gz.write_all(&Pcap::new().bytes).unwrap();
+    for _ in 0..megabytes {
+        gz.write_all(&vec![0; 1 << 20]).unwrap();
+    }
+    gz.finish().unwrap()
+}
+
 /// Decompression was bounded by nothing: a gzip inside a gzip inside a gzip makes terabytes of a few kilobytes.
 #[test]
 fn compression_inside_compression_is_bounded() {
-    let packed = |bytes: &[u8]| {
-        let mut gz = GzEncoder::new(Vec::new(), Compression::best());
-        gz.write_all(bytes).unwrap();
-        gz.finish().unwrap()
-    };
-    let mut inner = GzEncoder::new(Vec::new(), Compression::best());
-    inner.write_all(&Pcap::new().bytes).unwrap();
-    for _ in 0..70 {
-        inner.write_all(&vec![0; 1 << 20]).unwrap();
-    }
-    let bomb = packed(&packed(&inner.finish().unwrap()));
+    let bomb = packed(&packed(&packed_zeros(70)));
     assert!(bomb.len() < 4000, "{}", bomb.len());
     let told = told(bomb);
     assert!(told.says("expands to more than 1100 times its size"), "{:?}", told.report.problems);
@@ -51,17 +57,7 @@ fn compression_inside_compression_is_bounded() {
 /// Each member of an archive had a bound of its own, over what it was when the archive's compression was gone.
 #[test]
 fn compression_in_members_of_compressed_archives_is_bounded() {
-    let packed = |bytes: &[u8]| {
-        let mut gz = GzEncoder::new(Vec::new(), Compression::best());
-        gz.write_all(bytes).unwrap();
-        gz.finish().unwrap()
-    };
-    let mut inner = GzEncoder::new(Vec::new(), Compression::best());
-    inner.write_all(&Pcap::new().bytes).unwrap();
-    for _ in 0..40 {
-        inner.write_all(&vec![0; 1 << 20]).unwrap();
-    }
-    let inner = inner.finish().unwrap();
+    let inner = packed_zeros(40);
     let mut tar = Vec::new();
     for name in ["a.pcap.gz", "b.pcap.gz"] {
         let mut header = [0; 512];
