@@ -27,7 +27,25 @@ fn civil(ts: Timestamp) -> (i64, u32, u32, u32, u32, u32, u32) {
 /// Appends RFC 3339 with nanoseconds, UTC: `2026-11-24T10:00:01.178000000Z`.
 pub fn push_rfc3339(out: &mut Vec<u8>, ts: Timestamp) {
     let (y, mo, d, h, mi, s, n) = civil(ts);
-    let _ = write!(out, "{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}.{n:09}Z");
+    // Nanoseconds in 64 bits end with the year 2262.
+    out.extend_from_slice(&digits::<4>(y as u32));
+    for (before, two) in [(b'-', mo), (b'-', d), (b'T', h), (b':', mi), (b':', s)] {
+        out.push(before);
+        out.extend_from_slice(&digits::<2>(two));
+    }
+    out.push(b'.');
+    out.extend_from_slice(&digits::<9>(n));
+    out.push(b'Z');
+}
+
+/// The last `N` decimal digits, zeros before them: there is one of these times in every object.
+fn digits<const N: usize>(mut number: u32) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    digits
 }
 
 /// The date, UTC: `2026-11-24`.

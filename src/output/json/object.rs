@@ -13,6 +13,20 @@ use crate::position::Timestamp;
 /// is written as `\uXXXX`, which reads back as the same character.
 pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    // All of them, whatever is found: sixteen at a time.
+    match text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+        true => out.extend_from_slice(text.as_bytes()),
+        false => push_escaped(out, text),
+    }
+    out.push(b'"');
+}
+
+/// What stands in a string as it is, as most does. No ASCII beyond this does, but some of what is not ASCII.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
+}
+
+fn push_escaped(out: &mut Vec<u8>, text: &str) {
     let mut plain = 0;
     for (at, c) in text.char_indices() {
         let escaped = match c {
@@ -42,14 +56,17 @@ pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.extend_from_slice(text.get(plain..).unwrap_or_default().as_bytes());
-    out.push(b'"');
 }
 
 /// Appends lower-case hexadecimal digits.
 pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+}
+
+/// Appends decimal digits: what `write!` gives, in a fraction of its time.
+pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// An object being written. [`Object::end`] closes it.
@@ -145,13 +162,11 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn number(&mut self, name: &str, value: impl Into<u64>) {
-        let _ = write!(self.name(name), "{}", value.into());
+        push_number(self.name(name), value.into());
     }
 
     pub(super) fn opt_number(&mut self, name: &str, value: Option<impl Into<u64>>) {
-        self.option(name, value, |out, value| {
-            let _ = write!(out, "{}", value.into());
-        });
+        self.option(name, value, |out, value| push_number(out, value.into()));
     }
 
     pub(super) fn bool(&mut self, name: &str, value: bool) {
