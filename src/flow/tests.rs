@@ -637,3 +637,5 @@ fn lone_syns_are_told_to_who_wants_them() {
     assert_eq!(whole(&all), whole(&less));
     assert_eq!(all.lines, ["1 Evicted", "C 0 hello", "2 Eof", "3 Eof", "4 Rst", "5 Eof"]);
 }
+
+mod edges;
