@@ -70,6 +70,7 @@ struct Lab {
     isn: [u32; 2],
     window: u16,
     ends: [SocketAddr; 2],
+    file: FileId,
 }
 
 const ACK: TcpFlags = TcpFlags { syn: false, ack: true, fin: false, rst: false };
@@ -95,12 +96,13 @@ impl Lab {
             isn: [0xffff_fff0, 7_000_000],
             window: 0x4000,
             ends: [([10, 0, 0, 1], 40_000).into(), ([10, 0, 0, 2], 25).into()],
+            file: FileId(0),
         }
     }
 
     fn at(&mut self) -> FramePos {
         self.frame += 1;
-        FramePos { index: self.frame, number: self.frame, file: FileId(0), ts: Timestamp(self.now) }
+        FramePos { index: self.frame, number: self.frame, file: self.file, ts: Timestamp(self.now) }
     }
 
     fn send(&mut self, from: usize, flags: TcpFlags, seq: u32, ack: u32, text: &str) -> &mut Self {

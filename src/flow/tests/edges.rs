@@ -72,3 +72,65 @@ fn an_end_with_its_last_bytes_is_acknowledged_before_it_is_seen() {
     lab.handshake().send(0, FIN, 3, 1, "").s(1, 4, "x").tick(20).finish();
     lab.expect(&["C 0 gap 2 Lost", "C end", "S 0 x", "1 Eof"]);
 }
+
+#[test]
+fn a_dropped_connection_is_followed_to_where_its_reset_is_believed() {
+    let long = "x".repeat(60_000);
+    let mut lab = Lab::new();
+    lab.log.drop_at = Some("HTTP");
+    lab.handshake().c(1, 1, "HTTP").expect(&["C 0 HTTP"]);
+    for piece in 0..10 {
+        lab.c(5 + piece * 60_000, 1, &long);
+    }
+    // Beyond every window: neither these bytes nor the reset behind them.
+    lab.c(50_000_000, 1, "stray").send(0, RST, 50_000_005, 0, "").tick(50).expect(&[]);
+    lab.send(0, RST, 600_005, 0, "").tick(50).expect(&["1 Rst"]);
+}
+
+#[test]
+fn what_is_no_part_of_the_stream_counts_as_duplicate() {
+    let mut lab = Lab::new();
+    lab.handshake()
+        .c(1, 1, "QUIT\r\n")
+        .c(1, 1, "QUIT\r\n")
+        .c(5, 1, "\r\nNO")
+        .send(0, RST, 9, 0, "reset by me")
+        .tick(20);
+    // The copy, the part of one, and what the reset says.
+    assert_eq!(lab.info().duplicate_bytes, 6 + 2 + 11);
+
+    // Far above every window, and never confirmed.
+    let mut lab = Lab::new();
+    lab.handshake().c(1, 1, "QUIT\r\n").c(1_000_000, 1, "stray").finish();
+    assert_eq!(lab.info().duplicate_bytes, 5);
+
+    // Behind the end.
+    let mut lab = Lab::new();
+    lab.handshake().send(0, FIN, 1, 1, "").c(2, 1, "more").finish();
+    assert_eq!(lab.info().duplicate_bytes, 4);
+}
+
+#[test]
+fn the_files_of_a_connection_are_named_once_each() {
+    let mut lab = Lab::new();
+    lab.handshake();
+    for file in [1, 1, 0, 2, 1] {
+        lab.file = FileId(file);
+        lab.c(1, 1, "");
+    }
+    lab.finish();
+    assert_eq!(lab.info().files, [FileId(0), FileId(1), FileId(2)]);
+}
+
+#[test]
+fn a_beginning_is_where_the_peer_says_it_was() {
+    // Without a SYN: the server has acknowledged up to 9, and the client's next segment is 17.
+    let mut lab = Lab::new();
+    lab.s(1, 9, "250 a\r\n").c(17, 8, "QUIT\r\n").tick(40).finish();
+    lab.expect(&["S 0 250 a\r\n", "C 0 gap 8 MidStream", "C 8 QUIT\r\n", "1 Eof"]);
+
+    // A copy of what it had acknowledged comes first: the stream begins there.
+    let mut lab = Lab::new();
+    lab.s(1, 9, "250 a\r\n").c(1, 1, "EHLO a\r\n").c(9, 8, "QUIT\r\n").tick(40).finish();
+    lab.expect(&["C 0 EHLO a\r\n", "S 0 250 a\r\n", "C 8 QUIT\r\n", "1 Eof"]);
+}
