@@ -14,6 +14,7 @@ mod midway;
 mod records;
 mod recovery;
 mod report;
+mod resumed;
 mod secrets;
 mod state;
 mod story;
