@@ -68,7 +68,7 @@ pub struct Limits {
     pub nesting: usize,
     /// Largest handshake message, bytes: certificate chains of 100 KB exist.
     pub handshake_bytes: usize,
-    /// TLS sessions remembered for resumption.
+    /// TLS sessions remembered for resumption, and as many that stayed closed, each with its reason.
     pub tls_sessions: usize,
     /// Servers' certificate messages remembered for handshakes that lost theirs, each of up to 64 KiB.
     pub tls_flights: usize,

@@ -360,8 +360,9 @@ impl Sessions {
         }
     }
 
-    fn park(&mut self, session: Session, info: &ConnectionInfo, place: Place) {
-        let pieces = VecDeque::from([(place, info.clone(), Piece::GoOn)]);
+    /// Takes a session aside until the round's end, when it is given that piece.
+    fn park(&mut self, session: Session, info: &ConnectionInfo, place: Place, piece: Piece) {
+        let pieces = VecDeque::from([(place, info.clone(), piece)]);
         self.parked.insert(info.id, Parked { session, pieces });
     }
 
@@ -450,7 +451,7 @@ impl Consumer for Sessions {
         if session.is_waiting() {
             let session = std::mem::replace(seat, Seat::Away);
             if let Seat::Here(session) = session {
-                self.park(session, info, place);
+                self.park(session, info, place, Piece::GoOn);
             }
         }
         interest
@@ -460,6 +461,11 @@ impl Consumer for Sessions {
         let place = self.step(info);
         self.fetch(&mut seat, info);
         let mail = match seat {
+            Seat::Here(session) if session.ends_uncertain() => {
+                let mail = self.with(place, |world| session.is_mail(info, world));
+                self.park(session, info, place, Piece::Close(reason, at));
+                mail
+            }
             Seat::Here(session) => {
                 let closed = self.with(place, |world| session.close(info, reason, at, world));
                 self.closed(place, &closed, info, reason);

@@ -140,6 +140,12 @@ impl Session {
         matches!(&self.0, State::Live(live) if live.stack.is_waiting())
     }
 
+    /// Whether its end depends on what [`World::sessions`] can't yet be certain of: a TLS session that stayed closed
+    /// elsewhere.
+    pub fn ends_uncertain(&self) -> bool {
+        matches!(&self.0, State::Live(live) if live.stack.ends_uncertain())
+    }
+
     /// The session cache is certain: finishes the piece at which it stopped.
     pub fn go_on(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
         let State::Live(live) = &mut self.0 else { return Interest::Keep };

@@ -216,7 +216,7 @@ impl Stack {
 
     fn begin_tls(&mut self, security: Security) {
         self.security = security;
-        self.tls = Some(Box::new(tls::Connection::new()));
+        self.tls = Some(Box::new(tls::Connection::of_session(self.layers.emitter.session())));
         if security == Security::Implicit {
             self.layers.choose(Verdict::Tls);
             if let Some(DecodeAs { protocol: Some(protocol), .. }) = self.forced {
@@ -306,6 +306,11 @@ impl Stack {
     /// Whether it waits until the session cache is certain.
     pub(super) fn is_waiting(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.is_waiting())
+    }
+
+    /// Whether its end had better wait until the session cache is certain.
+    pub(super) fn ends_uncertain(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.asks_for_closed())
     }
 
     /// The session cache is certain.

@@ -124,6 +124,7 @@ struct Account {
 /// Plaintext may be handed up before [`Upper::established`]: TLS 1.3's early data (once the server took it) and half-RTT
 /// data, and data of a false start (RFC 7918).
 pub struct Connection {
+    session: u64,
     halves: [Half; 2],
     handshakes: Vec<Handshake>,
     account: Account,
@@ -162,7 +163,13 @@ pub struct Progress<'a> {
 impl Connection {
     /// Before the first byte.
     pub fn new() -> Self {
+        Self::of_session(0)
+    }
+
+    /// As [`Connection::new`]; `session` is the number by which the stories of other connections name it.
+    pub fn of_session(session: u64) -> Self {
         Connection {
+            session,
             halves: [Half::new(), Half::new()],
             handshakes: Vec::new(),
             account: Account::default(),
@@ -171,6 +178,12 @@ impl Connection {
             early: early::Early::default(),
             waiting: None,
         }
+    }
+
+    /// Whether [`Connection::finish`] asks for sessions that stayed closed on other connections: better when all that these
+    /// saw before has been shared.
+    pub fn asks_for_closed(&self) -> bool {
+        self.handshakes.iter().any(Handshake::seeks_earlier)
     }
 
     /// The next bytes of a direction.

@@ -53,7 +53,7 @@ fn advice(reason: Reason) -> &'static str {
     match reason {
         Reason::NoKey => "RSA key exchange: give the server's private key with --key, or a key log with --keylog.",
         Reason::KeyMismatch => {
-            "None of the private keys given belongs to this certificate: look for the key that was in use when the capture was made."
+            "None of the private keys given belongs to the server's certificate: look for the key that was in use when the capture was made."
         }
         Reason::ForwardSecrecy => {
             "The key exchange is ephemeral: no private key can open it. It takes a key log written by client or server while it ran (SSLKEYLOGFILE)."

@@ -59,7 +59,7 @@ reasons! {
     ForwardSecrecy = "forward-secrecy";
     /// An export suite with a temporary RSA key in ServerKeyExchange.
     ExportEphemeral = "export-ephemeral";
-    /// Resumed from a session whose handshake is not in the capture, or came later.
+    /// Resumed from a session whose handshake is not in the capture, or came later. From one that stayed closed: its reason.
     ResumedUnseen = "resumed-unseen";
     /// The capture begins or ends within the handshake, so that a random or key exchange is missing.
     HandshakeIncomplete = "handshake-incomplete";

@@ -1,13 +1,15 @@
-//! What handshakes take from earlier ones: master secrets by session ID and by ticket (SSL 3.0 to TLS 1.2), and the
-//! servers' messages.
+//! What handshakes take from earlier ones: master secrets by session ID and by ticket (SSL 3.0 to TLS 1.2), or why there
+//! is none; and the servers' messages.
 //!
 //! Shared by all connections, whatever their addresses: clients move, and tickets are taken by every host of a farm.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sha2::{Digest, Sha256};
 
+use super::Reason;
 use super::certificate::Lately;
 use super::secret::Secret;
 
@@ -21,6 +23,27 @@ pub struct Remembered {
     /// Input-wide number of the frame at which it was known.
     pub frame: u64,
 }
+
+/// A session whose beginning was seen, and whose secret is not known for all that.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Number of the connection on which it began.
+    pub session: u64,
+    /// Why.
+    pub reason: Reason,
+    /// It was itself taken up from an earlier one, and got this ticket anew.
+    before: Option<ClosedKey>,
+}
+
+impl Closed {
+    /// A full handshake stayed closed on that connection, or one that took up an `earlier` session.
+    pub fn new(session: u64, reason: Reason, earlier: Option<Handle<'_>>) -> Self {
+        Closed { session, reason, before: earlier.map(Handle::short_key) }
+    }
+}
+
+/// Tickets that were each got with the one before and are followed back to a full handshake.
+const MOST_BEFORE: usize = 64;
 
 /// What a session is found by.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -40,7 +63,19 @@ impl Handle<'_> {
         };
         Sha256::new().chain_update([tag]).chain_update(bytes).finalize().into()
     }
+
+    /// Enough to tell sessions apart of which no secret hangs on it.
+    fn short_key(self) -> ClosedKey {
+        self.key().first_chunk().copied().unwrap_or_default()
+    }
+
+    fn is_empty(self) -> bool {
+        let (Handle::Id(bytes) | Handle::Ticket(bytes)) = self;
+        bytes.is_empty()
+    }
 }
+
+type ClosedKey = [u8; 16];
 
 /// A server's messages from behind its hello to ServerHelloDone: the same in each full handshake under a certificate.
 #[derive(Clone, Debug)]
@@ -94,6 +129,7 @@ pub struct Added(New);
 #[derive(Clone, Debug)]
 enum New {
     Session(Known),
+    Closed(ClosedKey, Closed),
     Flight(Arc<Flight>),
 }
 
@@ -136,31 +172,44 @@ impl Default for SessionCache {
     }
 }
 
-#[derive(Debug, Default)]
-struct Store {
-    /// What all searches have cost.
-    tried: u64,
-    sessions: HashMap<[u8; 32], Remembered>,
-    order: VecDeque<[u8; 32]>,
-    /// Other secrets under handles that are taken.
-    replacements: Vec<Known>,
-    /// The oldest first.
-    flights: VecDeque<Arc<Flight>>,
+/// A map that forgets its oldest entries first.
+#[derive(Debug)]
+struct Oldest<K, V> {
+    map: HashMap<K, V>,
+    order: VecDeque<K>,
 }
 
-impl Store {
-    fn insert(&mut self, added: Known) {
-        if self.sessions.insert(added.key, added.session).is_none() {
-            self.order.push_back(added.key);
+impl<K, V> Default for Oldest<K, V> {
+    fn default() -> Self {
+        Oldest { map: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash, V> Oldest<K, V> {
+    fn insert(&mut self, key: K, value: V) {
+        if self.map.insert(key, value).is_none() {
+            self.order.push_back(key);
         }
     }
 
     fn keep_bound(&mut self, bound: usize) {
-        while self.sessions.len() > bound {
+        while self.map.len() > bound {
             let Some(oldest) = self.order.pop_front() else { return };
-            self.sessions.remove(&oldest);
+            self.map.remove(&oldest);
         }
     }
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    /// What all searches have cost.
+    tried: u64,
+    sessions: Oldest<[u8; 32], Remembered>,
+    closed: Oldest<ClosedKey, Closed>,
+    /// Other secrets under handles that are taken.
+    replacements: Vec<Known>,
+    /// The oldest first.
+    flights: VecDeque<Arc<Flight>>,
 }
 
 impl Store {
@@ -229,18 +278,17 @@ impl SessionCache {
 
     /// Number of sessions.
     pub fn len(&self) -> usize {
-        self.read().sessions.len()
+        self.read().sessions.map.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.read().sessions.is_empty()
+        self.read().sessions.map.is_empty()
     }
 
     /// Keeps a session; `bound` is [`crate::limits::Limits::tls_sessions`]. An empty handle is none.
     pub fn insert(&mut self, handle: Handle<'_>, session: Remembered, bound: usize) {
-        let (Handle::Id(bytes) | Handle::Ticket(bytes)) = handle;
-        if bytes.is_empty() || bound == 0 {
+        if handle.is_empty() || bound == 0 {
             return;
         }
         let added = Known { key: handle.key(), session };
@@ -253,14 +301,39 @@ impl SessionCache {
             return;
         }
         let mut store = self.write();
-        store.insert(added);
-        store.keep_bound(bound);
+        store.sessions.insert(added.key, added.session);
+        store.sessions.keep_bound(bound);
+    }
+
+    /// Keeps word of a session without its secret, under the same bound as [`SessionCache::insert`].
+    pub fn insert_closed(&mut self, handle: Handle<'_>, closed: Closed, bound: usize) {
+        if handle.is_empty() || bound == 0 {
+            return;
+        }
+        if self.view {
+            return self.added.push(Added(New::Closed(handle.short_key(), closed)));
+        }
+        let mut store = self.write();
+        store.closed.insert(handle.short_key(), closed);
+        store.closed.keep_bound(bound);
+    }
+
+    /// The full handshake of a session that stayed closed, if it was seen. Of what was added through other views, what has
+    /// been shared: to be asked where that is certain.
+    pub fn closed(&self, handle: Handle<'_>) -> Option<Closed> {
+        let store = self.read();
+        let mut found = *store.closed.map.get(&handle.short_key())?;
+        for _ in 0..MOST_BEFORE {
+            let Some(before) = found.before else { return Some(found) };
+            found = *store.closed.map.get(&before)?;
+        }
+        None
     }
 
     /// The session, if it was seen.
     pub fn get(&self, handle: Handle<'_>) -> Option<Remembered> {
         let store = self.read();
-        if store.sessions.is_empty() { None } else { store.sessions.get(&handle.key()).cloned() }
+        if store.sessions.map.is_empty() { None } else { store.sessions.map.get(&handle.key()).cloned() }
     }
 
     /// Whether a session that this view does not know may yet be shared by another.
@@ -307,11 +380,12 @@ impl SessionCache {
     pub fn share(&self, added: Added) {
         let mut store = self.write();
         match added.0 {
-            New::Session(added) => match store.sessions.get(&added.key) {
-                None => store.insert(added),
+            New::Session(added) => match store.sessions.map.get(&added.key) {
+                None => store.sessions.insert(added.key, added.session),
                 Some(known) if known.master == added.session.master => {}
                 Some(_) => store.replacements.push(added),
             },
+            New::Closed(key, closed) => store.closed.insert(key, closed),
             New::Flight(flight) => {
                 if store.flights.len() < MOST_FLIGHTS && !store.knows_flight(&flight) {
                     store.flights.push_back(flight);
@@ -324,9 +398,10 @@ impl SessionCache {
     pub fn settle(&self, sessions: usize, flights: usize) {
         let mut store = self.write();
         for added in std::mem::take(&mut store.replacements) {
-            store.insert(added);
+            store.sessions.insert(added.key, added.session);
         }
-        store.keep_bound(sessions);
+        store.sessions.keep_bound(sessions);
+        store.closed.keep_bound(sessions);
         store.keep_flights(flights);
     }
 }
@@ -367,6 +442,22 @@ mod tests {
         assert_eq!(other.get(Handle::Id(b"x")).map(|s| s.frame), Some(1));
         cache.settle(10, 10);
         assert_eq!(other.get(Handle::Id(b"x")).map(|s| s.frame), Some(2));
+    }
+
+    #[test]
+    fn what_stayed_closed_is_found_through_the_tickets_got_since() {
+        let mut cache = SessionCache::new();
+        let no_key = Closed::new(4, Reason::NoKey, None);
+        cache.insert_closed(Handle::Ticket(b"first"), no_key, 3);
+        let later = |n, before| Closed::new(n, Reason::ResumedUnseen, Some(Handle::Ticket(before)));
+        cache.insert_closed(Handle::Ticket(b"second"), later(5, b"first"), 3);
+        cache.insert_closed(Handle::Ticket(b"third"), later(6, b"second"), 3);
+        assert_eq!(cache.closed(Handle::Ticket(b"third")), Some(no_key));
+        assert!(cache.closed(Handle::Id(b"third")).is_none() && cache.is_empty());
+        // The first goes, and with it what is known of the others.
+        cache.insert_closed(Handle::Ticket(b"loop"), later(7, b"loop"), 3);
+        assert_eq!(cache.closed(Handle::Ticket(b"third")), None);
+        assert_eq!(cache.closed(Handle::Ticket(b"loop")), None);
     }
 
     #[test]

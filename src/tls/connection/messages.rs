@@ -349,7 +349,7 @@ impl Connection {
                 half.enter(epoch);
                 if client {
                     self.take_early(up);
-                    self.establish(span, up);
+                    self.establish(span, env, up);
                 }
             }
             return;

@@ -89,7 +89,7 @@ impl Connection {
                 self.unopened(dir, header, failure, span, up);
             }
         }
-        self.after_record(dir, header, span, up);
+        self.after_record(dir, header, span, env, up);
     }
 
     /// TLS 1.3: tries the epoch that may have begun without our seeing it.
@@ -205,7 +205,7 @@ impl Connection {
     }
 
     /// What follows any record: whether the handshake has run to its end.
-    fn after_record(&mut self, dir: Direction, header: Header, span: Span, up: &mut dyn Upper) {
+    fn after_record(&mut self, dir: Direction, header: Header, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         let current = self.current();
         let handshake = &mut self.handshakes[current];
         if handshake.established || handshake.failed || self.halves[dir.index()].epoch.handshake != current {
@@ -224,16 +224,17 @@ impl Connection {
             Stage::Clear => false,
         };
         if done {
-            self.establish(span, up);
+            self.establish(span, env, up);
         }
     }
 
-    pub(super) fn establish(&mut self, span: Span, up: &mut dyn Upper) {
+    pub(super) fn establish(&mut self, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         let index = self.current();
         let handshake = &mut self.handshakes[index];
         if !handshake.established {
             handshake.established = true;
             handshake.span = handshake.span.to(span);
+            handshake.remember_closed(self.session, env.sessions, env.limits);
             up.established(index as u32, span);
         }
     }

@@ -26,9 +26,10 @@ impl Connection {
         self.take_early(up);
         let seen = [self.halves[0].bytes > 0, self.halves[1].bytes > 0];
         let ended = self.halves.iter().any(|half| half.ended || half.closed);
-        let handshakes = std::mem::take(&mut self.handshakes);
+        let mut handshakes = std::mem::take(&mut self.handshakes);
         let mut out = Vec::with_capacity(handshakes.len());
-        for (index, handshake) in handshakes.iter().enumerate() {
+        for (index, handshake) in handshakes.iter_mut().enumerate() {
+            handshake.seek_earlier(env.sessions);
             let mut reason = handshake.final_reason(seen, ended, env);
             if reason == Some(Reason::MidSession) && begun && handshake.closed == 0 {
                 reason = Some(if ended { Reason::HandshakeFailed } else { Reason::HandshakeIncomplete });

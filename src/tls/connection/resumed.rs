@@ -6,7 +6,7 @@ use crate::event::{Resumed, SecretSource};
 use crate::limits::Limits;
 use crate::tls::Reason;
 use crate::tls::keys::KeyRing;
-use crate::tls::resume::{Handle, Remembered, SessionCache};
+use crate::tls::resume::{Closed, Handle, Remembered, SessionCache};
 
 impl Handshake {
     /// Whether the server went on from its ServerHello to ChangeCipherSpec: an earlier session is taken up. Behind a gap
@@ -69,6 +69,57 @@ impl Handshake {
         }
         if let Some(ticket) = &self.ticket {
             sessions.insert(Handle::Ticket(ticket), session, limits.tls_sessions);
+        }
+    }
+
+    /// Its secret is not known: sessions resumed later can say why. `session` is the number of its connection.
+    pub(super) fn remember_closed(&self, session: u64, sessions: &mut SessionCache, limits: &Limits) {
+        if self.is_tls13() || self.chosen.is_some() {
+            return;
+        }
+        let Some(reason) = self.reason.or(self.why) else { return };
+        let earlier = self.earlier();
+        let closed = Closed::new(session, reason, earlier);
+        if let (Some(server), None) = (&self.server, earlier) {
+            sessions.insert_closed(Handle::Id(&server.session_id), closed, limits.tls_sessions);
+        }
+        let ticket = self.ticket.as_deref().map(Handle::Ticket).filter(|ticket| Some(*ticket) != earlier);
+        if let Some(ticket) = ticket {
+            sessions.insert_closed(ticket, closed, limits.tls_sessions);
+        }
+    }
+
+    /// The session that it took up.
+    fn earlier(&self) -> Option<Handle<'_>> {
+        if !matches!(self.resumed, Resumed::SessionId | Resumed::Ticket) {
+            return None;
+        }
+        let ticket = self.client.as_ref().and_then(|c| c.ticket.as_deref()).map(Handle::Ticket);
+        ticket.or_else(|| self.server.as_ref().map(|s| Handle::Id(&s.session_id)))
+    }
+
+    /// Whether the session that it took up can say why it stayed closed.
+    pub(super) fn seeks_earlier(&self) -> bool {
+        self.secrets.is_empty() && self.earlier().is_some()
+    }
+
+    /// Looks for that session among those that stayed closed, once all that other connections saw before is known.
+    pub(super) fn seek_earlier(&mut self, sessions: &SessionCache) {
+        if !self.seeks_earlier() {
+            return;
+        }
+        let by_id = |resumed| {
+            let id = self.server.as_ref().map(|s| Handle::Id(&s.session_id))?;
+            Some((sessions.closed(id)?, resumed))
+        };
+        let found = self.earlier().and_then(|earlier| Some((sessions.closed(earlier)?, self.resumed)));
+        let Some((found, resumed)) = found.or_else(|| by_id(Resumed::SessionId)) else { return };
+        self.resumed = resumed;
+        self.earlier_closed = Some(found);
+        for reason in [&mut self.why, &mut self.reason].into_iter().flatten() {
+            if *reason == Reason::ResumedUnseen {
+                *reason = found.reason;
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::tls::Reason;
 use crate::tls::certificate::ReadCertificate;
 use crate::tls::handshake::{ClientHello, ServerHello};
 use crate::tls::prf::Transcript;
-use crate::tls::resume::Flight;
+use crate::tls::resume::{Closed, Flight};
 use crate::tls::secret::Secret;
 use crate::tls::suites::{Suite, Version};
 
@@ -49,6 +49,8 @@ pub(crate) struct Handshake {
     pub(super) client_key_exchange: Option<Vec<u8>>,
     pub(super) ticket: Option<Vec<u8>>,
     pub(super) resumed: Resumed,
+    /// The session that it took up, if that stayed closed, too.
+    pub(super) earlier_closed: Option<Closed>,
     pub(super) secrets: Vec<Candidate>,
     /// The one that a MAC or tag proved.
     pub(super) chosen: Option<usize>,
@@ -100,6 +102,7 @@ impl Handshake {
             client_key_exchange: None,
             ticket: None,
             resumed: Resumed::No,
+            earlier_closed: None,
             secrets: Vec::new(),
             chosen: None,
             derived: false,

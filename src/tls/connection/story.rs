@@ -6,6 +6,7 @@ use crate::event::{Resumed, SecretSource};
 use crate::tls::handshake::MOST_SUITES;
 use crate::tls::keylog::Tls13Label;
 use crate::tls::keys::KeyRing;
+use crate::tls::resume::Closed;
 use crate::tls::suites::{KeyExchange, Version};
 
 /// Keys that are named one by one.
@@ -95,7 +96,13 @@ impl Handshake {
     fn agreement(&self) -> Option<String> {
         let kx = self.suite?.kx;
         if self.resumed != Resumed::No && kx != KeyExchange::Tls13 {
-            return Some("Its keys come from the master secret of that earlier session.".to_owned());
+            let began = self.earlier_closed.map(|earlier| {
+                let Closed { session, reason, .. } = earlier;
+                format!(" That one began in session {session}, whose full handshake stayed closed itself: {reason}.")
+            });
+            return Some(
+                "Its keys come from the master secret of that earlier session.".to_owned() + &began.unwrap_or_default(),
+            );
         }
         Some(
             match kx {
