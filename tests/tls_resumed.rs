@@ -6,9 +6,12 @@ mod common;
 use std::io::Write;
 use std::num::NonZeroUsize;
 
+use common::packets::{Dialogue, Packet, Turn, dialogues, pcap};
+use common::script::flights;
 use common::{Collect, How, config, stories, testdata};
 use mailcap::capture::Capture;
-use mailcap::event::{Resumed, TlsHandshake};
+use mailcap::event::{Decrypted, Resumed, TlsHandshake};
+use mailcap::flow::Side;
 use mailcap::limits::Limits;
 use mailcap::pipeline::{Config, run, run_capture};
 use mailcap::tls::Reason;
@@ -86,5 +89,57 @@ fn a_session_whose_full_handshake_is_not_there_says_so() {
     for how in [How::default(), keyed] {
         let told = handshakes(&read("tls/f-resume-original-not-captured-imap-starttls.pcap"), &how);
         assert_eq!(told.iter().map(|t| t.reason).collect::<Vec<_>>(), [Some(Reason::ResumedUnseen)]);
+    }
+}
+
+/// A dialogue with a turn a TLS record.
+fn by_records(dialogue: &Dialogue) -> Dialogue {
+    let mut turns = Vec::new();
+    for turn in &dialogue.turns {
+        let mut rest = &turn.bytes[..];
+        while !rest.is_empty() {
+            let len = match *rest {
+                [20..=23, 3, _, a, b, ..] => 5 + usize::from(u16::from_be_bytes([a, b])),
+                _ => rest.len(),
+            };
+            let (record, behind) = rest.split_at(len.min(rest.len()));
+            turns.push(Turn { side: turn.side, bytes: record.to_vec() });
+            rest = behind;
+        }
+    }
+    Dialogue { turns, ..dialogue.clone() }
+}
+
+/// Where a resumed handshake's change of keys is lost, its session must be looked for all the same, and found although
+/// another part of the run saw it begin.
+#[test]
+fn a_lost_change_of_keys_waits_for_other_connections() {
+    let key = [testdata().join(KEY)];
+    let how = How { keys: &key, ..How::default() };
+    for name in [BY_ID, BY_TICKET] {
+        let [first, second] = &dialogues(testdata().join(name))[..] else { panic!("{name}: not two connections") };
+        let list = flights(&by_records(second));
+        let starts = |p: &Packet, side, kind: u8| p.side == side && p.payload.starts_with(&[kind, 3]);
+        let mut dropped = 0;
+        for side in [Side::Initiator, Side::Responder] {
+            let change = list.iter().position(|p| starts(p, side, 20)).unwrap();
+            // With the Finished behind it, and alone.
+            for range in [change..change + 1, change..change + 2] {
+                let mut rest = list.clone();
+                rest.drain(range.clone());
+                let bytes = [pcap(first, &flights(first)), pcap(second, &rest)[24..].to_vec()].concat();
+                let told = handshakes(&bytes, &how);
+                let (open, whole) = (&told[1], second.turns.iter().filter(|t| t.bytes.starts_with(&[23, 3])).count());
+                assert_eq!(
+                    (open.decrypted, open.reason),
+                    (Decrypted::All, None),
+                    "{name}: {range:?}: {:?}",
+                    open.steps
+                );
+                assert!(open.records_decrypted as usize >= whole, "{name}: {range:?}: {open:?}");
+                dropped += 1;
+            }
+        }
+        assert_eq!(dropped, 4);
     }
 }

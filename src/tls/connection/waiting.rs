@@ -4,14 +4,12 @@
 //! The connection stops before the record that needs the secret, keeps what comes meanwhile, and goes on when
 //! [`Connection::take_up`] says that the cache is certain.
 
+use super::state::Handshake;
 use super::{Connection, Env};
 use crate::event::GapCause;
 use crate::position::{Direction, Span};
 use crate::tls::Upper;
-use crate::tls::record::Header;
-
-/// Content type of ChangeCipherSpec (RFC 5246 section 6.2.1).
-const CHANGE_CIPHER_SPEC: u8 = 20;
+use crate::tls::record::{Header, content};
 
 /// Where it stopped.
 pub(super) struct Waiting {
@@ -65,7 +63,7 @@ impl Connection {
         env: &Env<'_>,
     ) -> bool {
         let stop = self.handshakes.last().is_some_and(|handshake| {
-            let change = record.0.content_type == CHANGE_CIPHER_SPEC;
+            let change = matches!(record.0.content_type, content::CHANGE_CIPHER_SPEC | content::APPLICATION);
             change && handshake.is_uncertain(env.sessions) || handshake.waits_for_flights(env.sessions)
         });
         if stop {
@@ -81,21 +79,24 @@ impl Connection {
 
     /// Keeps a piece of the stream for later if it has to wait.
     pub(super) fn keep_data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: &Env<'_>) -> bool {
-        self.keep(env, || Later::Data(dir, bytes.to_vec(), span))
+        // Keys are looked for where a change to them may be lost.
+        let lost = self.halves[dir.index()].lost.is_some();
+        self.keep(lost, env, || Later::Data(dir, bytes.to_vec(), span))
     }
 
     /// As [`Connection::keep_data`], a gap.
     pub(super) fn keep_gap(&mut self, dir: Direction, len: u64, cause: GapCause, span: Span, env: &Env<'_>) -> bool {
-        self.keep(env, || Later::Gap(dir, len, cause, span))
+        self.keep(true, env, || Later::Gap(dir, len, cause, span))
     }
 
     /// As [`Connection::keep_data`], an end.
     pub(super) fn keep_end(&mut self, dir: Direction, span: Span, env: &Env<'_>) -> bool {
-        self.keep(env, || Later::End(dir, span))
+        self.keep(false, env, || Later::End(dir, span))
     }
 
-    fn keep(&mut self, env: &Env<'_>, piece: impl FnOnce() -> Later) -> bool {
-        if self.waiting.is_none() && self.handshakes.last().is_some_and(|h| h.waits_for_flights(env.sessions)) {
+    fn keep(&mut self, looks_for_keys: bool, env: &Env<'_>, piece: impl FnOnce() -> Later) -> bool {
+        let waits = |h: &Handshake| h.waits_for_flights(env.sessions) || looks_for_keys && h.is_uncertain(env.sessions);
+        if self.waiting.is_none() && self.handshakes.last().is_some_and(waits) {
             self.wait(Direction::Client, None, &[], Span::default());
         }
         let Some(waiting) = &mut self.waiting else { return false };
