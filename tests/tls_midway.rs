@@ -4,7 +4,9 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{How, Told, folders, tell};
+use common::packets::{Dialogue, Turn, dialogues};
+use common::script::{c, decode, flights, only, s};
+use common::{How, Told, folders, tell, testdata};
 use mailcap::event::{Decrypted, SecretSource};
 use mailcap::tls::Reason;
 use serde_json::Value;
@@ -98,4 +100,34 @@ fn a_key_log_of_others_leaves_it_closed_and_the_search_ends() {
     let closed = told(behind(&file, cut).path(), &[log]);
     let tls = &closed.stories.values().next().unwrap().tls[0];
     assert_eq!((tls.reason, tls.records_decrypted), (Some(Reason::MidSession), 0), "{:#?}", tls.steps);
+}
+
+/// The client's hello behind STARTTLS is lost, whole or its beginning.
+#[test]
+fn a_hello_lost_behind_starttls_is_a_gap_in_tls() {
+    let name = testdata().join("tls/tls13-aes-128-gcm-sha256-pop3");
+    let keylogs = [name.with_extension("keylog")];
+    let dialogue = dialogues(name.with_extension("pcap")).remove(0);
+    let (hello, rest) = dialogue.turns.split_first().unwrap();
+    let before = [s("+OK ready\r\n"), c("STLS\r\n"), s("+OK begin\r\n")];
+    let count = |turns: &[Turn], lost: Option<usize>| {
+        let dialogue = Dialogue { turns: turns.to_vec(), ..dialogue.clone() };
+        let mut list = flights(&dialogue);
+        if let Some(turn) = lost {
+            list.remove(3 + turn);
+        }
+        let told = decode(&dialogue, &list, &How { keylogs: &keylogs, ..How::default() });
+        let tls = only(&told).tls.clone();
+        assert_eq!(tls.len(), 1, "{lost:?}");
+        tls.into_iter().next().unwrap()
+    };
+    for at in [1, 5, 40, 100, hello.bytes.len() - 1, hello.bytes.len()] {
+        let (first, second) = hello.bytes.split_at(at);
+        let pieces: Vec<Turn> = [first, second].into_iter().filter(|b| !b.is_empty()).map(c).collect();
+        let turns = [&before[..], &pieces, rest].concat();
+        let whole = count(&turns, None);
+        let cut = count(&turns, Some(before.len()));
+        assert_eq!(cut.version, Some("TLSv1.3"), "{at}: {:?}", cut.steps);
+        assert_eq!((cut.reason, cut.records_decrypted), (None, whole.records_decrypted), "{at}: {:?}", cut.steps);
+    }
 }

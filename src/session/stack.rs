@@ -14,6 +14,8 @@ use crate::tls::{self, Looks};
 struct Gate {
     /// The server sent something in the clear behind its answer.
     server_spoke: Option<(usize, Span)>,
+    /// Bytes that the client sent behind it were lost: the beginning of its hello, most likely.
+    client_lost: Option<(u64, Span)>,
 }
 
 pub(super) struct Stack {
@@ -155,18 +157,23 @@ impl Stack {
         secrets: &mut Secrets<'_>,
     ) {
         if is_tls {
-            if let Some(Gate { server_spoke: Some((len, span)) }) = self.gate {
+            let gate = self.gate.take();
+            if let Some(Gate { server_spoke: Some((len, span)), .. }) = gate {
                 let detail = format!("{len} bytes sent behind the answer to STARTTLS before TLS began");
                 self.layers.emitter.diagnose(span, Code::InjectedReplies, detail);
             }
-            if self.gate.take().is_none() {
+            if gate.is_none() {
                 let detail = "TLS begins here without an accepted STARTTLS in the capture";
                 self.layers.emitter.diagnose(span, Code::UnannouncedTls, detail);
             }
             self.begin_tls(Security::StartTls);
+            if let Some((len, span)) = gate.and_then(|gate| gate.client_lost) {
+                self.gap(Direction::Client, len, GapCause::Lost, span, env, secrets);
+            }
             self.tls_data(dir, bytes, span, env, secrets);
             return;
         }
+        self.tell_client_lost(env);
         match (&mut self.gate, dir) {
             (Some(gate), Direction::Server) => {
                 let (len, before) = gate.server_spoke.unwrap_or((0, span));
@@ -199,9 +206,21 @@ impl Stack {
         }
     }
 
+    /// What the client's bytes were that were lost at the gate is not going to turn out: no TLS has followed yet.
+    fn tell_client_lost(&mut self, env: Env<'_>) {
+        if let Some((len, span)) = self.gate.as_mut().and_then(|gate| gate.client_lost.take()) {
+            self.layers.record_loss(Direction::Client, len);
+            self.layers.gap(Direction::Client, len, span, env);
+        }
+    }
+
     /// Whether TLS begins with these bytes: no line of a mail protocol starts so.
     fn tls_begins(&self, dir: Direction, bytes: &[u8]) -> Looks {
+        let hello_lost = self.gate.as_ref().is_some_and(|gate| gate.client_lost.is_some());
         let yes = match bytes.first() {
+            // The rest of a hello is no text.
+            _ if hello_lost && dir == Direction::Client => std::str::from_utf8(bytes)
+                .map_or(true, |text| text.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t'))),
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
             // Few bytes do not tell.
             Some(0x16 | 0x80..=0xff) if self.layers.at_line_start(dir) => return tls::looks_like_tls(bytes),
@@ -255,6 +274,11 @@ impl Stack {
         secrets: &mut Secrets<'_>,
     ) {
         self.nothing_begins(dir, env, secrets);
+        if let (Some(gate), Direction::Client) = (&mut self.gate, dir) {
+            let (so_far, before) = gate.client_lost.unwrap_or((0, span));
+            gate.client_lost = Some((so_far.saturating_add(len), before.to(span)));
+            return;
+        }
         let through_tls =
             self.with_tls(env, secrets, |tls, tls_env, above| tls.gap(dir, len, cause, span, tls_env, above));
         if through_tls.is_none() {
@@ -321,6 +345,7 @@ impl Stack {
     /// The connection is over; what became of its handshakes.
     pub(super) fn finish(&mut self, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) -> Vec<TlsHandshake> {
         self.by_alpn = self.mail_alpn();
+        self.tell_client_lost(env);
         let handshakes = self.with_tls(env, secrets, |tls, tls_env, above| tls.finish(span, tls_env, above));
         let handshakes = handshakes.unwrap_or_default();
         if self.has_tls() {
