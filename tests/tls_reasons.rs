@@ -49,6 +49,15 @@ fn changed(name: &str, change: impl Fn(&Dialogue, &mut Vec<Packet>)) -> tempfile
     file
 }
 
+/// A dialogue's capture in which the server chose another suite.
+fn with_suite(name: &str, suite: [u8; 2]) -> tempfile::NamedTempFile {
+    changed(name, |_, list| {
+        let hello = with_record(list, Side::Responder, 22, 0);
+        let id = usize::from(list[hello].payload[43]);
+        list[hello].payload[44 + id..46 + id].copy_from_slice(&suite);
+    })
+}
+
 /// The number of the packet, the last or the first, with the record of that type at its beginning.
 fn with_record(list: &[Packet], side: Side, kind: u8, nth: usize) -> usize {
     let is = |p: &Packet| p.side == side && p.payload.starts_with(&[kind, 3]);
@@ -164,16 +173,17 @@ fn cases() -> Vec<Case> {
         list[exchange].payload[40] ^= 1;
     });
     add(Reason::BadPremaster, handshakes(damaged.path(), &with_key), &["belongs to the certificate", "no premaster"]);
-    // A suite of GOST.
-    let gost = changed(plain, |_, list| {
-        let hello = with_record(list, Side::Responder, 22, 0);
-        let id = usize::from(list[hello].payload[43]);
-        list[hello].payload[44 + id..46 + id].copy_from_slice(&[0, 0x81]);
-    });
+    let gost = with_suite(plain, [0, 0x81]);
     add(
         Reason::UnsupportedSuite,
         handshakes(gost.path(), &with_key),
         &["TLS_GOSTR341001_WITH_28147_CNT_IMIT", "does not decrypt this suite"],
+    );
+    let ecdh = with_suite(plain, [0xc0, 4]);
+    add(
+        Reason::StaticDh,
+        handshakes(ecdh.path(), &with_key),
+        &["TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA", "the Diffie-Hellman key in the server's certificate", "key log"],
     );
     // Behind a loss nothing is as it was sent.
     let lost = changed(plain, |_, list| {
@@ -206,6 +216,30 @@ fn late_secrets() -> Vec<TlsHandshake> {
     let capture = Capture::from_reader("-", Box::new(std::io::Cursor::new(packets)), &Limits::default()).unwrap();
     run_capture(capture, config(&[], &How::default()), &mut sink).unwrap();
     sorted(sink)
+}
+
+/// A key of another kind is a key that was given: what it is, and why it does not help.
+#[test]
+fn a_key_of_another_kind_is_not_none() {
+    let rsa = tls("f-ems-off-etm-on-pop3-starttls");
+    let ephemeral = tls("tls12-ecdhe-rsa-aes128-gcm-sha256-pop3");
+    let changed = with_suite("f-ems-off-etm-on-pop3-starttls", [0xc0, 4]);
+    for (file, reason, why) in [
+        (&rsa, Reason::NoKey, "this takes the RSA key of the certificate"),
+        (&ephemeral, Reason::ForwardSecrecy, "whatever its kind, a server's key signs only"),
+        (&changed.path().to_owned(), Reason::StaticDh, "mailcap can't use such a key"),
+    ] {
+        for (key, kind) in
+            [("keys/ec256.pem", "an EC"), ("keys/dsa1024.pem", "a DSA"), ("keys/ed25519.pem", "an Ed25519")]
+        {
+            let keys = [testdata().join(key)];
+            let told = handshakes(file, &How { keys: &keys, ..How::default() });
+            assert_eq!(told[0].reason, Some(reason), "{key}");
+            let story = told[0].steps.join("\n");
+            let says = format!("No RSA key was given but {} ({kind} key): {why}.", keys[0].display());
+            assert!(story.contains(&says) && !story.contains("No private key"), "{key}: {story}");
+        }
+    }
 }
 
 #[test]

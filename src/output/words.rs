@@ -67,6 +67,10 @@ pub fn why_not(reason: Reason) -> (&'static str, &'static str) {
         Reason::ForwardSecrecy => {
             ("forward secrecy", "a key log is needed (--keylog); the server's private key can't open it")
         }
+        Reason::StaticDh => (
+            "a static Diffie-Hellman key in the certificate",
+            "a key log is needed (--keylog); mailcap uses no such keys",
+        ),
         Reason::ExportEphemeral => (
             "an export suite with a temporary RSA key",
             "a key log is needed (--keylog); the certificate's key can't open it",

@@ -58,6 +58,9 @@ fn advice(reason: Reason) -> &'static str {
         Reason::ForwardSecrecy => {
             "The key exchange is ephemeral: no private key can open it. It takes a key log written by client or server while it ran (SSLKEYLOGFILE)."
         }
+        Reason::StaticDh => {
+            "Static Diffie-Hellman: the secret hangs on the Diffie-Hellman key in the server's certificate, which mailcap does not use. It takes a key log written by client or server while it ran (SSLKEYLOGFILE)."
+        }
         Reason::ExportEphemeral => {
             "ServerKeyExchange carried a temporary RSA key, which died with the server's process: only a key log can open it."
         }

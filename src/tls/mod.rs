@@ -57,6 +57,8 @@ reasons! {
     KeyMismatch = "key-mismatch";
     /// (EC)DHE: a private key can't help, only a key log.
     ForwardSecrecy = "forward-secrecy";
+    /// Static (EC)DH: only a key log can help, as mailcap does not use the certificate's Diffie-Hellman key.
+    StaticDh = "static-dh";
     /// An export suite with a temporary RSA key in ServerKeyExchange.
     ExportEphemeral = "export-ephemeral";
     /// Resumed from a session whose handshake is not in the capture, or came later. From one that stayed closed: its reason.

@@ -89,6 +89,7 @@ impl Handshake {
             Reason::KeylogNoEntry
                 | Reason::NoKey
                 | Reason::ForwardSecrecy
+                | Reason::StaticDh
                 | Reason::ResumedUnseen
                 | Reason::ExportEphemeral
         );

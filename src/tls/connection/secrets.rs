@@ -140,7 +140,7 @@ impl Handshake {
                 logged(Reason::NoPsk)
             }
             kx if kx.is_forward_secret() => logged(Reason::ForwardSecrecy),
-            KeyExchange::Dh | KeyExchange::Ecdh => logged(Reason::NoKey),
+            KeyExchange::Dh | KeyExchange::Ecdh => logged(Reason::StaticDh),
             _ => logged(Reason::UnsupportedSuite),
         }
     }

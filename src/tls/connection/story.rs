@@ -18,6 +18,7 @@ impl Handshake {
         let mut out = vec![self.offer(), self.choice()];
         out.extend(self.credentials());
         out.extend(self.agreement());
+        out.extend(self.other_keys(keys));
         if self.resumed == Resumed::No && self.suite.is_some_and(|s| s.kx.opened_by_rsa_key()) {
             out.extend(self.private_keys(keys));
         }
@@ -116,6 +117,9 @@ impl Handshake {
                     "An export suite: the client used the key in the certificate itself, which is short enough."
                 }
                 KeyExchange::Psk => "The premaster secret is the pre-shared key alone.",
+                KeyExchange::Dh | KeyExchange::Ecdh => {
+                    "The secret hangs on the Diffie-Hellman key in the server's certificate."
+                }
                 kx if kx.is_forward_secret() => {
                     "The key exchange is ephemeral (Diffie-Hellman): the server's private key signs only, it opens nothing."
                 }
@@ -138,12 +142,33 @@ impl Handshake {
         }
         let names = names.join(", ");
         match (keys.keys().len(), modulus) {
-            (0, _) if self.opened > 0 || keys.has_keylog() => None,
+            (0, _) if self.opened > 0 || keys.has_keylog() || !keys.others().is_empty() => None,
             (0, _) => Some("No private key was given, and no key log.".to_owned()),
             (1, Some(_)) => Some(format!("The private key given does not belong to the certificate: {names}.")),
             (_, Some(_)) => Some(format!("None of the private keys given belongs to the certificate: {names}.")),
             (_, None) => Some(format!("The certificate was not seen; tried without it: {names}.")),
         }
+    }
+
+    /// Why the keys that were given do not help, if none of them is an RSA key.
+    fn other_keys(&self, keys: &KeyRing) -> Option<String> {
+        let kx = self.suite?.kx;
+        if keys.others().is_empty() || !keys.keys().is_empty() || self.resumed != Resumed::No || self.opened > 0 {
+            return None;
+        }
+        let named = keys.others().iter().take(NAMED);
+        let mut names: Vec<String> =
+            named.map(|key| format!("{} ({} key)", key.path.display(), key.algorithm)).collect();
+        if keys.others().len() > NAMED {
+            names.push("others".to_owned());
+        }
+        let why = match kx {
+            kx if kx.opened_by_rsa_key() => "this takes the RSA key of the certificate",
+            kx if kx.is_forward_secret() => "whatever its kind, a server's key signs only",
+            KeyExchange::Dh | KeyExchange::Ecdh => "mailcap can't use such a key",
+            _ => "that is no use here",
+        };
+        Some(format!("No RSA key was given but {}: {why}.", names.join(", ")))
     }
 
     fn key_log(&self, keys: &KeyRing) -> Option<String> {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use pkcs8::der::Decode;
 use zeroize::Zeroizing;
 
-use super::Password;
 use super::container::{Shape, algorithm_name, der_len, pem_blocks, shape};
 use super::error::KeyError;
 use super::pbe::{self, PbeError};
 use super::private::PrivateKey;
+use super::{OtherKey, Password};
 
 /// Largest key file: a bundle of many keys and chains stays far below.
 const MAX_FILE: u64 = 16 << 20;
@@ -28,6 +28,7 @@ const MAX_DEPTH: usize = 8;
 #[derive(Default)]
 pub(super) struct Loaded {
     pub(super) keys: Vec<PrivateKey>,
+    pub(super) others: Vec<OtherKey>,
     pub(super) notes: Vec<String>,
 }
 
@@ -53,6 +54,7 @@ fn load_folder(folder: &Path, password: Password<'_>) -> Result<Loaded, KeyError
         match load_file(path, password, MAX_FILE_IN_FOLDER) {
             Ok(loaded) => {
                 all.keys.extend(loaded.keys);
+                all.others.extend(loaded.others);
                 all.notes.extend(loaded.notes);
             }
             Err(error) => passed_over.push(error),
@@ -64,6 +66,7 @@ fn load_folder(folder: &Path, password: Password<'_>) -> Result<Loaded, KeyError
         let notes = passed_over.iter().map(ToString::to_string).collect();
         return Err(KeyError::NoKeys { path: folder.into(), files: files.len(), notes });
     }
+    all.others.extend(passed_over.iter().filter_map(other));
     if !passed_over.is_empty() {
         all.notes.push(summary(folder, all.keys.len(), &passed_over));
     }
@@ -76,6 +79,14 @@ fn load_folder(folder: &Path, password: Password<'_>) -> Result<Loaded, KeyError
     Ok(all)
 }
 
+/// The key of another kind that a file held.
+fn other(error: &KeyError) -> Option<OtherKey> {
+    match error {
+        KeyError::NotRsa { path, algorithm } => Some(OtherKey { path: path.clone(), algorithm }),
+        _ => None,
+    }
+}
+
 fn is_locked(error: &KeyError) -> bool {
     matches!(error, KeyError::PasswordMissing { .. })
 }
@@ -83,7 +94,7 @@ fn is_locked(error: &KeyError) -> bool {
 /// `keys: 3 RSA keys; 5 other files passed over, 2 of them keys of other kinds`.
 fn summary(folder: &Path, keys: usize, passed_over: &[KeyError]) -> String {
     let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
-    let others = passed_over.iter().filter(|error| matches!(error, KeyError::NotRsa { .. })).count();
+    let others = passed_over.iter().filter_map(other).count();
     let locked = passed_over.iter().filter(|error| is_locked(error)).count();
     let mut of_them = String::new();
     if others > 0 {
@@ -168,6 +179,7 @@ impl File<'_> {
             return Err(KeyError::IsKeyLog { path: self.path.into() });
         }
         if !self.loaded.keys.is_empty() {
+            self.loaded.others.extend(errors.iter().filter_map(other));
             // Certificates beside their key are as it should be.
             self.loaded.notes.extend(errors.iter().filter(|e| weight(e) > CERTIFICATE).map(ToString::to_string));
             return Ok(());

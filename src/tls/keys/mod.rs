@@ -12,7 +12,7 @@ mod private;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -33,7 +33,20 @@ pub struct KeyRing {
     by_modulus: HashMap<Vec<u8>, usize>,
     logs: Vec<Arc<KeyLog>>,
     psks: Vec<Secret>,
+    others: Vec<OtherKey>,
 }
+
+/// A private key that opens nothing, as it is no RSA key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherKey {
+    /// Its file.
+    pub path: PathBuf,
+    /// What it is, with its article: `an EC`.
+    pub algorithm: &'static str,
+}
+
+/// Keys of other kinds that are remembered, for the explanation.
+const MOST_OTHERS: usize = 16;
 
 impl KeyRing {
     /// Without any.
@@ -45,8 +58,9 @@ impl KeyRing {
     /// one line, with another for each key that can't be used. A file without a usable key is an error, and so is a
     /// folder without any.
     pub fn add_key_path(&mut self, path: &Path, password: Password<'_>) -> Result<Vec<String>, KeyError> {
+        let loaded = load::load(path, password);
         // Folders hold a key in several wrappings often.
-        Ok(self.add_loaded(load::load(path, password)?, path.is_dir()))
+        self.add_loaded(loaded, path.is_dir())
     }
 
     /// Adds the keys of a key file in memory; `name` stands for it in messages.
@@ -56,10 +70,15 @@ impl KeyRing {
         bytes: &[u8],
         password: Password<'_>,
     ) -> Result<Vec<String>, KeyError> {
-        Ok(self.add_loaded(load::load_bytes(name, bytes, password)?, false))
+        self.add_loaded(load::load_bytes(name, bytes, password), false)
     }
 
-    fn add_loaded(&mut self, loaded: load::Loaded, folder: bool) -> Vec<String> {
+    fn add_loaded(&mut self, loaded: Result<load::Loaded, KeyError>, folder: bool) -> Result<Vec<String>, KeyError> {
+        if let Err(KeyError::NotRsa { path, algorithm }) = &loaded {
+            self.add_other(OtherKey { path: path.clone(), algorithm });
+        }
+        let loaded = loaded?;
+        loaded.others.into_iter().for_each(|other| self.add_other(other));
         let mut notes = loaded.notes;
         for key in loaded.keys {
             if let Some(known) = self.by_modulus(key.modulus()) {
@@ -71,7 +90,13 @@ impl KeyRing {
             self.by_modulus.insert(key.modulus().to_vec(), self.keys.len());
             self.keys.push(Arc::new(key));
         }
-        notes
+        Ok(notes)
+    }
+
+    fn add_other(&mut self, other: OtherKey) {
+        if self.others.len() < MOST_OTHERS {
+            self.others.push(other);
+        }
     }
 
     /// Adds a key log file. The notes say what was odd in it.
@@ -132,6 +157,11 @@ impl KeyRing {
     /// The private keys, in the order in which they were added.
     pub fn keys(&self) -> &[Arc<PrivateKey>] {
         &self.keys
+    }
+
+    /// Private keys of other kinds that were given, the first few.
+    pub fn others(&self) -> &[OtherKey] {
+        &self.others
     }
 
     /// The pre-shared keys.
