@@ -280,6 +280,76 @@ mod tests {
         );
     }
 
+    /// NIST's sample of the ACVP test TLS-v1.2-KDF-RFC7627, group 1, case 1; with the other hashes as OpenSSL 3.0
+    /// (`openssl kdf … TLS1-PRF`) makes them of the same premaster secret.
+    #[test]
+    fn extended_master_secret_and_key_block() {
+        let premaster =
+            unhex("8252b983a6459a6fb3b9debe8725247e276139ebf7c9adccdd7d240f3ada7f5e3351b2769b6c8dc169a6d799c3c0ffeb");
+        let master = |version, prf, hash: &str| extended_master_secret(version, prf, &premaster, &unhex(hash));
+        let sha256 =
+            master(Version::Tls12, PrfHash::Sha256, "1359d7df74cb27c67f74c98d521d442b887eaf0decf6e382c62434d6c3dd7d0d");
+        assert_eq!(
+            hex(&sha256),
+            "43a5e821fcf5446c712207f7cd161ed213ee3b9d001d418c57231befd596b583ecd55ab2c4456b02738698f90bc59ac0"
+        );
+        let client = unhex("abe7af69affc5e0944f4009b3e7abd1cc0a5cce8db055eff4a509e5b6de9475a");
+        let server = unhex("50e0a1a1fd64a55259781a5c22580a81f99799c32f52d3f48d2c10c5c692e289");
+        let mut block = [0; 128];
+        expand(Version::Tls12, PrfHash::Sha256, &sha256, b"key expansion", &[&server, &client], &mut block);
+        assert_eq!(
+            hex(&block),
+            "4886e75be82dd4fb73c540729072d3e29b93c164e1cffe071f1212b1237b98dc0b0a5895f331f7180ceb30b\
+             17bb8c3e92a074b26325ff975237dbd22320c0b88d64931f39c777b1527d36a999ad5fe5ee7f53fc42a509b\
+             eb22634b17ec7b768eaf6a87977cf8670b34d0a76ebce6a659dab6c15b4b86b98b9a63c50bbe1e2a09"
+        );
+        let sha384 = master(
+            Version::Tls12,
+            PrfHash::Sha384,
+            "1e6bf053331744558857450562558ec56b54375a4f4fe22186ec647d98a2b874fc82460493e1a7fdf1574149cab21f0e",
+        );
+        assert_eq!(
+            hex(&sha384),
+            "76a274c7a46556b5714736f0befc01904b5483ff3a1a195e40bcb6fcd0734eb58ba8806758282450b7ddfc48ff886165"
+        );
+        let md5_and_sha1 = master(
+            Version::Tls11,
+            PrfHash::Sha256,
+            "5353f7c37935a92b37dd7f5309e3d4a79279eda5b0cc8c73f48fb72bddb35d64a80f2071",
+        );
+        assert_eq!(
+            hex(&md5_and_sha1),
+            "10eecccbc7a776cafdffddc9dd1d529528cd3ce3d95079914ecea0072eece16ce173c71f33e7fc126ed0b8b818346171"
+        );
+    }
+
+    /// As tlslite-ng 0.8.2 and scapy 2.8.0 make them; Finished as scapy does.
+    #[test]
+    fn ssl3() {
+        fn counting<const N: usize>(from: u8) -> [u8; N] {
+            std::array::from_fn(|n| from + n as u8)
+        }
+        let (client, server) = (counting(0x60), counting(0xa0));
+        let master = master_secret(Version::Ssl3, PrfHash::Sha256, &counting::<48>(0), &client, &server);
+        assert_eq!(
+            hex(&master),
+            "8d540b5c4fc91c31c43e175769f241b9df9ce62ef3310cbc2b289060420f2f85f6437a4058f8188c11ab50f976987a97"
+        );
+        let mut block = [0; 104];
+        ssl3_expand(&master, &[&server, &client], &mut block);
+        assert_eq!(
+            hex(&block),
+            "27b59d8ca7060a502d98b0d0ff5c75927d9e3ad5e6e81cbe899520ffb466e8ee99d05dfc2cfe064012fa967\
+             e6336ae896ddbaf2b083e7fb8c3c53f7d08509eb2011d81ffb936f09bd07d0e21e741c6fb0bdd21d5393592\
+             6f6ca1346b5ac398155d501fd24955541f"
+        );
+        let mut transcript = Transcript::new();
+        transcript.update(b"all the handshake messages");
+        let finished = |client| hex(&finished(Version::Ssl3, PrfHash::Sha256, &master, client, &transcript));
+        assert_eq!(finished(true), "095e6691281246ccd6602fd9ada55aab970ebff6706f071f61e504cc00d60b17b4e0a5b3");
+        assert_eq!(finished(false), "4126c69a8026a3556c78be17cab25f01ce4cd29141ee489a022cafb10522ab47fb481a0c");
+    }
+
     /// RFC 5869 appendix A.1.
     #[test]
     fn hkdf() {

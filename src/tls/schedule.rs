@@ -171,6 +171,75 @@ mod tests {
     use super::super::suites::suite;
     use super::*;
 
+    /// As scapy 2.8.0 makes them (`postprocess_key_for_export`, `generate_iv_for_export`, and its PRF for the IV block of
+    /// TLS 1.0): both short keys, the client's and the server's final key, their IVs.
+    #[test]
+    fn export_keys_and_ivs() {
+        let (client, server) = (std::array::from_fn(|n| 0x60 + n as u8), std::array::from_fn(|n| 0xa0 + n as u8));
+        let (ssl3, tls10) = (Version::Ssl3, Version::Tls10);
+        let ssl3_ivs = "6f913b498ad7931d9f940ef2b7c4ae8e";
+        let tls10_ivs = "ba8cd08a1d6f53e3f38002ee3d97ceda";
+        for (version, id, short, client_key, server_key, ivs) in [
+            // TLS_RSA_EXPORT_WITH_RC4_40_MD5, …_RC2_CBC_40_MD5, …_DES40_CBC_SHA, TLS_RSA_EXPORT1024_WITH_RC4_56_SHA.
+            (
+                ssl3,
+                3,
+                "81bfced73322b1f1b808",
+                "78b2af689b0a24a67a051aeac84d8a7f",
+                "505519a0f2aab4019625eee1e81c683d",
+                "",
+            ),
+            (
+                ssl3,
+                6,
+                "81bfced73322b1f1b808",
+                "78b2af689b0a24a67a051aeac84d8a7f",
+                "505519a0f2aab4019625eee1e81c683d",
+                ssl3_ivs,
+            ),
+            (ssl3, 8, "b808de0708f8ba0ce711", "08bc61f58b22abac", "5d0c62986c7bec98", ssl3_ivs),
+            (
+                ssl3,
+                0x64,
+                "b808de0708f8ba0ce711dc5deaa3",
+                "07109458108e47f3c0d98ae387aae3d5",
+                "a5198ff6ff2b07138c3a1d2d571efd0c",
+                "",
+            ),
+            (
+                tls10,
+                3,
+                "2681252cd5b43bfb07e4",
+                "3c1d299dad1d4dc20f8dff89ec385bce",
+                "7a4286f3673bf6c696d884a64a0bcffc",
+                "",
+            ),
+            (
+                tls10,
+                6,
+                "2681252cd5b43bfb07e4",
+                "3c1d299dad1d4dc20f8dff89ec385bce",
+                "7a4286f3673bf6c696d884a64a0bcffc",
+                tls10_ivs,
+            ),
+            (tls10, 8, "07e414fe08cdc9ab8d19", "51e2b45d1667a992", "8adae589181ca9e9", tls10_ivs),
+            (
+                tls10,
+                0x64,
+                "07e414fe08cdc9ab8d19ef532b96",
+                "49ce8874bc3cec7ba51330d2a6291a41",
+                "343dbfc0d46665e923293949d4d9c4c8",
+                "",
+            ),
+        ] {
+            let suite = suite(id).unwrap();
+            assert_eq!(export_key_len(suite.cipher) * 4, short.len(), "{}", suite.name);
+            let made = export_keys(version, suite, &unhex(short), &client, &server);
+            let want = (format!("{client_key}{server_key}"), ivs.to_owned());
+            assert_eq!((hex(&made.keys), hex(&made.ivs)), want, "{version} {}", suite.name);
+        }
+    }
+
     /// RFC 8448 section 3.
     #[test]
     fn simple_handshake_of_rfc_8448() {

@@ -206,6 +206,47 @@ mod tests {
         check::<AesGcm<Aes256, U12>>(&long, nonce, aad, (sealed, "76fc6ece0f4e1768cddf8853bb2d551b"), plain);
     }
 
+    /// draft-kato-ipsec-camellia-gcm, test cases 4 and 16; GnuTLS makes the same.
+    #[test]
+    fn camellia_gcm() {
+        let plain = "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525\
+                     b16aedf5aa0de657ba637b39";
+        let (key, nonce) = ("feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888");
+        let aad = "feedfacedeadbeeffeedfacedeadbeefabaddad2";
+        let sealed = "d0d94a13b632f337a0cc9955b94fa020c815f903aab12f1efaf2fe9d90f729a6cccbfa986ef2ff\
+                      2c33de418d9a2529091cf18fe652c1cfde13f82606";
+        check::<AesGcm<Camellia128, U12>>(key, nonce, aad, (sealed, "9f458869431576ea6a095456ec6b8101"), plain);
+        let sealed = "ad142c11579dd95e41f3c1f324dabc255864d920f1b65759d8f560d4948d447758dfdcf77aa9f6\
+                      2581c7ff572a037f810cb1a9c4b3ca6ed638179b77";
+        let long = key.repeat(2);
+        check::<AesGcm<Camellia256, U12>>(&long, nonce, aad, (sealed, "4e4b178d8fe26fdc95e2e7246dd94bec"), plain);
+    }
+
+    /// RFC 8269 appendix A.
+    #[test]
+    fn aria_gcm() {
+        let (nonce, aad) = ("000020e8f5eb00000000315e", "8008315ebf2e6fe020e8f5eb");
+        let plain = "f57af5fd4ae19562976ec57a5a7ad55a5af5c5e5c5fdf5c55ad57a4a7272d57262e9729566ed66e\
+                     97ac54a4a5a7ad5e15ae5fdd5fd5ac5d56ae56ad5c572d54ae54ac55a956afd6aed5a4ac562957a\
+                     9516991691d572fd14e97ae962ed7a9f4a955af572e162f57a956666e17ae1f54a95f566d54a66e\
+                     16e4afd6a9f7ae1c5c55ae5d56afde916c5e94a6ec56695e14afde1148416e94ad57ac5146ed59d\
+                     1cc5";
+        let key = "e91e5e75da65554a48181f3846349562";
+        let sealed = "4d8a9a0675550c704b17d8c9ddc81a5cd6f7da34f2fe1b3db7cb3dfb9697102ea0f3c1fc2dbc87\
+                      3d44bceeae8e4442974ba21ff6789d3272613fb9631a7cf3f14bacbeb421633a90ffbe58c2fa6b\
+                      dca534f10d0de0502ce1d531b6336e58878278531e5c22bc6c85bbd784d78d9e680aa19031aaf8\
+                      9101d669d7a3965c1f7e16229d7463e0535f4e253f5d18187d40b8ae0f564bd970b5e7e2adfb21\
+                      1e89a953";
+        check::<AesGcm<Aria128, U12>>(key, nonce, aad, (sealed, "5abace3f37f5a736f4be984bbffbedc1"), plain);
+        let key = "0c5ffd37a11edc42c325287fc0604f2e3e8cd5671a00fe3216aa5eb105783b54";
+        let sealed = "6f9e4bcbc8c85fc0128fb1e4a0a20cb9932ff74581f54fc013dd054b19f99371425b352d97d3f3\
+                      37b90b63d1b082adeeea9d2d7391897d591b985e55fb50cb5350cf7d38dc27dda127c078a149c8\
+                      eb98083d66363a46e3726af217d3a00275ad5bf772c7610ea4c23006878f0ee69a8397703169a4\
+                      19303f40b72e4573714d19e2697df61e7c7252e5abc6bade876ac4961bfac4d5e867afca351a48\
+                      aed52822";
+        check::<AesGcm<Aria256, U12>>(key, nonce, aad, (sealed, "e210d6ced2cf430ff841472915e7ef48"), plain);
+    }
+
     /// SP 800-38C, example 3: a nonce of 12 bytes and a tag of 8.
     #[test]
     fn ccm() {
