@@ -148,3 +148,64 @@ impl Limits {
         limits
     }
 }
+
+/// What TLS bounds for itself; nobody has a reason to set it.
+pub(crate) mod tls {
+    /// What all searches of a capture may cost, in bytes deciphered, so that a capture full of sessions that need one costs
+    /// seconds, not hours.
+    pub(crate) const SEARCH_ALL: u64 = 512 << 20;
+
+    /// Of what is left each view may spend one in so many until it is settled: searches come in few connections at a time.
+    pub(crate) const SEARCH_SHARE: u64 = 8;
+
+    /// What it costs to try a record, besides its bytes, in bytes: copies of keys, and a tag.
+    pub(crate) const TRIAL: u64 = 300;
+
+    /// Servers' messages that are taken between two boundaries, where [`super::Limits::tls_flights`] is kept.
+    pub(crate) const FLIGHTS_UNSETTLED: usize = 256;
+
+    /// Tickets that were each got with the one before and are followed back to a full handshake.
+    pub(crate) const TICKETS_BACK: usize = 64;
+
+    /// Suites kept of a ClientHello: IANA knows 350, a hello has room for 32,000, and each is told by name.
+    pub(crate) const OFFERED_SUITES: usize = 512;
+
+    /// Renegotiations that are followed; nobody has a use for this many.
+    pub(crate) const HANDSHAKES: usize = 128;
+
+    /// Bytes that a connection's searches after losses may try to open, all in all: each trial costs a decryption.
+    pub(crate) const SEARCH_CONNECTION: u64 = 256 << 20;
+
+    /// Whole records behind a loss that may stay closed before the search is given up.
+    pub(crate) const UNMATCHED: u32 = 16;
+
+    /// Records that may fail in a row before the keys are given up.
+    pub(crate) const FAILURES: u32 = 16;
+
+    /// Entries of a key log that are gone through for a session seen from the middle: beyond, it is not this session's alone, and the search would not end.
+    pub(crate) const MIDWAY_ENTRIES: usize = 4096;
+
+    /// Bytes tried for the first record of one direction of a session seen from the middle.
+    pub(crate) const MIDWAY_BYTES: u64 = 64 << 20;
+
+    /// What it costs to make keys of a secret, in the same bytes.
+    pub(crate) const KEYS: u64 = 1024;
+
+    /// Records that a side may have sent under its handshake keys: certificates in small fragments, no more.
+    pub(crate) const HANDSHAKE_RECORDS: u64 = 64;
+
+    /// KeyUpdates that may have come before, of a session whose client random is known; and whose secrets are exported.
+    pub(crate) const UPDATES: u32 = 16;
+
+    /// The same where it is not, if the key log has few secrets.
+    pub(crate) const FEW_UPDATES: u32 = 2;
+
+    /// What few secrets are.
+    pub(crate) const FEW_SECRETS: usize = 64;
+
+    /// Bytes kept of either side's handshake messages: chains of certificates are a few kilobytes, hostile ones longer.
+    pub(crate) const FLIGHT_BYTES: usize = 64 << 10;
+
+    /// Other handshakes' messages that are tried, the latest first: servers change certificates rarely.
+    pub(crate) const FLIGHTS_TRIED: usize = 8;
+}

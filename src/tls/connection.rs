@@ -36,6 +36,7 @@ use super::resume::SessionCache;
 use super::suites::Version;
 use crate::event::GapCause;
 use crate::limits::Limits;
+use crate::limits::tls::SEARCH_CONNECTION;
 use crate::position::{Direction, Span};
 
 /// What a connection borrows for each call.
@@ -49,12 +50,6 @@ pub struct Env<'a> {
     /// Frames of both sides are in the capture: a side that was not heard said nothing.
     pub both_captured: bool,
 }
-
-/// Renegotiations that are followed; nobody has a use for this many.
-const MAX_HANDSHAKES: usize = 128;
-
-/// Bytes that a connection's searches after losses may try to open, all in all: each trial costs a decryption.
-const SEARCH_BYTES: u64 = 256 << 20;
 
 /// One direction.
 struct Half {
@@ -173,7 +168,7 @@ impl Connection {
             halves: [Half::new(), Half::new()],
             handshakes: Vec::new(),
             account: Account::default(),
-            search_left: SEARCH_BYTES,
+            search_left: SEARCH_CONNECTION,
             scratch: Vec::new(),
             early: early::Early::default(),
             waiting: None,

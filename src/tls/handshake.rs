@@ -2,6 +2,8 @@
 //!
 //! Tolerant on purpose: a field that can't be read ends the reading, what came before it stands.
 
+use crate::limits::tls::OFFERED_SUITES;
+
 /// Handshake message types (RFC 8446 appendix B.3, and those of earlier versions).
 pub mod kind {
     /// HelloRequest; never part of the transcript.
@@ -40,9 +42,6 @@ pub mod kind {
 
 /// Bytes of a message's header: type and 24-bit length.
 pub const HEADER: usize = 4;
-
-/// Suites kept of a ClientHello: IANA knows 350, a hello has room for 32,000, and each is told by name.
-pub(super) const MOST_SUITES: usize = 512;
 
 /// Joins handshake messages that are split over records, and parts those that share one.
 #[derive(Debug, Default)]
@@ -209,7 +208,7 @@ impl ClientHello {
         let mut out = ClientHello { version: r.u16()?, random: r.random()?, ..Self::default() };
         out.session_id = r.vec8()?.to_vec();
         out.suites = pairs(r.vec16()?);
-        out.suites.truncate(MOST_SUITES);
+        out.suites.truncate(OFFERED_SUITES);
         out.suites.shrink_to_fit();
         // Compression methods and extensions may be missing: nothing above depends on them.
         if r.vec8().is_none() {
@@ -256,7 +255,7 @@ impl ClientHello {
                 [0, a, b] => Some(u16::from_be_bytes([a, b])),
                 _ => None,
             })
-            .take(MOST_SUITES)
+            .take(OFFERED_SUITES)
             .collect();
         Some(ClientHello { version, random, session_id, suites, v2: true, ..Self::default() })
     }
@@ -530,6 +529,6 @@ mod tests {
     fn a_hello_of_a_thousand_suites_is_cut() {
         let suites: Vec<u8> = (0..1000u16).flat_map(u16::to_be_bytes).collect();
         let hello = [&[3, 3][..], &[7; 32], &[0], &2000u16.to_be_bytes(), &suites, &[1, 0]].concat();
-        assert_eq!(ClientHello::parse(&hello).unwrap().suites.len(), MOST_SUITES);
+        assert_eq!(ClientHello::parse(&hello).unwrap().suites.len(), OFFERED_SUITES);
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Shared by all connections, whatever their addresses: clients move, and tickets are taken by every host of a farm.
 
+use crate::limits::tls::{FLIGHTS_UNSETTLED, SEARCH_ALL, SEARCH_SHARE, TICKETS_BACK};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -41,9 +42,6 @@ impl Closed {
         Closed { session, reason, before: earlier.map(Handle::short_key) }
     }
 }
-
-/// Tickets that were each got with the one before and are followed back to a full handshake.
-const MOST_BEFORE: usize = 64;
 
 /// What a session is found by.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -109,19 +107,6 @@ impl Flight {
     }
 }
 
-/// What all searches of a capture may cost, in bytes deciphered, so that a capture full of sessions that need one costs
-/// seconds, not hours.
-const TRIES: u64 = 512 << 20;
-
-/// Of what is left each view may spend one in so many until it is settled: searches come in few connections at a time.
-const GRANT: u64 = 8;
-
-/// What it costs to try a record besides its bytes: copies of keys, and a tag.
-pub(super) const TRY: u64 = 300;
-
-/// Servers' messages that are taken until [`SessionCache::settle`] keeps the bound.
-const MOST_FLIGHTS: usize = 256;
-
 /// What is to be shared, see [`SessionCache::take_added`].
 #[derive(Clone, Debug)]
 pub struct Added(New);
@@ -166,7 +151,7 @@ impl Default for SessionCache {
             partial: false,
             view: false,
             tried: 0,
-            granted: TRIES,
+            granted: SEARCH_ALL,
             certificates: Lately::default(),
         }
     }
@@ -231,12 +216,12 @@ impl SessionCache {
 
     /// A view on the same sessions.
     pub fn view(&self) -> Self {
-        let left = TRIES.saturating_sub(self.read().tried);
+        let left = SEARCH_ALL.saturating_sub(self.read().tried);
         SessionCache {
             store: Arc::clone(&self.store),
             partial: true,
             view: true,
-            granted: left / GRANT,
+            granted: left / SEARCH_SHARE,
             ..SessionCache::default()
         }
     }
@@ -260,7 +245,7 @@ impl SessionCache {
     pub fn count_tried(&self, cost: u64) -> u64 {
         let mut store = self.write();
         store.tried = store.tried.saturating_add(cost);
-        TRIES.saturating_sub(store.tried) / GRANT
+        SEARCH_ALL.saturating_sub(store.tried) / SEARCH_SHARE
     }
 
     /// Says what searches may cost through this view, see [`SessionCache::count_tried`].
@@ -323,7 +308,7 @@ impl SessionCache {
     pub fn closed(&self, handle: Handle<'_>) -> Option<Closed> {
         let store = self.read();
         let mut found = *store.closed.map.get(&handle.short_key())?;
-        for _ in 0..MOST_BEFORE {
+        for _ in 0..TICKETS_BACK {
             let Some(before) = found.before else { return Some(found) };
             found = *store.closed.map.get(&before)?;
         }
@@ -387,7 +372,7 @@ impl SessionCache {
             },
             New::Closed(key, closed) => store.closed.insert(key, closed),
             New::Flight(flight) => {
-                if store.flights.len() < MOST_FLIGHTS && !store.knows_flight(&flight) {
+                if store.flights.len() < FLIGHTS_UNSETTLED && !store.knows_flight(&flight) {
                     store.flights.push_back(flight);
                 }
             }
@@ -464,9 +449,9 @@ mod tests {
     fn searches_of_all_views_have_one_budget() {
         let cache = SessionCache::new();
         let (mut one, other) = (cache.view(), cache.view());
-        assert_eq!(one.tries_left(), TRIES / GRANT);
-        one.tried(TRIES);
-        assert_eq!((one.tries_left(), other.tries_left()), (0, TRIES / GRANT));
+        assert_eq!(one.tries_left(), SEARCH_ALL / SEARCH_SHARE);
+        one.tried(SEARCH_ALL);
+        assert_eq!((one.tries_left(), other.tries_left()), (0, SEARCH_ALL / SEARCH_SHARE));
         let left = cache.count_tried(one.take_tried());
         one.grant(left);
         assert_eq!((one.tries_left(), cache.view().tries_left()), (0, 0));

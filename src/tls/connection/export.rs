@@ -2,11 +2,9 @@
 
 use super::Connection;
 use super::state::Handshake;
+use crate::limits::tls::UPDATES;
 use crate::tls::keylog::{Entry, Label, Tls13Label};
 use crate::tls::keys::KeyRing;
-
-/// KeyUpdates whose secrets are looked for in a key log; Wireshark makes them of the first.
-const UPDATES: u32 = 16;
 
 impl Connection {
     /// What a key log must hold so that others open this connection: the master secret of each handshake that a MAC

@@ -2,6 +2,7 @@
 //! the certificate is lost, that of another handshake stands in. A server sends the same one again and again, and what it
 //! makes is proved by a MAC or not at all.
 
+use crate::limits::tls::{FLIGHT_BYTES, FLIGHTS_TRIED};
 use std::sync::Arc;
 
 use super::state::{Candidate, Handshake};
@@ -12,12 +13,6 @@ use crate::tls::handshake::{self, kind};
 use crate::tls::prf::{self, Transcript};
 use crate::tls::resume::{Flight, SessionCache};
 use crate::tls::suites::Suite;
-
-/// Bytes kept of either side's messages: chains of certificates are a few kilobytes, hostile ones longer.
-const BYTES: usize = 64 << 10;
-
-/// Other handshakes' messages that are tried, the latest first: servers change certificates rarely.
-const TRIED: usize = 8;
 
 /// The parts of a transcript.
 pub(super) struct Parts {
@@ -51,7 +46,7 @@ impl Handshake {
             Direction::Server => (&mut parts.server, self.client_key_exchange.is_none()),
             Direction::Client => (&mut parts.client, parts.hole && self.client_key_exchange.is_none()),
         };
-        if wanted && part.len() + message.len() <= BYTES {
+        if wanted && part.len() + message.len() <= FLIGHT_BYTES {
             part.extend_from_slice(message);
         } else if wanted {
             self.parts = None;
@@ -119,7 +114,7 @@ impl Handshake {
                 Candidate { secret, flight: Some(flight.clone()), ..candidate.clone() }
             })
         };
-        fitting.take(TRIED).flat_map(ways).collect()
+        fitting.take(FLIGHTS_TRIED).flat_map(ways).collect()
     }
 
     /// A MAC proved the chosen secret, and with it the messages that it was made with.

@@ -2,9 +2,10 @@
 
 use super::epoch::{Cipher, Epoch, Stage};
 use super::state::Handshake;
-use super::{Connection, Env, MAX_HANDSHAKES};
+use super::{Connection, Env};
 use crate::diagnostic::Code;
 use crate::event::{Alert, Resumed};
+use crate::limits::tls::HANDSHAKES;
 use crate::position::{Direction, Span};
 use crate::tls::handshake::{self, ClientHello, EncryptedExtensions, Joined, Joiner, Reader, ServerHello, kind};
 use crate::tls::suites::{self, KeyExchange, Version};
@@ -169,7 +170,7 @@ impl Connection {
     /// Another handshake begins; not if there were too many.
     fn renegotiate(&mut self, span: Span, up: &mut dyn Upper) -> bool {
         self.halves.iter_mut().for_each(|half| half.pending = None);
-        if self.handshakes.len() < MAX_HANDSHAKES {
+        if self.handshakes.len() < HANDSHAKES {
             self.handshakes.push(Handshake::new(span));
             return true;
         }

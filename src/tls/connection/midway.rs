@@ -5,36 +5,17 @@ use super::epoch::{Candidate as Keys, Cipher, Epoch, Stage, copy};
 use super::state::Handshake;
 use super::{Connection, Env};
 use crate::diagnostic::Code;
+use crate::limits::tls::{
+    FEW_SECRETS, FEW_UPDATES, HANDSHAKE_RECORDS, KEYS, MIDWAY_BYTES, MIDWAY_ENTRIES, TRIAL, UPDATES,
+};
 use crate::position::{Direction, Span};
 use crate::tls::Upper;
 use crate::tls::keylog::{Found, Tls13Label};
 use crate::tls::keys::KeyRing;
 use crate::tls::protection::Protection;
 use crate::tls::record::{Header, content};
-use crate::tls::resume::TRY;
 use crate::tls::schedule;
 use crate::tls::suites::{self, Suite, Version};
-
-/// Entries of a key log that are gone through: beyond, it is not this session's alone, and the search would not end.
-const MOST_ENTRIES: usize = 4096;
-
-/// Bytes tried for one direction's first record.
-const BYTES: u64 = 64 << 20;
-
-/// What it costs to make keys of a secret.
-const CANDIDATE: u64 = 1024;
-
-/// Records that a side may have sent under its handshake keys: certificates in small fragments, no more.
-const HANDSHAKE_RECORDS: u64 = 64;
-
-/// KeyUpdates that may have come before, of a session whose client random is known.
-const UPDATES: u32 = 16;
-
-/// The same where it is not, if the key log has few secrets.
-const FEW_UPDATES: u32 = 2;
-
-/// What few secrets are.
-const FEW_SECRETS: usize = 64;
 
 /// TLS 1.3's suites.
 const SUITES: [u16; 5] = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305];
@@ -64,13 +45,13 @@ impl Connection {
             return false;
         }
         self.halves[dir.index()].tried_midway = true;
-        let mut left = BYTES.min(env.sessions.tries_left());
+        let mut left = MIDWAY_BYTES.min(env.sessions.tries_left());
         if left == 0 {
             return false;
         }
         let mut candidates = handshake.midway_candidates(dir, env.keys);
-        env.sessions.tried(candidates.len() as u64 * CANDIDATE);
-        let cost = fragment.len() as u64 + TRY;
+        env.sessions.tried(candidates.len() as u64 * KEYS);
+        let cost = fragment.len() as u64 + TRIAL;
         // Low numbers first, for every candidate: most captures that miss the beginning do not miss much.
         for number in 0..env.limits.tls_search_records {
             for Midway { label, random, found, suite, protection } in &mut candidates {
@@ -150,7 +131,7 @@ impl Handshake {
                 let labels = first.iter().copied().chain((0..=UPDATES).map(traffic));
                 labels.filter_map(|label| Some((label, *random, keys.tls13_secret(label, random)?))).collect()
             }
-            None => keys.traffic_secrets(client, MOST_ENTRIES),
+            None => keys.traffic_secrets(client, MIDWAY_ENTRIES),
         };
         // Key logs have the first secret alone, mostly.
         let updates = match (self.client_random(), secrets.len()) {

@@ -4,12 +4,10 @@ use super::epoch::{Cipher, Failure, Stage};
 use super::{Connection, Env};
 use crate::diagnostic::Code;
 use crate::event::Alert;
+use crate::limits::tls::FAILURES;
 use crate::position::{Direction, Span};
 use crate::tls::record::{HEADER, Header, content};
 use crate::tls::{Reason, Upper};
-
-/// Records that may fail in a row before the keys are given up.
-const MAX_FAILURES: u32 = 16;
 
 impl Connection {
     /// A whole record at a boundary.
@@ -176,7 +174,7 @@ impl Connection {
                 }
                 if half.inflater.is_some() {
                     self.close_epoch(dir, Reason::CompressionStateLost);
-                } else if failures >= MAX_FAILURES {
+                } else if failures >= FAILURES {
                     self.close_epoch(dir, Reason::BadMac);
                 }
                 Reason::BadMac

@@ -8,14 +8,11 @@ use super::state::Handshake;
 use super::{Connection, Env};
 use crate::diagnostic::Code;
 use crate::event::GapCause;
+use crate::limits::tls::{TRIAL, UNMATCHED};
 use crate::position::{Direction, Span};
 use crate::tls::protection::Protection;
 use crate::tls::record::{HEADER, Header, RESIDUE, content};
-use crate::tls::resume::TRY;
 use crate::tls::{Reason, Upper};
-
-/// Whole records behind a loss that may stay closed before the search is given up.
-const MAX_UNMATCHED: u32 = 16;
 
 /// A stretch that was lost and is not bridged yet.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +27,15 @@ pub(super) struct Lost {
     unmatched: u32,
     /// Lost while nothing was encrypted yet: told only if it turns out that application data was in it.
     deferred: Option<(u64, GapCause)>,
+}
+
+/// A whole record behind a loss, whose place is not known.
+#[derive(Copy, Clone)]
+struct Adrift<'a> {
+    dir: Direction,
+    header: Header,
+    fragment: &'a [u8],
+    lost: &'a Lost,
 }
 
 impl Lost {
@@ -177,7 +183,7 @@ impl Connection {
     fn fits(&mut self, dir: Direction, header: Header, record: &[u8], env: &mut Env<'_>) -> bool {
         let Some(lost) = self.halves[dir.index()].lost.clone() else { return false };
         let fragment = record.get(HEADER..).unwrap_or_default();
-        self.resync(dir, header, fragment, &lost, env).is_some()
+        self.resync(Adrift { dir, header, fragment, lost: &lost }, env).is_some()
     }
 
     /// A whole record behind a loss.
@@ -207,7 +213,7 @@ impl Connection {
             self.halves[i].lost = Some(Lost { bytes: lost.bytes + header.record_len() as u64, exact: None, ..lost });
             return self.open_record(dir, header, fragment, span, env, up);
         }
-        if let Some((epoch, number)) = self.resync(dir, header, fragment, &lost, env) {
+        if let Some((epoch, number)) = self.resync(Adrift { dir, header, fragment, lost: &lost }, env) {
             if let Some((amount, cause)) = lost.deferred {
                 up.lost(dir, amount, Some(cause), span);
             }
@@ -253,7 +259,7 @@ impl Connection {
         if header.content_type == content::APPLICATION {
             up.lost(dir, header.len as u64, None, span);
         }
-        if lost.unmatched >= MAX_UNMATCHED || self.search_left == 0 {
+        if lost.unmatched >= UNMATCHED || self.search_left == 0 {
             self.close_epoch(dir, Reason::GapNotBridged);
         } else {
             self.halves[i].lost = Some(lost);
@@ -271,81 +277,56 @@ impl Connection {
     }
 
     /// Looks for the keys and the record number under which a record opens. The epoch returned stands right before it.
-    fn resync(
-        &mut self,
-        dir: Direction,
-        header: Header,
-        fragment: &[u8],
-        lost: &Lost,
-        env: &mut Env<'_>,
-    ) -> Option<(Epoch, u64)> {
+    fn resync(&mut self, record: Adrift<'_>, env: &mut Env<'_>) -> Option<(Epoch, u64)> {
         self.search_left = self.search_left.min(env.sessions.tries_left());
         let before = self.search_left;
-        let found = self.search(dir, header, fragment, lost, env);
+        let found = self.search(record, env);
         env.sessions.tried(before - self.search_left);
         found
     }
 
-    fn search(
-        &mut self,
-        dir: Direction,
-        header: Header,
-        fragment: &[u8],
-        lost: &Lost,
-        env: &mut Env<'_>,
-    ) -> Option<(Epoch, u64)> {
-        let i = dir.index();
+    fn search(&mut self, record: Adrift<'_>, env: &mut Env<'_>) -> Option<(Epoch, u64)> {
+        let dir = record.dir;
         let index = self.current();
-        let now = &self.halves[i].epoch;
-        let stage = now.stage;
-        if let Cipher::Keyed(candidates) = &now.cipher {
-            let encrypt_then_mac = self.handshakes.get(now.handshake).is_some_and(Handshake::encrypts_then_macs);
-            let mut search = Search {
-                lost,
-                header,
-                fragment,
-                most: env.limits.tls_search_records,
-                current: true,
-                encrypt_then_mac,
-                left: &mut self.search_left,
-                scratch: &mut self.scratch,
-            };
-            if let Some(found) = search.any(candidates) {
-                let number = found.protection.sequence();
-                return Some((Epoch { cipher: Cipher::Keyed(vec![found]), ..now.clone() }, number));
-            }
+        let now = self.halves[dir.index()].epoch.clone();
+        if let Some(found) = self.search_epoch(record, &now, true, env) {
+            return Some(found);
         }
         let secrets = self.handshakes[index].secrets.len();
         let following = if self.handshakes[index].is_tls13() {
-            let now = self.halves[i].epoch.clone();
             self.handshakes[index].tls13_following(index, dir, &now, env.keys)
-        } else if stage == Stage::Clear || self.handshakes[index].running() {
+        } else if now.stage == Stage::Clear || self.handshakes[index].running() {
             self.pending(dir, env).into_iter().collect()
         } else {
             Vec::new()
         };
-        for epoch in following {
-            let Cipher::Keyed(candidates) = &epoch.cipher else { continue };
-            let encrypt_then_mac = self.handshakes.get(epoch.handshake).is_some_and(Handshake::encrypts_then_macs);
-            let mut search = Search {
-                lost,
-                header,
-                fragment,
-                most: env.limits.tls_search_records,
-                current: false,
-                encrypt_then_mac,
-                left: &mut self.search_left,
-                scratch: &mut self.scratch,
-            };
-            if let Some(found) = search.any(candidates) {
-                let number = found.protection.sequence();
-                return Some((Epoch { cipher: Cipher::Keyed(vec![found]), ..epoch }, number));
-            }
-        }
-        if self.handshakes[index].is_tls13() {
+        let found = following.iter().find_map(|epoch| self.search_epoch(record, epoch, false, env));
+        if found.is_none() && self.handshakes[index].is_tls13() {
             self.handshakes[index].secrets.truncate(secrets);
         }
-        None
+        found
+    }
+
+    /// Looks under the keys of one epoch; `current` says whether it is the one before the loss, or begins within it.
+    fn search_epoch(
+        &mut self,
+        record: Adrift<'_>,
+        epoch: &Epoch,
+        current: bool,
+        env: &Env<'_>,
+    ) -> Option<(Epoch, u64)> {
+        let Cipher::Keyed(candidates) = &epoch.cipher else { return None };
+        let mut search = Search {
+            record,
+            most: env.limits.tls_search_records,
+            current,
+            encrypt_then_mac: self.handshakes.get(epoch.handshake).is_some_and(Handshake::encrypts_then_macs),
+            left: &mut self.search_left,
+            scratch: &mut self.scratch,
+        };
+        let found = search.any(candidates)?;
+        let number = found.protection.sequence();
+        Some((Epoch { cipher: Cipher::Keyed(vec![found]), ..epoch.clone() }, number))
     }
 
     /// The place is found.
@@ -374,9 +355,7 @@ impl Connection {
 
 /// A search for the number of a record.
 struct Search<'a> {
-    lost: &'a Lost,
-    header: Header,
-    fragment: &'a [u8],
+    record: Adrift<'a>,
     /// Records that may be lost at most.
     most: u64,
     /// Whether the epoch is the one before the loss, or begins within it.
@@ -397,14 +376,14 @@ impl Search<'_> {
 
     fn one(&mut self, base: &Protection) -> Option<Protection> {
         let smallest = (HEADER + base.min_fragment()) as u64;
-        let mut most = (self.lost.bytes / smallest.max(1)).min(self.most);
-        if base.has_implicit_iv() && self.lost.previous.is_empty() {
-            if self.current && self.lost.bytes > 0 {
+        let mut most = (self.record.lost.bytes / smallest.max(1)).min(self.most);
+        if base.has_implicit_iv() && self.record.lost.previous.is_empty() {
+            if self.current && self.record.lost.bytes > 0 {
                 return None;
             }
             most = 0;
         }
-        match (base.is_stream(), self.current, self.lost.exact) {
+        match (base.is_stream(), self.current, self.record.lost.exact) {
             (_, true, Some(fragment)) => {
                 let mut next = base.clone();
                 next.skip(1, fragment as u64);
@@ -429,13 +408,13 @@ impl Search<'_> {
     fn stream(&mut self, base: &Protection, most: u64) -> Option<Protection> {
         let header = HEADER as u64;
         let mut next = base.clone();
-        let first = self.lost.bytes.saturating_sub(header.saturating_mul(most));
+        let first = self.record.lost.bytes.saturating_sub(header.saturating_mul(most));
         if !self.spend(first) {
             return None;
         }
         next.skip(0, first);
         for records in (0..=most).rev() {
-            if self.lost.bytes < header.saturating_mul(records) {
+            if self.record.lost.bytes < header.saturating_mul(records) {
                 continue;
             }
             next.set_sequence(base.sequence().wrapping_add(records));
@@ -462,18 +441,18 @@ impl Search<'_> {
         if next.has_implicit_iv() {
             // The MAC does not vouch for the IV here: it has to be the right one (RFC 7366 section 3).
             let mac = if self.encrypt_then_mac { next.tag_len() } else { 0 };
-            let previous = &self.lost.previous;
+            let previous = &self.record.lost.previous;
             next.iv_unknown();
             next.set_previous_block(previous.get(..previous.len().saturating_sub(mac)).unwrap_or_default());
         }
     }
 
     fn opens(&mut self, next: &Protection) -> bool {
-        if !self.spend(self.fragment.len() as u64 + TRY) {
+        if !self.spend(self.record.fragment.len() as u64 + TRIAL) {
             return false;
         }
-        copy(self.scratch, self.fragment);
-        next.clone().open(self.header.content_type, self.header.version, self.scratch).is_ok()
+        copy(self.scratch, self.record.fragment);
+        next.clone().open(self.record.header.content_type, self.record.header.version, self.scratch).is_ok()
     }
 
     fn spend(&mut self, bytes: u64) -> bool {

@@ -3,7 +3,7 @@
 use super::report::suite_name;
 use super::state::Handshake;
 use crate::event::{Resumed, SecretSource};
-use crate::tls::handshake::MOST_SUITES;
+use crate::limits::tls::OFFERED_SUITES;
 use crate::tls::keylog::Tls13Label;
 use crate::tls::keys::KeyRing;
 use crate::tls::resume::Closed;
@@ -48,8 +48,8 @@ impl Handshake {
             [] => "no suite".to_owned(),
             [one] => one.clone(),
             [a, b] => format!("{a} and {b}"),
-            [first, ..] if hello.suites.len() == MOST_SUITES => {
-                format!("at least {MOST_SUITES} suites, {first} first")
+            [first, ..] if hello.suites.len() == OFFERED_SUITES => {
+                format!("at least {OFFERED_SUITES} suites, {first} first")
             }
             [first, ..] => format!("{} suites, {first} first", suites.len()),
         };
