@@ -122,7 +122,7 @@ fn cases() -> Vec<Case> {
     add(
         Reason::NoPsk,
         handshakes(&tls("tls12-rsa-psk-aes128-gcm-sha256-pop3-starttls"), &with_key),
-        &["RSA_PSK", "--psk"],
+        &["RSA_PSK", "which its private key opens, and the pre-shared key", "--psk"],
     );
     // Without the server's hello.
     let lost = changed(plain, |_, list| drop(list.remove(with_record(list, Side::Responder, 22, 0))));

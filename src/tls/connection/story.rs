@@ -81,16 +81,17 @@ impl Handshake {
 
     /// How the server showed who it is.
     fn credentials(&self) -> Option<String> {
-        let what = match self.resumed {
-            Resumed::SessionId => "by its session ID",
-            Resumed::Ticket => "by a ticket",
-            Resumed::Psk => "by a pre-shared key",
+        let how = match self.resumed {
+            Resumed::SessionId => "by its session ID: no certificate, no key exchange",
+            Resumed::Ticket => "by a ticket: no certificate, no key exchange",
+            // TLS 1.3 agrees on new keys all the same.
+            Resumed::Psk => "by a pre-shared key: no certificate",
             Resumed::No => {
                 let own = self.chain.first()?;
                 return Some(format!("The server's certificate: {}, {}.", own.info.subject, own.info.key));
             }
         };
-        Some(format!("The two took up an earlier session {what}: no certificate, no key exchange."))
+        Some(format!("The two took up an earlier session {how}."))
     }
 
     /// What the key exchange means for whoever wants to read along.
@@ -107,7 +108,10 @@ impl Handshake {
         }
         Some(
             match kx {
-                KeyExchange::Rsa | KeyExchange::RsaPsk => {
+                KeyExchange::RsaPsk => {
+                    "The premaster secret has two parts: one encrypted with the key in that certificate, which its private key opens, and the pre-shared key."
+                }
+                KeyExchange::Rsa => {
                     "The client encrypted the premaster secret with the key in that certificate: its private key opens it."
                 }
                 KeyExchange::RsaExport { .. } if self.server_key_exchange.is_some() => {
