@@ -229,6 +229,77 @@ fn a_segment_that_inflates_to_many_events() {
     assert_peak(stream.finish(), 128);
 }
 
+/// The most memory that extracting one message of that many MiB takes: each turn is the side that sends, and its bytes;
+/// `text` is where the message goes.
+fn extracting(jobs: &str, port: u16, mebibytes: usize, turns: &[(bool, &str)]) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("out");
+    let mut stream = Stream::new(&["extract", "--attachments", "-j", jobs, "-o", into.to_str().unwrap()]);
+    stream.handshake(0, port);
+    let mut at = [1u32, 1];
+    let mut send = |stream: &mut Stream, client: bool, bytes: &[u8]| {
+        let side = usize::from(!client);
+        stream.tcp(0, client, port, ACK, [at[side], at[1 - side]], bytes);
+        at[side] += bytes.len() as u32;
+    };
+    let head = b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; name=a\r\n\r\n";
+    let piece = [&[b'a'; 1022][..], b"\r\n"].concat();
+    let size = head.len() + (mebibytes << 20);
+    for &(client, said) in turns {
+        if said != "text" {
+            send(&mut stream, client, said.replace("SIZE", &size.to_string()).as_bytes());
+            continue;
+        }
+        send(&mut stream, client, head);
+        for number in 0..mebibytes << 10 {
+            send(&mut stream, client, &piece);
+            if number % 16 == 0 {
+                send(&mut stream, !client, b"");
+            }
+        }
+    }
+    let peak = stream.finish();
+    let written = std::fs::read_dir(&into).unwrap().filter_map(|e| e.unwrap().metadata().ok()).map(|m| m.len()).max();
+    assert_eq!(written, Some(size as u64));
+    peak
+}
+
+#[test]
+fn a_large_message_takes_no_more_memory_than_a_small_one() {
+    const C: bool = true;
+    const S: bool = false;
+    let smtp =
+        [(S, "220 a ESMTP\r\n"), (C, "EHLO a\r\n"), (S, "250 a\r\n"), (C, "MAIL FROM:<a>\r\n"), (S, "250 a\r\n")];
+    let imap =
+        [(S, "* OK IMAP4rev1\r\n"), (C, "a LOGIN a b\r\n"), (S, "a OK\r\n"), (C, "b SELECT a\r\n"), (S, "b OK\r\n")];
+    let data: &[_] = &[(C, "DATA\r\n"), (S, "354 a\r\n"), (C, "text"), (C, ".\r\n"), (S, "250 a\r\n")];
+    let bdat: &[_] = &[(C, "BDAT SIZE LAST\r\n"), (C, "text"), (S, "250 a\r\n")];
+    let append: &[_] = &[(C, "c APPEND a {SIZE}\r\n"), (S, "+\r\n"), (C, "text"), (C, "\r\n"), (S, "c OK\r\n")];
+    let fetch: &[_] =
+        &[(C, "c FETCH 1 BODY[]\r\n"), (S, "* 1 FETCH (BODY[] {SIZE}\r\n"), (S, "text"), (S, ")\r\nc OK\r\n")];
+    let retr: &[_] = &[
+        (S, "+OK a\r\n"),
+        (C, "USER a\r\n"),
+        (S, "+OK\r\n"),
+        (C, "PASS b\r\n"),
+        (S, "+OK\r\n"),
+        (C, "RETR 1\r\n"),
+        (S, "+OK SIZE octets\r\n"),
+        (S, "text"),
+        (S, ".\r\n"),
+    ];
+    for (port, begun, rest) in
+        [(25, &smtp[..], data), (25, &smtp, bdat), (143, &imap, append), (143, &imap, fetch), (110, &[], retr)]
+    {
+        let turns = [begun, rest].concat();
+        // Two rounds fill what a second thread is given ahead.
+        for (jobs, small) in [("1", 1), ("2", 16)] {
+            let few = extracting(jobs, port, small, &turns);
+            assert_peak(extracting(jobs, port, 40, &turns), few + 2);
+        }
+    }
+}
+
 #[test]
 fn comments_without_a_packet() {
     let mut stream = Stream::with(&["sessions", "--max-memory", "16M", "-j", "1"], None);
