@@ -7,7 +7,15 @@ instance_name = mailcap-test
 log_path = {dir}/dovecot.log
 protocols = imap pop3 lmtp sieve
 listen = 127.0.0.1
-auth_mechanisms = plain login cram-md5 digest-md5 apop scram-sha-1 scram-sha-256
+auth_mechanisms = plain login cram-md5 digest-md5 apop scram-sha-1 scram-sha-256 xoauth2 oauthbearer anonymous external {gssapi}
+auth_gssapi_hostname = "$ALL"
+auth_krb5_keytab = {dir}/keytab
+auth_ssl_username_from_cert = yes
+ssl_cert_username_field = commonName
+ssl_verify_client_cert = yes
+ssl_ca = <{dir}/client.crt
+ssl_require_crl = no
+import_environment = TZ OPENSSL_CONF KRB5_CONFIG KRB5RCACHENAME
 auth_failure_delay = 0
 auth_username_format = %n
 disable_plaintext_auth = no
@@ -20,6 +28,16 @@ ssl_key = <{dir}/server.key
 mail_location = maildir:{dir}/mail/%n
 mail_save_crlf = yes
 first_valid_uid = 1
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {dir}/oauth2.conf
+}}
+passdb {{
+  driver = static
+  mechanisms = external
+  args = nopassword=y
+}}
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN {dir}/users
@@ -77,6 +95,13 @@ protocol imap {{
 }}
 """
 
+# Tokens are judged by the key that signed them.
+OAUTH2 = """
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={dir}/token-keys/
+username_attribute = sub
+"""
+
 POSTFIX = """
 compatibility_level = 3.6
 queue_directory = {dir}/queue
@@ -104,7 +129,7 @@ fast_flush_domains = example.test
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = {dir}/sasl
-smtpd_sasl_security_options = noanonymous
+smtpd_sasl_security_options =
 smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
 smtpd_recipient_restrictions =
 header_checks = regexp:{dir}/header_checks
@@ -152,8 +177,7 @@ TLS = {
     # RSA key exchange: the server's key opens it.
     "rsa": {
         # Dovecot 2.3 has no setting against TLS 1.3; OpenSSL's own configuration has.
-        "dovecot_tls": "ssl_min_protocol = TLSv1.2\nssl_cipher_list = AES256-SHA256:AES128-GCM-SHA256\n"
-        "import_environment = TZ OPENSSL_CONF",
+        "dovecot_tls": "ssl_min_protocol = TLSv1.2\nssl_cipher_list = AES256-SHA256:AES128-GCM-SHA256",
         "postfix_tls": "smtpd_tls_protocols = TLSv1.2\nsmtpd_tls_mandatory_protocols = TLSv1.2\n"
         "smtpd_tls_ciphers = medium\nsmtpd_tls_mandatory_ciphers = medium\n"
         "tls_medium_cipherlist = AES256-SHA256:AES128-GCM-SHA256",

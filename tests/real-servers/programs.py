@@ -14,10 +14,11 @@ class ProgramFailed(Exception):
     pass
 
 
-def execute(lab, command, keylog=False, codes=(0,), **how):
+def execute(lab, command, keylog=False, codes=(0,), ticket=False, **how):
     environment = {"PATH": os.environ["PATH"], "HOME": lab.dir, "LC_ALL": "C"}
     if keylog:
         environment["SSLKEYLOGFILE"] = lab.keylog
+    environment.update(lab.kerberos.environment if ticket else {})
     done = subprocess.run(command, env=environment, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, **how)
     if done.returncode not in codes:
         raise ProgramFailed(f"{command}: exit code {done.returncode}\n{done.stdout!r}\n{done.stderr!r}")
@@ -59,16 +60,18 @@ def swaks(lab, sessions, name, *options, auth=None, wrong=False, security="none"
 
 
 def curl(lab, sessions, name, protocol, path, *options, security="none", user="ivan", auth=None, sent=None, got=None,
-         codes=(0,)):  # fmt: skip
+         codes=(0,), host=HOST, login=None):  # fmt: skip
     port = lab.client_port()
     service = protocol + "s" if security == "implicit" else protocol
     scheme = protocol + ("s" if security == "implicit" else "")
     command = ["curl", "-v", "-s", "-S", "-k", "--local-port", str(port), "--max-time", "30",
-               f"{scheme}://{HOST}:{lab.ports[service]}{path}", *options]  # fmt: skip
+               f"{scheme}://{host}:{lab.ports[service]}{path}", *options,
+               "--connect-to", f"::{HOST}:"]  # fmt: skip
     session = Session(f"curl {name}", protocol, port, security)
     if auth:
-        command += ["-u", f"{user}:{USERS[user]}"]
-        session.auth.append((auth, user, "success") if 0 in codes else (auth, None, "aborted"))
+        command += ["-u", login or f"{user}:{USERS[user]}"]
+        # With a ticket curl does not say who it is, in the clear.
+        session.auth.append((auth, None if auth == "GSSAPI" else user, "success") if 0 in codes else (auth, None, "aborted"))
     if security == "starttls":
         command += ["--ssl-reqd"]
     if security != "none" and lab.tls == "rsa":
@@ -79,7 +82,8 @@ def curl(lab, sessions, name, protocol, path, *options, security="none", user="i
             f.write(sent)
         command += ["-T", lab.path("curl.eml")]
         session.message(sent)
-    out, err = execute(lab, command, keylog=security != "none" and lab.tls == "tls13", codes=codes)
+    out, err = execute(lab, command, keylog=security != "none" and lab.tls == "tls13", codes=codes,
+                       ticket=auth == "GSSAPI")  # fmt: skip
     if got is not None:
         session.message(got)
         if out != got:
@@ -137,7 +141,7 @@ def mbsync(lab, sessions, name, folder, pushed, pulled, starttls=False):
     for i, content in enumerate(pushed):
         with open(os.path.join(inbox, "cur", f"17000000{i:02}.{name.split()[0]}.local:2,S"), "wb") as f:
             f.write(content.replace(b"\r\n", b"\n"))
-    more = "CertificateFile " + lab.path("server.crt") if starttls else "AuthMechs LOGIN"
+    more = "AuthMechs SCRAM-SHA-256\nCertificateFile " + lab.path("server.crt") if starttls else "AuthMechs LOGIN"
     lab.write("mbsyncrc", MBSYNC.format(port=lab.ports["imap"], password=USERS["dave"], dir=folder, more=more,
                                         tls="STARTTLS" if starttls else "None"), 0o600)  # fmt: skip
     out, err = execute(lab, ["mbsync", "-Dn", "-c", lab.path("mbsyncrc"), "all"])

@@ -29,8 +29,8 @@ class Session:
         self.messages.append((content, outcome))
 
 
-def context(lab):
-    """A client's TLS: what the round's servers take, with a key log."""
+def context(lab, certificate=False):
+    """A client's TLS: what the round's servers take, with a key log; with a certificate of its own, or not."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
@@ -38,6 +38,8 @@ def context(lab):
         tls.set_ciphers("AES256-SHA256:AES128-GCM-SHA256")
     else:
         tls.keylog_filename = lab.keylog
+    if certificate:
+        tls.load_cert_chain(lab.path("client.crt"), lab.path("client.key"))
     return tls
 
 
@@ -127,10 +129,10 @@ class Dialogue:
             content.append(one[1:] if one.startswith(b".") else one)
         return b"".join(c + b"\r\n" for c in content) if multiline else line
 
-    def start_tls(self):
+    def start_tls(self, certificate=False):
         if self.buffer:
             raise AssertionError("bytes behind the server's go-ahead")
-        self.socket = context(self.lab).wrap_socket(self.socket)
+        self.socket = context(self.lab, certificate).wrap_socket(self.socket)
         self.session.security = "starttls"
 
     def close(self):

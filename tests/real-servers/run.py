@@ -13,6 +13,7 @@ import pop3
 import programs
 import sasl
 import smtp
+import tickets
 from servers import USERS, Lab, SetupError, wait_for
 
 
@@ -28,12 +29,16 @@ def one_round(mailcap, tls, low):
     lab = Lab(folder, tls, low)
     sessions = []
     seeds = {
+        "gwen": [letters.COMMANDS],
         "ivan": [*letters.ALL, letters.LARGE],
         "paul": [*letters.ALL, letters.LARGE],
         "dave": [letters.COMMANDS, letters.EIGHT_BIT, letters.LARGE],
     }
     try:
         try:
+            lab.token_key = tickets.TOKEN_KEY
+            if not tickets.Kerberos.missing():
+                lab.kerberos = tickets.Kerberos(lab)
             lab.start(seeds)
             programs.run(lab, sessions, seeds)
             with lab.own_client_ports():
@@ -41,6 +46,7 @@ def one_round(mailcap, tls, low):
                 pop3.run(lab, sessions, seeds["paul"])
                 smtp.run(lab, sessions)
                 sasl.run(lab, sessions)
+            tickets.run(lab, sessions, seeds["gwen"][0])
             try:
                 wait_for("the last delivery", lambda: delivered(lab, sessions))
             except SetupError as e:

@@ -73,7 +73,7 @@ MECHANISMS = {
 class Client:
     """The same exchanges in the words of each protocol."""
 
-    def __init__(self, lab, sessions, protocol, name, tls=False):
+    def __init__(self, lab, sessions, name, protocol, tls=False, certificate=False):
         self.protocol = protocol
         self.count = 0
         self.d = Dialogue(lab, sessions, f"SASL {name}", protocol)
@@ -84,7 +84,7 @@ class Client:
             else:
                 self.d.command(b"STLS" if protocol == "pop3" else b"STARTTLS")
                 self.expect("OK")
-            self.d.start_tls()
+            self.d.start_tls(certificate)
             if protocol == "sieve":
                 self.expect("OK")
             elif protocol == "smtp":
@@ -109,6 +109,8 @@ class Client:
 
     def begin(self, mechanism, initial):
         encoded = None if initial is None else base64.b64encode(initial)
+        if encoded == b"" and self.protocol != "sieve":
+            encoded = b"="  # RFC 4954 §4 and its kin: empty, but there
         words = [b"AUTH" if self.protocol in ("smtp", "pop3") else b"AUTHENTICATE", mechanism.encode()]
         words += [] if encoded is None else [encoded]
         if self.protocol == "sieve":
@@ -157,6 +159,12 @@ class Client:
 
     def authenticate(self, mechanism, password, initial=False, cancelled=False):
         exchange = MECHANISMS[mechanism][0](password, {"pop3": b"pop"}.get(self.protocol, self.protocol.encode()))
+        want = "aborted" if cancelled else "success" if password == USERS[USER].encode() else "failure"
+        self.play(mechanism, exchange, USER, want, initial)
+
+    def play(self, mechanism, exchange, user, want, initial=False):
+        """Plays `exchange`, which makes the responses, as `user`; `want` is how it must end."""
+        cancelled = want == "aborted"
         response = next(exchange)
         named = initial and response is not None
         self.begin(mechanism, response if named else None)
@@ -171,10 +179,9 @@ class Client:
                 response, named = None, True
             word, challenge = self.answer(True)
         outcome = "aborted" if cancelled else "success" if word == "OK" else "failure"
-        want = "aborted" if cancelled else "success" if password == USERS[USER].encode() else "failure"
         if outcome != want:
             raise AssertionError(f"{self.d.session.client}: {mechanism} is a {outcome}, not a {want}")
-        self.d.session.auth.append((mechanism, USER if named else None, outcome))
+        self.d.session.auth.append((mechanism, user if named else None, outcome))
 
     def leave(self):
         if self.protocol == "imap":
@@ -192,14 +199,14 @@ def run(lab, sessions):
             # Dovecot's ManageSieve refuses a mechanism whose client speaks first without its response.
             for initial in {True: (True,) if protocol == "sieve" else (False, True), False: (False,)}[first]:
                 name = f"{protocol} {mechanism}{' initial' if initial else ''}"
-                client = Client(lab, sessions, protocol, name)
+                client = Client(lab, sessions, name, protocol)
                 client.authenticate(mechanism, b"wrong", initial)
                 client.authenticate(mechanism, right, initial)
                 client.leave()
-        client = Client(lab, sessions, protocol, f"{protocol} cancelled")
+        client = Client(lab, sessions, f"{protocol} cancelled", protocol)
         for mechanism in ("LOGIN", "CRAM-MD5", "DIGEST-MD5"):
             client.authenticate(mechanism, right, cancelled=True)
         client.leave()
-        client = Client(lab, sessions, protocol, f"{protocol} STARTTLS", tls=True)
+        client = Client(lab, sessions, f"{protocol} STARTTLS", protocol, tls=True)
         client.authenticate("SCRAM-SHA-1", right, initial=True)
         client.leave()

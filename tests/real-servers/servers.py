@@ -1,5 +1,6 @@
 """Dovecot, Postfix and tcpdump with a configuration of their own, in a temporary folder, on loopback."""
 
+import base64
 import contextlib
 import grp
 import os
@@ -11,10 +12,10 @@ import socket
 import subprocess
 import time
 
-from configuration import DOVECOT, MASTER, OPENSSL, POSTFIX, TLS
+from configuration import DOVECOT, MASTER, OAUTH2, OPENSSL, POSTFIX, TLS
 
 HOST = "127.0.0.1"
-USERS = {name: f"pw-{name} 7=x" for name in ("alice", "bob", "carol", "dave", "erin", "ivan", "paul")}
+USERS = {name: f"pw-{name} 7=x" for name in ("alice", "bob", "carol", "dave", "erin", "gwen", "ivan", "paul")}
 SERVICES = ("smtp", "smtps", "imap", "imaps", "pop3", "pop3s", "lmtp", "sieve")
 
 
@@ -58,6 +59,10 @@ class Lab:
         self.key = os.path.join(folder, "server.key")
         self.capture = os.path.join(folder, "loopback.pcap")
         self.processes = []
+        self.kerberos = None
+        self.token_key = b""
+        # What must not be shown, besides the passwords.
+        self.secrets = []
 
     def path(self, *parts):
         return os.path.join(self.dir, *parts)
@@ -103,15 +108,23 @@ class Lab:
              "-out", self.path("server.crt"), "-subj", "/CN=mail.example.test",
              "-addext", "subjectAltName=DNS:mail.example.test,DNS:localhost,IP:127.0.0.1"],
             check=True, capture_output=True)  # fmt: skip
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=gwen",
+             "-keyout", self.path("client.key"), "-out", self.path("client.crt")],
+            check=True, capture_output=True)  # fmt: skip
+        self.write("oauth2.conf", OAUTH2.format(dir=self.dir))
+        os.makedirs(self.path("token-keys", "default", "HS256"))
+        self.write("token-keys/default/HS256/default", base64.b64encode(self.token_key).decode())
         self.write("users", "".join(f"{u}:{{PLAIN}}{p}::::::\n" for u, p in USERS.items()))
         values = dict(self.ports, dir=self.dir, uid=nobody.pw_uid, gid=nobody.pw_gid, **TLS[self.tls])
+        values["gssapi"] = "gssapi" if self.kerberos else ""
         values["mailboxes"] = ", ".join(f"{{ {u}@example.test = x }}" for u in USERS)
         self.write("dovecot.conf", DOVECOT.format(**values))
         self.write("main.cf", POSTFIX.format(**values))
         self.write("header_checks", "/^X-Refuse: / REJECT refused as asked\n")
         self.write("master.cf", MASTER.format(**values))
         open(self.keylog, "w").close()
-        for user in USERS:
+        for user in (*USERS, "anonymous"):
             self.maildir(user, maildirs.get(user, []), nobody)
         for name in ("queue", "run", "state"):
             os.mkdir(self.path(name))
@@ -127,6 +140,7 @@ class Lab:
         self.start_capture()
         self.write("openssl.cnf", OPENSSL)
         more = {"OPENSSL_CONF": self.path("openssl.cnf")} if self.tls == "rsa" else {}
+        more.update(self.kerberos.environment if self.kerberos else {})
         self.spawn("dovecot", ["dovecot", "-F", "-c", self.path("dovecot.conf")], more)
         conf = subprocess.run(["postconf", "-c", self.dir, "-h", "daemon_directory"], check=True, capture_output=True)
         master = os.path.join(conf.stdout.decode().strip(), "master")
