@@ -6,14 +6,16 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
 
 import letters
 import programs
-from servers import USERS, free_ports, wait_for
+from record import Session
 from sasl import Client
+from servers import HOST, free_ports, wait_for
 
 USER = "gwen"
 REALM = "EXAMPLE.TEST"
@@ -94,6 +96,17 @@ def by_curl(lab, sessions, mechanism, seed, **how):
     programs.curl(lab, sessions, f"pop3 {mechanism}", "pop3", "/1", *option, auth=mechanism, got=seed, **how)
 
 
+def by_gsasl(lab, sessions, protocol):
+    """GNU SASL's client names itself in the clear."""
+    said, _ = programs.execute(
+        lab, ["gsasl", f"--{protocol}", "-m", "GSSAPI", "-a", USER, "-z", USER, "--service", protocol, "--hostname",
+              SERVER, "--connect", f"{HOST}:{lab.ports[protocol]}", "--no-starttls"], ticket=True)  # fmt: skip
+    session = Session(f"gsasl {protocol} GSSAPI", protocol, None)
+    session.verbs = re.findall(r"(?m)^(?:\. )?(EHLO|CAPABILITY|AUTHENTICATE|AUTH|LOGOUT|QUIT)\b", said.decode())
+    session.auth.append(("GSSAPI", USER, "success"))
+    sessions.append(session)
+
+
 class Kerberos:
     """A realm of its own: one server, one user, whose ticket lies in `cache`."""
 
@@ -147,6 +160,8 @@ rdns = false
 def run(lab, sessions, seed):
     if lab.kerberos:
         by_curl(lab, sessions, "GSSAPI", seed, user=USER, host=SERVER, login=f"{USER}@{REALM}:")
+        if shutil.which("gsasl"):
+            by_gsasl(lab, sessions, "imap")
     else:
         print(f"  GSSAPI is left out: {', '.join(Kerberos.missing())} not installed")
     with lab.own_client_ports():

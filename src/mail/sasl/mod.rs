@@ -7,6 +7,7 @@
 mod cram;
 mod decode;
 mod digest;
+mod gssapi;
 mod ntlm;
 mod oauth;
 mod password;
@@ -279,7 +280,10 @@ impl Exchange {
             Mechanism::DigestMd5(digest) => digest.response(decoded, &mut facts),
             Mechanism::Scram(scram) => scram.response(decoded, &mut facts),
             Mechanism::OAuth(kind) => oauth::response(*kind, decoded, &mut facts),
-            Mechanism::Ntlm(ntlm) => ntlm.response(decoded, &mut facts),
+            Mechanism::Ntlm(ntlm) => {
+                gssapi::response(decoded, &mut facts);
+                ntlm.response(decoded, &mut facts)
+            }
             Mechanism::Opaque | Mechanism::Unseen => {
                 facts.answer(decoded);
                 Shown::Secret

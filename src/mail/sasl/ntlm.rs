@@ -32,7 +32,7 @@ impl Ntlm {
     }
 
     /// Reads user and domain from an AUTHENTICATE_MESSAGE (type 3), and judges its answer. NEGOTIATE (type 1) has no
-    /// user; of other tokens (Kerberos) nothing can be read.
+    /// user, other tokens are Kerberos.
     pub(super) fn response(&self, decoded: &[u8], facts: &mut Facts<'_>) -> Shown {
         if decoded.is_empty() {
             return Shown::Public;

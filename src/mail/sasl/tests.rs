@@ -285,3 +285,30 @@ fn passwords_sent_as_they_are() {
     let auth = finish(exchange, AuthOutcome::Unknown);
     assert_eq!((auth.secret, auth.verified), (None, None));
 }
+
+/// What GNU SASL and curl sent to a Dovecot: the last token is signed, not sealed.
+#[test]
+fn gssapi_names_whom_its_last_token_asks_for() {
+    let context = "C: YIIC0wYJKoZIhvcSAQICAQBuggLCMIICvqADAgEF";
+    let offer = "S: BQQF/wAMAAAAAAAAL27lTQH///+lSqp/1bw1wVZnQnA=";
+    let named = "C: BQQE/wAMAAAAAAAAM31hqAH///9nd2Vu80q6/4wQ91Cg2zCX";
+    let (auth, shown) = run("GSSAPI", &[context, offer, named], &Options::default());
+    assert_eq!((auth.user, auth.authzid), (Some("gwen".into()), Some("gwen".into())));
+    assert_eq!(shown, [MASK, MASK]);
+    let left_to_the_ticket = "C: BQQA/wAMAAAAAAAAD/76TAEAAADmuKHDvR9he4Dn8J0=";
+    assert_eq!(run("GSSAPI", &[context, offer, left_to_the_ticket], &Options::default()).0.user, None);
+    // The same, turned as RFC 4121 §4.2.5 lets senders do; sealed; cut.
+    let token = |flags: u8, turned: u16, len: usize| {
+        let mut rest = [b"\x01\xff\xff\xffgwen".as_slice(), &[0xaa; 12]].concat();
+        rest.rotate_right(usize::from(turned % 20));
+        let token = [&[5, 4, flags, 0xff, 0, 12][..], &turned.to_be_bytes(), &[0; 8], &rest].concat();
+        format!("C: {}", decode::encode_base64(&token[..len.min(token.len())]))
+    };
+    let user = |line: String| run("GSSAPI", &[&line], &Options::default()).0.user;
+    assert_eq!(user(token(4, 12, 99)), Some("gwen".into()));
+    assert_eq!(user(token(4, 32, 99)), Some("gwen".into()));
+    assert_eq!(user(token(6, 0, 99)), None);
+    for len in 0..28 {
+        assert_eq!(user(token(4, 0, len)), None, "{len}");
+    }
+}
