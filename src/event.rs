@@ -177,6 +177,8 @@ pub struct Auth {
     pub outcome: AuthOutcome,
     /// Whether a known password made the answer; none where nothing was checked.
     pub verified: Option<bool>,
+    /// Only one direction was captured: success is an assumption.
+    pub assumed: bool,
 }
 
 /// What decrypted a handshake.

@@ -94,7 +94,7 @@ impl<K> Queue<K> {
             cx.out.diagnose(span, Code::InvalidBase64, "in an authentication exchange");
         }
         let cancelled = exchange.cancelled();
-        if let Some(user) = exchange.finish(outcome, span, cx.out) {
+        if let Some(user) = exchange.finish(outcome, span, cx.one_sided, cx.out) {
             self.user = Some(user);
         }
         match outcome {

@@ -103,7 +103,7 @@ impl<W: Write> Auths<W> {
             if auth.tls { "yes".into() } else { Cell("no".to_owned(), Some(Role::Warn)) },
             if auth.mechanism.is_empty() { "-".into() } else { escape(&auth.mechanism.0).into_owned().into() },
             user.into(),
-            Cell(auth.outcome.word().to_owned(), Some(outcome)),
+            Cell(format!("{}{}", auth.outcome.word(), if auth.assumed { " (assumed)" } else { "" }), Some(outcome)),
             match auth.verified {
                 Some(true) => "yes",
                 Some(false) => "no",

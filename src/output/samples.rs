@@ -109,6 +109,7 @@ pub(crate) fn auth() -> Auth {
         secret: None,
         outcome: AuthOutcome::Success,
         verified: None,
+        assumed: false,
     }
 }
 

@@ -41,10 +41,11 @@ impl Facts<'_> {
         self.reason == EndReason::Fin || (self.reason == EndReason::Rst && (self.fin || notified()))
     }
 
-    /// Closed in order between two transactions, as many clients do.
+    /// Closed in order between two transactions, as many clients do. With one direction only its own end is all there is.
     fn closed_at_rest(&self) -> bool {
         let done = self.summary.served || self.joined;
-        self.reason == EndReason::Fin && self.summary.at_rest && done && !self.one_sided()
+        let over = self.reason == EndReason::Fin || self.fin && self.one_sided() && self.heard[0] == 0;
+        over && self.summary.at_rest && (done || self.one_sided())
     }
 
     fn completed(&self) -> bool {

@@ -88,3 +88,40 @@ fn with_one_direction_only_success_is_assumed() {
         (MessageOutcome::Accepted, digest("Subject: x\r\n\r\nhi\r\n"))
     );
 }
+
+#[test]
+fn with_one_direction_only_authentication_and_end_are_assumed_too() {
+    let side = |turns: &[Turn], port: u16, side: Side| {
+        let dialogue = of(turns, port, 40_000);
+        let packets: Vec<Packet> = flights(&dialogue).into_iter().filter(|p| p.side == side).collect();
+        decode(&dialogue, &packets, &How::default())
+    };
+    let auth = |told: &Told| -> Vec<(AuthOutcome, bool)> {
+        only(told).auth.iter().map(|auth| (auth.outcome, auth.assumed)).collect()
+    };
+    let smtp = [
+        s("220 mx ESMTP\r\n"),
+        c("EHLO me\r\n"),
+        s("250-mx\r\n250 AUTH PLAIN LOGIN\r\n"),
+        c("AUTH LOGIN\r\n"),
+        s("334 VXNlcm5hbWU6\r\n"),
+        c("YWxpY2U=\r\n"),
+        s("334 UGFzc3dvcmQ6\r\n"),
+        c("*\r\n"),
+        s("501 cancelled\r\n"),
+        c("AUTH PLAIN AGFsaWNlAHB3\r\n"),
+        s("235 ok\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    let client = side(&smtp, 25, Side::Initiator);
+    assert_eq!(auth(&client), [(AuthOutcome::Aborted, true), (AuthOutcome::Success, true)]);
+    // What the server takes its leave with is an end, although nobody is seen to ask for it.
+    let imap =
+        [s("* OK IMAP4rev1\r\n"), c("a LOGIN u p\r\n"), s("a OK x\r\n"), c("b LOGOUT\r\n"), s("* BYE x\r\nb OK x\r\n")];
+    for (turns, port) in [(&smtp[..], 25), (&imap, 143)] {
+        let server = side(turns, port, Side::Responder);
+        assert_eq!((only(&server).session().outcome, only(&server).session().complete), (Outcome::Completed, false));
+    }
+    assert_eq!(auth(&side(&imap, 143, Side::Initiator)), [(AuthOutcome::Success, true)]);
+}

@@ -82,8 +82,8 @@ impl Imap {
             return self.decided(seq, pending, status, &text, span, cx);
         }
         let Some((seq, pending)) = self.shared.table.take(tag) else {
-            // Behind BYE it answers a LOGOUT from before the capture.
-            self.shared.logout |= self.shared.joined && self.shared.bye && status == "OK";
+            // Behind BYE it answers a LOGOUT that is not in the capture.
+            self.shared.logout |= (self.shared.joined || cx.one_sided) && self.shared.bye && status == "OK";
             if self.shared.saw[0] && !self.shared.joined {
                 self.unexpected(status, span, cx);
             }
@@ -210,7 +210,7 @@ impl Imap {
 
     /// An authentication ended.
     pub(super) fn auth_over(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
-        let user = exchange.finish(outcome, span, cx.out);
+        let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
         match outcome {
             AuthOutcome::Success => {
                 self.shared.authenticated = true;

@@ -347,8 +347,8 @@ fn one_direction() {
             "assumed >  ***",
             "! plaintext-password",
             "assumed > QUIT",
-            "auth USER a Unknown",
-            "auth PLAIN a Unknown",
+            "auth USER a Success",
+            "auth PLAIN a Success",
         ]
     );
     assert_eq!(client.summary.3, Some(Outcome::Completed), "QUIT is assumed to have been answered");

@@ -40,6 +40,8 @@ pub struct Exchange {
     realm: Option<Text>,
     invalid_base64: bool,
     cancelled: bool,
+    /// The client has sent what decides it.
+    answered: bool,
     reveals_secret: bool,
     /// The password or token that was sent last.
     sent: Option<Zeroizing<Vec<u8>>>,
@@ -94,6 +96,7 @@ enum Shown {
 struct Facts<'a> {
     auth: &'a mut Auth,
     realm: &'a mut Option<Text>,
+    answered: &'a mut bool,
     reveals_secret: &'a mut bool,
     sent: &'a mut Option<Zeroizing<Vec<u8>>>,
     options: &'a Options,
@@ -118,6 +121,7 @@ impl Facts<'_> {
 
     /// The answer to a challenge: no password, but made from one.
     fn answer(&mut self, answer: &[u8]) {
+        *self.answered = true;
         self.auth.secret = self.options.show_secrets.then(|| answer.into());
     }
 
@@ -155,11 +159,13 @@ impl Exchange {
                 secret: None,
                 outcome: AuthOutcome::Unknown,
                 verified: None,
+                assumed: false,
             },
             span,
             realm: None,
             invalid_base64: false,
             cancelled: false,
+            answered: false,
             reveals_secret: false,
             sent: None,
         }
@@ -275,7 +281,10 @@ impl Exchange {
             Mechanism::Login(login) => login.response(decoded, &mut facts),
             Mechanism::External => password::external(decoded, &mut facts),
             // The trace of an anonymous user is for the log by its definition (RFC 4505).
-            Mechanism::Anonymous => Shown::Public,
+            Mechanism::Anonymous => {
+                *facts.answered = true;
+                Shown::Public
+            }
             Mechanism::CramMd5(cram) => cram.response(decoded, &mut facts),
             Mechanism::DigestMd5(digest) => digest.response(decoded, &mut facts),
             Mechanism::Scram(scram) => scram.response(decoded, &mut facts),
@@ -307,6 +316,7 @@ impl Exchange {
         let facts = Facts {
             auth: &mut self.auth,
             realm: &mut self.realm,
+            answered: &mut self.answered,
             reveals_secret: &mut self.reveals_secret,
             sent: &mut self.sent,
             options,
@@ -362,10 +372,14 @@ impl Exchange {
     }
 
     /// The exchange ended with the server's final reply, or without one. Pushes the `auth` event; gives the user.
-    /// A failure after the client cancelled is told as [`AuthOutcome::Aborted`].
-    pub fn finish(mut self, outcome: AuthOutcome, span: Span, out: &mut Emitter) -> Option<Text> {
+    /// A failure after the client cancelled is told as [`AuthOutcome::Aborted`]. With one direction only success is assumed
+    /// of what the client has said in full.
+    pub fn finish(mut self, outcome: AuthOutcome, span: Span, one_sided: bool, out: &mut Emitter) -> Option<Text> {
+        self.auth.assumed = one_sided;
         self.auth.outcome = match outcome {
             AuthOutcome::Failure if self.cancelled => AuthOutcome::Aborted,
+            AuthOutcome::Unknown if one_sided && self.cancelled => AuthOutcome::Aborted,
+            AuthOutcome::Unknown if one_sided && self.answered => AuthOutcome::Success,
             outcome => outcome,
         };
         self.span.last = span.last;

@@ -16,6 +16,7 @@ pub(super) fn plain(decoded: &[u8], facts: &mut Facts<'_>) -> Shown {
 
 /// EXTERNAL: at most an authorization identity, which is all that names the user.
 pub(super) fn external(decoded: &[u8], facts: &mut Facts<'_>) -> Shown {
+    *facts.answered = true;
     facts.authzid(decoded);
     if !decoded.is_empty() {
         facts.user(decoded);

@@ -23,7 +23,7 @@ fn run(mechanism: &str, lines: &[&str], options: &Options) -> (Auth, Vec<String>
 
 fn finish(exchange: Exchange, outcome: AuthOutcome) -> Auth {
     let mut out = Emitter::new(1);
-    exchange.finish(outcome, Span::default(), &mut out);
+    exchange.finish(outcome, Span::default(), false, &mut out);
     match out.drain().next().map(|event| event.body) {
         Some(EventBody::Auth(auth)) => auth,
         other => panic!("no auth event: {other:?}"),

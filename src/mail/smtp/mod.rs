@@ -327,7 +327,7 @@ impl Smtp {
             // Nobody refused it.
             AuthOutcome::Aborted | AuthOutcome::Unknown => {}
         }
-        if let Some(user) = login.exchange.finish(outcome, span, cx.out) {
+        if let Some(user) = login.exchange.finish(outcome, span, cx.one_sided, cx.out) {
             self.summary.user = Some(user);
         }
         if self.mode == Mode::Response {

@@ -202,7 +202,7 @@ impl Smtp {
             && !self.client_lossy
             && !self.joined;
         // QUIT was sent, be it before the capture.
-        self.quit |= reply.code == Some(221) && self.joined;
+        self.quit |= reply.code == Some(221) && (self.joined || cx.one_sided);
         self.tell_reply(&reply, None, None, cx);
         if greeting {
             self.greet(&reply);

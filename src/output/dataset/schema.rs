@@ -193,6 +193,7 @@ fn auth() -> Columns {
         text("secret"),
         string("outcome"),
         boolean("verified"),
+        boolean("assumed"),
     ]
     .concat()
 }

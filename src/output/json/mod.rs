@@ -339,6 +339,7 @@ fn push_auth(o: &mut Object<'_>, auth: &Auth) {
     o.opt_text("secret", auth.secret.as_ref());
     o.str("outcome", auth.outcome.word());
     o.opt_bool("verified", auth.verified);
+    o.bool("assumed", auth.assumed);
 }
 
 fn push_certificate(out: &mut Vec<u8>, certificate: &Certificate) {

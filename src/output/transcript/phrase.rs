@@ -88,6 +88,7 @@ pub(super) fn auth(auth: &Auth) -> String {
     };
     identity(&mut out, auth);
     let _ = write!(out, ", {}", auth.outcome.word());
+    marks(&mut out, false, auth.assumed);
     out
 }
 
@@ -333,7 +334,9 @@ pub fn incomplete(session: &Session) -> Option<String> {
     }
     if parts.is_empty() {
         let begins = session.diagnostics.iter().any(|d| d.code == Code::MidStream) && session.banner.is_none();
+        let one_sided = session.diagnostics.iter().any(|d| d.code == Code::OneSided);
         parts.push(match session.end_reason {
+            _ if one_sided => "only one direction is in the capture".to_owned(),
             _ if begins => "its beginning is not in the capture".to_owned(),
             EndReason::Fin | EndReason::Rst => "part of it is not in the capture".to_owned(),
             _ => "its end is not in the capture".to_owned(),

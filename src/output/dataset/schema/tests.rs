@@ -53,6 +53,7 @@ fn filled() -> Vec<Event> {
         authzid: Some(odd()),
         secret: Some(odd()),
         verified: Some(true),
+        assumed: false,
         ..samples::auth()
     };
     let message = Message {
