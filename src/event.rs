@@ -3,7 +3,7 @@
 //! Parsers make [`Event`]s, sinks show them; neither knows the other. Secrets are masked *before* they enter an
 //! event unless the user asked for them ([`crate::mail::Options::show_secrets`]), so that no output can leak one.
 
-mod weight;
+pub(crate) mod weight;
 
 use std::net::{IpAddr, SocketAddr};
 

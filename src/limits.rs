@@ -44,6 +44,9 @@ pub struct Limits {
     pub detect_bytes: usize,
     /// Bytes kept over all connections whose protocol is not known: beyond it each is judged by what it has said so far.
     pub undecided_bytes: usize,
+    /// Bytes that live sessions keep over all, about: banners, envelopes, commands without an answer, inflaters, handshakes.
+    /// The longest idle goes first. A session in TLS takes some 10 KiB, so that tens of thousands have room.
+    pub session_bytes: usize,
     /// Longest protocol line, bytes. RFC 5321 has 512 and 1000; AUTH lines reach 12 KiB, IMAP FETCH lines megabytes.
     pub line_bytes: usize,
     /// Commands awaiting their reply.
@@ -57,8 +60,8 @@ pub struct Limits {
     /// Bytes of events that a round makes before it ends: a line of 2 bytes is an event of 200, a compressed byte a thousand
     /// times that.
     pub round_event_bytes: usize,
-    /// Bytes of events of what one segment holds compressed, which can't be told before all of it is inflated: 64 KiB of
-    /// flag lists make 12 MiB.
+    /// Bytes of events and their texts that one frame makes in a session: what it holds compressed, or what the hole that it
+    /// fills had kept waiting, can't be told in part. 64 KiB of flag lists make 12 MiB.
     pub segment_event_bytes: usize,
     /// Header bytes of a message that are parsed.
     pub header_bytes: usize,
@@ -78,6 +81,11 @@ pub struct Limits {
     pub expansion_ratio: u64,
     /// Endpoints that `services` keeps; a scan of a network has as many as it has addresses.
     pub endpoints: usize,
+    /// Bytes of what sinks gather: what endpoints offer in `services`, authentications of sessions that have not ended in
+    /// `auth`.
+    pub gathered_bytes: usize,
+    /// Mail sessions that `decrypt` remembers from its first pass, some 150 bytes each.
+    pub surveyed_sessions: usize,
     /// Times that a part of a dataset is begun for one input as the day is another. A capture with wild timestamps must not
     /// make a file of each row; a year of nine tables has 3,285.
     pub partitions: usize,
@@ -110,6 +118,7 @@ impl Default for Limits {
             reorder_time: 3 * SECOND,
             detect_bytes: 4096,
             undecided_bytes: 32 * MIB,
+            session_bytes: 256 * MIB,
             line_bytes: 64 << 10,
             pending_commands: 4096,
             recipients: 10_000,
@@ -126,6 +135,8 @@ impl Default for Limits {
             tls_search_records: 4096,
             expansion_ratio: 1100,
             endpoints: 65_536,
+            gathered_bytes: 64 * MIB,
+            surveyed_sessions: 1_000_000,
             partitions: 4096,
             diagnostics_per_code: 20,
         }
@@ -140,9 +151,14 @@ impl Limits {
         limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
         limits.undecided_bytes = memory / 16;
+        limits.session_bytes = limits.session_bytes.min(memory / 4);
+        limits.segment_event_bytes = limits.segment_event_bytes.min(memory / 4);
+        limits.secret_bytes = limits.secret_bytes.min(memory / 8);
         limits.round_event_bytes = limits.round_event_bytes.min(memory / 8);
-        // A connection costs some KiB in its first moments, a remembered TLS session some hundred bytes.
+        // A connection costs some KiB in its first moments (its session counts besides), a remembered TLS session some hundred bytes.
         limits.connections = limits.connections.min(memory / 4 / 2048);
+        limits.gathered_bytes = limits.gathered_bytes.min(memory / 16);
+        limits.surveyed_sessions = limits.surveyed_sessions.min(memory / 16 / 150);
         limits.endpoints = limits.endpoints.min(memory / 32 / 256);
         limits.tls_sessions = limits.tls_sessions.min(memory / 32 / 256);
         limits

@@ -21,6 +21,7 @@ struct Stream {
 }
 
 const SYN: u8 = 2;
+const RST: u8 = 4;
 const ACK: u8 = 16;
 const SYN_ACK: u8 = SYN | ACK;
 
@@ -69,10 +70,15 @@ impl Stream {
     }
 
     /// A segment of connection `n`, from the client or from the server.
-    fn tcp(&mut self, n: u32, from_client: bool, port: u16, flags: u8, [seq, ack]: [u32; 2], payload: &[u8]) {
+    fn tcp(&mut self, n: u32, from_client: bool, port: u16, flags: u8, numbers: [u32; 2], payload: &[u8]) {
         let client = (0x0a00_0000 + (n >> 14), (n & 0x3fff) as u16 + 20_000);
         let server = (0xc0a8_0001, port);
-        let (from, to) = if from_client { (client, server) } else { (server, client) };
+        let ends = if from_client { (client, server) } else { (server, client) };
+        self.segment(ends, flags, numbers, payload);
+    }
+
+    /// A segment from one address and port to another.
+    fn segment(&mut self, (from, to): ((u32, u16), (u32, u16)), flags: u8, [seq, ack]: [u32; 2], payload: &[u8]) {
         let mut header = [0u8; 20];
         header[..2].copy_from_slice(&from.1.to_be_bytes());
         header[2..4].copy_from_slice(&to.1.to_be_bytes());
@@ -298,6 +304,119 @@ fn a_large_message_takes_no_more_memory_than_a_small_one() {
             assert_peak(extracting(jobs, port, 40, &turns), few + 2);
         }
     }
+}
+
+/// The server says `greeting`, then both in turns what is in `turns`, in one connection after the other: none ends.
+fn live(args: &[&str], count: u32, port: u16, turns: &[&[u8]]) -> u64 {
+    connections(args, count, |stream, n| {
+        stream.handshake(n, port);
+        let mut at = [1, 1];
+        for (i, said) in turns.iter().enumerate() {
+            let sender = usize::from(i % 2 == 0);
+            for piece in said.chunks(32_000) {
+                stream.tcp(n, sender == 0, port, ACK, [at[sender], at[1 - sender]], piece);
+                at[sender] += piece.len() as u32;
+            }
+        }
+    })
+}
+
+#[test]
+fn live_sessions_that_say_long_things() {
+    let long = b"x".repeat(50_000);
+    let line = |head: &[u8]| [head, &long, b"\r\n"].concat();
+    let turns = [&line(b"220 a ESMTP ")[..], &line(b"EHLO "), b"250 a\r\n", b"NOOP\r\n", &line(b"550 ")];
+    // All would take 150 MB, and twice as much by the end.
+    for jobs in ["1", "2"] {
+        assert_peak(live(&["sessions", "--max-memory", "32M", "-j", jobs], 1000, 25, &turns), 64);
+    }
+}
+
+#[test]
+fn a_session_of_long_recipients() {
+    let mut turns = vec![b"220 a ESMTP\r\n".to_vec(), b"EHLO a\r\n".to_vec(), b"250 a\r\n".to_vec()];
+    turns.extend([b"MAIL FROM:<a@example.com>\r\n".to_vec(), b"250 ok\r\n".to_vec()]);
+    for n in 0..2000 {
+        turns.push(format!("RCPT TO:<{n}{}@example.com>\r\n", "x".repeat(50_000)).into_bytes());
+        turns.push(b"250 ok\r\n".to_vec());
+    }
+    let turns: Vec<&[u8]> = turns.iter().map(Vec::as_slice).collect();
+    assert_peak(live(&["sessions", "--max-memory", "32M"], 1, 25, &turns), 48);
+}
+
+#[test]
+fn commands_with_long_tags_that_nobody_answers() {
+    let tags: Vec<u8> =
+        (0..2000).flat_map(|n| [format!("{n}{}", "t".repeat(50_000)).as_bytes(), b" SELECT a\r\n"].concat()).collect();
+    assert_peak(live(&["sessions", "--max-memory", "32M"], 1, 143, &[b"* OK x\r\n", &tags]), 48);
+}
+
+#[test]
+fn compressed_connections_that_stay_open() {
+    use flate2::{Compression, write::DeflateEncoder};
+    let packed = |text: &[u8]| {
+        let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(text).unwrap();
+        packed.flush().unwrap();
+        packed.get_ref().clone()
+    };
+    let (asked, answered) = (packed(b"c NOOP\r\n"), packed(b"c OK x\r\n"));
+    let turns = [&b"* OK x\r\n"[..], b"b COMPRESS DEFLATE\r\n", b"b OK go\r\n", &asked, &answered];
+    // All would take 250 MB.
+    assert_peak(live(&["sessions", "--max-memory", "32M"], 3000, 143, &turns), 64);
+}
+
+#[test]
+fn a_frame_that_releases_many_events() {
+    let mut stream = Stream::new(&["sessions", "--max-memory", "32M"]);
+    stream.handshake(0, 25);
+    stream.tcp(0, false, 25, ACK, [1, 1], b"220 a\r\n");
+    // 3 MB behind a hole, a million and a half events.
+    let text = b"R\n".repeat(25_000);
+    for i in 0..60 {
+        stream.tcp(0, true, 25, ACK, [3 + i * 50_000, 8], &text);
+    }
+    stream.tcp(0, true, 25, ACK, [1, 8], b"R\n");
+    assert_peak(stream.finish(), 96);
+}
+
+#[test]
+fn what_servers_offer() {
+    let mut hello = b"250-a\r\n".to_vec();
+    (0..120).for_each(|n| hello.extend_from_slice(format!("250-{n}{}\r\n", "C".repeat(500)).as_bytes()));
+    hello.extend_from_slice(b"250 z\r\n");
+    // A server each.
+    let offers = |args: &[&str]| {
+        connections(args, 1200, |stream, n| {
+            let (client, server) = ((0x0a00_0001, 20_000), (0xc0a8_0000 + n, 25));
+            let mut said = |from_client: bool, flags, seq: [u32; 2], text: &[u8]| {
+                let ends = if from_client { (client, server) } else { (server, client) };
+                stream.segment(ends, flags, seq, text);
+            };
+            said(true, SYN, [0, 0], b"");
+            said(false, SYN_ACK, [0, 1], b"");
+            said(false, ACK, [1, 1], b"220 a ESMTP\r\n");
+            said(true, ACK, [1, 14], b"EHLO a\r\n");
+            said(false, ACK, [14, 9], &hello);
+            said(true, RST | ACK, [9, 14 + hello.len() as u32], b"");
+        })
+    };
+    // All would take 75 MB.
+    assert_peak(offers(&["services", "--max-memory", "32M"]), 48);
+}
+
+#[test]
+fn authentications_of_a_session_without_end() {
+    let mut turns = vec![b"220 a ESMTP\r\n".to_vec(), b"EHLO a\r\n".to_vec(), b"250-a\r\n250 AUTH PLAIN\r\n".to_vec()];
+    // `\0uuu…\0p`.
+    let response = ["AHV1", &"dXV1".repeat(12_000), "AHA="].concat();
+    for _ in 0..2000 {
+        turns.push(format!("AUTH PLAIN {response}\r\n").into_bytes());
+        turns.push(b"535 no\r\n".to_vec());
+    }
+    let turns: Vec<&[u8]> = turns.iter().map(Vec::as_slice).collect();
+    // All would take 72 MB.
+    assert_peak(live(&["auth", "--max-memory", "32M"], 1, 25, &turns), 48);
 }
 
 #[test]

@@ -149,6 +149,27 @@ fn the_same_bytes_when_rounds_stop_as_there_is_much_to_tell() {
 }
 
 #[test]
+fn the_same_bytes_when_sessions_are_evicted_for_what_they_keep() {
+    let keys = keys();
+    let how = How { keys: &keys, bodies: true, ..How::default() };
+    let captures = all();
+    // A session at a time in each part, or a few of them.
+    for bytes in [0, 300_000] {
+        let with = |jobs, round_event_bytes| {
+            let mut config = config(&captures, &how);
+            config.limits.session_bytes = bytes;
+            config.limits.round_event_bytes = round_event_bytes;
+            with_jobs(config, jobs)
+        };
+        let whole = with(1, usize::MAX);
+        assert!(whole.contains("\"evicted\""));
+        for (jobs, round_event_bytes) in [(2, usize::MAX), (7, usize::MAX), (1, 0), (2, 0)] {
+            assert_eq!(differ(&whole, &with(jobs, round_event_bytes)), None, "{bytes} bytes, {jobs} threads");
+        }
+    }
+}
+
+#[test]
 fn the_same_bytes_however_a_pipe_delivers_them() {
     let keys = keys();
     let how = How { keys: &keys, bodies: true, ..How::default() };

@@ -403,7 +403,7 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
     let out = job.output(false, options.check.as_deref())?;
     let sink: Box<dyn Sink + Send> = match options.common.json {
         true => job.json(out, Select::Auth),
-        false => Box::new(Auths::new(out, job.look(), options.common.show_secrets)),
+        false => Box::new(Auths::new(out, job.look(), options.common.show_secrets, &limits(options.common.max_memory))),
     };
     let (seen, report) = job.run(sink, Wanted { passwords, ..COUNTS })?;
     Ok(outcome_of_mail(&seen, &report))

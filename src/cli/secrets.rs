@@ -84,8 +84,9 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     again.mail.plaintext = true;
 
     let mut surveyed = Surveyed::default();
+    let keep = if filtered || options.plaintext { config.limits.surveyed_sessions } else { 0 };
     let secrets = (!options.plaintext).then_some(&mut writer);
-    let survey = Survey::new(secrets, filtered || options.plaintext, &mut surveyed);
+    let survey = Survey::new(secrets, keep, &mut surveyed);
     let (seen, report) = job.run_with(Box::new(survey), config)?;
     let outcome = match options.plaintext || filtered {
         true => run::outcome_of_mail(&seen, &report),
@@ -104,6 +105,13 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     writer.finish().with_context(cant)?;
     private.keep()?;
     complain(&format!("{}: holds {held}; readable by you alone", path.display()));
+    let outcome = match surveyed.beyond {
+        0 => outcome,
+        beyond => {
+            complain(&format!("{} more than can be remembered are left out (--max-memory)", count(beyond, "session")));
+            Outcome::Incomplete
+        }
+    };
     if !options.plaintext && surveyed.secrets == 0 && seen.handshakes > 0 {
         complain("nothing was decrypted: Wireshark sees no more in it than before; `mailcap tls --explain` says why");
     }

@@ -1,54 +1,107 @@
 //! What events take in memory: bounds on what is held are kept by it.
 
-use super::{Certificate, Event, EventBody, Text, TlsHandshake};
+use super::{Attachment, Auth, Certificate, Event, EventBody, Message, Recipient, Text, TlsHandshake};
+
+impl Text {
+    /// Memory beside its own fields.
+    pub(crate) fn weight(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+/// Memory of a list of texts.
+pub(crate) fn texts(list: &[Text]) -> usize {
+    list.iter().map(|text| size_of::<Text>() + text.weight()).sum()
+}
+
+/// Memory of a text that may be there.
+pub(crate) fn optional(text: &Option<Text>) -> usize {
+    text.as_ref().map_or(0, Text::weight)
+}
+
+impl Message {
+    /// Memory beside its own fields.
+    pub(crate) fn weight(&self) -> usize {
+        let string = |s: &Option<String>| s.as_ref().map_or(0, String::len);
+        let text = optional;
+        text(&self.mail_from)
+            + text(&self.mail_params)
+            + self.rcpt_to.iter().map(Recipient::weight).sum::<usize>()
+            + text(&self.status)
+            + text(&self.mailbox)
+            + texts(&self.flags)
+            + text(&self.section)
+            + string(&self.from)
+            + self.to.iter().map(|t| size_of_val(t) + t.len()).sum::<usize>()
+            + string(&self.subject)
+            + self.attachments.iter().map(Attachment::weight).sum::<usize>()
+    }
+}
+
+impl Auth {
+    /// Memory beside its own fields.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = [&self.user, &self.authzid, &self.secret].into_iter().map(optional);
+        self.mechanism.weight() + texts.sum::<usize>()
+    }
+}
+
+impl Recipient {
+    /// Memory in a list.
+    pub(crate) fn weight(&self) -> usize {
+        size_of_val(self) + self.address.weight() + self.text.weight()
+    }
+}
+
+impl Attachment {
+    /// Memory in a list.
+    pub(crate) fn weight(&self) -> usize {
+        size_of_val(self) + self.filename.as_ref().map_or(0, String::len) + self.content_type.len()
+    }
+}
 
 impl Event {
     /// About how much memory an event takes. Exact numbers do not matter, growth does.
     pub(crate) fn weight(&self) -> usize {
-        let text = |t: &Text| t.0.len();
-        let option = |t: &Option<Text>| t.as_ref().map_or(0, text);
-        let list = |l: &[Text]| l.iter().map(|t| size_of::<Text>() + t.0.len()).sum::<usize>();
-        let string = |s: &Option<String>| s.as_ref().map_or(0, String::len);
+        let (text, option, list) = (Text::weight, optional, texts);
         let own = match &self.body {
             EventBody::Command(c) => text(&c.verb) + text(&c.args) + option(&c.tag),
             EventBody::Reply(r) => {
                 text(&r.status) + option(&r.enhanced) + option(&r.tag) + text(&r.text) + list(&r.lines)
             }
-            EventBody::Auth(a) => text(&a.mechanism) + option(&a.user) + option(&a.authzid) + option(&a.secret),
-            EventBody::Tls(t) => weigh_handshake(t),
+            EventBody::Auth(a) => a.weight(),
+            EventBody::Tls(t) => t.weight(),
             EventBody::MessageData(d) => d.bytes.len(),
-            EventBody::Message(m) => {
-                size_of_val(&**m)
-                    + option(&m.mail_from)
-                    + option(&m.mail_params)
-                    + m.rcpt_to.iter().map(|r| size_of_val(r) + text(&r.address) + text(&r.text)).sum::<usize>()
-                    + option(&m.status)
-                    + option(&m.mailbox)
-                    + list(&m.flags)
-                    + option(&m.section)
-                    + string(&m.from)
-                    + m.to.iter().map(|t| size_of_val(t) + t.len()).sum::<usize>()
-                    + string(&m.subject)
-                    + m.attachments
-                        .iter()
-                        .map(|a| size_of_val(a) + string(&a.filename) + a.content_type.len())
-                        .sum::<usize>()
-            }
+            EventBody::Message(m) => size_of_val(&**m) + m.weight(),
             EventBody::Script(s) => size_of_val(&**s) + option(&s.name) + option(&s.status) + option(&s.text),
             EventBody::Gap(_) => 0,
             EventBody::Secrets(s) => size_of_val(&**s),
             EventBody::Plain(p) => p.bytes.len(),
             EventBody::Diagnostic(d) => d.detail.len(),
-            EventBody::Session(s) => size_of_val(&**s) + s.tls.iter().map(weigh_handshake).sum::<usize>(),
+            EventBody::Session(s) => {
+                size_of_val(&**s)
+                    + s.tls.iter().map(TlsHandshake::weight).sum::<usize>()
+                    + [&s.banner, &s.helo, &s.user, &s.last_error].into_iter().map(optional).sum::<usize>()
+            }
         };
         size_of::<Event>() + own
     }
 }
 
-fn weigh_handshake(t: &TlsHandshake) -> usize {
-    let certificate = |c: &Certificate| size_of_val(c) + c.subject.len() + c.issuer.len() + c.key.len();
-    size_of_val(t)
-        + t.certificate.iter().chain(&t.chain).chain(&t.client_certificate).map(certificate).sum::<usize>()
-        + t.offered.iter().chain(&t.steps).map(|s| size_of_val(s) + s.len()).sum::<usize>()
-        + t.alerts.iter().map(|a| size_of_val(a) + a.description.len()).sum::<usize>()
+impl Certificate {
+    /// Memory in a list.
+    pub(crate) fn weight(&self) -> usize {
+        size_of_val(self) + self.subject.len() + self.issuer.len() + self.key.len()
+    }
+}
+
+impl TlsHandshake {
+    /// Memory in a list.
+    pub(crate) fn weight(&self) -> usize {
+        let certificates = self.certificate.iter().chain(&self.chain).chain(&self.client_certificate);
+        size_of_val(self)
+            + certificates.map(Certificate::weight).sum::<usize>()
+            + self.offered.iter().chain(&self.steps).map(|s| size_of_val(s) + s.len()).sum::<usize>()
+            + self.alerts.iter().map(|a| size_of_val(a) + a.description.len()).sum::<usize>()
+    }
 }

@@ -211,6 +211,11 @@ pub trait Consumer {
     /// The connection is over; whether [`Consumer::late`] is to hear of segments that come behind its end.
     fn close(&mut self, session: Self::Session, info: &ConnectionInfo, reason: EndReason, at: FramePos) -> Interest;
 
+    /// Memory that its sessions take, roughly.
+    fn kept(&self) -> usize {
+        0
+    }
+
     /// So many payload bytes came behind the end of a connection: copies of what it had.
     fn late(&mut self, _bytes: u64) {}
 

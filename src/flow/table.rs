@@ -182,6 +182,7 @@ impl<C: Consumer> FlowTable<C> {
         };
         self.with(slot, consumer, |connection, ctx| connection.segment(from_low, segment, ctx));
         self.keep_bound(consumer);
+        self.keep_sessions(consumer);
     }
 
     fn whole(&self, slot: u32) -> Option<&Connection<C::Session>> {
@@ -269,6 +270,11 @@ impl<C: Consumer> FlowTable<C> {
         self.limits.reassembly_total_bytes = bytes;
     }
 
+    /// Sets the bound on [`Consumer::kept`]; kept from the next segment on.
+    pub fn grant_sessions(&mut self, bytes: usize) {
+        self.limits.session_bytes = bytes;
+    }
+
     /// Connections known.
     pub fn len(&self) -> usize {
         self.index.len()
@@ -333,6 +339,15 @@ impl<C: Consumer> FlowTable<C> {
             || self.index.len() >= self.limits.connections.max(1)
         {
             let Some((slot, _)) = self.slab.oldest(HALF_OPEN).or_else(|| self.slab.oldest(ESTABLISHED)) else { break };
+            self.close(slot, EndReason::Evicted, consumer);
+        }
+    }
+
+    /// Lets sessions keep no more than the limits allow: the longest idle goes first.
+    fn keep_sessions(&mut self, consumer: &mut C) {
+        while consumer.kept() > self.limits.session_bytes {
+            let oldest = [ESTABLISHED, HALF_OPEN].into_iter().filter_map(|list| self.slab.oldest(list));
+            let Some((slot, _)) = oldest.min_by_key(|(_, stamp)| *stamp) else { break };
             self.close(slot, EndReason::Evicted, consumer);
         }
     }

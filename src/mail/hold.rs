@@ -29,6 +29,11 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
+    /// Memory beside its own fields.
+    pub(crate) fn cost(&self) -> usize {
+        self.bytes.capacity() + self.pieces.capacity() * size_of::<Piece>()
+    }
+
     /// Whether there is nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
@@ -124,6 +129,11 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
+    /// Memory beside its own fields.
+    pub(crate) fn cost(&self) -> usize {
+        self.hold.cost()
+    }
+
     /// Whether bytes or gaps wait.
     pub(crate) fn holds(&self) -> bool {
         !self.hold.is_empty()

@@ -91,6 +91,11 @@ impl LineBuffer {
         Some(finish(&self.partial, ended, self.span))
     }
 
+    /// Memory beside its own fields.
+    pub(crate) fn cost(&self) -> usize {
+        self.partial.capacity()
+    }
+
     /// Bytes of an unfinished line.
     pub fn pending(&self) -> &[u8] {
         if self.spent { &[] } else { &self.partial }

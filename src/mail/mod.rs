@@ -19,6 +19,7 @@ pub mod smtp;
 mod veil;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::event::weight::optional;
 use crate::event::{Event, EventBody, Outcome, Protocol, Text};
 use crate::limits::Limits;
 use crate::position::{Direction, Span};
@@ -109,6 +110,13 @@ pub struct Summary {
     pub skipped_bytes: u64,
 }
 
+impl Summary {
+    /// Memory beside its own fields.
+    pub(crate) fn cost(&self) -> usize {
+        [&self.banner, &self.helo, &self.user, &self.last_error].into_iter().map(optional).sum()
+    }
+}
+
 /// Collects one session's events and numbers them.
 #[derive(Debug)]
 pub struct Emitter {
@@ -154,9 +162,19 @@ impl Emitter {
         self.events.truncate(limit);
     }
 
-    /// Memory of what has not been taken, roughly.
+    /// Memory of what has not been taken, roughly, without texts.
     pub fn cost(&self) -> usize {
         self.events.len() * size_of::<Event>()
+    }
+
+    /// Memory of what is kept besides events, roughly.
+    pub(crate) fn kept(&self) -> usize {
+        self.events.capacity() * size_of::<Event>() + self.veil.cost()
+    }
+
+    /// Events so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.next_seq
     }
 
     /// The session's id.
@@ -222,4 +240,7 @@ pub trait Dissector {
 
     /// What is known of the session.
     fn summary(&self) -> Summary;
+
+    /// Memory that it takes, roughly, with all that waits in it.
+    fn cost(&self) -> usize;
 }

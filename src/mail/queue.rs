@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::Context;
 use super::sasl::Exchange;
 use crate::diagnostic::Code;
+use crate::event::weight::optional;
 use crate::event::{AuthOutcome, Text};
 use crate::position::{Span, Timestamp};
 
@@ -57,7 +58,19 @@ impl<K> Default for Queue<K> {
     }
 }
 
+impl<K> Pending<K> {
+    fn cost(&self) -> usize {
+        size_of::<Self>() + self.verb.weight() + self.exchange.as_ref().map_or(0, Exchange::cost)
+    }
+}
+
 impl<K> Queue<K> {
+    /// Memory beside its own fields.
+    pub(crate) fn cost(&self) -> usize {
+        let orphans = self.orphans.iter().map(|exchange| size_of::<Exchange>() + exchange.cost()).sum::<usize>();
+        self.waiting.iter().map(Pending::cost).sum::<usize>() + orphans + optional(&self.user)
+    }
+
     /// An authentication whose command is not in the capture goes on.
     pub(crate) fn join_exchange(&mut self, kind: K, span: Span, tls: bool) {
         self.waiting.push_back(Pending {

@@ -10,6 +10,7 @@ use super::style::Role;
 use super::table::{Cell, Column, Table};
 use super::words::{Word, protocol_name};
 use crate::event::{Auth, AuthOutcome, Event, EventBody, Session};
+use crate::limits::Limits;
 use crate::pipeline::Report;
 use crate::position::Span;
 
@@ -42,10 +43,6 @@ const WITH_SECRET: &[Column] = &[
     Column::left("SECRET", 6, 40),
 ];
 
-/// Authentications of all sessions that are held until their session ends. Beyond it they are shown without their
-/// peers' addresses, which only the session's end tells.
-const HELD: usize = 100_000;
-
 /// Writes a table of authentications.
 pub struct Auths<W: Write> {
     out: W,
@@ -53,15 +50,18 @@ pub struct Auths<W: Write> {
     look: Look,
     secrets: bool,
     held: HashMap<u64, Vec<(u64, Span, Auth)>>,
-    count: usize,
+    /// Bytes of what is held until its session ends. Beyond the bound it is shown without its peers' addresses, which only
+    /// the session's end tells.
+    bytes: usize,
+    bound: usize,
 }
 
 impl<W: Write> Auths<W> {
     /// Writes to `out`; `secrets` adds a column for what was shown of them.
-    pub fn new(out: W, look: Look, secrets: bool) -> Self {
+    pub fn new(out: W, look: Look, secrets: bool, limits: &Limits) -> Self {
         let columns = if secrets { WITH_SECRET } else { COLUMNS };
         let table = Table::new(columns, look.color, look.live);
-        Auths { out, table, look, secrets, held: HashMap::new(), count: 0 }
+        Auths { out, table, look, secrets, held: HashMap::new(), bytes: 0, bound: limits.gathered_bytes }
     }
 
     /// What was written to.
@@ -71,7 +71,8 @@ impl<W: Write> Auths<W> {
 
     fn release(&mut self, id: u64, session: Option<&Session>) -> io::Result<()> {
         let mut auths = self.held.remove(&id).unwrap_or_default();
-        self.count = self.count.saturating_sub(auths.len());
+        let bytes = auths.iter().map(|(.., auth)| weight(auth)).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
         auths.sort_by_key(|(seq, ..)| *seq);
         for (_, span, auth) in &auths {
             let row = self.row(id, *span, auth, session);
@@ -118,13 +119,17 @@ impl<W: Write> Auths<W> {
     }
 }
 
+fn weight(auth: &Auth) -> usize {
+    2 * size_of::<(u64, Span, Auth)>() + auth.weight()
+}
+
 impl<W: Write> Sink for Auths<W> {
     fn event(&mut self, event: Event) -> io::Result<()> {
         match event.body {
             EventBody::Auth(auth) => {
+                self.bytes += weight(&auth);
                 self.held.entry(event.session).or_default().push((event.seq, event.span, auth));
-                self.count += 1;
-                if self.count > HELD { self.release(event.session, None) } else { Ok(()) }
+                if self.bytes > self.bound { self.release(event.session, None) } else { Ok(()) }
             }
             EventBody::Session(session) => {
                 self.release(event.session, Some(&session))?;
@@ -149,7 +154,7 @@ mod tests {
     use crate::output::samples;
 
     fn write(secrets: bool, auths: Vec<Auth>) -> String {
-        let mut sink = Auths::new(Vec::new(), Look::default(), secrets);
+        let mut sink = Auths::new(Vec::new(), Look::default(), secrets, &Limits::default());
         let mut events: Vec<Event> = auths
             .into_iter()
             .zip(1..)

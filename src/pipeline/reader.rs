@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use zeroize::Zeroizing;
+
 use super::batch::Batch;
 use super::round::{ROUND, ROUND_BYTES, ROUND_COMMENTS, Shards, first_grant};
 use super::shard::{Place, SHARDS, Shard, Shared, Tally, Told, shard_of, share};
@@ -76,7 +78,7 @@ struct Reader {
     at: FramePos,
     /// Time of the first frame, until the sink knows it.
     first: Option<Timestamp>,
-    secrets: Option<(FileId, Vec<u8>)>,
+    secrets: Option<(FileId, Zeroizing<Vec<u8>>)>,
     /// Key-log text taken from secrets blocks, and its bound.
     secret_bytes: usize,
     secret_limit: usize,
@@ -214,7 +216,7 @@ impl Run {
 fn add_secrets(reader: &mut Reader, shards: &Shards, shared: &mut Arc<Shared>) {
     let Some((file, keylog)) = reader.secrets.take() else { return };
     change(shards, shared, |own| {
-        own.keys.add_keylog_bytes(&reader.file_name(file), &keylog, SecretSource::Dsb);
+        own.keys.add_keylog_owned(&reader.file_name(file), keylog, SecretSource::Dsb);
     });
 }
 
@@ -379,7 +381,7 @@ impl Reader {
                 }
                 Item::Secrets { file, keylog } => {
                     // A record's length is bounded, and the bound on all of them judges before it is used.
-                    let keylog = keylog.to_vec();
+                    let keylog = Zeroizing::new(keylog.to_vec());
                     if self.may_keep(file, keylog.len()) {
                         self.secrets = Some((file, keylog));
                         return Stop::Secrets;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::shard::{Place, SHARDS, Shard, Told, before};
+use crate::flow::Consumer;
 use crate::limits::Limits;
 use crate::tls::SessionCache;
 use crate::tls::resume::Added;
@@ -24,6 +25,9 @@ pub(super) const ROUND_COMMENTS: usize = 1 << 20;
 /// Of the free reassembly memory, what each shard may take until the next boundary: one in this many. Loss comes in few
 /// connections at a time, so that 1 in [`SHARDS`] would be mean.
 const GRANT: usize = 8;
+
+/// Likewise of what sessions may keep: one in so many, as there are more of them.
+const SESSION_GRANT: usize = 16;
 
 /// The shards, each behind its lock.
 pub(super) struct Shards(pub(super) Vec<Mutex<Shard>>);
@@ -82,12 +86,17 @@ impl Shards {
         let total = limits.reassembly_total_bytes;
         let held: usize = self.all().map(|shard| shard.table.held()).sum();
         let free = total.saturating_sub(held);
+        let kept: usize = self.all().map(|shard| shard.sessions.kept()).sum();
         for mut shard in self.all() {
             let own = shard.table.held();
             // Beyond the bound each gives back in proportion.
             let keeps = if held > total { (own as u128 * total as u128 / held as u128) as usize } else { own };
             shard.sessions.cache.grant(tries);
             shard.table.grant(keeps.saturating_add(free / GRANT));
+            // Beyond the bound all have to give back, and whoever keeps little keeps it.
+            let own = shard.sessions.kept();
+            let keeps = if kept > limits.session_bytes { own.min(limits.session_bytes / SHARDS) } else { own };
+            shard.table.grant_sessions(keeps.saturating_add(session_grant(limits, kept)));
         }
     }
 
@@ -146,6 +155,11 @@ fn merge(mut parts: Vec<Vec<(Place, Told)>>, out: &mut Vec<Told>) {
     for (_, part, _) in order {
         out.extend(streams.get_mut(part).and_then(Iterator::next).map(|(_, event)| event));
     }
+}
+
+/// What the sessions of a shard may keep until the next boundary besides what they do, where all keep so much.
+pub(super) fn session_grant(limits: &Limits, kept: usize) -> usize {
+    limits.session_bytes.saturating_sub(kept) / SESSION_GRANT
 }
 
 /// What a shard may hold until the first boundary.

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::round::{ROUND, session_grant};
 use crate::diagnostic::Code;
 use crate::event::{Account, Comment, Connection, EndReason, Event, GapCause, Unreachable};
 use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Side, StreamChunk};
@@ -48,11 +49,12 @@ fn mix(word: u64) -> u64 {
     product ^ product >> 29
 }
 
-/// Each part's share of the bounds over all connections. Held bytes are granted from round to round instead.
+/// Each part's share of the bounds over all connections; what is held and kept is granted anew from boundary to boundary.
 pub(super) fn share(limits: &Limits) -> Limits {
     Limits {
         connections: limits.connections.div_ceil(SHARDS),
         undecided_bytes: limits.undecided_bytes.div_ceil(SHARDS),
+        session_bytes: session_grant(limits, 0),
         round_event_bytes: limits.round_event_bytes.div_ceil(SHARDS),
         ..limits.clone()
     }
@@ -166,6 +168,7 @@ impl Shard {
             tally: Tally::default(),
             in_tls: 0,
             undecided: Undecided { bound: limits.undecided_bytes, ..Undecided::default() },
+            kept: 0,
         };
         sessions.doubt();
         Shard { table: FlowTable::new(limits), sessions, done: 0, stopped: None }
@@ -237,6 +240,8 @@ pub(super) struct Sessions {
     /// Bytes of the round that went to connections in TLS.
     pub(super) in_tls: u64,
     undecided: Undecided,
+    /// Memory that they take.
+    kept: usize,
 }
 
 /// A session in its connection, or away from it.
@@ -326,6 +331,8 @@ impl Sessions {
             all_tls: shared.all_tls,
             out: &mut self.out,
             undecided: &mut self.undecided,
+            kept: &mut self.kept,
+            frame: place.0,
         };
         let result = work(&mut world);
         for event in self.out.drain(..) {
@@ -361,7 +368,8 @@ impl Sessions {
     }
 
     /// Takes a session aside until the round's end, when it is given that piece.
-    fn park(&mut self, session: Session, info: &ConnectionInfo, place: Place, piece: Piece) {
+    fn park(&mut self, mut session: Session, info: &ConnectionInfo, place: Place, piece: Piece) {
+        session.freeze(place.0.next_multiple_of(ROUND));
         let pieces = VecDeque::from([(place, info.clone(), piece)]);
         self.parked.insert(info.id, Parked { session, pieces });
     }
@@ -461,8 +469,11 @@ impl Consumer for Sessions {
         let place = self.step(info);
         self.fetch(&mut seat, info);
         let mail = match seat {
-            Seat::Here(session) if session.ends_uncertain() => {
-                let mail = self.with(place, |world| session.is_mail(info, world));
+            Seat::Here(mut session) if session.ends_uncertain() => {
+                let mail = self.with(place, |world| {
+                    session.release(world);
+                    session.is_mail(info, world)
+                });
                 self.park(session, info, place, Piece::Close(reason, at));
                 mail
             }
@@ -473,14 +484,21 @@ impl Consumer for Sessions {
             }
             Seat::Away => {
                 self.keep(info, place, Piece::Close(reason, at));
-                self.parked.remove(&info.id).is_some_and(|parked| {
-                    let mail = self.with(place, |world| parked.session.is_mail(info, world));
+                self.parked.remove(&info.id).is_some_and(|mut parked| {
+                    let mail = self.with(place, |world| {
+                        parked.session.release(world);
+                        parked.session.is_mail(info, world)
+                    });
                     self.parked.insert(info.id, parked);
                     mail
                 })
             }
         };
         if mail { Interest::Keep } else { Interest::Drop }
+    }
+
+    fn kept(&self) -> usize {
+        self.kept
     }
 
     fn late(&mut self, bytes: u64) {

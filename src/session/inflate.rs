@@ -14,15 +14,19 @@ pub(super) enum InflateError {
 /// Below this many bytes out the ratio is not judged: a short greeting may compress well.
 const FREE_BYTES: u64 = 1 << 20;
 
+/// Made with its first byte: half of those who ask for compression say nothing more.
+#[derive(Default)]
 pub(super) struct Inflate {
-    state: Decompress,
-    buffer: Box<[u8; 16 << 10]>,
+    state: Option<Decompress>,
     ended: bool,
 }
 
 impl Inflate {
+    /// Memory that one takes, about: a window of 32 KiB and tables.
+    pub(super) const COST: usize = 48 << 10;
+
     pub(super) fn new() -> Self {
-        Inflate { state: Decompress::new(false), buffer: Box::new([0; 16 << 10]), ended: false }
+        Inflate::default()
     }
 
     /// Inflates `input`, giving each piece to `each`, which says whether there may be more. `ratio` bounds bytes out for each byte in.
@@ -32,22 +36,27 @@ impl Inflate {
         ratio: u64,
         mut each: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), InflateError> {
+        if input.is_empty() {
+            return Ok(());
+        }
+        let state = self.state.get_or_insert_with(|| Decompress::new(false));
+        let mut buffer = [0; 16 << 10];
         // Bytes behind the stream's end belong to nobody.
         while !self.ended {
-            let (before_in, before_out) = (self.state.total_in(), self.state.total_out());
-            let status = self.state.decompress(input, &mut self.buffer[..], FlushDecompress::Sync);
-            let used = usize::try_from(self.state.total_in() - before_in).unwrap_or(input.len());
-            let made = usize::try_from(self.state.total_out() - before_out).unwrap_or(0);
+            let (before_in, before_out) = (state.total_in(), state.total_out());
+            let status = state.decompress(input, &mut buffer, FlushDecompress::Sync);
+            let used = usize::try_from(state.total_in() - before_in).unwrap_or(input.len());
+            let made = usize::try_from(state.total_out() - before_out).unwrap_or(0);
             input = input.get(used..).unwrap_or_default();
-            if self.state.total_out() > FREE_BYTES.saturating_add(self.state.total_in().saturating_mul(ratio)) {
+            if state.total_out() > FREE_BYTES.saturating_add(state.total_in().saturating_mul(ratio)) {
                 return Err(InflateError::Expansion);
             }
             // What came out before the error, too: how the stream was cut must not matter.
-            if made > 0 && !each(&self.buffer[..made]) {
+            if made > 0 && !each(&buffer[..made]) {
                 return Err(InflateError::Expansion);
             }
             self.ended = status.map_err(|_| InflateError::Corrupt)? == Status::StreamEnd;
-            if made < self.buffer.len() && (input.is_empty() || used == 0) {
+            if made < buffer.len() && (input.is_empty() || used == 0) {
                 break;
             }
         }

@@ -4,7 +4,7 @@ use super::detect::{Detector, Verdict, Waiting};
 use super::inflate::{Inflate, InflateError};
 use super::plain::Recorder;
 use crate::diagnostic::Code;
-use crate::event::{GapCause, Protocol};
+use crate::event::{Event, GapCause, Protocol};
 use crate::limits::Limits;
 use crate::mail::imap::Imap;
 use crate::mail::pop3::Pop3;
@@ -60,6 +60,25 @@ pub(super) struct Layers {
     /// `seq` reserved for each handshake when it was established.
     pub(super) handshakes: Vec<u64>,
     pub(super) recorder: Recorder,
+    /// Bytes of the dialogue so far.
+    pub(super) given: u64,
+    before: Before,
+}
+
+/// How far it was before the frame at hand.
+#[derive(Copy, Clone, Default)]
+struct Before {
+    frame: u64,
+    given: u64,
+    events: u64,
+}
+
+impl Before {
+    /// Whether what has become of the frame, events and their texts, is as much as may be told at once.
+    fn is_exceeded(&self, emitter: &Emitter, given: u64, env: Env<'_>) -> bool {
+        let events = (emitter.count() - self.events) * size_of::<Event>() as u64;
+        events + (given - self.given) > env.limits.segment_event_bytes as u64
+    }
 }
 
 /// What the layers ask the stack to do with the rest of a chunk.
@@ -84,7 +103,21 @@ impl Layers {
             joined: false,
             handshakes: Vec::new(),
             recorder: Recorder::default(),
+            given: 0,
+            before: Before::default(),
         }
+    }
+
+    /// What comes now is of that frame.
+    pub(super) fn begin_frame(&mut self, frame: u64) {
+        if self.before.frame != frame {
+            self.before = Before { frame, given: self.given, events: self.emitter.count() };
+        }
+    }
+
+    /// Whether the frame at hand has become as much as may be told at once.
+    pub(super) fn has_enough(&self, env: Env<'_>) -> bool {
+        self.before.is_exceeded(&self.emitter, self.given, env)
     }
 
     pub(super) fn is_mail(&self) -> bool {
@@ -105,6 +138,17 @@ impl Layers {
             Top::Detecting(detector) => Some(detector),
             _ => None,
         }
+    }
+
+    /// Memory that they take, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let top = match &self.top {
+            Top::Detecting(detector) => detector.cost(),
+            Top::Mail(mail) => mail.cost(),
+            Top::Other => 0,
+        };
+        let inflaters = self.inflate.iter().flat_map(|states| states.iter().flatten()).count();
+        top + inflaters * Inflate::COST + self.emitter.kept() + self.handshakes.capacity() * size_of::<u64>()
     }
 
     /// Memory held, roughly, while it is not known what this is.
@@ -185,6 +229,7 @@ impl Layers {
             self.joined = true;
             mail.join(self.hint);
         }
+        self.given += bytes.len() as u64;
         let mut chunk = Chunk { bytes, span };
         loop {
             let mut cx = context(&mut self.emitter, self.in_tls, false, env);
@@ -216,7 +261,9 @@ impl Layers {
             return;
         };
         let (emitter, in_tls) = (&mut self.emitter, self.in_tls);
+        let (given, before) = (&mut self.given, self.before);
         let result = state.push(bytes, env.limits.expansion_ratio, |plain| {
+            *given += plain.len() as u64;
             let mut chunk = Chunk { bytes: plain, span };
             while !chunk.bytes.is_empty() {
                 let mut cx = context(emitter, in_tls, false, env);
@@ -227,7 +274,7 @@ impl Layers {
                     _ => chunk.bytes.get(advance.consumed..).unwrap_or_default(),
                 };
             }
-            emitter.cost() <= env.limits.segment_event_bytes
+            !before.is_exceeded(emitter, *given, env)
         });
         if let Err(error) = result {
             states[dir.index()] = None;
@@ -318,7 +365,7 @@ pub(super) struct AboveTls<'a> {
 
 impl tls::Upper for AboveTls<'_> {
     fn plaintext(&mut self, dir: Direction, bytes: &[u8], span: Span) {
-        if self.layers.emitter.cost() > self.env.limits.segment_event_bytes {
+        if self.layers.has_enough(self.env) {
             let detail = "one segment's compressed records expand beyond their bound; the rest of them is passed over";
             self.layers.emitter.diagnose(span, Code::CompressionFailed, detail);
             return self.lost(dir, bytes.len() as u64, None, span);

@@ -21,7 +21,9 @@ pub use ports::{DecodeAs, is_mail_port, port_protocol};
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Account, EndReason, Event, EventBody, Gap, Security, Session as SessionEvent, TlsHandshake};
+use crate::event::{
+    Account, EndReason, Event, EventBody, Gap, GapCause, Security, Session as SessionEvent, TlsHandshake,
+};
 use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::{Options, Summary};
@@ -50,6 +52,10 @@ pub struct World<'a> {
     pub out: &'a mut Vec<Event>,
     /// What is undecided.
     pub undecided: &'a mut Undecided,
+    /// Memory that the sessions take, roughly; who calls them bounds it.
+    pub kept: &'a mut usize,
+    /// Input-wide number of the frame that brought this about; beyond all others where that is the input's end.
+    pub frame: u64,
 }
 
 /// What the sessions hold of which it is not known what they are.
@@ -96,7 +102,16 @@ struct Live {
     fin: bool,
     /// Its part of [`Undecided::held`].
     held: usize,
+    /// Its part of [`World::kept`], and how much it had been given by then, see [`Live::given`].
+    kept: usize,
+    weighed: u64,
+    /// It is not weighed up to that frame.
+    frozen: u64,
 }
+
+/// A session is weighed again when it may have grown by that part, or by so many bytes.
+const WEIGHED_PART: u64 = 4;
+const WEIGHED_BYTES: u64 = 2048;
 
 impl Session {
     /// A connection of which nothing is known.
@@ -116,12 +131,13 @@ impl Session {
 
     fn interest(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
         let State::Live(live) = &mut self.0 else { return Interest::Drop };
-        let interest = live.interest(info, world);
-        if interest == Interest::Drop {
-            live.release(world);
-            self.0 = State::Dropped;
+        // One that is put aside learns later what it is, and counts all the same until then.
+        if live.interest(info, world) == Interest::Keep || world.frame <= live.frozen {
+            return Interest::Keep;
         }
-        interest
+        live.release(world);
+        self.0 = State::Dropped;
+        Interest::Drop
     }
 
     /// Whether TLS has begun in it.
@@ -144,6 +160,21 @@ impl Session {
     /// elsewhere.
     pub fn ends_uncertain(&self) -> bool {
         matches!(&self.0, State::Live(live) if live.stack.ends_uncertain())
+    }
+
+    /// It is put aside. When it goes on is nobody's business, so up to that frame it counts in [`World::kept`] as it is.
+    pub fn freeze(&mut self, until: u64) {
+        if let State::Live(live) = &mut self.0 {
+            live.frozen = live.frozen.max(until);
+        }
+    }
+
+    /// Its connection is over, while it is put aside.
+    pub fn release(&mut self, world: &mut World<'_>) {
+        if let State::Live(live) = &mut self.0 {
+            live.keep(0, world);
+            live.frozen = u64::MAX;
+        }
     }
 
     /// The session cache is certain: finishes the piece at which it stopped.
@@ -209,6 +240,9 @@ impl Live {
             ended: [false; 2],
             fin: false,
             held: 0,
+            kept: 0,
+            weighed: 0,
+            frozen: 0,
         };
         if info.syn == [false; 2] {
             live.stack.layers.beginning_unseen = true;
@@ -226,9 +260,16 @@ impl Live {
     }
 
     fn chunk(&mut self, info: &ConnectionInfo, chunk: StreamChunk<'_>, world: &mut World<'_>) {
+        self.stack.layers.begin_frame(world.frame);
         let env = env(info, world);
         let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
         match chunk {
+            // A frame that fills a hole releases what stands behind it.
+            StreamChunk::Data { side, offset, bytes, at } if self.stack.layers.has_enough(env) => {
+                let detail = "one frame releases more than may be told at once; the rest of it is passed over";
+                self.stack.layers.emitter.diagnose(Span::at(at), Code::ReassemblyLimit, detail);
+                self.gap(side, offset, bytes.len() as u64, GapCause::Limit, at, env, &mut secrets);
+            }
             StreamChunk::Data { side, bytes, at, .. } => {
                 let dir = self.direction(side);
                 self.bytes[dir.index()] += bytes.len() as u64;
@@ -238,10 +279,7 @@ impl Live {
                 }
             }
             StreamChunk::Gap { side, offset, len, cause, at } => {
-                let (dir, span) = (self.direction(side), Span::at(at));
-                self.gaps = (self.gaps.0 + 1, self.gaps.1 + len);
-                self.stack.layers.emitter.push(span, EventBody::Gap(Gap { dir, offset, bytes: len, cause }));
-                self.stack.gap(dir, len, cause, span, env, &mut secrets);
+                self.gap(side, offset, len, cause, at, env, &mut secrets);
             }
             StreamChunk::Odd { code, detail, at, .. } => {
                 self.stack.layers.emitter.diagnose(Span::at(at), code, detail);
@@ -251,6 +289,23 @@ impl Live {
                 self.end(side, Span::at(at), env, &mut secrets);
             }
         }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn gap(
+        &mut self,
+        side: Side,
+        offset: u64,
+        len: u64,
+        cause: GapCause,
+        at: FramePos,
+        env: Env<'_>,
+        secrets: &mut Secrets<'_>,
+    ) {
+        let (dir, span) = (self.direction(side), Span::at(at));
+        self.gaps = (self.gaps.0 + 1, self.gaps.1 + len);
+        self.stack.layers.emitter.push(span, EventBody::Gap(Gap { dir, offset, bytes: len, cause }));
+        self.stack.gap(dir, len, cause, span, env, secrets);
     }
 
     fn end(&mut self, side: Side, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
@@ -278,6 +333,7 @@ impl Live {
     fn interest(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
         self.flush(info, world);
         self.keep_bound(info, world);
+        self.weigh(world);
         match !self.stack.is_waiting() && self.nobody_cares(info, world) {
             true => Interest::Drop,
             false => Interest::Keep,
@@ -314,9 +370,36 @@ impl Live {
         self.held = bytes;
     }
 
-    /// It is over: it holds nothing any more.
+    /// What it has been given, by the most that it can have made of it: a byte of a list of names takes 16, a command
+    /// that waits 256.
+    fn given(&self) -> u64 {
+        let layers = &self.stack.layers;
+        16 * (self.bytes[0] + self.bytes[1] + layers.given) + 256 * layers.emitter.count()
+    }
+
+    /// Notes what it takes, if that may have changed by much.
+    fn weigh(&mut self, world: &mut World<'_>) {
+        if world.frame <= self.frozen {
+            return;
+        }
+        let given = self.given();
+        let grown = given.saturating_sub(self.weighed);
+        if self.kept == 0 || grown > WEIGHED_BYTES.max(self.kept as u64 / WEIGHED_PART) {
+            self.weighed = given;
+            let details = self.diagnostics.values().map(|(_, detail)| 64 + detail.len()).sum::<usize>();
+            self.keep(size_of::<Live>() + details + self.stack.cost(), world);
+        }
+    }
+
+    fn keep(&mut self, bytes: usize, world: &mut World<'_>) {
+        *world.kept = (*world.kept + bytes).saturating_sub(self.kept);
+        self.kept = bytes;
+    }
+
+    /// It is over, or away: it holds nothing any more.
     fn release(&mut self, world: &mut World<'_>) {
         self.hold(0, world);
+        self.keep(0, world);
     }
 
     /// Passes on what is ready, once it is known to be mail.

@@ -64,6 +64,12 @@ impl Stack {
         stack
     }
 
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let begun = self.begun.iter().flatten().map(|(bytes, _)| bytes.capacity()).sum::<usize>();
+        begun + self.tls.as_ref().map_or(0, |tls| tls.cost()) + self.layers.cost()
+    }
+
     pub(super) fn has_tls(&self) -> bool {
         self.tls.is_some()
     }

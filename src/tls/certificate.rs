@@ -21,6 +21,14 @@ pub struct ReadCertificate {
     pub modulus: Option<Vec<u8>>,
 }
 
+impl ReadCertificate {
+    /// Memory that it takes, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let texts = self.info.subject.len() + self.info.issuer.len() + self.info.key.len();
+        size_of::<Self>() + texts + self.modulus.as_ref().map_or(0, Vec::capacity)
+    }
+}
+
 /// Certificates that were read lately: a server sends the same one again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Lately(VecDeque<(Vec<u8>, ReadCertificate)>);

@@ -97,6 +97,13 @@ impl Half {
         }
     }
 
+    /// Memory beside its own fields, roughly.
+    fn cost(&self) -> usize {
+        let inflater = self.inflater.as_ref().map_or(0, |inflater| inflater.cost());
+        let pending = self.pending.as_ref().map_or(0, Epoch::cost);
+        self.framer.cost() + self.joiner.cost() + self.epoch.cost() + pending + inflater
+    }
+
     fn enter(&mut self, epoch: Epoch) {
         self.inflater = epoch.compressed.then(|| Box::new(Inflater::new()));
         self.epoch = epoch;
@@ -179,6 +186,13 @@ impl Connection {
     /// saw before has been shared.
     pub fn asks_for_closed(&self) -> bool {
         self.handshakes.iter().any(Handshake::seeks_earlier)
+    }
+
+    /// Memory that it takes, roughly, with all that it keeps.
+    pub(crate) fn cost(&self) -> usize {
+        let halves = self.halves.iter().map(Half::cost).sum::<usize>();
+        let handshakes = self.handshakes.iter().map(Handshake::cost).sum::<usize>();
+        size_of::<Self>() + halves + handshakes + self.scratch.capacity() + self.early.cost() + self.waiting_cost()
     }
 
     /// The next bytes of a direction.

@@ -64,6 +64,11 @@ pub(super) enum Joined<'a> {
 }
 
 impl Joiner {
+    /// Memory beside its own fields.
+    pub(super) fn cost(&self) -> usize {
+        self.buf.capacity()
+    }
+
     /// Takes a record's fragment.
     pub(super) fn push(&mut self, mut bytes: &[u8]) {
         let n = self.skip.min(bytes.len());

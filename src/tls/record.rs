@@ -187,6 +187,11 @@ impl Framer {
         }
     }
 
+    /// Memory beside its own fields.
+    pub(super) fn cost(&self) -> usize {
+        self.buf.capacity() + self.residue.capacity()
+    }
+
     /// Bytes held back.
     pub(super) fn held(&self) -> usize {
         self.buf.len() - self.start

@@ -83,6 +83,20 @@ pub(super) struct Client {
     pub(super) skipped: u64,
 }
 
+impl Client {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let state = match &self.state {
+            State::Literal(literal) => {
+                literal.builder.as_ref().map_or(0, MessageBuilder::cost) + literal.content.capacity()
+            }
+            _ => 0,
+        };
+        let open = self.open.as_ref().map_or(0, |open| open.cost());
+        self.lines.cost() + state + open + self.held.cost() + self.last_tag.capacity()
+    }
+}
+
 impl Imap {
     /// The client's next bytes.
     pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {

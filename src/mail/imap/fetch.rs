@@ -4,6 +4,7 @@ use super::append::{flag_list, number};
 use super::shared::Shared;
 use super::tokens::Tokens;
 use crate::diagnostic::Code;
+use crate::event::weight::texts;
 use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Text};
 use crate::mail::Context;
 use crate::mail::message::MessageBuilder;
@@ -81,6 +82,13 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
+    /// Memory that it takes, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let done = self.done.iter().map(|done| size_of::<Done>() + done.message.weight()).sum::<usize>();
+        let content = self.content.as_ref().map_or(0, |(builder, _)| builder.cost());
+        size_of::<Self>() + self.token.capacity() + self.name.capacity() + texts(&self.flags) + content + done
+    }
+
     /// The response about that message.
     pub(super) fn new(seqno: u32) -> Self {
         Fetch {

@@ -59,6 +59,14 @@ pub(super) struct Joins {
 }
 
 impl Joins {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        const SIZE: usize = 24;
+        let held = |join: &Join| join.held.iter().map(|held| size_of::<Held>() + held.bytes.capacity()).sum::<usize>();
+        let open = |join: &Join| join.builder.as_ref().map_or(0, MessageBuilder::cost) + held(join);
+        self.open.iter().map(open).sum::<usize>() + (self.by_uid.capacity() + self.by_seqno.capacity()) * SIZE
+    }
+
     /// A range of that message begins. `make` builds the message when the range is its first one.
     pub(super) fn begin(&mut self, seqno: u32, origin: u64, make: impl FnOnce() -> MessageBuilder) {
         let known = self.open.iter().position(|j| j.seqno == seqno);

@@ -146,6 +146,10 @@ impl Dissector for Imap {
         }
     }
 
+    fn cost(&self) -> usize {
+        size_of::<Self>() + self.client.cost() + self.server.cost() + self.shared.cost()
+    }
+
     fn summary(&self) -> Summary {
         let s = &self.shared;
         Summary {

@@ -69,6 +69,28 @@ pub(super) struct Pending {
     pub(super) transaction: Option<u64>,
 }
 
+impl Appended {
+    /// Memory that it takes, roughly.
+    pub(super) fn cost(&self) -> usize {
+        size_of::<Self>() + self.message.weight()
+    }
+}
+
+impl Pending {
+    /// Memory that it takes, roughly; its tag is kept twice.
+    fn cost(&self) -> usize {
+        const INDEX: usize = 128;
+        let effect = match &self.effect {
+            Effect::Select(mailbox, _) => mailbox.weight(),
+            Effect::Fetch(ranges) => ranges.capacity() * size_of::<Requested>(),
+            Effect::Auth(exchange) => size_of::<Exchange>() + exchange.cost(),
+            _ => 0,
+        };
+        let messages = self.messages.iter().map(Appended::cost).sum::<usize>();
+        size_of::<Self>() + INDEX + 2 * self.tag.capacity() + effect + messages
+    }
+}
+
 /// Ranges remembered of one FETCH: clients ask for one or two.
 const RANGES: usize = 16;
 
@@ -105,6 +127,11 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        self.by_seq.values().map(Pending::cost).sum()
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.by_seq.len()

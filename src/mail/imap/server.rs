@@ -71,6 +71,15 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let open = self.open.as_ref().map_or(0, |open| {
+            let fetch = if let Kind::Fetch(fetch) = &open.kind { fetch.cost() } else { 0 };
+            open.text.capacity() + fetch
+        });
+        self.lines.cost() + open
+    }
+
     /// What comes next may be the middle of a line.
     pub(super) fn find_line(&mut self) {
         self.state = State::Resync;

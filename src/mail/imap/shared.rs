@@ -3,6 +3,7 @@
 use super::join::Joins;
 use super::pending::{Appended, Effect, Pending, Table};
 use crate::diagnostic::Code;
+use crate::event::weight::optional;
 use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Text};
 use crate::mail::{Context, Emitter};
 use crate::position::{Direction, Span};
@@ -81,6 +82,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let texts = [&self.mailbox.name, &self.banner, &self.user, &self.last_error].into_iter().map(optional);
+        self.table.cost() + self.joins.cost() + texts.sum::<usize>()
+    }
+
     /// A new message with what is known of any.
     pub(super) fn message(&mut self, direction: MessageDirection, part: MessagePart, cx: &Context<'_>) -> Message {
         self.ordinals += 1;

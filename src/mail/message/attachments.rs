@@ -27,6 +27,11 @@ impl Attachments {
         Attachments { list: Vec::new(), open: Vec::new(), digests, max, overflowed: false }
     }
 
+    /// Memory beside its own fields.
+    pub(super) fn cost(&self) -> usize {
+        self.list.iter().map(Attachment::weight).sum::<usize>() + self.open.capacity() * size_of::<Open>()
+    }
+
     /// Whether there were more than `max`.
     pub fn overflowed(&self) -> bool {
         self.overflowed

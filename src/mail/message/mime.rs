@@ -135,6 +135,14 @@ impl Walker {
         }
     }
 
+    /// Memory that it takes, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let levels = self.levels.iter().map(|level| size_of::<Level>() + level.boundary.capacity()).sum::<usize>();
+        let buffers = self.header.capacity() + self.line.capacity() + self.scratch.capacity();
+        let header = self.root_header.as_ref().map_or(0, Vec::capacity);
+        size_of::<Self>() + levels + self.enclosed.capacity() * size_of::<Enclosed>() + buffers + header
+    }
+
     /// Gives the header block of the message (at most [`Limits::header_bytes`] of it, an empty line at its end) once,
     /// when the whole of it has been seen.
     pub fn take_header(&mut self) -> Option<Vec<u8>> {

@@ -126,6 +126,12 @@ impl MessageBuilder {
         }
     }
 
+    /// Memory that it takes, roughly.
+    pub(crate) fn cost(&self) -> usize {
+        let walker = self.walker.as_ref().map_or(0, |walker| walker.cost());
+        size_of::<Self>() + self.message.weight() + walker + self.attachments.cost()
+    }
+
     /// What is known of it, to be filled in.
     pub fn message_mut(&mut self) -> &mut Message {
         &mut self.message

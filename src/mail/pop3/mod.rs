@@ -187,6 +187,20 @@ impl Dissector for Pop3 {
         !inside && !self.overlong[at] && self.lines[at].at_start()
     }
 
+    fn cost(&self) -> usize {
+        const ENTRY: usize = 48;
+        let ids = self.unique_ids.values().map(|id| ENTRY + id.weight()).sum::<usize>();
+        let texts = self.greeting.capacity() + self.login_user.as_ref().map_or(0, Vec::capacity);
+        size_of::<Self>()
+            + self.lines.iter().map(LineBuffer::cost).sum::<usize>()
+            + self.queue.cost()
+            + self.pause.cost()
+            + self.mode.cost()
+            + ids
+            + texts
+            + self.told.cost()
+    }
+
     fn summary(&self) -> Summary {
         let outcome = if self.refused {
             Some(Outcome::Refused)

@@ -4,6 +4,7 @@ use super::Pop3;
 use super::command::{Kind, Status, begins_mail, response_code, status};
 use super::download::{Download, feed};
 use crate::diagnostic::Code;
+use crate::event::weight::texts;
 use crate::event::{AuthOutcome, EventBody, MessagePart, Reply, Text};
 use crate::mail::hold::Pauses as _;
 use crate::mail::line::{Line, LineEnd};
@@ -30,6 +31,17 @@ pub(super) enum Mode {
 }
 
 impl Mode {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Mode::Status => 0,
+            Mode::Listing(listing) => size_of::<Listing>() + texts(&listing.reply.lines) + listing.reply.text.weight(),
+            Mode::Body(download) => size_of::<Download>() + download.builder.cost(),
+            Mode::Guess(guess) => size_of::<Guess>() + texts(&guess.reply.lines) + guess.reply.text.weight(),
+            Mode::First(first) => size_of::<First>() + first.bytes.capacity(),
+        }
+    }
+
     pub(super) fn in_body(&self) -> bool {
         matches!(self, Mode::Body(_))
     }

@@ -13,6 +13,10 @@ pub(super) struct CramMd5 {
 }
 
 impl CramMd5 {
+    pub(super) fn cost(&self) -> usize {
+        self.challenge.as_ref().map_or(0, Vec::capacity)
+    }
+
     pub(super) fn challenge(&mut self, decoded: Vec<u8>) {
         self.challenge = Some(decoded);
     }

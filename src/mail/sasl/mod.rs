@@ -19,6 +19,7 @@ pub use decode::decode_base64;
 use zeroize::Zeroizing;
 
 use super::{Emitter, Options};
+use crate::event::weight::optional;
 use crate::event::{Auth, AuthOutcome, EventBody, Text};
 use crate::position::{Direction, Span};
 
@@ -145,6 +146,18 @@ fn known_password<'o>(options: &'o Options, user: &[u8]) -> Option<&'o [u8]> {
 }
 
 impl Exchange {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let auth = &self.auth;
+        let said = match &self.mechanism {
+            Mechanism::CramMd5(cram) => cram.cost(),
+            Mechanism::Scram(scram) => scram.cost(),
+            _ => 0,
+        };
+        let texts = [&auth.user, &auth.authzid, &auth.secret, &self.realm].into_iter().map(optional).sum::<usize>();
+        said + texts + auth.mechanism.weight() + self.sent.as_ref().map_or(0, |sent| sent.capacity())
+    }
+
     /// AUTH or AUTHENTICATE with that mechanism (any case). Responses and challenges come later.
     pub fn sasl(mechanism: &[u8], tls: bool, span: Span) -> Self {
         let name = mechanism.to_ascii_uppercase();

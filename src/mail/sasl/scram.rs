@@ -27,6 +27,10 @@ pub(super) struct Scram {
 }
 
 impl Scram {
+    pub(super) fn cost(&self) -> usize {
+        [&self.client_first_bare, &self.server_first].into_iter().flatten().map(Vec::capacity).sum()
+    }
+
     /// `SCRAM-` with a known hash, with or without `-PLUS` (channel binding).
     pub(super) fn named(name: &[u8]) -> Option<Self> {
         let hash = match name.strip_suffix(b"-PLUS").unwrap_or(name) {

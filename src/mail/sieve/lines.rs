@@ -54,6 +54,12 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let literals = self.current.literals.iter().map(|literal| size_of::<Literal>() + literal.bytes.capacity());
+        self.lines.cost() + self.current.text.capacity() + literals.sum::<usize>()
+    }
+
     /// Takes the next logical line out of `chunk`, advancing it. `max` bounds what is kept of it, bytes.
     pub(super) fn next(&mut self, chunk: &mut Chunk<'_>, max: usize) -> Option<Logical> {
         loop {

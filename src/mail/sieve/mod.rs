@@ -199,6 +199,16 @@ impl Dissector for Sieve {
         self.lines[dir.index()].at_start() && (dir == Direction::Server || !self.pause.holds())
     }
 
+    fn cost(&self) -> usize {
+        size_of::<Self>()
+            + self.lines.iter().map(Lines::cost).sum::<usize>()
+            + self.queue.cost()
+            + self.pause.cost()
+            + self.data.as_ref().map_or(0, server::Data::cost)
+            + self.scripts.cost()
+            + self.told.cost()
+    }
+
     fn summary(&self) -> Summary {
         let outcome = if self.refused {
             Some(Outcome::Refused)

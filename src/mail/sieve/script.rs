@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use sha2::{Digest, Sha256};
 
 use super::lines::{Logical, Word};
+use crate::event::weight::optional;
 use crate::event::{EventBody, MessageOutcome, Script, Text};
 use crate::mail::Context;
 use crate::position::{Direction, Span};
@@ -24,6 +25,17 @@ pub(super) struct Scripts {
 }
 
 impl Scripts {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let awaited = self.awaited.iter().map(|awaited| {
+            let script = &awaited.script;
+            let texts = [&script.name, &script.status, &script.text].into_iter().map(optional).sum::<usize>();
+            size_of::<Awaited>() + script.verb.weight() + texts
+        });
+        let asked = self.asked.iter().map(|(_, name)| size_of::<(u64, Text)>() + name.weight());
+        awaited.sum::<usize>() + asked.sum::<usize>()
+    }
+
     /// A command with that `seq`: PUTSCRIPT and CHECKSCRIPT carry a script, GETSCRIPT asks for one.
     pub(super) fn command(&mut self, seq: u64, verb: &Text, args: &[u8], line: &Logical, cx: &mut Context<'_>) {
         let mut words = line.words_of(args).into_iter();

@@ -3,6 +3,7 @@
 use super::lines::{Logical, Word};
 use super::{Kind, Sieve};
 use crate::diagnostic::Code;
+use crate::event::weight::{optional, texts};
 use crate::event::{AuthOutcome, EventBody, Reply, Text};
 use crate::mail::hold::Pauses as _;
 use crate::mail::{Advance, Chunk, Context, Next};
@@ -19,6 +20,13 @@ pub(super) struct Data {
     /// They are the server's capabilities: only CAPABILITY asks for them, a greeting and TLS bring them unasked.
     capabilities: bool,
     implementation: Option<Text>,
+}
+
+impl Data {
+    /// Memory beside its own fields.
+    pub(super) fn cost(&self) -> usize {
+        texts(&self.lines) + optional(&self.implementation)
+    }
 }
 
 /// The status word that begins a line.

@@ -456,6 +456,19 @@ impl Dissector for Smtp {
         }
     }
 
+    fn cost(&self) -> usize {
+        let replies = self.deferred.iter().chain(&self.replay).map(|reply| size_of::<Reply>() + reply.cost());
+        size_of::<Self>()
+            + self.lines.iter().map(LineBuffer::cost).sum::<usize>()
+            + self.hold.cost()
+            + self.transactions.iter().map(Transaction::cost).sum::<usize>()
+            + (self.pending.capacity() + self.lost_replies.capacity()) * size_of::<Pending>()
+            + self.assembler.cost()
+            + replies.sum::<usize>()
+            + self.login.as_ref().map_or(0, |login| login.exchange.cost() + login.mechanism.capacity())
+            + self.summary.cost()
+    }
+
     fn summary(&self) -> Summary {
         Summary { protocol: Some(self.protocol), outcome: self.outcome(), ..self.summary.clone() }
     }

@@ -1,6 +1,7 @@
 //! Replies (RFC 5321 §4.2): lines put together, enhanced status codes (RFC 3463), queue ids.
 
 use crate::event::Text;
+use crate::event::weight::texts;
 use crate::mail::line::{Line, LineEnd};
 use crate::position::Span;
 
@@ -17,6 +18,11 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// Memory beside its own fields.
+    pub(super) fn cost(&self) -> usize {
+        texts(&self.lines) + self.text.weight()
+    }
+
     /// `2` for 250 and so on; 0 without a code.
     pub(super) fn class(&self) -> u16 {
         self.code.unwrap_or(0) / 100
@@ -92,6 +98,11 @@ pub(super) enum Assembled {
 }
 
 impl Assembler {
+    /// Memory beside its own fields.
+    pub(super) fn cost(&self) -> usize {
+        self.open.as_ref().map_or(0, Reply::cost)
+    }
+
     /// Whether the next line begins a reply.
     pub(super) fn at_start(&self) -> bool {
         self.open.is_none() && !self.cut

@@ -1,5 +1,6 @@
 //! Mail transactions (RFC 5321 §3.3): the envelope, the message, and what became of them.
 
+use crate::event::weight::optional;
 use crate::event::{EventBody, Message, MessageOutcome, Recipient, Text};
 use crate::mail::Emitter;
 use crate::mail::message::MessageBuilder;
@@ -48,6 +49,21 @@ pub(super) enum Progress {
 }
 
 impl Transaction {
+    /// Memory that it takes, roughly.
+    pub(super) fn cost(&self) -> usize {
+        let message = match &self.message {
+            Progress::None => 0,
+            Progress::Open(builder) => builder.cost(),
+            Progress::Ended { message, .. } => size_of_val(&**message) + message.weight(),
+        };
+        let texts = [&self.mail_from, &self.mail_params, &self.status, &self.queue_id].into_iter().map(optional);
+        size_of::<Self>()
+            + self.recipients.iter().map(Recipient::weight).sum::<usize>()
+            + message
+            + self.refusal.as_ref().map_or(0, Reply::cost)
+            + texts.sum::<usize>()
+    }
+
     /// Whether it has a message, under way or ended.
     pub(super) fn has_message(&self) -> bool {
         !matches!(self.message, Progress::None)

@@ -34,6 +34,8 @@ pub struct Found {
 pub struct Surveyed {
     /// The mail sessions by their ids, if they were to be kept.
     pub sessions: BTreeMap<u64, Found>,
+    /// Sessions that were not kept, as there are too many.
+    pub beyond: u64,
     /// Secrets written.
     pub secrets: u64,
     /// Frames read.
@@ -44,18 +46,17 @@ pub struct Surveyed {
 /// sessions, where it is wanted, is held.
 pub struct Survey<'a, W: Write> {
     writer: Option<&'a mut Writer<W>>,
-    keep_sessions: bool,
+    keep: usize,
     lines: Zeroizing<Vec<u8>>,
     found: &'a mut Surveyed,
 }
 
 impl<'a, W: Write> Survey<'a, W> {
-    /// Writes the sessions' secrets to `writer` and notes what is there in `found`: the sessions, too, if
-    /// `keep_sessions`. Wants [`crate::mail::Options::tls_secrets`].
-    pub fn new(writer: Option<&'a mut Writer<W>>, keep_sessions: bool, found: &'a mut Surveyed) -> Self {
+    /// Writes the sessions' secrets to `writer` and notes what is there in `found`, with the first `keep` sessions. Wants [`crate::mail::Options::tls_secrets`].
+    pub fn new(writer: Option<&'a mut Writer<W>>, keep: usize, found: &'a mut Surveyed) -> Self {
         // Never grown, which would leave copies behind.
         let lines = Zeroizing::new(Vec::with_capacity(BLOCK));
-        Survey { writer, keep_sessions, lines, found }
+        Survey { writer, keep, lines, found }
     }
 
     fn secrets(&mut self, entries: &[Entry]) -> io::Result<()> {
@@ -81,7 +82,11 @@ impl<'a, W: Write> Survey<'a, W> {
     }
 
     fn session(&mut self, session: &Session) {
-        if self.keep_sessions && session.mail {
+        if self.keep > 0 && session.mail {
+            if self.found.sessions.len() >= self.keep {
+                self.found.beyond += 1;
+                return;
+            }
             let &Session { id, client, server, protocol, span, .. } = session;
             self.found.sessions.insert(id, Found { client, server, protocol, span });
         }
@@ -103,5 +108,24 @@ impl<W: Write> Sink for Survey<'_, W> {
     fn finish(&mut self, report: &Report) -> io::Result<()> {
         self.found.frames = report.frames;
         self.write()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn sessions_beyond_the_bound_are_counted() {
+        let mut found = Surveyed::default();
+        let mut survey = Survey::<Vec<u8>>::new(None, 1, &mut found);
+        for id in [1, 2, 3] {
+            let mut event = samples::story().pop().unwrap();
+            let EventBody::Session(session) = &mut event.body else { panic!() };
+            session.id = id;
+            survey.event(event).unwrap();
+        }
+        assert_eq!((found.sessions.len(), found.beyond), (1, 2));
     }
 }

@@ -261,6 +261,15 @@ pub(super) fn push_services_beyond(out: &mut Vec<u8>, listed: u64, connections: 
     o.end();
 }
 
+/// Appends that not everything which servers offered is in their objects.
+pub(super) fn push_services_cut(out: &mut Vec<u8>, sessions: u64) {
+    let mut o = Object::new(out);
+    o.str("type", "limit");
+    o.str("what", "offers");
+    o.number("sessions", sessions);
+    o.end();
+}
+
 /// Appends what is known of an endpoint: the `service` object.
 pub(super) fn push_service(out: &mut Vec<u8>, row: &super::services::Row<'_>, input: Option<&str>) {
     let mut o = Object::new(out);

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use super::{KEPT, short};
+use crate::event::weight::texts;
 use crate::event::{Auth, AuthOutcome, Command, Protocol, Reply, Security, Session, Text};
 
 /// Commands whose replies are waited for at once.
@@ -33,6 +34,11 @@ pub(super) struct Learner {
 }
 
 impl Learner {
+    /// Memory beside its own fields.
+    pub(super) fn weight(&self) -> usize {
+        self.lists.iter().flatten().map(|list| texts(list)).sum()
+    }
+
     pub(super) fn command(&mut self, seq: u64, command: &Command) {
         let asked = match command.verb.0.as_slice() {
             b"EHLO" | b"LHLO" => Asked::Hello,

@@ -18,6 +18,7 @@ use super::json::push_stats;
 use super::sessions::Look;
 use super::tally::Tally;
 use crate::diagnostic::Code;
+use crate::event::weight::{optional, texts};
 use crate::event::{
     Certificate, Connection, EndReason, Event, EventBody, Protocol, Security, Session, Text, TlsHandshake, Unreachable,
 };
@@ -113,6 +114,16 @@ struct Live {
     /// What its last event said.
     session: Option<Box<Session>>,
     plaintext_auth: bool,
+    /// Something was left out.
+    cut: bool,
+}
+
+impl Live {
+    fn weight(&self) -> usize {
+        let handshakes = self.handshakes.iter().map(TlsHandshake::weight).sum::<usize>();
+        let banner = self.session.as_ref().and_then(|session| session.banner.as_ref()).map_or(0, Text::weight);
+        self.learner.weight() + handshakes + banner
+    }
 }
 
 /// Gathers what is offered where, and writes it at the end.
@@ -125,6 +136,10 @@ pub struct Services<W: Write> {
     endpoints: BTreeMap<SocketAddr, Endpoint>,
     /// Times that an endpoint was not kept.
     beyond: u64,
+    /// Bytes of what sessions and endpoints offer, and their bound; sessions of which something was left out for it.
+    bytes: usize,
+    bound: usize,
+    cut: u64,
     /// Somebody answered: the capture has both directions of something.
     answers: bool,
     tally: Tally,
@@ -142,6 +157,9 @@ impl<W: Write> Services<W> {
             live_limit: limits.connections.saturating_mul(2),
             endpoints: BTreeMap::new(),
             beyond: 0,
+            bytes: 0,
+            bound: limits.gathered_bytes,
+            cut: 0,
             answers: false,
             tally: Tally::default(),
             listed: Arc::new(AtomicU64::new(0)),
@@ -176,7 +194,7 @@ impl<W: Write> Services<W> {
     }
 
     fn live(&mut self, id: u64) -> Option<&mut Live> {
-        if self.live.len() >= self.live_limit && !self.live.contains_key(&id) {
+        if (self.live.len() >= self.live_limit || self.bytes > self.bound) && !self.live.contains_key(&id) {
             return None;
         }
         Some(self.live.entry(id).or_default())
@@ -220,8 +238,15 @@ impl<W: Write> Sink for Services<W> {
         if self.options.json && self.options.stats {
             self.tally.note(&event);
         }
-        let Some(live) = self.live(event.session) else { return Ok(()) };
+        let full = self.bytes > self.bound;
+        let last = matches!(event.body, EventBody::Session(_));
+        let Some(live) = self.live(event.session) else {
+            self.cut += u64::from(last);
+            return Ok(());
+        };
+        let before = live.weight();
         match event.body {
+            EventBody::Reply(_) | EventBody::Tls(_) if full => live.cut = true,
             EventBody::Command(command) => live.learner.command(event.seq, &command),
             EventBody::Reply(reply) => live.learner.reply(&reply),
             EventBody::Auth(auth) => live.learner.auth(&auth),
@@ -230,12 +255,16 @@ impl<W: Write> Sink for Services<W> {
             EventBody::Session(session) => live.session = Some(session),
             _ => {}
         }
+        let (after, cut) = (live.weight(), live.cut && last);
+        self.cut += u64::from(cut);
+        self.bytes = (self.bytes + after).saturating_sub(before);
         Ok(())
     }
 
     fn connection(&mut self, connection: &Connection) -> io::Result<()> {
         self.answers |= connection.frames[1] > 0;
         let live = self.live.remove(&connection.id);
+        self.bytes = self.bytes.saturating_sub(live.as_ref().map_or(0, Live::weight));
         let session = live.as_ref().and_then(|l| l.session.as_deref());
         if session.is_none() && (self.options.only_sessions || !self.wanted(connection.responder.port())) {
             return Ok(());
@@ -252,7 +281,11 @@ impl<W: Write> Sink for Services<W> {
             endpoint.sessions += 1;
         }
         if let Some(live) = live {
-            endpoint.service.get_or_insert_default().add(live);
+            let service = endpoint.service.get_or_insert_default();
+            let before = service.weight();
+            service.add(live);
+            let after = service.weight();
+            self.bytes = (self.bytes + after).saturating_sub(before);
         }
         Ok(())
     }
@@ -273,7 +306,7 @@ impl<W: Write> Sink for Services<W> {
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {
         self.settle();
-        show::write(&mut self.out, &self.endpoints, self.beyond, &self.options)?;
+        show::write(&mut self.out, &self.endpoints, [self.beyond, self.cut], &self.options)?;
         if self.options.json && self.options.stats {
             let mut line = Vec::new();
             push_stats(&mut line, report, &self.tally);
@@ -285,9 +318,17 @@ impl<W: Write> Sink for Services<W> {
 }
 
 impl Service {
+    fn weight(&self) -> usize {
+        let lists = self.offers.iter().flat_map(|offer| offer.capabilities.iter().chain(&offer.auth));
+        optional(&self.banner)
+            + lists.map(|list| texts(list)).sum::<usize>()
+            + self.suites.iter().map(|suite| size_of_val(suite) + suite.len()).sum::<usize>()
+            + self.certificates.iter().map(Certificate::weight).sum::<usize>()
+    }
+
     /// What one more session told.
     fn add(&mut self, live: Live) {
-        let Live { learner, handshakes, session, plaintext_auth } = live;
+        let Live { learner, handshakes, session, plaintext_auth, cut: _ } = live;
         for handshake in &handshakes {
             self.handshake(handshake);
         }

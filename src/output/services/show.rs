@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::{Endpoint, Options, Service, State};
 use crate::event::{Certificate, Security, Text};
 use crate::output::escape::escape;
-use crate::output::json::{push_service, push_services_beyond};
+use crate::output::json::{push_service, push_services_beyond, push_services_cut};
 use crate::output::style::Role;
 use crate::output::table::{Cell, Column, Table, paragraph};
 use crate::output::words::{Word, protocol_name};
@@ -87,7 +87,7 @@ pub(super) fn each(
 pub(super) fn write(
     out: &mut impl Write,
     endpoints: &BTreeMap<SocketAddr, Endpoint>,
-    beyond: u64,
+    [beyond, cut]: [u64; 2],
     options: &Options,
 ) -> io::Result<()> {
     if options.json {
@@ -95,6 +95,12 @@ pub(super) fn write(
         if beyond > 0 {
             let mut line = Vec::new();
             push_services_beyond(&mut line, endpoints.len() as u64, beyond);
+            line.push(b'\n');
+            out.write_all(&line)?;
+        }
+        if cut > 0 {
+            let mut line = Vec::new();
+            push_services_cut(&mut line, cut);
             line.push(b'\n');
             out.write_all(&line)?;
         }
@@ -109,6 +115,9 @@ pub(super) fn write(
     table.release(out)?;
     if beyond > 0 {
         writeln!(out, "and more endpoints than are kept: {beyond} connections to them (--max-memory)")?;
+    }
+    if cut > 0 {
+        writeln!(out, "of {cut} sessions not all is listed that their servers offered: it is too much (--max-memory)")?;
     }
     Ok(())
 }

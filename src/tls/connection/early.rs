@@ -12,6 +12,13 @@ pub(super) struct Early {
     taken: bool,
 }
 
+impl Early {
+    /// Memory beside its own fields.
+    pub(super) fn cost(&self) -> usize {
+        self.bytes + self.records.capacity() * size_of::<(Vec<u8>, Span)>()
+    }
+}
+
 impl Connection {
     /// A record of early data.
     pub(super) fn hold_early(&mut self, bytes: &[u8], span: Span, bound: usize, up: &mut dyn Upper) {

@@ -76,6 +76,14 @@ impl Epoch {
         Epoch { cipher, handshake, stage, confirmed: false, failures: 0, compressed: false }
     }
 
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        match &self.cipher {
+            Cipher::Keyed(candidates) => candidates.capacity() * size_of::<Candidate>(),
+            _ => 0,
+        }
+    }
+
     pub(super) fn clear() -> Self {
         Epoch::new(Cipher::Clear, 0, Stage::Clear)
     }

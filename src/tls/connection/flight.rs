@@ -25,6 +25,13 @@ pub(super) struct Parts {
     hole: bool,
 }
 
+impl Parts {
+    /// Memory that it takes.
+    pub(super) fn cost(&self) -> usize {
+        size_of::<Self>() + self.server.capacity() + self.client.capacity()
+    }
+}
+
 impl Connection {
     /// The server chose an RSA key exchange of SSL 3.0 to TLS 1.2.
     pub(super) fn begin_flight(&mut self, env: &Env<'_>) {

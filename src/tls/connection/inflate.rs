@@ -16,6 +16,11 @@ impl Inflater {
         Inflater { state: Decompress::new(true), out: Vec::new() }
     }
 
+    /// Memory that it takes, about: a window of 32 KiB and tables.
+    pub(super) fn cost(&self) -> usize {
+        (48 << 10) + self.out.capacity()
+    }
+
     /// A record's content decompressed; none when it is broken or expands beyond its bound.
     pub(super) fn inflate(&mut self, bytes: &[u8], ratio: u64) -> Option<&[u8]> {
         let bound = MAX_PLAINTEXT.min(usize::try_from(ratio.saturating_mul(bytes.len() as u64)).unwrap_or(usize::MAX));

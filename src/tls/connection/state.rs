@@ -127,6 +127,28 @@ impl Handshake {
         }
     }
 
+    /// Memory that it takes, roughly.
+    pub(super) fn cost(&self) -> usize {
+        /// What a suite takes once it is told.
+        const NAME: usize = 64;
+        let optional = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::capacity);
+        let hello = self.client.as_ref().map_or(0, |hello| {
+            let names = hello.alpn.iter().map(|name| size_of_val(name) + name.capacity()).sum::<usize>();
+            NAME * hello.suites.len()
+                + 2 * hello.supported_versions.capacity()
+                + names
+                + optional(&hello.sni)
+                + optional(&hello.ticket)
+        });
+        let kept = [&self.server_key_exchange, &self.client_key_exchange, &self.ticket].into_iter().map(optional);
+        let certificates = self.chain.iter().chain(&self.client_chain).map(ReadCertificate::cost).sum::<usize>();
+        let alerts = self.alerts.iter().map(|alert| size_of_val(alert) + alert.description.len()).sum::<usize>();
+        let notes = self.notes.iter().map(|note| size_of_val(note) + note.len()).sum::<usize>();
+        let parts = self.parts.as_ref().map_or(0, |parts| parts.cost());
+        let secrets = self.secrets.capacity() * size_of::<Candidate>();
+        size_of::<Self>() + hello + kept.sum::<usize>() + certificates + alerts + notes + parts + secrets
+    }
+
     /// Adds a finding; a few tell the story, thousands do not.
     pub(super) fn note(&mut self, note: impl Into<String>) {
         if self.notes.len() < 24 {

@@ -29,6 +29,13 @@ enum Later {
 }
 
 impl Connection {
+    /// Memory of what waits.
+    pub(super) fn waiting_cost(&self) -> usize {
+        let bytes = |later: &Later| if let Later::Data(_, bytes, _) = later { bytes.len() } else { 0 };
+        let later = |later: &Later| size_of::<Later>() + bytes(later);
+        self.waiting.as_ref().map_or(0, |waiting| waiting.rest.len() + waiting.later.iter().map(later).sum::<usize>())
+    }
+
     /// Whether it waits for [`Connection::take_up`].
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()

@@ -115,7 +115,7 @@ impl KeyLog {
         KeyLog::from_owned(name.into(), Zeroizing::new(bytes.to_vec()), source)
     }
 
-    fn from_owned(name: Arc<str>, bytes: Zeroizing<Vec<u8>>, source: SecretSource) -> Self {
+    pub(super) fn from_owned(name: Arc<str>, bytes: Zeroizing<Vec<u8>>, source: SecretSource) -> Self {
         let mut log = KeyLog::new(name, source, Store::Memory(Zeroizing::default()));
         // Reading from memory does not fail.
         let _ = log.scan(&mut bytes.as_slice(), WINDOW.min(bytes.len() + 1));

@@ -109,7 +109,12 @@ impl KeyRing {
 
     /// Adds a key log in memory: `source` is [`SecretSource::KeyLog`] or [`SecretSource::Dsb`].
     pub fn add_keylog_bytes(&mut self, name: &str, bytes: &[u8], source: SecretSource) -> Vec<String> {
-        let log = KeyLog::from_bytes(name, bytes, source);
+        self.add_keylog_owned(name, Zeroizing::new(bytes.to_vec()), source)
+    }
+
+    /// As [`KeyRing::add_keylog_bytes`], without a copy.
+    pub fn add_keylog_owned(&mut self, name: &str, bytes: Zeroizing<Vec<u8>>, source: SecretSource) -> Vec<String> {
+        let log = KeyLog::from_owned(name.into(), bytes, source);
         let notes = log.notes();
         self.add_shared_keylog(Arc::new(log));
         notes
