@@ -77,6 +77,9 @@ pub struct Limits {
     pub tls_flights: usize,
     /// Records tried for a match after a loss.
     pub tls_search_records: u64,
+    /// Rounds of SCRAM's hash over all answers that are checked against known passwords: two minutes, or 60,000 answers
+    /// with the usual 4,096.
+    pub scram_rounds: u64,
     /// Expansion bound of compressed data: bytes out for each byte in (deflate's own maximum is 1032).
     pub expansion_ratio: u64,
     /// Endpoints that `services` keeps; a scan of a network has as many as it has addresses.
@@ -133,6 +136,7 @@ impl Default for Limits {
             tls_sessions: 65_536,
             tls_flights: 64,
             tls_search_records: 4096,
+            scram_rounds: 1 << 28,
             expansion_ratio: 1100,
             endpoints: 65_536,
             gathered_bytes: 64 * MIB,
@@ -152,7 +156,7 @@ impl Limits {
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);
         limits.undecided_bytes = memory / 16;
         limits.session_bytes = limits.session_bytes.min(memory / 4);
-        limits.segment_event_bytes = limits.segment_event_bytes.min(memory / 4);
+        limits.segment_event_bytes = limits.segment_event_bytes.min(memory / 8);
         limits.secret_bytes = limits.secret_bytes.min(memory / 8);
         limits.round_event_bytes = limits.round_event_bytes.min(memory / 8);
         // A connection costs some KiB in its first moments (its session counts besides), a remembered TLS session some hundred bytes.

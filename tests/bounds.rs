@@ -420,6 +420,26 @@ fn authentications_of_a_session_without_end() {
 }
 
 #[test]
+fn segments_of_many_sessions_that_inflate_to_many_events() {
+    use flate2::{Compression, write::DeflateEncoder};
+    let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
+    (0..200_000).for_each(|_| packed.write_all(b"* 1 x\n").unwrap());
+    let packed = packed.finish().unwrap();
+    for jobs in ["1", "2"] {
+        let mut stream = Stream::new(&["sessions", "--max-memory", "32M", "-j", jobs]);
+        for n in 0..300 {
+            stream.handshake(n, 143);
+            stream.tcp(n, false, 143, ACK, [1, 1], b"* OK x\r\n");
+            stream.tcp(n, true, 143, ACK, [1, 9], b"b COMPRESS DEFLATE\r\n");
+            stream.tcp(n, false, 143, ACK, [9, 21], b"b OK go\r\n");
+        }
+        // All in one round: gigabytes.
+        (0..300).for_each(|n| stream.tcp(n, false, 143, ACK, [18, 21], &packed));
+        assert_peak(stream.finish(), 128);
+    }
+}
+
+#[test]
 fn comments_without_a_packet() {
     let mut stream = Stream::with(&["sessions", "--max-memory", "16M", "-j", "1"], None);
     let block = |kind: u32, body: &[u8]| {

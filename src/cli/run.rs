@@ -193,7 +193,7 @@ impl<'a> Job<'a> {
                 envelopes_only: wanted.envelopes_only && !filtered,
                 tls_secrets: wanted.tls_secrets,
                 plaintext: false,
-                passwords: wanted.passwords,
+                passwords: wanted.passwords.into(),
             },
             decode_as,
             all_tls: wanted.all_tls,

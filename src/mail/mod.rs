@@ -39,8 +39,8 @@ pub struct Options {
     pub tls_secrets: bool,
     /// Emit [`EventBody::Plain`].
     pub plaintext: bool,
-    /// Known passwords, user → password, to verify challenge answers with.
-    pub passwords: Vec<(Text, Text)>,
+    /// Known passwords, to verify answers with.
+    pub passwords: sasl::Passwords,
 }
 
 /// A piece of a direction's stream, with the frames of its first and last byte (a decrypted record spans several).
@@ -180,6 +180,16 @@ impl Emitter {
     /// The session's id.
     pub fn session(&self) -> u64 {
         self.session
+    }
+
+    /// Gives back the room of an unusual number of events.
+    pub(crate) fn shrink(&mut self) {
+        /// Most chunks make a few.
+        const ROOM: usize = 64;
+        // Shrunk, it would hold its place amid what is free then.
+        if self.events.is_empty() && self.events.capacity() > ROOM {
+            self.events = Vec::new();
+        }
     }
 
     /// Takes what has been collected.

@@ -105,6 +105,7 @@ impl Run {
             decode_as: config.decode_as,
             all_tls: config.all_tls,
             connections: config.connections,
+            weight: Arc::default(),
         });
         let cache = SessionCache::new();
         let part = first_share(&limits);
@@ -153,7 +154,7 @@ impl Run {
                     true => reader.straight_through(shards),
                     false => workers.fill(|batch| reader.fill(batch)),
                 };
-                let end = reader.end();
+                let end = reader.end(stop == Stop::End);
                 if !direct {
                     // The round before ends; this one begins; then there is time for the sink.
                     if let Some(end) = working.take()
@@ -250,13 +251,15 @@ fn first_share(limits: &Limits) -> Limits {
 /// How a round ends.
 struct End {
     boundary: bool,
+    /// The input ends with it.
+    last: bool,
     /// What the reader adds to it.
     own: Vec<(Place, Told)>,
 }
 
 impl Reader {
-    fn end(&mut self) -> End {
-        End { boundary: self.boundary, own: std::mem::take(&mut self.own) }
+    fn end(&mut self, last: bool) -> End {
+        End { boundary: self.boundary, last, own: std::mem::take(&mut self.own) }
     }
 
     /// Waits for those who work on the round and ends it. Where shards stop, as there is much to tell, it is told to the
@@ -283,8 +286,9 @@ impl Reader {
             self.tell(events, sink)?;
             match workers {
                 Some(workers) => workers.again(),
-                // Straight through only the input's end stops.
-                None => shards.all().for_each(|mut shard| shard.finish()),
+                // Straight through nothing stops but the input's end.
+                None if end.last => shards.all().for_each(|mut shard| shard.finish()),
+                None => {}
             }
         }
         if end.boundary {

@@ -58,16 +58,18 @@ impl Shards {
         out: &mut Vec<Told>,
     ) -> bool {
         let stopped = self.all().filter_map(|shard| shard.stopped).min();
-        let until = stopped.unwrap_or(u64::MAX);
-        self.settle_sessions(cache, until);
+        let settled = self.settle_sessions(cache, stopped.unwrap_or(u64::MAX));
+        let until = settled.or(stopped).unwrap_or(u64::MAX);
+        let over = settled.is_none() && stopped.is_none();
         let mut parts: Vec<Vec<(Place, Told)>> = Vec::new();
         for mut shard in self.all() {
             *tls += std::mem::take(&mut shard.sessions.in_tls);
             if !shard.sessions.events.is_empty() {
                 parts.push(shard.sessions.take_events(until));
             }
+            shard.sessions.first = shard.stopped.is_some() && shard.stopped == stopped;
             shard.stopped = None;
-            if stopped.is_none() {
+            if over {
                 shard.done = 0;
             }
         }
@@ -75,7 +77,7 @@ impl Shards {
             parts.push(own.drain(..before(own, until)).collect());
         }
         merge(parts, out);
-        stopped.is_none()
+        over
     }
 
     /// Behind a boundary's round: shares out what is bounded over all.
@@ -102,7 +104,9 @@ impl Shards {
 
     /// TLS sessions that began are told to all; sessions that wait for one go on, each seeing what began before it. What is
     /// at that frame or behind has to wait, as a shard has not got there.
-    fn settle_sessions(&self, cache: &SessionCache, until: u64) {
+    ///
+    /// Gives the frame before which there is enough to tell, if that comes first: the rest has to wait, too.
+    fn settle_sessions(&self, cache: &SessionCache, until: u64) -> Option<u64> {
         let mut crossings: BTreeMap<(Place, usize, bool), Crossing> = BTreeMap::new();
         let mut waiting = false;
         for (number, mut shard) in self.all().enumerate() {
@@ -115,7 +119,16 @@ impl Shards {
                 crossings.insert((place, number, true), Crossing::Parked(id));
             }
         }
-        while let Some(((_, number, _), crossing)) = crossings.pop_first() {
+        let mut settled = None;
+        let mut last = None;
+        while let Some((&(place, number, _), _)) = crossings.first_key_value() {
+            let enough = || self.lock(number).is_some_and(|shard| shard.sessions.are_full());
+            if last.is_some_and(|last| last < place.0) && enough() {
+                settled = Some(place.0);
+                break;
+            }
+            let Some((_, crossing)) = crossings.pop_first() else { break };
+            last = Some(place.0);
             match crossing {
                 Crossing::Added(added) => added.into_iter().for_each(|added| cache.share(added)),
                 Crossing::Parked(id) => {
@@ -136,6 +149,13 @@ impl Shards {
                 shard.sessions.events.sort_by_key(|(place, _)| *place);
             }
         }
+        // What was not shared is looked at again.
+        for ((place, number, _), crossing) in crossings.into_iter().rev() {
+            if let (Crossing::Added(added), Some(mut shard)) = (crossing, self.lock(number)) {
+                shard.sessions.added.insert(0, (place, added));
+            }
+        }
+        settled
     }
 }
 

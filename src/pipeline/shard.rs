@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::batch::Batch;
 use super::round::{ROUND, session_grant};
@@ -23,6 +24,9 @@ use crate::wire::Segment;
 
 /// Parts, whatever the number of threads: with fewer, the longest part decides how long a round takes.
 pub(super) const SHARDS: usize = 64;
+
+/// Events that a part keeps room for between calls.
+const ROOM: usize = 1024;
 
 /// Added to a connection's id where it ends with the input, so that these come after all frames, in order of id.
 const AT_END: u64 = 1 << 63;
@@ -60,6 +64,10 @@ pub(super) fn share(limits: &Limits) -> Limits {
     }
 }
 
+fn own_options(options: &Options, limits: &Limits) -> Options {
+    Options { passwords: options.passwords.with_rounds(limits.scram_rounds / SHARDS as u64), ..options.clone() }
+}
+
 /// What is the same for all parts.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -69,6 +77,8 @@ pub(super) struct Shared {
     pub(super) decode_as: Vec<DecodeAs>,
     pub(super) all_tls: bool,
     pub(super) connections: bool,
+    /// What all parts have to tell weighs so much.
+    pub(super) weight: Arc<AtomicUsize>,
 }
 
 impl Shared {
@@ -155,13 +165,16 @@ impl Shard {
     pub(super) fn new(shared: &Arc<Shared>, limits: &Limits, cache: &SessionCache) -> Self {
         let mut sessions = Sessions {
             shared: Arc::clone(shared),
+            options: own_options(&shared.options, limits),
             cache: cache.view(),
             place: (0, 0),
             ending: false,
             out: Vec::new(),
             events: Vec::new(),
             weight: 0,
+            weight_of_all: Arc::clone(&shared.weight),
             bound: limits.round_event_bytes,
+            first: false,
             added: Vec::new(),
             parked: BTreeMap::new(),
             back: BTreeMap::new(),
@@ -221,15 +234,20 @@ impl Shard {
 /// The sessions of a part, as its connection table's consumer.
 pub(super) struct Sessions {
     shared: Arc<Shared>,
+    /// As all have them, with this part's share of the work that may be spent on passwords.
+    options: Options,
     pub(super) cache: SessionCache,
     place: Place,
     ending: bool,
     out: Vec<Event>,
     /// What there is to tell since the last round, in order of place.
     pub(super) events: Vec<(Place, Told)>,
-    /// What it weighs, and when that is enough.
+    /// What it weighs, and what that of all parts does; and how much is enough for each.
     weight: usize,
+    weight_of_all: Arc<AtomicUsize>,
     bound: usize,
+    /// It stopped before all others: whatever these hold back, it goes on.
+    pub(super) first: bool,
     /// TLS sessions learnt since the last round.
     pub(super) added: Vec<(Place, Vec<Added>)>,
     /// Sessions that wait for the round's end, by id.
@@ -298,13 +316,27 @@ impl Sessions {
 
     /// Whether the round had better end, as there is much to tell.
     pub(super) fn is_full(&self) -> bool {
-        self.weight > self.bound
+        self.weight > self.bound || !self.first && self.are_full()
+    }
+
+    /// As [`Sessions::is_full`], of all parts together.
+    pub(super) fn are_full(&self) -> bool {
+        self.weight_of_all.load(Ordering::Relaxed) > self.bound.saturating_mul(SHARDS)
+    }
+
+    fn push(&mut self, place: Place, told: Told) {
+        let weight = told.weight();
+        self.weight += weight;
+        self.weight_of_all.fetch_add(weight, Ordering::Relaxed);
+        self.events.push((place, told));
     }
 
     /// Takes what there is to tell of the frames before that one.
     pub(super) fn take_events(&mut self, until: u64) -> Vec<(Place, Told)> {
         let rest = self.events.split_off(before(&self.events, until));
-        self.weight = rest.iter().map(|(_, told)| told.weight()).sum();
+        let weight = rest.iter().map(|(_, told)| told.weight()).sum();
+        let before = std::mem::replace(&mut self.weight, weight);
+        self.weight_of_all.fetch_sub(before - weight, Ordering::Relaxed);
         std::mem::replace(&mut self.events, rest)
     }
 
@@ -325,7 +357,7 @@ impl Sessions {
         let mut world = World {
             keys: &shared.keys,
             sessions: &mut self.cache,
-            options: &shared.options,
+            options: &self.options,
             limits: &shared.limits,
             decode_as: &shared.decode_as,
             all_tls: shared.all_tls,
@@ -335,10 +367,12 @@ impl Sessions {
             frame: place.0,
         };
         let result = work(&mut world);
-        for event in self.out.drain(..) {
-            self.weight += event.weight();
-            self.events.push((place, Told::Event(event)));
+        let mut out = std::mem::take(&mut self.out);
+        out.drain(..).for_each(|event| self.push(place, Told::Event(event)));
+        if out.capacity() > ROOM {
+            out = Vec::new();
         }
+        self.out = out;
         let added = self.cache.take_added();
         if !added.is_empty() {
             self.added.push((place, added));
@@ -361,9 +395,7 @@ impl Sessions {
                 reason,
                 span: Span { first: info.first, last: info.last },
             };
-            let told = Told::Connection(Box::new(connection));
-            self.weight += told.weight();
-            self.events.push((place, told));
+            self.push(place, Told::Connection(Box::new(connection)));
         }
     }
 

@@ -420,6 +420,7 @@ impl Live {
             }
             world.out.push(event);
         }
+        self.stack.layers.emitter.shrink();
     }
 
     fn close(

@@ -77,7 +77,7 @@ fn apop_is_judged() {
         c("APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n"),
         s("+OK\r\n"),
     ];
-    let options = Options { passwords: vec![("mrose".into(), "tanstaaf".into())], ..Options::default() };
+    let options = Options { passwords: vec![("mrose".into(), "tanstaaf".into())].into(), ..Options::default() };
     let told = play(Pop3::new, &steps, &options, false);
     assert_eq!(told.auths()[0].verified, Some(true));
     assert_eq!(told.auths()[0].secret, None);
@@ -170,7 +170,7 @@ fn auth_exchanges() {
 #[test]
 fn known_passwords_judge_exchanges() {
     // Recorded from Dovecot 2.3.19.
-    let options = Options { passwords: vec![("alice".into(), "wonderland1".into())], ..Options::default() };
+    let options = Options { passwords: vec![("alice".into(), "wonderland1".into())].into(), ..Options::default() };
     let cram = [
         s("+OK x\r\n"),
         c("AUTH CRAM-MD5\r\n"),

@@ -24,7 +24,7 @@ impl DigestMd5 {
         facts.answer(response);
         let known = facts.known_password().or_else(|| {
             let full = [user, b"@", realm].concat();
-            super::known_password(facts.options, &full)
+            facts.options.passwords.of(&full)
         });
         if let Some(password) = known {
             facts.auth.verified = Some(directives.verify(user, realm, password, response));

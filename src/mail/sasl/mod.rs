@@ -8,6 +8,7 @@ mod cram;
 mod decode;
 mod digest;
 mod gssapi;
+mod known;
 mod ntlm;
 mod oauth;
 mod password;
@@ -15,10 +16,12 @@ mod scram;
 
 pub use cram::{compute_apop, compute_cram_md5};
 pub use decode::decode_base64;
+pub use known::Passwords;
 
 use zeroize::Zeroizing;
 
 use super::{Emitter, Options};
+use crate::diagnostic::Code;
 use crate::event::weight::optional;
 use crate::event::{Auth, AuthOutcome, EventBody, Text};
 use crate::position::{Direction, Span};
@@ -44,6 +47,8 @@ pub struct Exchange {
     /// The client has sent what decides it.
     answered: bool,
     reveals_secret: bool,
+    /// An answer was not judged, as that is too much work.
+    unjudged: bool,
     /// The password or token that was sent last.
     sent: Option<Zeroizing<Vec<u8>>>,
 }
@@ -99,6 +104,7 @@ struct Facts<'a> {
     realm: &'a mut Option<Text>,
     answered: &'a mut bool,
     reveals_secret: &'a mut bool,
+    unjudged: &'a mut bool,
     sent: &'a mut Option<Zeroizing<Vec<u8>>>,
     options: &'a Options,
 }
@@ -134,15 +140,8 @@ impl Facts<'_> {
 
     /// The password known of the exchange's user, by exact name or else without regard to ASCII case.
     fn known_password(&self) -> Option<&[u8]> {
-        known_password(self.options, &self.auth.user.as_ref()?.0)
+        self.options.passwords.of(&self.auth.user.as_ref()?.0)
     }
-}
-
-fn known_password<'o>(options: &'o Options, user: &[u8]) -> Option<&'o [u8]> {
-    let mut of_user = options.passwords.iter().filter(|(name, _)| name.0.eq_ignore_ascii_case(user));
-    let first = of_user.next()?;
-    let exact = std::iter::once(first).chain(of_user).find(|(name, _)| name.0 == user);
-    Some(&exact.unwrap_or(first).1.0)
 }
 
 impl Exchange {
@@ -180,6 +179,7 @@ impl Exchange {
             cancelled: false,
             answered: false,
             reveals_secret: false,
+            unjudged: false,
             sent: None,
         }
     }
@@ -331,6 +331,7 @@ impl Exchange {
             realm: &mut self.realm,
             answered: &mut self.answered,
             reveals_secret: &mut self.reveals_secret,
+            unjudged: &mut self.unjudged,
             sent: &mut self.sent,
             options,
         };
@@ -398,6 +399,13 @@ impl Exchange {
         self.span.last = span.last;
         let user = self.auth.user.clone();
         out.push(self.span, EventBody::Auth(self.auth));
+        if self.unjudged {
+            out.diagnose(
+                span,
+                Code::EntryLimit,
+                "a SCRAM answer asks for more rounds than are tried: it is not verified",
+            );
+        }
         user
     }
 }

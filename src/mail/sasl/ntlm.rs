@@ -55,8 +55,8 @@ impl Ntlm {
         let domain = domain.unwrap_or_default();
         let known = facts
             .known_password()
-            .or_else(|| super::known_password(facts.options, &[&domain[..], b"\\", &user].concat()))
-            .or_else(|| super::known_password(facts.options, &[&user[..], b"@", &domain].concat()));
+            .or_else(|| facts.options.passwords.of(&[&domain[..], b"\\", &user].concat()))
+            .or_else(|| facts.options.passwords.of(&[&user[..], b"@", &domain].concat()));
         if let Some(password) = known {
             let lm = field(message, 12).unwrap_or_default();
             let extended = flags.is_some_and(|flags| flags & EXTENDED != 0);

@@ -64,7 +64,13 @@ impl Scram {
         facts.answer(proof);
         if let (Some(server_first), Some(password)) = (&self.server_first, facts.known_password()) {
             let message = [first, server_first, without_proof].join(&b',');
-            facts.auth.verified = self.judge(server_first, &message, proof, password);
+            match rounds(server_first) {
+                Some(rounds) if rounds > MAX_ITERATIONS || !facts.options.passwords.spend(rounds) => {
+                    *facts.unjudged = true;
+                }
+                Some(rounds) => facts.auth.verified = self.judge(server_first, rounds, &message, proof, password),
+                None => {}
+            }
         }
         Shown::Secret
     }
@@ -80,12 +86,15 @@ impl Scram {
         self.client_first_bare = Some(bare.to_vec());
     }
 
-    fn judge(&self, server_first: &[u8], message: &[u8], proof: &[u8], password: &[u8]) -> Option<bool> {
+    fn judge(
+        &self,
+        server_first: &[u8],
+        iterations: u32,
+        message: &[u8],
+        proof: &[u8],
+        password: &[u8],
+    ) -> Option<bool> {
         let salt = decode_base64(attribute(server_first, b's')?)?;
-        let iterations: u32 = std::str::from_utf8(attribute(server_first, b'i')?).ok()?.parse().ok()?;
-        if iterations == 0 || iterations > MAX_ITERATIONS {
-            return None;
-        }
         let proof = decode_base64(proof)?;
         let matches = match self.hash {
             Hash::Sha1 => proves::<Sha1, 20>(password, &salt, iterations, message, &proof),
@@ -95,6 +104,11 @@ impl Scram {
         // Outside ASCII, SASLprep (RFC 4013) may have changed the password: a mismatch proves nothing.
         (matches || password.is_ascii()).then_some(matches)
     }
+}
+
+/// How many rounds the server asks for.
+fn rounds(server_first: &[u8]) -> Option<u32> {
+    std::str::from_utf8(attribute(server_first, b'i')?).ok()?.parse().ok().filter(|&rounds| rounds > 0)
 }
 
 /// Whether the proof is the one of that password (RFC 5802 §3).

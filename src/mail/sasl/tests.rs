@@ -4,7 +4,7 @@ use super::*;
 use crate::position::Span;
 
 fn knowing(user: &str, password: &str) -> Options {
-    Options { show_secrets: true, passwords: vec![(user.into(), password.into())], ..Options::default() }
+    Options { show_secrets: true, passwords: vec![(user.into(), password.into())].into(), ..Options::default() }
 }
 
 /// Runs a dialogue: `S: ` challenges, `C: ` responses. Gives the auth event and what was shown of the responses.
@@ -212,6 +212,22 @@ fn scram_iterations_are_bounded() {
     ];
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     assert_eq!(run("SCRAM-SHA-1", &lines, &knowing("user", "pencil")).0.verified, None);
+}
+
+#[test]
+fn scram_iterations_are_bounded_over_all_answers() {
+    let lines = [
+        b64("C", "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL"),
+        b64("S", "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096"),
+        b64("C", "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let options = knowing("user", "pencil");
+    let options = Options { passwords: options.passwords.with_rounds(10_000), ..options };
+    let verified = [(); 4].map(|()| run("SCRAM-SHA-1", &lines, &options).0.verified);
+    assert_eq!(verified, [Some(true), Some(true), None, None]);
+    assert_eq!(run("SCRAM-SHA-1", &lines, &options.clone()).0.verified, Some(true));
+    assert!(!format!("{options:?}").contains("pencil"));
 }
 
 #[test]

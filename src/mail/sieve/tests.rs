@@ -109,7 +109,7 @@ fn authentication() {
 #[test]
 fn scram_ends_with_the_reply() {
     // RFC 5804 §2.1's way of sending RFC 5802 §5's last message.
-    let options = Options { passwords: vec![("user".into(), "pencil".into())], ..Options::default() };
+    let options = Options { passwords: vec![("user".into(), "pencil".into())].into(), ..Options::default() };
     let steps = [
         s(GREETING),
         c("AUTHENTICATE \"SCRAM-SHA-1\" \"biwsbj11c2VyLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdM\"\r\n"),
