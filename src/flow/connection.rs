@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::event::{EndReason, GapCause};
+use crate::flow::early::EarlyReset;
 use crate::flow::half::{Half, Start};
 use crate::flow::intake::LATE_SYN;
 use crate::flow::remnant::Range;
@@ -53,6 +54,8 @@ pub(super) enum WaitKind {
     Acknowledged(u64),
     /// Bytes are held behind a hole that ends here, and the peer is not in the capture.
     Unconfirmed(u64, u8),
+    /// A direction was acknowledged before any of it was seen.
+    Unseen,
     /// A direction without SYN has its first bytes.
     Beginning,
     /// The connection is over but for what may still come late.
@@ -67,6 +70,15 @@ pub(super) struct Context<'a, C: Consumer> {
     pub(super) slot: u32,
     pub(super) at: FramePos,
     pub(super) now: i64,
+}
+
+/// A RST that was accepted.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Reset {
+    pub(super) side: Side,
+    /// What it acknowledges, as [`Piece::bound`](super::store::Piece::bound), if anything.
+    pub(super) bound: Option<u64>,
+    pub(super) at: FramePos,
 }
 
 /// Whether the connection goes on.
@@ -101,8 +113,10 @@ pub(super) struct Connection<S> {
     pub(super) established: bool,
     /// It stands in the table's queue of those that hold bytes.
     pub(super) holder: bool,
-    /// A RST was accepted.
-    pub(super) reset: bool,
+    /// A RST that was accepted.
+    pub(super) reset: Option<Reset>,
+    /// A RST that came before all else, and may be its end.
+    pub(super) early: Option<Box<EarlyReset>>,
     /// Its closing wait was queued.
     closing: bool,
 }
@@ -147,7 +161,8 @@ impl<S> Connection<S> {
             dropped: false,
             established: false,
             holder: false,
-            reset: false,
+            reset: None,
+            early: None,
             closing: false,
         }
     }
@@ -194,11 +209,43 @@ impl<S> Connection<S> {
     pub(super) fn end_reason(&self, cause: EndReason) -> EndReason {
         if self.halves.iter().all(Half::done) {
             EndReason::Fin
-        } else if self.reset {
+        } else if self.reset.is_some() {
             EndReason::Rst
         } else {
             cause
         }
+    }
+
+    /// Takes a RST that came before all else for its end, if it stands behind all that was sent.
+    pub(super) fn recall_reset(&mut self) {
+        let Some(early) = self.early.take().filter(|_| self.reset.is_none()) else { return };
+        let side = self.side(early.from_low);
+        let (half, peer) = (self.half(side), self.half(side.opposite()));
+        let bound = early.ack.map(|ack| peer.offset_of(ack).unwrap_or(0));
+        let fits = match half.start {
+            // The answer to a SYN.
+            Start::Unseen => bound == Some(peer.known_end()),
+            _ => half.offset_of(early.seq) == Some(half.known_end()),
+        };
+        if fits {
+            self.reset = Some(Reset { side, bound, at: early.at });
+            self.info.frames += 1;
+            self.info.frames_by[side.index()] += 1;
+        }
+    }
+
+    /// Who ended it: causal order decides between two FINs, or a FIN and a RST, where one acknowledges the other; else
+    /// the time of capture.
+    pub(super) fn closed_by(&self) -> Option<Side> {
+        let fin = |side| self.half(side).fin().map(|fin| Reset { side, bound: Some(fin.bound), at: fin.at });
+        let ends = [fin(Side::Initiator), fin(Side::Responder), self.reset];
+        let Some(first) = ends.into_iter().flatten().min_by_key(|end| (end.at.ts, end.at.index)) else {
+            return self.info.closed_by;
+        };
+        let peer = self.half(first.side.opposite());
+        let bound = peer.resolve(first.bound.unwrap_or(0), self.half(first.side).window());
+        let knows = peer.fin().is_some_and(|fin| bound > fin.offset);
+        Some(if knows { first.side.opposite() } else { first.side })
     }
 
     /// Whether a segment is part of this connection or opens the next one between the same endpoints.
@@ -233,7 +280,7 @@ impl<S> Connection<S> {
             // The answer to an older SYN.
             return Belongs::Neither;
         }
-        let over = self.reset || self.halves.iter().any(Half::closing);
+        let over = self.reset.is_some() || self.halves.iter().any(Half::closing);
         let never = !self.established;
         let quiet = now.saturating_sub(self.seen) > QUIET;
         let within = half
@@ -275,7 +322,7 @@ impl<S> Connection<S> {
             self.start_waits(ctx);
         }
         let acknowledged = |half: &Half| half.ended && half.acked > half.next;
-        if self.halves.iter().all(acknowledged) && !self.reset {
+        if self.halves.iter().all(acknowledged) && self.reset.is_none() {
             return Status::Over(EndReason::Fin);
         }
         if self.ending() {
@@ -286,7 +333,7 @@ impl<S> Connection<S> {
 
     /// Whether nothing but latecomers is to be expected.
     fn ending(&self) -> bool {
-        self.reset
+        self.reset.is_some()
             || self.halves.iter().all(|half| half.done() || half.start == Start::Unseen)
                 && self.halves.iter().any(Half::done)
     }
@@ -339,15 +386,11 @@ impl<S> Connection<S> {
                 self.closing = false;
             }
             WaitKind::Closing => {
-                let cause = if self.reset { EndReason::Rst } else { EndReason::Fin };
+                let cause = if self.reset.is_some() { EndReason::Rst } else { EndReason::Fin };
                 return Status::Over(cause);
             }
-            WaitKind::Beginning => {
-                let half = self.half_mut(side);
-                if half.start == Start::Tentative {
-                    half.start = Start::Running;
-                }
-            }
+            WaitKind::Unseen => self.half_mut(side).absent = true,
+            WaitKind::Beginning => self.half_mut(side).run(),
             WaitKind::Acknowledged(upto) => self.force(side, upto, GapCause::Lost, ctx),
             WaitKind::Unconfirmed(upto, rounds) => {
                 if self.half(side).next >= upto {

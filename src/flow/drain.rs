@@ -9,7 +9,7 @@
 use crate::diagnostic::Code;
 use crate::event::{EndReason, GapCause};
 use crate::flow::connection::{Connection, Context};
-use crate::flow::half::{Start, UNRESOLVED};
+use crate::flow::half::{Half, Start, UNRESOLVED};
 use crate::flow::{Consumer, Interest, Side, StreamChunk};
 use crate::position::FramePos;
 
@@ -60,7 +60,9 @@ impl<S> Connection<S> {
     /// Delivers everything held, and tells the consumer that it is over.
     pub(super) fn close<C: Consumer<Session = S>>(mut self, cause: EndReason, ctx: &mut Context<'_, C>) -> Interest {
         self.flush(GapCause::Lost, ctx);
+        self.recall_reset();
         let reason = self.end_reason(cause);
+        self.info.closed_by = self.closed_by();
         ctx.consumer.close(self.session, &self.info, reason, self.info.last)
     }
 
@@ -84,9 +86,7 @@ impl<S> Connection<S> {
 
     /// Takes the first bytes seen for the beginning where no SYN was.
     fn run(&mut self) {
-        for half in self.halves.iter_mut().filter(|half| half.start == Start::Tentative) {
-            half.start = Start::Running;
-        }
+        self.halves.iter_mut().for_each(Half::run);
     }
 
     /// The table's memory is used up, and this connection holds most or longest.
@@ -104,8 +104,8 @@ impl<S> Connection<S> {
     /// Holds no more than the limits allow for a direction.
     pub(super) fn keep_bounds<C: Consumer<Session = S>>(&mut self, ctx: &mut Context<'_, C>) {
         for side in SIDES {
-            if self.over_limit(side, ctx) && self.half(side).start == Start::Tentative {
-                self.half_mut(side).start = Start::Running;
+            if self.over_limit(side, ctx) {
+                self.run();
                 self.drain([0; 2], GapCause::Lost, ctx);
             }
             if !self.over_limit(side, ctx) {
@@ -162,6 +162,12 @@ impl<S> Connection<S> {
         self.emit(StreamChunk::Gap { side, offset, len, cause, at: ctx.at }, ctx);
     }
 
+    /// Whether `side` has closed as well, by all that is known: it acknowledged the other's FIN, and nothing was reset.
+    fn has_closed(&self, side: Side) -> bool {
+        let peer = self.half(side.opposite());
+        self.reset.is_none() && peer.fin().is_some_and(|fin| peer.acked > fin.offset)
+    }
+
     fn head(&self, side: Side) -> Option<Head> {
         let half = self.half(side);
         if half.start != Start::Running || half.ended {
@@ -172,8 +178,9 @@ impl<S> Connection<S> {
         let Some((offset, bound, at)) = first.map(|(offset, piece)| (offset, piece.bound, piece.at)).or(fin) else {
             return Some(Head::Hole(None));
         };
-        // A direction that was never seen binds nothing.
-        let bound = if bound & UNRESOLVED == 0 { bound } else { 0 };
+        // A direction that is not in the capture binds nothing.
+        let free = bound & UNRESOLVED != 0 && self.half(side.opposite()).absent;
+        let bound = if free { 0 } else { bound };
         Some(if offset <= half.next { Head::Ready { bound, at } } else { Head::Hole(Some((offset, bound))) })
     }
 
@@ -248,14 +255,14 @@ impl<S> Connection<S> {
                 Some(Head::Ready { bound, .. } | Head::Hole(Some((_, bound)))) => bound,
                 _ => 0,
             };
-            let half = self.half_mut(side);
-            if len == 1 && !half.pending() {
-                // One number beyond the last byte: far more likely a FIN than a byte.
-                half.fin_assumed = true;
-            } else {
-                // No further than the other direction waits for: what it has goes before the rest of the hole.
-                let needed = needed.checked_sub(half.next).filter(|&needed| needed > 0).unwrap_or(len);
-                self.skip(side, len.min(needed), cause, ctx);
+            let half = self.half(side);
+            // One number beyond the last byte: far more likely a FIN than a byte.
+            let fin = !half.pending() && (len == 1 || half.next + len == half.known_end() && self.has_closed(side));
+            // No further than the other direction waits for: what it has goes before the rest of the hole.
+            let needed = needed.checked_sub(half.next).filter(|&needed| needed > 0).unwrap_or(len);
+            match len - u64::from(fin) {
+                0 => self.half_mut(side).fin_assumed = true,
+                bytes => self.skip(side, bytes.min(needed), cause, ctx),
             }
             return true;
         }

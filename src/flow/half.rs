@@ -11,7 +11,8 @@ use crate::position::FramePos;
 /// Where offsets start.
 pub(super) const ORIGIN: u64 = 1 << 34;
 
-/// Marks a bound that is an acknowledgement number as yet: nothing was seen of the direction that it counts in.
+/// Marks a bound that is an acknowledgement number as yet: nothing was seen of the direction that it counts in. Greater
+/// than every offset.
 pub(super) const UNRESOLVED: u64 = 1 << 63;
 
 /// A window is never taken for smaller than this: probes, stale advertisements.
@@ -75,6 +76,8 @@ pub(super) struct Half {
     /// Window scale that this side offered on its SYN.
     scale: Option<u8>,
     pub(super) start: Start,
+    /// It was waited for. As long as nothing of it is seen, it binds nothing.
+    pub(super) absent: bool,
     /// Its end was delivered.
     pub(super) ended: bool,
     /// The peer acknowledged one number beyond the data and no more came: a FIN that was not captured.
@@ -97,6 +100,7 @@ impl Half {
             hints: None,
             scale: None,
             start: Start::Unseen,
+            absent: false,
             ended: false,
             fin_assumed: false,
         }
@@ -110,6 +114,11 @@ impl Half {
     /// Nothing, while earlier bytes may yet come.
     pub(super) fn reach(&self) -> u64 {
         if self.start == Start::Tentative { 0 } else { self.next + u64::from(self.done()) }
+    }
+
+    /// Whether the other direction's bytes with this bound may go.
+    pub(super) fn has_reached(&self, bound: u64) -> bool {
+        bound <= self.reach() || self.absent && bound & UNRESOLVED != 0
     }
 
     /// Nothing more is to come.
@@ -171,6 +180,15 @@ impl Half {
         let low = if seq::distance(low, ack) < 0 { ack } else { low };
         let high = if seq::distance(high, ack) > 0 { ack } else { high };
         self.hints = Some((low, high));
+    }
+
+    /// It was waited for long enough: the first byte seen is the beginning, or there is none.
+    pub(super) fn run(&mut self) {
+        match self.start {
+            Start::Unseen => self.absent = true,
+            Start::Tentative => self.start = Start::Running,
+            Start::Running => {}
+        }
     }
 
     /// Begins it earlier than thought; only while nothing was delivered.

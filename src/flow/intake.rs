@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Code;
 use crate::event::{EndReason, GapCause};
-use crate::flow::connection::{Connection, Context, Status, WaitKind};
+use crate::flow::connection::{Connection, Context, Reset, Status, WaitKind};
 use crate::flow::half::{Fin, ORIGIN, Start, UNRESOLVED};
 use crate::flow::seq::distance;
 use crate::flow::store::Piece;
@@ -39,7 +39,7 @@ impl<S> Connection<S> {
         let peer_scale = self.half(side.opposite()).offered_scale();
         let half = self.half_mut(side);
         half.note_window(segment.window, flags.syn, peer_scale);
-        let bound = if flags.ack { self.acknowledge(side.opposite(), segment.ack) } else { 0 };
+        let bound = if flags.ack { self.acknowledge(side.opposite(), segment.ack, ctx) } else { 0 };
         let seq = segment.seq.wrapping_add(u32::from(flags.syn));
         let len = segment.payload.len() as u64 + u64::from(segment.missing_tail);
         if self.half(side).start == Start::Unseen {
@@ -125,11 +125,15 @@ impl<S> Connection<S> {
     }
 
     /// Notes what the peer of `side` acknowledged; gives the bound that it puts on the peer's own bytes.
-    fn acknowledge(&mut self, side: Side, ack: u32) -> u64 {
+    fn acknowledge<C: Consumer<Session = S>>(&mut self, side: Side, ack: u32, ctx: &mut Context<'_, C>) -> u64 {
         let window = self.half(side.opposite()).window();
         let half = self.half_mut(side);
         if half.start == Start::Unseen {
+            let first = half.hints.is_none();
             half.note_hint(ack);
+            if first {
+                self.wait(side, WaitKind::Unseen, ctx);
+            }
             return UNRESOLVED | u64::from(ack);
         }
         let Some(offset) = half.offset_of(ack) else { return 0 };
@@ -190,7 +194,6 @@ impl<S> Connection<S> {
         ctx: &mut Context<'_, C>,
     ) {
         let window = self.half(side.opposite()).window();
-        let reach = self.half(side.opposite()).reach();
         let dropped = self.dropped;
         let half = self.half_mut(side);
         let captured = segment.payload.len() as u64;
@@ -235,11 +238,12 @@ impl<S> Connection<S> {
         if end <= offset {
             return;
         }
+        let may_go = self.half(side.opposite()).has_reached(bound);
         let half = self.half_mut(side);
         half.seen_end = half.seen_end.max(end);
         let in_order = offset == half.next
             && half.start == Start::Running
-            && (bound <= reach || bound & UNRESOLVED != 0)
+            && may_go
             && half.store().and_then(|store| store.first()).is_none_or(|(first, _)| first >= end);
         if in_order {
             if !payload.is_empty() {
@@ -319,6 +323,13 @@ impl<S> Connection<S> {
         let dropped = self.dropped;
         let half = self.half_mut(side);
         let Some(offset) = half.offset_of(seq) else { return };
+        if half.start == Start::Tentative && offset + 1 == half.seen_end && half.cost() == 0 {
+            // The acknowledgement that it began with counts the FIN.
+            let acked = half.acked;
+            half.lower(offset);
+            half.seen_end = offset;
+            half.acked = acked;
+        }
         // Data beyond it, or a jump: not this stream's end.
         if half.ended || offset < half.seen_end || offset > half.seen_end + window {
             return;
@@ -361,8 +372,6 @@ impl<S> Connection<S> {
             self.emit(StreamChunk::Odd { side, code: Code::ResetIgnored, detail: &detail, at: ctx.at }, ctx);
             return self.settle(ctx);
         }
-        self.reset = true;
-        self.info.closed_by.get_or_insert(side);
         if let Some(sent) = offset
             && seen
         {
@@ -370,8 +379,9 @@ impl<S> Connection<S> {
             let half = self.half_mut(side);
             half.sent = half.sent.max(sent);
         }
-        if segment.flags.ack {
-            self.acknowledge(side.opposite(), segment.ack);
+        let bound = segment.flags.ack.then(|| self.acknowledge(side.opposite(), segment.ack, ctx));
+        if self.reset.is_none_or(|reset| reset.side == side && reset.bound.is_none()) {
+            self.reset = Some(Reset { side, bound, at: ctx.at });
         }
         // Refused, or of no interest. Else the other side's last bytes may have been under way, or come late in the file.
         if self.dropped || !self.established && !self.halves.iter().any(|half| half.pending()) {

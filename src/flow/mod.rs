@@ -13,19 +13,22 @@
 //! A segment that begins there, and whose acknowledgement has been reached, is handed on as it lies in the frame. All
 //! else is copied into the direction's store: first copy wins, a differing one is told.
 //!
-//! **Causal order.** The acknowledgement number of a segment is a *bound*: its sender had received so much of the other
-//! direction, so that much is delivered, or declared lost, before the segment's bytes. A reply thus never overtakes its
-//! command, whatever the order in the file. Among copies the lowest bound counts. A direction that was never seen binds
-//! nothing, nor does an acknowledgement beyond what was seen plus the window. Where the two directions are concurrent
-//! (neither acknowledges the other) they come in order of capture.
+//! **Causal order.** The acknowledgement number of a segment is a *bound*: its sender had received so much of the
+//! other direction, so that much is delivered, or declared lost, before the segment's bytes. A reply thus never
+//! overtakes its command, whatever the order in the file. Among copies the lowest bound counts. A direction of which
+//! nothing is seen is waited for once, for the allowance, and then binds nothing; nor does an acknowledgement beyond
+//! what was seen plus the window. Where the two directions are concurrent (neither acknowledges the other) they come
+//! in order of capture.
 //!
-//! **Holes.** One that the peer has not acknowledged will be retransmitted, and waits. One that it has acknowledged was
-//! lost by the capture: after an allowance for copies captured late (`Limits::reorder_frames`, `Limits::reorder_time`)
-//! it becomes a [`StreamChunk::Gap`], and the connection goes on. The same allowance ends every causal wait, since a
-//! bound is an acknowledgement. Where both directions lost bytes at once, the order of the gaps follows what the segments
-//! behind them acknowledge, as far as they have been seen by then. A number acknowledged beyond the last byte seen, with
-//! nothing behind it, is taken for a FIN that was not captured. Full buffers, the end of a connection and the end of the
-//! input turn holes into gaps at once. If the peer is not in the capture, a hole waits four allowances.
+//! **Holes.** One that the peer has not acknowledged will be retransmitted, and waits. One that it has acknowledged
+//! was lost by the capture: after an allowance for copies captured late (`Limits::reorder_frames`,
+//! `Limits::reorder_time`) it becomes a [`StreamChunk::Gap`], and the connection goes on. The same allowance ends
+//! every causal wait, since a bound is an acknowledgement. Where both directions lost bytes at once, the order of the
+//! gaps follows what the segments behind them acknowledge, as far as they have been seen by then. A number
+//! acknowledged beyond the last byte seen, with nothing behind it, is taken for a FIN that was not captured; so is the
+//! last number of a longer hole with nothing behind it, if its sender acknowledged the other side's FIN and nothing
+//! was reset. Full buffers, the end of a connection and the end of the input turn holes into gaps at once. If the peer
+//! is not in the capture, a hole waits four allowances.
 //!
 //! **Without SYN** the first byte seen, or an earlier one that the peer still expected, is offset 0; the first bytes are
 //! held until the allowance is over, as an earlier segment, or the SYN, may have been captured later.
@@ -36,12 +39,13 @@
 //! Reassembly memory is bounded for a direction and over all connections; the connections are bounded too. What happens
 //! at these bounds is told: `Code::ReassemblyLimit` with `GapCause::Limit`, `EndReason::Evicted`.
 //!
-//! A RST without a known connection opens none. When both FINs are acknowledged, the connection ends at once; after a RST,
+//! A RST without a known connection opens none; it is remembered for the allowance, as its connection may follow. When both FINs are acknowledged, the connection ends at once; after a RST,
 //! or if something is missing, after the allowance.
 
 mod clock;
 mod connection;
 mod drain;
+mod early;
 mod half;
 mod intake;
 mod key;

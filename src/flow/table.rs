@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use crate::event::EndReason;
 use crate::flow::clock::Clock;
 use crate::flow::connection::{Belongs, Connection, Context, Status, Wait};
+use crate::flow::early::{EarlyReset, EarlyResets};
 use crate::flow::key::{Key, KeyHash};
 use crate::flow::lone::LoneSyn;
 use crate::flow::remnant::Remnants;
@@ -45,6 +46,7 @@ pub struct FlowTable<C: Consumer> {
     /// Memory held over all.
     held: usize,
     remnants: Remnants,
+    early: EarlyResets,
     /// The clock before which nothing can expire.
     next_expiry: i64,
 }
@@ -101,6 +103,7 @@ impl<C: Consumer> FlowTable<C> {
             holders: VecDeque::new(),
             held: 0,
             remnants: Remnants::default(),
+            early: EarlyResets::default(),
             next_expiry: i64::MIN,
         }
     }
@@ -151,7 +154,11 @@ impl<C: Consumer> FlowTable<C> {
         let slot = match known {
             Some(slot) => slot,
             // A RST alone says nothing, nor does what was still under way when a connection ended.
-            None if segment.flags.rst => return,
+            None if segment.flags.rst => {
+                let ack = segment.flags.ack.then_some(segment.ack);
+                self.early.insert(key, EarlyReset { from_low, seq: segment.seq, ack, at, time: self.now });
+                return;
+            }
             None if let Some(interest) = self.remnants.late(&key, from_low, segment.seq, segment.flags.syn) => {
                 if interest == Interest::Keep {
                     consumer.late(segment.payload.len() as u64);
@@ -160,11 +167,13 @@ impl<C: Consumer> FlowTable<C> {
             }
             None => {
                 self.make_room(consumer);
-                let lone = LoneSyn::new(segment, from_low, at, self.now, interface);
+                let early = self.early.take(&key, at, self.now, &self.limits).map(Box::new);
+                let lone = LoneSyn::new(segment, from_low, at, self.now, interface).filter(|_| early.is_none());
                 let state = match lone {
                     Some(lone) => State::Lone(lone),
                     None => {
-                        let new = Connection::new(from_low, segment, at, interface, |info| consumer.open(info));
+                        let mut new = Connection::new(from_low, segment, at, interface, |info| consumer.open(info));
+                        new.early = early;
                         State::Whole(Box::new(new))
                     }
                 };

@@ -78,6 +78,7 @@ const SYN: TcpFlags = TcpFlags { syn: true, ack: false, ..ACK };
 const SYN_ACK: TcpFlags = TcpFlags { syn: true, ..ACK };
 const FIN: TcpFlags = TcpFlags { fin: true, ..ACK };
 const RST: TcpFlags = TcpFlags { rst: true, ack: false, ..ACK };
+const RST_ACK: TcpFlags = TcpFlags { rst: true, ..ACK };
 
 impl Lab {
     fn new() -> Self {
@@ -284,9 +285,11 @@ fn an_impossible_acknowledgement_is_ignored() {
 }
 
 #[test]
-fn a_direction_never_seen_is_not_waited_for() {
+fn a_direction_never_seen_is_waited_for_once() {
     let mut lab = Lab::new();
-    lab.send(0, SYN, 0, 0, "").c(1, 50, "HELO").c(5, 90, "QUIT").expect(&["C 0 HELO", "C 4 QUIT"]);
+    lab.send(0, SYN, 0, 0, "").c(1, 50, "HELO").tick(9).expect(&[]);
+    lab.tick(1).expect(&["C 0 HELO"]);
+    lab.c(5, 90, "QUIT").expect(&["C 4 QUIT"]);
     // A hole is waited for longer, as nobody can say that it was received.
     lab.c(11, 90, "x").tick(39).expect(&[]);
     lab.tick(1).expect(&["C 8 gap 2 Lost", "C 10 x"]);
@@ -317,6 +320,94 @@ fn a_fin_that_was_not_captured_is_no_lost_byte() {
     let mut lab = Lab::new();
     lab.handshake().s(1, 1, "ab").send(0, FIN, 1, 4, "").tick(9).s(4, 2, "d").c(2, 5, "").tick(30);
     lab.expect(&["S 0 ab", "C end", "S 2 gap 1 Lost", "S 3 d"]);
+}
+
+#[test]
+fn a_fin_that_was_lost_with_its_payload_is_no_byte_of_the_gap() {
+    // "QUIT\r\n" and FIN in one segment; the server's FIN is acknowledged before the allowance is over, or by its end.
+    for wait in [0, 20] {
+        let mut lab = Lab::new();
+        lab.handshake().c(1, 1, "ab").s(1, 10, "").send(1, FIN, 1, 10, "").c(10, 2, "").tick(wait).finish();
+        lab.expect(&["C 0 ab", "C 2 gap 6 Lost", "S end", "1 Fin"]);
+    }
+    // The server's last words and FIN.
+    let mut lab = Lab::new();
+    lab.handshake().c(1, 1, "ab").s(1, 3, "").c(3, 8, "").send(0, FIN, 3, 8, "").s(8, 4, "").finish();
+    lab.expect(&["C 0 ab", "S 0 gap 6 Lost", "C end", "1 Fin"]);
+    // The connection was cut instead: all are bytes.
+    let mut lab = Lab::new();
+    lab.handshake()
+        .c(1, 1, "ab")
+        .s(1, 10, "")
+        .send(1, FIN, 1, 10, "")
+        .c(10, 2, "")
+        .send(0, RST_ACK, 10, 2, "")
+        .finish();
+    lab.expect(&["C 0 ab", "C 2 gap 7 Lost", "S end", "1 Rst"]);
+    // It was open for more, which came.
+    let mut lab = Lab::new();
+    lab.handshake().c(1, 1, "ab").s(1, 10, "").send(1, FIN, 1, 10, "").c(10, 2, "").c(10, 2, "cd").finish();
+    lab.expect(&["C 0 ab", "C 2 gap 7 Lost", "S end", "C 9 cd", "1 Eof"]);
+}
+
+#[test]
+fn who_ended_it_does_not_depend_on_the_order_in_the_file() {
+    // The server's FIN, answered by a RST that acknowledges it, in either order.
+    for late in [false, true] {
+        let mut lab = Lab::new();
+        lab.handshake().s(1, 1, "bye").c(1, 4, "");
+        if late {
+            lab.send(0, RST_ACK, 1, 5, "").send(1, FIN, 4, 1, "");
+        } else {
+            lab.send(1, FIN, 4, 1, "").send(0, RST_ACK, 1, 5, "");
+        }
+        lab.finish();
+        assert_eq!(lab.info().closed_by, Some(Side::Responder), "{late}");
+    }
+    // A RST that crossed the FIN.
+    let mut lab = Lab::new();
+    lab.handshake().s(1, 1, "bye").c(1, 4, "").send(0, RST_ACK, 1, 4, "").send(1, FIN, 4, 1, "").finish();
+    assert_eq!(lab.info().closed_by, Some(Side::Initiator));
+    // The last acknowledgement first: it counts the FIN.
+    let mut lab = Lab::new();
+    lab.s(2, 2, "").send(0, FIN, 1, 2, "").send(1, FIN, 1, 1, "").finish().expect(&["S end", "C end", "1 Fin"]);
+    assert_eq!(lab.info().closed_by, Some(Side::Responder));
+}
+
+#[test]
+fn a_reset_before_all_else() {
+    // The refusal of a SYN.
+    let mut lab = Lab::new();
+    lab.send(1, RST_ACK, 0, 1, "").send(0, SYN, 0, 0, "").finish().expect(&["2 Rst"]);
+    assert_eq!((lab.info().frames_by, lab.info().closed_by), ([1, 1], Some(Side::Responder)));
+    // A dialogue backwards.
+    let mut lab = Lab::new();
+    lab.send(0, RST_ACK, 3, 1, "").c(1, 1, "ab").c(1, 1, "").send(1, SYN_ACK, 0, 1, "").send(0, SYN, 0, 0, "").finish();
+    lab.expect(&["C 0 ab", "2 Rst"]);
+    // It was another connection's.
+    let mut lab = Lab::new();
+    lab.send(0, RST_ACK, 900, 1, "").handshake().c(1, 1, "ab").finish().expect(&["C 0 ab", "2 Eof"]);
+    let mut lab = Lab::new();
+    lab.send(1, RST_ACK, 0, 7, "").send(0, SYN, 0, 0, "").finish().expect(&["2 Eof"]);
+    // Too long ago.
+    let mut lab = Lab::new();
+    lab.send(1, RST_ACK, 0, 1, "").tick(10).send(0, SYN, 0, 0, "").finish().expect(&["12 Eof"]);
+}
+
+#[test]
+fn a_dialogue_backwards() {
+    let mut lab = Lab::new();
+    lab.s(12, 9, "").send(0, FIN, 8, 12, "").send(1, FIN, 11, 8, "").c(8, 11, "").s(7, 8, "250\n").c(1, 7, "EHLO x\n");
+    lab.s(1, 1, "220 s\n").c(1, 1, "").send(1, SYN_ACK, 0, 1, "").send(0, SYN, 0, 0, "").finish();
+    lab.expect(&["S 0 220 s\n", "C 0 EHLO x\n", "S 6 250\n", "S end", "C end", "1 Fin"]);
+    assert_eq!((lab.info().roles, lab.info().closed_by), (Roles::Handshake, Some(Side::Responder)));
+}
+
+#[test]
+fn the_other_direction_is_late_altogether() {
+    let mut lab = Lab::new();
+    lab.send(0, SYN, 0, 0, "").c(1, 7, "EHLO x\n").tick(5).expect(&[]);
+    lab.s(1, 1, "220 s\n").send(1, SYN_ACK, 0, 1, "").tick(20).expect(&["S 0 220 s\n", "C 0 EHLO x\n"]);
 }
 
 #[test]
