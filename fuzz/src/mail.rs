@@ -115,7 +115,7 @@ pub fn sasl(data: &[u8]) {
             (Operation::Data(bytes), Direction::Client) => drop(exchange.response(bytes, span, &options)),
         }
     }
-    let _ = exchange.finish(AuthOutcome::Unknown, span, &mut out);
+    let _ = exchange.finish(AuthOutcome::Unknown, span, false, &mut out);
 }
 
 /// The examples of RFC 4616, 2195, 5802, 7677, 2831 and 7628, as operations.
