@@ -260,6 +260,60 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_from_before_the_beginning_is_resolved_within_the_window() {
+        let mut half = Half::new();
+        half.begin(100, Start::Running);
+        let resolved = |seq: u32| half.resolve(UNRESOLVED | u64::from(seq), 1000);
+        let at = half.next;
+        assert_eq!(half.resolve(at + 7, 0), at + 7);
+        assert_eq!(resolved(100), at);
+        assert_eq!(resolved(90), at - 10);
+        // A FIN's number more than the window.
+        assert_eq!(resolved(1101), at + 1001);
+        assert_eq!(resolved(1102), 0);
+    }
+
+    #[test]
+    fn the_least_and_the_most_that_was_acknowledged_are_noted_over_the_wrap() {
+        let mut half = Half::new();
+        half.note_hint(5);
+        assert_eq!(half.hints, Some((5, 5)));
+        half.note_hint(0xffff_fff0);
+        half.note_hint(40);
+        half.note_hint(10);
+        assert_eq!(half.hints, Some((0xffff_fff0, 40)));
+    }
+
+    #[test]
+    fn an_earlier_beginning_keeps_what_was_acknowledged_beyond_it() {
+        let begun = || {
+            let mut half = Half::new();
+            half.begin(100, Start::Tentative);
+            half
+        };
+        let mut half = begun();
+        let at = half.next;
+        half.acked = at;
+        half.lower(at - 30);
+        assert_eq!((half.next, half.origin, half.acked, half.next_seq), (at - 30, at - 30, at - 30, 70));
+
+        let mut half = begun();
+        half.acked = at + 1;
+        half.lower(at - 30);
+        assert_eq!((half.next, half.acked), (at - 30, at + 1));
+    }
+
+    #[test]
+    fn the_window_of_a_syn_is_not_scaled() {
+        let mut half = Half::new();
+        half.note_syn(1, Some(7));
+        half.note_window(65_535, true, Some(Some(2)));
+        assert_eq!(half.window(), 65_535);
+        assert_eq!(half.offered_scale(), Some(Some(7)));
+        assert_eq!(Half::new().offered_scale(), None);
+    }
+
+    #[test]
     fn windows_scale_only_when_both_offer() {
         let mut half = Half::new();
         half.note_window(1000, false, None);

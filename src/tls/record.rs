@@ -465,6 +465,62 @@ mod tests {
     }
 
     #[test]
+    fn what_looks_like_tls() {
+        use Looks::{More, No, Yes};
+        let hello = [0x80 | 1, 0, 1, 3];
+        let cases: &[(&[u8], Looks)] = &[
+            (b"", More),
+            (b"220 ", No),
+            (b"EHLO", No),
+            (&[19], No),
+            (&[20], More),
+            (&[24, 3, 4], More),
+            (&[25, 3, 3], No),
+            (&[22, 2], No),
+            (&[22, 3, 5], No),
+            (&[22, 3, 3, 0], More),
+            // Longer than any record may be.
+            (&[23, 3, 3, 0xff, 0xff], No),
+            // Application data: not without any.
+            (&[23, 3, 3, 0, 0], No),
+            (&[23, 3, 3, 0, 1], Yes),
+            (&[22, 3, 3, 0, 0], No),
+            // A plain change of keys or alert, by its first byte.
+            (&[20, 3, 3, 0, 1], More),
+            (&[20, 3, 3, 0, 1, 1], Yes),
+            (&[20, 3, 3, 0, 1, 2], No),
+            (&[21, 3, 3, 0, 2], More),
+            (&[21, 3, 3, 0, 2, 1], Yes),
+            (&[21, 3, 3, 0, 2, 2, 40], Yes),
+            (&[21, 3, 3, 0, 2, 3], No),
+            // An encrypted one.
+            (&[21, 3, 3, 0, 26], Yes),
+            // A hello: its length is below 65,536.
+            (&[22, 3, 1, 1, 0], More),
+            (&[22, 3, 1, 1, 0, 1], More),
+            (&[22, 3, 1, 1, 0, 1, 0], Yes),
+            (&[22, 3, 1, 0, 1, 1], Yes),
+            (&[22, 3, 1, 0, 15, 1, 7], No),
+            (&[22, 3, 1, 0, 16, 1, 7], Yes),
+            (&[22, 3, 1, 0, 15, 9], No),
+            (&[22, 3, 1, 0, 16, 9], Yes),
+            // SSL 2.0 framing.
+            (&hello[..1], More),
+            (&hello, More),
+            (&[0x81, 0, 2], No),
+            (&[0x81, 0, 1, 2], No),
+            (&[0x81, 0, 1, 3, 1], Yes),
+            (&[0x81, 0, 1, 3, 5], No),
+            (&[0x80, 27, 1, 3, 1], No),
+            (&[0x80, 28, 1, 3, 1], Yes),
+            (&[0x90, 0, 1, 3, 1], No),
+        ];
+        for (bytes, looks) in cases {
+            assert_eq!(looks_like_tls(bytes), *looks, "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn any_split_gives_the_same_records() {
         let mut stream = record(22, b"hello");
         stream.extend(record(23, b""));
