@@ -172,3 +172,21 @@ fn a_maildir_whose_folder_is_a_link_is_refused() {
     assert!(stderr(&ran).contains("out/new: this is no folder"), "{}", stderr(&ran));
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }
+
+/// The server recorded who was refused.
+#[test]
+fn auth_errors_lists_no_success() {
+    let truth = fs::read("testdata/servers/smtp-auth-all.json").unwrap();
+    let truth: serde_json::Value = serde_json::from_slice(&truth).unwrap();
+    let sessions = truth["expected"].as_array().unwrap().iter();
+    let known = sessions.flat_map(|session| session["auth"].as_array().cloned().unwrap_or_default());
+    let refused = known.filter(|auth| auth["outcome"] != "ok").count();
+    assert!(refused > 0);
+    let told = |more: &[&str]| {
+        let args = [&["auth", "--errors", "testdata/servers/smtp-auth-all.pcap"], more].concat();
+        String::from_utf8(mailcap(&args).stdout).unwrap()
+    };
+    for (text, heading) in [(told(&["--json"]), 0), (told(&[]), 1)] {
+        assert_eq!((text.lines().count(), text.contains("success")), (refused + heading, false), "{text}");
+    }
+}

@@ -286,7 +286,7 @@ pub(crate) struct Common {
     /// Only sessions that had begun by this time
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub(crate) until: Option<String>,
-    /// Only sessions in which something went wrong
+    /// Only sessions in which something went wrong (auth: what failed in them)
     #[arg(long, help_heading = "Selection")]
     pub(crate) errors: bool,
 

@@ -401,9 +401,15 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
     };
     let job = Job::new(&options.common, &options.files)?;
     let out = job.output(false, options.check.as_deref())?;
+    // Of a session in which something went wrong, what went right is not asked for.
+    let failed = options.common.errors;
     let sink: Box<dyn Sink + Send> = match options.common.json {
-        true => job.json(out, Select::Auth),
-        false => Box::new(Auths::new(out, job.look(), options.common.show_secrets, &limits(options.common.max_memory))),
+        true => job.json(out, if failed { Select::FailedAuth } else { Select::Auth }),
+        false => {
+            let limits = limits(options.common.max_memory);
+            let auths = Auths::new(out, job.look(), options.common.show_secrets, &limits);
+            Box::new(auths.with_failed_only(failed))
+        }
     };
     let (seen, report) = job.run(sink, Wanted { passwords, ..COUNTS })?;
     Ok(outcome_of_mail(&seen, &report))

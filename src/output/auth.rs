@@ -17,14 +17,14 @@ use crate::position::Span;
 const COLUMNS: &[Column] = &[
     Column::right("ID", 5, 10),
     Column::right("FRAME", 5, 8),
-    Column::left("TIME", 19, 19),
+    Column::time("TIME"),
     Column::left("CLIENT", 17, 27),
     Column::left("SERVER", 17, 27),
     Column::left("PROTOCOL", 8, 11),
     Column::left("TLS", 3, 3),
     Column::left("MECHANISM", 9, 18),
     Column::left("USER", 8, 30),
-    Column::left("OUTCOME", 7, 7),
+    Column::left("OUTCOME", 7, 17),
     Column::left("VERIFIED", 8, 8),
 ];
 
@@ -49,6 +49,7 @@ pub struct Auths<W: Write> {
     table: Table,
     look: Look,
     secrets: bool,
+    failed: bool,
     held: HashMap<u64, Vec<(u64, Span, Auth)>>,
     /// Bytes of what is held until its session ends. Beyond the bound it is shown without its peers' addresses, which only
     /// the session's end tells.
@@ -60,8 +61,15 @@ impl<W: Write> Auths<W> {
     /// Writes to `out`; `secrets` adds a column for what was shown of them.
     pub fn new(out: W, look: Look, secrets: bool, limits: &Limits) -> Self {
         let columns = if secrets { WITH_SECRET } else { COLUMNS };
-        let table = Table::new(columns, look.color, look.live);
-        Auths { out, table, look, secrets, held: HashMap::new(), bytes: 0, bound: limits.gathered_bytes }
+        let table = Table::new(columns, look.color, look.live).in_zone(&look.zone);
+        let bound = limits.gathered_bytes;
+        Auths { out, table, look, secrets, failed: false, held: HashMap::new(), bytes: 0, bound }
+    }
+
+    /// Leaves out those that succeeded.
+    pub fn with_failed_only(mut self, failed: bool) -> Self {
+        self.failed = failed;
+        self
     }
 
     /// What was written to.
@@ -126,6 +134,7 @@ fn weight(auth: &Auth) -> usize {
 impl<W: Write> Sink for Auths<W> {
     fn event(&mut self, event: Event) -> io::Result<()> {
         match event.body {
+            EventBody::Auth(auth) if self.failed && auth.outcome == AuthOutcome::Success => Ok(()),
             EventBody::Auth(auth) => {
                 self.bytes += weight(&auth);
                 self.held.entry(event.session).or_default().push((event.seq, event.span, auth));
@@ -176,7 +185,7 @@ mod tests {
             verified: Some(false),
             ..samples::auth()
         };
-        let expected = "   ID  FRAME  TIME                 CLIENT             SERVER             PROTOCOL  TLS  MECHANISM  USER      OUTCOME  VERIFIED
+        let expected = "   ID  FRAME  TIME (UTC)           CLIENT             SERVER             PROTOCOL  TLS  MECHANISM  USER      OUTCOME  VERIFIED
     1      1  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      yes  PLAIN      alice     success  -
     1      2  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      no   CRAM-MD5   bob\\x1b   failure  no
 ";

@@ -14,7 +14,7 @@ use crate::pipeline::Report;
 
 const COLUMNS: &[Column] = &[
     Column::right("ID", 5, 10),
-    Column::left("START", 19, 19),
+    Column::time("START"),
     Column::left("CLIENT", 21, 27),
     Column::left("SERVER", 17, 27),
     Column::left("PROTOCOL", 8, 11),
@@ -73,7 +73,7 @@ impl<W: Write> Sink for Sessions<W> {
         let EventBody::Session(session) = event.body else { return Ok(()) };
         let table = self.table.get_or_insert_with(|| {
             let columns = if self.files.len() > 1 { COLUMNS } else { &COLUMNS[..COLUMNS.len() - 1] };
-            Table::new(columns, self.look.color, self.look.live)
+            Table::new(columns, self.look.color, self.look.live).in_zone(&self.look.zone)
         });
         let mut row = row(&session, &self.look);
         row.push(escape(self.files.get(session.span.first.file).as_bytes()).into_owned().into());
@@ -172,7 +172,7 @@ mod tests {
             slowest_reply: None,
             ..samples::session()
         };
-        let expected = "   ID  START                CLIENT                 SERVER             PROTOCOL  TLS             USER      MAILS  OUTCOME       SLOWEST  MISSING                                   LAST ERROR    FILE
+        let expected = "   ID  START (UTC)          CLIENT                 SERVER             PROTOCOL  TLS             USER      MAILS  OUTCOME       SLOWEST  MISSING                                   LAST ERROR    FILE
     1  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       SMTP      TLSv1.2         alice         1  completed    0.201004  -                                         535 5.7.8 no  mail.pcap
 40000  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       ?         TLSv1.2 closed  -             0  cut                 -  4,321 bytes not decrypted (forward-secrecy)  -             mail.pcap
 ";

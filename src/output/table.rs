@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::style::{Color, Role};
+use super::time::Zone;
 
 /// Rows that are held back to learn how wide the columns are.
 const HELD: usize = 200;
@@ -37,15 +38,22 @@ pub(super) struct Column {
     pub(super) max: usize,
     /// Aligned to the right.
     pub(super) right: bool,
+    /// It holds times: the heading names their zone.
+    pub(super) time: bool,
 }
 
 impl Column {
     pub(super) const fn left(name: &'static str, min: usize, max: usize) -> Self {
-        Column { name, min, max, right: false }
+        Column { name, min, max, right: false, time: false }
+    }
+
+    /// Date and time to the second.
+    pub(super) const fn time(name: &'static str) -> Self {
+        Column { time: true, ..Column::left(name, 19, 19) }
     }
 
     pub(super) const fn right(name: &'static str, min: usize, max: usize) -> Self {
-        Column { name, min, max, right: true }
+        Column { name, min, max, right: true, time: false }
     }
 }
 
@@ -66,12 +74,26 @@ pub(super) struct Table {
     held: Vec<(Vec<Cell>, String)>,
     hold: usize,
     color: Color,
+    zone: String,
 }
 
 impl Table {
     /// `live` shows each row at once, in columns of their least width.
     pub(super) fn new(columns: &'static [Column], color: Color, live: bool) -> Self {
-        Table { columns, widths: None, held: Vec::new(), hold: if live { 0 } else { HELD }, color }
+        Table { columns, widths: None, held: Vec::new(), hold: if live { 0 } else { HELD }, color, zone: String::new() }
+    }
+
+    /// Its times are of that zone.
+    pub(super) fn in_zone(self, zone: &Zone) -> Self {
+        Table { zone: zone.name(), ..self }
+    }
+
+    fn heading(&self, column: &Column) -> Cell {
+        let name = match column.time {
+            true => format!("{} ({})", column.name, self.zone),
+            false => column.name.to_owned(),
+        };
+        Cell(name, Some(Role::Heading))
     }
 
     /// How many columns there are.
@@ -103,13 +125,13 @@ impl Table {
             return Ok(());
         }
         if self.widths.is_none() {
-            let widths = self.columns.iter().enumerate().map(|(i, column)| {
+            let heading: Vec<Cell> = self.columns.iter().map(|column| self.heading(column)).collect();
+            let widths = self.columns.iter().zip(&heading).enumerate().map(|(i, (column, name))| {
                 let widest = rows.iter().filter_map(|(r, _)| r.get(i)).map(|c| width(&c.0)).max().unwrap_or(0);
-                widest.clamp(column.min.max(column.name.len()), column.max.max(column.name.len()))
+                let name = width(&name.0);
+                widest.clamp(column.min.max(name), column.max.max(name))
             });
             self.widths = Some(widths.collect());
-            let heading: Vec<Cell> =
-                self.columns.iter().map(|c| Cell(c.name.to_owned(), Some(Role::Heading))).collect();
             self.write(out, &heading)?;
         }
         rows.iter().try_for_each(|(row, lines)| {
@@ -189,6 +211,17 @@ mod tests {
     fn columns_align_and_no_line_ends_in_blanks() {
         let rows = [["1", "alice", "ok"], ["200", "bob", ""], ["3", "日本", "x"]];
         assert_eq!(table(&rows, false), " ID  NAME   NOTE\n  1  alice  ok\n200  bob\n  3  日本   x\n");
+    }
+
+    #[test]
+    fn a_heading_of_times_names_their_zone_and_makes_room_for_it() {
+        const COLUMNS: &[Column] = &[Column::time("START"), Column::left("NAME", 4, 8)];
+        let mut out = Vec::new();
+        let mut table = Table::new(COLUMNS, Color::Off, false).in_zone(&Zone::parse("Europe/Paris").unwrap());
+        table.row(&mut out, vec!["2026-11-24 10:00:01".into(), "a".into()]).unwrap();
+        table.release(&mut out).unwrap();
+        let want = "START (Europe/Paris)  NAME\n2026-11-24 10:00:01   a\n";
+        assert_eq!(String::from_utf8(out).unwrap(), want);
     }
 
     #[test]

@@ -111,6 +111,15 @@ impl Zone {
         jiff::tz::TimeZone::get(name).ok().map(Zone)
     }
 
+    /// What a heading calls it.
+    pub fn name(&self) -> String {
+        match (self.0.iana_name(), self.0.to_fixed_offset()) {
+            (Some(name), _) => name.to_owned(),
+            (None, Ok(offset)) => offset.to_string(),
+            (None, Err(_)) => "local".to_owned(),
+        }
+    }
+
     fn offset_of(&self, ts: Timestamp) -> i64 {
         match jiff::Timestamp::from_nanosecond(i128::from(ts.0)) {
             Ok(at) => i64::from(self.0.to_offset(at).seconds()),
@@ -231,6 +240,8 @@ mod tests {
         assert_eq!(Zone::parse("+05:30").unwrap().millis(ts), "2026-11-24 15:30:01.178");
         assert_eq!(Zone::parse("-0800").unwrap().seconds(ts), "2026-11-24 02:00:01");
         assert_eq!(Zone::default().clock(ts), "10:00:01.178253");
+        let names = ["utc", "+05:30", "-0800", "Europe/Paris"].map(|zone| Zone::parse(zone).map(|zone| zone.name()));
+        assert_eq!(names.map(Option::unwrap_or_default), ["UTC", "+05:30", "-08", "Europe/Paris"]);
         assert!(Zone::parse("Mars/Olympus").is_none());
         assert!(Zone::parse("+99:00").is_none());
     }

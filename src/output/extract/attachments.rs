@@ -23,7 +23,7 @@ impl Save<'_> {
             return Ok(None);
         }
         self.count += 1;
-        let path = self.dir.join(names::attachment(self.count, part.filename.as_deref()));
+        let path = self.dir.join(names::attachment(self.count, part.filename.as_deref(), &part.content_type));
         if self.force {
             match fs::remove_file(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),

@@ -29,8 +29,9 @@ pub(super) fn maildir(event: &Event, message: &Message) -> String {
 /// Longest file name that is taken over, bytes; common file systems allow 255.
 const NAME_BYTES: usize = 120;
 
-/// An attachment's name made harmless: no path, no control or bidirectional character, no reserved device, not hidden.
-pub(super) fn attachment(number: usize, name: Option<&str>) -> String {
+/// An attachment's name made harmless: no path, no control or bidirectional character, no reserved device, not hidden. A
+/// message that has no extension gets one, so that a mail program opens it.
+pub(super) fn attachment(number: usize, name: Option<&str>, content_type: &str) -> String {
     let name = name.unwrap_or_default();
     let mut safe: String = name
         .chars()
@@ -51,6 +52,9 @@ pub(super) fn attachment(number: usize, name: Option<&str>) -> String {
     }
     if safe.is_empty() {
         safe.push_str("attachment");
+    }
+    if matches!(content_type, "message/rfc822" | "message/global") && !safe.contains('.') {
+        safe.push_str(".eml");
     }
     // The number in front keeps names apart (also where case does not) and away from reserved ones such as CON.
     format!("{number:02}-{safe}")
@@ -74,14 +78,17 @@ mod tests {
             ("x\r\n\u{1b}[31m", "01-x____31m"),
         ];
         for (name, safe) in names {
-            assert_eq!(attachment(1, Some(name)), safe);
+            assert_eq!(attachment(1, Some(name), "text/plain"), safe);
         }
-        assert_eq!(attachment(7, None), "07-attachment");
+        assert_eq!(attachment(7, None, "text/plain"), "07-attachment");
+        assert_eq!(attachment(7, None, "message/rfc822"), "07-attachment.eml");
+        assert_eq!(attachment(7, Some("Fwd: hello"), "message/global"), "07-Fwd_ hello.eml");
+        assert_eq!(attachment(7, Some("x.msg"), "message/rfc822"), "07-x.msg");
     }
 
     #[test]
     fn a_long_attachment_name_keeps_its_extension() {
-        let safe = attachment(1, Some(&("é".repeat(300) + ".pdf")));
+        let safe = attachment(1, Some(&("é".repeat(300) + ".pdf")), "application/pdf");
         assert!(safe.len() <= NAME_BYTES + 3 && safe.ends_with(".pdf"), "{safe}");
     }
 }

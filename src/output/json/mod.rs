@@ -15,8 +15,8 @@ use super::words::Word;
 use super::{Files, Sink};
 use crate::diagnostic::Diagnostic;
 use crate::event::{
-    Alert, Attachment, Auth, Certificate, Command, Comment, Event, EventBody, Gap, Message, MessageData, Recipient,
-    Reply, Script, Session, TlsHandshake,
+    Alert, Attachment, Auth, AuthOutcome, Certificate, Command, Comment, Event, EventBody, Gap, Message, MessageData,
+    Recipient, Reply, Script, Session, TlsHandshake,
 };
 use crate::pipeline::Report;
 use crate::position::Direction;
@@ -32,6 +32,8 @@ pub enum Select {
     Tls,
     /// `auth` only.
     Auth,
+    /// Those of them that did not succeed.
+    FailedAuth,
 }
 
 /// Writes events as JSON lines.
@@ -68,6 +70,7 @@ impl<W: Write> Json<W> {
             Select::Sessions => matches!(body, EventBody::Session(_)),
             Select::Tls => matches!(body, EventBody::Tls(_)),
             Select::Auth => matches!(body, EventBody::Auth(_)),
+            Select::FailedAuth => matches!(body, EventBody::Auth(auth) if auth.outcome != AuthOutcome::Success),
         }
     }
 }
