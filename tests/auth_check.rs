@@ -100,7 +100,8 @@ fn examples() -> Vec<Example> {
 /// What `auth --check -` says with these lines of users.
 fn check(capture: &str, users: &str, json: bool) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mailcap"));
-    command.args(["auth", capture, "--check", "-"]).args(json.then_some("--json"));
+    command.args(["auth", capture, "--check", "-", "--key", "testdata/servers/keys/server.key"]);
+    command.args(json.then_some("--json"));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(users.as_bytes()).unwrap();
     let out = child.wait_with_output().unwrap();
@@ -129,5 +130,20 @@ fn published_examples_are_judged() {
         let (right, wrong) = (shown(&format!("{user}:{password}\n")), shown(&format!("{user}:wrong\n")));
         assert_ne!(right, wrong, "{mechanism}");
         assert!(!right.contains(password), "{mechanism}: {right}");
+    }
+}
+
+/// What curl and a raw client answered to Cyrus IMAP, which took it.
+#[test]
+fn answers_that_a_server_took_are_judged() {
+    for (password, verified) in [("secret", true), ("Secret", false)] {
+        let text = check("testdata/servers/sasl-cyrus.pcap", &format!("gwen:{password}\n"), true);
+        let told: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut mechanisms: Vec<&str> = told.iter().filter_map(|auth| auth["mechanism"].as_str()).collect();
+        mechanisms.sort_unstable();
+        assert_eq!(mechanisms, ["DIGEST-MD5", "DIGEST-MD5", "NTLM", "NTLM", "SCRAM-SHA-256-PLUS"]);
+        for auth in told {
+            assert_eq!((&auth["outcome"], &auth["verified"]), (&"success".into(), &verified.into()), "{auth}");
+        }
     }
 }
