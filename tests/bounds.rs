@@ -248,7 +248,8 @@ fn extracting(jobs: &str, port: u16, mebibytes: usize, turns: &[(bool, &str)]) -
         stream.tcp(0, client, port, ACK, [at[side], at[1 - side]], bytes);
         at[side] += bytes.len() as u32;
     };
-    let head = b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; name=a\r\n\r\n";
+    let head = b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+                 --b\r\nContent-Type: text/plain; name=a\r\n\r\n";
     let piece = [&[b'a'; 1022][..], b"\r\n"].concat();
     let size = head.len() + (mebibytes << 20);
     for &(client, said) in turns {

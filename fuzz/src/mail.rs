@@ -104,7 +104,7 @@ const MECHANISMS: [&[u8]; 14] = [
 pub fn sasl(data: &[u8]) {
     let Some((mechanism, mut rest)) = data.split_first() else { return };
     let passwords = vec![(Text(b"tim".to_vec()), Text(b"tanstaaftanstaaf".to_vec()))];
-    let options = Options { passwords: passwords.into(), ..Options::default() };
+    let options = Options { passwords, ..Options::default() };
     let (mut out, span) = (Emitter::new(1), Span::default());
     let mut exchange = Exchange::sasl(MECHANISMS[usize::from(*mechanism) % MECHANISMS.len()], false, span);
     while let Some((_, dir, operation)) = operations::next(&mut rest) {
@@ -115,7 +115,7 @@ pub fn sasl(data: &[u8]) {
             (Operation::Data(bytes), Direction::Client) => drop(exchange.response(bytes, span, &options)),
         }
     }
-    let _ = exchange.finish(AuthOutcome::Unknown, span, false, &mut out);
+    let _ = exchange.finish(AuthOutcome::Unknown, span, true, &mut out);
 }
 
 /// The examples of RFC 4616, 2195, 5802, 7677, 2831 and 7628, as operations.

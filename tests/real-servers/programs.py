@@ -71,7 +71,8 @@ def curl(lab, sessions, name, protocol, path, *options, security="none", user="i
     if auth:
         command += ["-u", login or f"{user}:{USERS[user]}"]
         # With a ticket curl does not say who it is, in the clear.
-        session.auth.append((auth, None if auth == "GSSAPI" else user, "success") if 0 in codes else (auth, None, "aborted"))
+        named = user if auth != "GSSAPI" else None
+        session.auth.append((auth, named, "success") if 0 in codes else (auth, None, "aborted"))
     if security == "starttls":
         command += ["--ssl-reqd"]
     if security != "none" and lab.tls == "rsa":
