@@ -17,7 +17,7 @@ use streams::play::{Case, Given, Out, all_cases, cut, pieces, run};
 /// Why a record that the gap does not touch may stay closed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Excuse {
-    /// A hello is lost, and with it a random: no key, whatever secret is known (SSL 3.0 to TLS 1.2).
+    /// A hello is lost, and with it a random or what the server chose: no key, whatever secret is known (SSL 3.0 to TLS 1.2).
     Hello,
     /// The encrypted premaster secret is lost.
     KeyExchange,
@@ -123,6 +123,16 @@ impl Played {
         matches!(self.first().version, Some("SSLv3" | "TLSv1.0")) && self.handshakes.iter().any(cbc)
     }
 
+    /// Whether more of the client's hello is lost than what is behind its random.
+    fn client_random_gone(&self, lost: &Range<usize>) -> bool {
+        let client = &self.streams[Direction::Client.index()];
+        let Some(hello) = client.messages.first() else { return true };
+        let one_record = client.touched(&hello.range).count() == 1;
+        let v2 = client.bytes[0] & 0x80 != 0;
+        // Message header, version, random.
+        !one_record || v2 || lost.start < hello.range.start + 4 + 2 + 32
+    }
+
     /// What excuses the loss of everything, or of everything behind it.
     fn excuse(&self, dir: Direction, lost: &Range<usize>, by_premaster: bool) -> Option<Excuse> {
         let stream = &self.streams[dir.index()];
@@ -135,14 +145,15 @@ impl Played {
         if self.is_tls13() {
             return None;
         }
-        if gone(&[1, 2]) {
+        let resumed = self.first().resumed != mailcap::event::Resumed::No;
+        if gone(&[2]) || gone(&[1]) && (self.client_random_gone(lost) || resumed && by_premaster) {
             return Some(Excuse::Hello);
         }
-        let by_premaster = by_premaster && self.first().resumed == mailcap::event::Resumed::No;
+        let by_premaster = by_premaster && !resumed;
         if by_premaster && gone(&[16]) {
             return Some(Excuse::KeyExchange);
         }
-        if by_premaster && self.first().extended_master_secret && gone(&[11, 12, 13, 14, 22]) {
+        if by_premaster && self.first().extended_master_secret && gone(&[1, 11, 12, 13, 14, 22]) {
             return Some(Excuse::ExtendedMaster);
         }
         None

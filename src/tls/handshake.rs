@@ -110,6 +110,11 @@ impl Joiner {
         self.start < self.buf.len() || self.skip > 0
     }
 
+    /// What there is of a message that has begun and not ended.
+    pub(super) fn begun(&self) -> &[u8] {
+        self.buf.get(self.start..).filter(|_| self.skip == 0).unwrap_or_default()
+    }
+
     /// Forgets what it holds.
     pub(super) fn clear(&mut self) {
         *self = Joiner::default();
@@ -204,20 +209,37 @@ pub struct ClientHello {
     pub pre_shared_key: bool,
     /// Whether it came in SSL 2.0 framing.
     pub v2: bool,
+    /// Whether its end was not captured.
+    pub cut: bool,
 }
 
 impl ClientHello {
+    /// From what there is of a message of which the end is lost: enough, if its random is there.
+    pub fn parse_cut(body: &[u8]) -> Option<Self> {
+        let (mut out, _) = Self::read(body)?;
+        // Of a ticket or a name a part is of no use.
+        out.cut = true;
+        Some(out)
+    }
+
     /// From a message's body (without its four-byte header).
     pub fn parse(body: &[u8]) -> Option<Self> {
+        Self::read(body).filter(|(_, whole)| *whole).map(|(hello, _)| hello)
+    }
+
+    /// What can be read, and whether nothing is missing that every hello has.
+    fn read(body: &[u8]) -> Option<(Self, bool)> {
         let mut r = Reader(body);
         let mut out = ClientHello { version: r.u16()?, random: r.random()?, ..Self::default() };
-        out.session_id = r.vec8()?.to_vec();
-        out.suites = pairs(r.vec16()?);
+        let Some(session_id) = r.vec8() else { return Some((out, false)) };
+        out.session_id = session_id.to_vec();
+        let Some(suites) = r.vec16() else { return Some((out, false)) };
+        out.suites = pairs(suites);
         out.suites.truncate(OFFERED_SUITES);
         out.suites.shrink_to_fit();
         // Compression methods and extensions may be missing: nothing above depends on them.
         if r.vec8().is_none() {
-            return Some(out);
+            return Some((out, true));
         }
         for (kind, body) in extensions(&mut r) {
             let mut e = Reader(body);
@@ -236,7 +258,7 @@ impl ClientHello {
                 _ => {}
             }
         }
-        Some(out)
+        Some((out, true))
     }
 
     /// From an SSL 2.0-framed one, without its two length bytes (RFC 5246 appendix E.2).

@@ -128,7 +128,7 @@ impl Connection {
         }
     }
 
-    fn client_hello(
+    pub(super) fn client_hello(
         &mut self,
         hello: Option<ClientHello>,
         message: &[u8],
@@ -154,7 +154,7 @@ impl Connection {
             handshake.span = span;
         }
         handshake.transcript.update(message);
-        handshake.transcript_whole &= hello.is_some();
+        handshake.transcript_whole &= hello.as_ref().is_some_and(|hello| !hello.cut);
         handshake.client = hello;
         let half = &mut self.halves[Direction::Client.index()];
         if handshake.client.as_ref().is_some_and(|c| c.early_data) {

@@ -10,6 +10,7 @@ use crate::diagnostic::Code;
 use crate::event::GapCause;
 use crate::limits::tls::{TRIAL, UNMATCHED};
 use crate::position::{Direction, Span};
+use crate::tls::handshake::{self, ClientHello, kind};
 use crate::tls::protection::Protection;
 use crate::tls::record::{HEADER, Header, RESIDUE, content};
 use crate::tls::{Reason, Upper};
@@ -108,7 +109,8 @@ impl Connection {
         }
     }
 
-    /// Messages in the clear that are whole although their record is cut: a hello in one record with a long certificate.
+    /// Messages in the clear that are whole although their record is cut: a hello in one record with a long certificate. And
+    /// a ClientHello of which the beginning is there.
     fn read_begun(&mut self, dir: Direction, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         let half = &self.halves[dir.index()];
         if half.epoch.is_clear()
@@ -117,6 +119,17 @@ impl Connection {
         {
             let fragment = begun.1.to_vec();
             self.fragment(dir, &fragment, span, env, up);
+        }
+        let half = &self.halves[dir.index()];
+        let begun = half.joiner.begun();
+        if let Some((&[kind::CLIENT_HELLO, ..], body)) = begun.split_first_chunk::<{ handshake::HEADER }>()
+            && dir == Direction::Client
+            && half.epoch.is_clear()
+            && let Some(hello) = ClientHello::parse_cut(body)
+        {
+            // Its random is all that the keys need.
+            let begun = begun.to_vec();
+            self.client_hello(Some(hello), &begun, span, env, up);
         }
     }
 

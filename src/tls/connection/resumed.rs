@@ -36,6 +36,7 @@ impl Handshake {
     /// The secrets of the earlier session; says what is missing if there is none.
     pub(super) fn gather_resumed(&mut self, id: &[u8], keys: &KeyRing, sessions: &SessionCache) -> Reason {
         let ticket = self.client.as_ref().and_then(|c| c.ticket.as_deref());
+        let ticket_lost = ticket.is_none() && self.client.as_ref().is_some_and(|c| c.cut);
         let by_ticket = ticket.and_then(|ticket| sessions.get(Handle::Ticket(ticket)));
         let by_id = if by_ticket.is_some() || id.is_empty() { None } else { sessions.get(Handle::Id(id)) };
         // A client with a ticket makes an ID up so as to see it echoed (RFC 5077 section 3.4).
@@ -54,7 +55,13 @@ impl Handshake {
                 flight: None,
             });
         }
-        if keys.has_keylog() && keys.keys().is_empty() { Reason::KeylogNoEntry } else { Reason::ResumedUnseen }
+        if keys.has_keylog() && keys.keys().is_empty() {
+            Reason::KeylogNoEntry
+        } else if ticket_lost {
+            Reason::HandshakeGap
+        } else {
+            Reason::ResumedUnseen
+        }
     }
 
     /// A MAC proved this secret: sessions resumed later are opened with it, too.

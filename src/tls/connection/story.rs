@@ -53,7 +53,13 @@ impl Handshake {
             }
             [first, ..] => format!("{} suites, {first} first", suites.len()),
         };
-        format!("The client offered {list}, at best {best}{framing}{name}.")
+        match (hello.cut, suites.is_empty()) {
+            (true, true) => "Of the ClientHello only the beginning was captured.".to_owned(),
+            (true, false) => {
+                format!("The client offered {list}{name}; the end of its hello was not captured.")
+            }
+            (false, _) => format!("The client offered {list}, at best {best}{framing}{name}."),
+        }
     }
 
     fn choice(&self) -> String {
