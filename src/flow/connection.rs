@@ -261,7 +261,7 @@ impl<S> Connection<S> {
                 // A SYN that was overtaken by the answers to it.
                 let answered = half.hints.is_none_or(|(low, _)| (0..=LATE_SYN).contains(&distance(first, low)));
                 let answers = !segment.flags.ack
-                    || peer.offset_of(segment.ack).is_none_or(|ack| ack >= peer.origin)
+                    || peer.offset_of(segment.ack).is_none_or(|ack| ack >= peer.earliest())
                     || peer.start == Start::Unseen;
                 answered && answers
             }

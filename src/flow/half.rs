@@ -3,6 +3,7 @@
 //! Offsets in here start at [`ORIGIN`], so that bytes before the first one seen have a place as well; the consumer
 //! sees them counted from [`Half::origin`].
 
+use crate::flow::intake::LATE_SYN;
 use crate::flow::recent::Recent;
 use crate::flow::seq;
 use crate::flow::store::Store;
@@ -207,6 +208,12 @@ impl Half {
     /// Nothing was delivered or declared lost.
     pub(super) fn untouched(&self) -> bool {
         self.next == self.origin
+    }
+
+    /// The lowest offset at which the stream may yet turn out to begin.
+    pub(super) fn earliest(&self) -> u64 {
+        let may_be_late = self.start == Start::Tentative && self.untouched();
+        self.origin - if may_be_late { LATE_SYN as u64 } else { 0 }
     }
 
     /// Moves on by `len` bytes.

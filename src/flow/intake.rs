@@ -5,7 +5,7 @@ use crate::event::{EndReason, GapCause};
 use crate::flow::connection::{Connection, Context, Reset, Status, WaitKind};
 use crate::flow::half::{Fin, ORIGIN, Start, UNRESOLVED};
 use crate::flow::seq::distance;
-use crate::flow::store::Piece;
+use crate::flow::store::{Piece, Store};
 use crate::flow::{Consumer, Roles, Side, StreamChunk};
 use crate::wire::Segment;
 
@@ -323,10 +323,11 @@ impl<S> Connection<S> {
         let dropped = self.dropped;
         let half = self.half_mut(side);
         let Some(offset) = half.offset_of(seq) else { return };
-        if half.start == Start::Tentative && offset + 1 == half.seen_end && half.cost() == 0 {
-            // The acknowledgement that it began with counts the FIN.
+        let data_end = half.store().map_or(0, Store::end);
+        if half.start == Start::Tentative && offset + 1 == half.seen_end && data_end <= offset {
+            // The number that it began with counts the FIN.
             let acked = half.acked;
-            half.lower(offset);
+            half.lower(offset.min(half.next));
             half.seen_end = offset;
             half.acked = acked;
         }
@@ -356,11 +357,12 @@ impl<S> Connection<S> {
         let offset = half.offset_of(segment.seq);
         let seen = half.start != Start::Unseen;
         let acceptable = match half.start {
+            Start::Unseen if half.hints.is_some_and(|(_, high)| high == segment.seq) => true,
             // The answer to a SYN carries sequence number 0 and acknowledges the SYN (RFC 9293 §3.10.7.1).
             Start::Unseen if segment.flags.ack && peer.start != Start::Unseen => {
                 peer.offset_of(segment.ack).is_some_and(|ack| ack >= peer.origin && ack <= peer.known_end() + 1)
             }
-            Start::Unseen => half.hints.is_none_or(|(_, high)| high == segment.seq),
+            Start::Unseen => half.hints.is_none(),
             Start::Tentative => true,
             // From what the receiver has acknowledged up to its window.
             Start::Running => offset.is_some_and(|offset| {

@@ -65,6 +65,11 @@ impl Store {
         self.pieces.first_key_value().map(|(offset, piece)| (*offset, piece))
     }
 
+    /// Offset behind the last piece; 0 without any.
+    pub(super) fn end(&self) -> u64 {
+        self.pieces.last_key_value().map_or(0, |(offset, piece)| offset + piece.len)
+    }
+
     pub(super) fn pop(&mut self) -> Option<(u64, Piece)> {
         let (offset, piece) = self.pieces.pop_first()?;
         self.bytes -= piece.data.len();

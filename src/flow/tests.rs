@@ -370,6 +370,13 @@ fn who_ended_it_does_not_depend_on_the_order_in_the_file() {
     assert_eq!(lab.info().closed_by, Some(Side::Initiator));
     // The last acknowledgement first: it counts the FIN.
     let mut lab = Lab::new();
+    lab.s(5, 2, "")
+        .send(0, FIN, 1, 5, "")
+        .send(1, FIN, 1, 1, "bye")
+        .finish()
+        .expect(&["S 0 bye", "S end", "C end", "1 Fin"]);
+    assert_eq!(lab.info().closed_by, Some(Side::Responder));
+    let mut lab = Lab::new();
     lab.s(2, 2, "").send(0, FIN, 1, 2, "").send(1, FIN, 1, 1, "").finish().expect(&["S end", "C end", "1 Fin"]);
     assert_eq!(lab.info().closed_by, Some(Side::Responder));
 }
@@ -384,6 +391,10 @@ fn a_reset_before_all_else() {
     let mut lab = Lab::new();
     lab.send(0, RST_ACK, 3, 1, "").c(1, 1, "ab").c(1, 1, "").send(1, SYN_ACK, 0, 1, "").send(0, SYN, 0, 0, "").finish();
     lab.expect(&["C 0 ab", "2 Rst"]);
+    // Behind an acknowledgement only.
+    let mut lab = Lab::new();
+    lab.c(1, 1, "").send(1, RST_ACK, 1, 4, "").c(1, 1, "abc").send(0, SYN, 0, 0, "").finish();
+    lab.expect(&["C 0 abc", "1 Rst"]);
     // It was another connection's.
     let mut lab = Lab::new();
     lab.send(0, RST_ACK, 900, 1, "").handshake().c(1, 1, "ab").finish().expect(&["C 0 ab", "2 Eof"]);
@@ -401,6 +412,13 @@ fn a_dialogue_backwards() {
     lab.s(1, 1, "220 s\n").c(1, 1, "").send(1, SYN_ACK, 0, 1, "").send(0, SYN, 0, 0, "").finish();
     lab.expect(&["S 0 220 s\n", "C 0 EHLO x\n", "S 6 250\n", "S end", "C end", "1 Fin"]);
     assert_eq!((lab.info().roles, lab.info().closed_by), (Roles::Handshake, Some(Side::Responder)));
+}
+
+#[test]
+fn a_syn_ack_behind_bytes_that_came_later() {
+    let mut lab = Lab::new();
+    lab.c(3, 7, "DATA").send(1, SYN_ACK, 0, 1, "").c(1, 1, "x\n").s(1, 3, "220 s\n").send(0, SYN, 0, 0, "").finish();
+    lab.expect(&["C 0 x\n", "S 0 220 s\n", "C 2 DATA", "1 Eof"]);
 }
 
 #[test]
