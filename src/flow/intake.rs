@@ -357,12 +357,14 @@ impl<S> Connection<S> {
         let offset = half.offset_of(segment.seq);
         let seen = half.start != Start::Unseen;
         let acceptable = match half.start {
-            Start::Unseen if half.hints.is_some_and(|(_, high)| high == segment.seq) => true,
+            Start::Unseen if let Some((_, high)) = half.hints => {
+                (0..=peer.window() as i64).contains(&i64::from(distance(high, segment.seq)))
+            }
             // The answer to a SYN carries sequence number 0 and acknowledges the SYN (RFC 9293 §3.10.7.1).
             Start::Unseen if segment.flags.ack && peer.start != Start::Unseen => {
                 peer.offset_of(segment.ack).is_some_and(|ack| ack >= peer.origin && ack <= peer.known_end() + 1)
             }
-            Start::Unseen => half.hints.is_none(),
+            Start::Unseen => true,
             Start::Tentative => true,
             // From what the receiver has acknowledged up to its window.
             Start::Running => offset.is_some_and(|offset| {
