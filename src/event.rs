@@ -75,6 +75,8 @@ pub struct Event {
 /// The kinds of events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum EventBody {
+    /// A session began that is one of mail; only when [`crate::mail::Options::openings`] is set.
+    Opening(Opening),
     /// A client's command.
     Command(Command),
     /// A server's reply, or one piece of untagged IMAP data.
@@ -325,6 +327,15 @@ impl std::fmt::Debug for MessageData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "MessageData {{ ordinal: {}, offset: {}, {} bytes }}", self.ordinal, self.offset, self.bytes.len())
     }
+}
+
+/// Who talks to whom, as far as it is known when a session's first event is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// Client.
+    pub client: std::net::SocketAddr,
+    /// Server.
+    pub server: std::net::SocketAddr,
 }
 
 /// Bytes of one direction as TCP delivered them, or as TLS protected them. Passwords are in it.

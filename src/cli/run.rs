@@ -66,6 +66,7 @@ pub(super) struct Wanted {
     pub(super) all_tls: bool,
     pub(super) tls_secrets: bool,
     pub(super) connections: bool,
+    pub(super) openings: bool,
     pub(super) passwords: Vec<(mailcap::event::Text, mailcap::event::Text)>,
 }
 
@@ -76,6 +77,7 @@ pub(super) const PLAIN: Wanted = Wanted {
     all_tls: false,
     tls_secrets: false,
     connections: false,
+    openings: false,
     passwords: Vec::new(),
 };
 
@@ -87,6 +89,7 @@ pub(super) const COUNTS: Wanted = Wanted {
     all_tls: false,
     tls_secrets: false,
     connections: false,
+    openings: false,
     passwords: Vec::new(),
 };
 
@@ -193,6 +196,7 @@ impl<'a> Job<'a> {
                 envelopes_only: wanted.envelopes_only && !filtered,
                 tls_secrets: wanted.tls_secrets,
                 plaintext: false,
+                openings: wanted.openings,
                 passwords: wanted.passwords.into(),
             },
             decode_as,
@@ -335,7 +339,7 @@ pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Outcome> {
         };
         Box::new(Transcript::new(out, shown))
     };
-    let wanted = Wanted { digests: true, bodies: options.bodies, ..PLAIN };
+    let wanted = Wanted { digests: true, bodies: options.bodies, openings: options.live, ..PLAIN };
     let (seen, report) = job.run(sink, wanted)?;
     Ok(outcome_of_mail(&seen, &report))
 }

@@ -74,7 +74,7 @@ impl Event {
             EventBody::MessageData(d) => d.bytes.len(),
             EventBody::Message(m) => size_of_val(&**m) + m.weight(),
             EventBody::Script(s) => size_of_val(&**s) + option(&s.name) + option(&s.status) + option(&s.text),
-            EventBody::Gap(_) => 0,
+            EventBody::Opening(_) | EventBody::Gap(_) => 0,
             EventBody::Secrets(s) => size_of_val(&**s),
             EventBody::Plain(p) => p.bytes.len(),
             EventBody::Diagnostic(d) => d.detail.len(),

@@ -39,6 +39,8 @@ pub struct Options {
     pub tls_secrets: bool,
     /// Emit [`EventBody::Plain`].
     pub plaintext: bool,
+    /// Emit [`EventBody::Opening`].
+    pub openings: bool,
     /// Known passwords, to verify answers with.
     pub passwords: sasl::Passwords,
 }

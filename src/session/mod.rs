@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{
-    Account, EndReason, Event, EventBody, Gap, GapCause, Security, Session as SessionEvent, TlsHandshake,
+    Account, EndReason, Event, EventBody, Gap, GapCause, Opening, Security, Session as SessionEvent, TlsHandshake,
 };
 use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
@@ -107,6 +107,8 @@ struct Live {
     weighed: u64,
     /// It is not weighed up to that frame.
     frozen: u64,
+    /// Its first event was told.
+    opened: bool,
 }
 
 /// A session is weighed again when it may have grown by that part, or by so many bytes.
@@ -243,6 +245,7 @@ impl Live {
             kept: 0,
             weighed: 0,
             frozen: 0,
+            opened: false,
         };
         if info.syn == [false; 2] {
             live.stack.layers.beginning_unseen = true;
@@ -411,6 +414,14 @@ impl Live {
         }
         let limit = world.limits.diagnostics_per_code;
         for event in self.stack.layers.emitter.drain() {
+            if world.options.openings && !std::mem::replace(&mut self.opened, true) {
+                let (client, server) = match self.swapped {
+                    false => (info.initiator, info.responder),
+                    true => (info.responder, info.initiator),
+                };
+                let (span, body) = (Span::at(info.first), EventBody::Opening(Opening { client, server }));
+                world.out.push(Event { session: info.id, seq: 0, span, body });
+            }
             if let EventBody::Diagnostic(Diagnostic { code, detail }) = &event.body {
                 let (count, _) = self.diagnostics.entry(*code).or_insert_with(|| (0, detail.clone()));
                 *count += 1;

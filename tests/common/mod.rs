@@ -144,7 +144,11 @@ pub fn stories(mut sink: Collect, report: Report) -> Told {
             EventBody::Gap(x) => story.gaps.push(x),
             EventBody::Session(x) => story.session = Some(*x),
             EventBody::Script(_) => {}
-            EventBody::Diagnostic(_) | EventBody::MessageData(_) | EventBody::Secrets(_) | EventBody::Plain(_) => {}
+            EventBody::Diagnostic(_)
+            | EventBody::MessageData(_)
+            | EventBody::Opening(_)
+            | EventBody::Secrets(_)
+            | EventBody::Plain(_) => {}
         }
         story.events.push(event);
     }

@@ -72,7 +72,7 @@ impl Table {
             EventBody::Gap(_) => Some(Table::Gaps),
             EventBody::Diagnostic(_) => Some(Table::Diagnostics),
             EventBody::Session(session) => session.mail.then_some(Table::Sessions),
-            EventBody::MessageData(_) | EventBody::Secrets(_) | EventBody::Plain(_) => None,
+            EventBody::Opening(_) | EventBody::MessageData(_) | EventBody::Secrets(_) | EventBody::Plain(_) => None,
         }
     }
 }

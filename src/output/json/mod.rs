@@ -66,7 +66,7 @@ impl<W: Write> Json<W> {
 
     fn wants(&self, body: &EventBody) -> bool {
         match self.select {
-            Select::All => !matches!(body, EventBody::Secrets(_) | EventBody::Plain(_)),
+            Select::All => !matches!(body, EventBody::Opening(_) | EventBody::Secrets(_) | EventBody::Plain(_)),
             Select::Sessions => matches!(body, EventBody::Session(_)),
             Select::Tls => matches!(body, EventBody::Tls(_)),
             Select::Auth => matches!(body, EventBody::Auth(_)),
@@ -161,6 +161,7 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, extra: Extra<'_>) {
         EventBody::Diagnostic(_) => "diagnostic",
         EventBody::Secrets(_) => "secrets",
         EventBody::Plain(_) => "plain",
+        EventBody::Opening(_) => "opening",
         EventBody::Session(_) => "session",
     };
     begin(o, kind, extra.input);
@@ -181,7 +182,7 @@ fn fill(o: &mut Object<'_>, event: &Event, files: &Files, extra: Extra<'_>) {
         EventBody::Gap(gap) => push_gap(o, gap),
         EventBody::Diagnostic(diagnostic) => push_diagnostic(o, diagnostic),
         // Never in JSON: they are for the sinks that ask for them.
-        EventBody::Secrets(_) | EventBody::Plain(_) => {}
+        EventBody::Opening(_) | EventBody::Secrets(_) | EventBody::Plain(_) => {}
         EventBody::Session(session) => push_session(o, session, files),
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use super::{Layout, Options};
-use crate::event::{Decrypted, Resumed, SecretSource, Security, Session, TlsHandshake};
+use crate::event::{Decrypted, Opening, Resumed, SecretSource, Security, Session, TlsHandshake};
 use crate::output::escape::escape;
 use crate::output::style::Role;
 use crate::output::words::{protocol_name, why_not};
+use crate::position::Timestamp;
 use crate::tls::Reason;
 
 /// Appends the heading of a session.
@@ -38,6 +39,13 @@ pub(super) fn push(out: &mut String, session: &Session, options: &Options) {
     options.color.push(out, Role::Heading, &line);
     out.push('\n');
     debug_assert!(options.layout != Layout::OneLine, "one-line has no headings");
+}
+
+/// Appends what is known when a session begins.
+pub(super) fn push_opening(out: &mut String, id: u64, start: Timestamp, opening: &Opening, options: &Options) {
+    let Opening { client, server } = opening;
+    options.color.push(out, Role::Heading, &format!("── {id}  {}  {client} → {server}", options.zone.millis(start)));
+    out.push('\n');
 }
 
 /// `SMTP`, `SMTP + STARTTLS`, `SMTP in TLS`.

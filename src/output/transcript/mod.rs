@@ -97,6 +97,9 @@ impl<W: Write> Transcript<W> {
                 teller.finish(&view, &mut self.text);
                 header::push(&mut self.text, session, &self.options);
             }
+            EventBody::Opening(opening) => {
+                header::push_opening(&mut self.text, event.session, event.span.first.ts, opening, &self.options);
+            }
             _ => teller.tell(&event, &view, &mut self.text),
         }
         if matches!(event.body, EventBody::Session(_)) {

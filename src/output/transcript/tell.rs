@@ -155,7 +155,7 @@ impl Teller {
                 };
                 line(out, view, Some(event), None, Mark::Note, &phrase::diagnostic(diagnostic), role);
             }
-            EventBody::Secrets(_) | EventBody::Plain(_) | EventBody::Session(_) => {}
+            EventBody::Opening(_) | EventBody::Secrets(_) | EventBody::Plain(_) | EventBody::Session(_) => {}
         }
     }
 
