@@ -63,6 +63,8 @@ pub struct Limits {
     /// Bytes of events and their texts that one frame makes in a session: what it holds compressed, or what the hole that it
     /// fills had kept waiting, can't be told in part. 64 KiB of flag lists make 12 MiB.
     pub segment_event_bytes: usize,
+    /// Bytes of comments after which a round ends early: a capture may have nothing else.
+    pub round_comment_bytes: usize,
     /// Header bytes of a message that are parsed.
     pub header_bytes: usize,
     /// Attachments listed of one message.
@@ -82,6 +84,10 @@ pub struct Limits {
     pub scram_rounds: u64,
     /// Expansion bound of compressed data: bytes out for each byte in (deflate's own maximum is 1032).
     pub expansion_ratio: u64,
+    /// Bytes that may come out of a compressed file before the expansion is judged.
+    pub free_expansion: u64,
+    /// The same of an archive's member, of which there may be many.
+    pub free_member_expansion: u64,
     /// Endpoints that `services` keeps; a scan of a network has as many as it has addresses.
     pub endpoints: usize,
     /// Bytes of what sinks gather: what endpoints offer in `services`, authentications of sessions that have not ended in
@@ -129,6 +135,7 @@ impl Default for Limits {
             unique_ids: 20_000,
             round_event_bytes: 64 * MIB,
             segment_event_bytes: 16 * MIB,
+            round_comment_bytes: MIB,
             header_bytes: 256 << 10,
             attachments: 1000,
             nesting: 64,
@@ -138,6 +145,8 @@ impl Default for Limits {
             tls_search_records: 4096,
             scram_rounds: 1 << 28,
             expansion_ratio: 1100,
+            free_expansion: 64 << 20,
+            free_member_expansion: 1 << 20,
             endpoints: 65_536,
             gathered_bytes: 64 * MIB,
             surveyed_sessions: 1_000_000,

@@ -69,6 +69,9 @@ pub(super) fn open_file(path: &Path, at: u64, lazily: bool) -> Result<Box<dyn Re
         }
         _ => CaptureError::new(&name, format!("can't be opened: {e}"), ""),
     };
+    if path.is_dir() {
+        return Err(CaptureError::new(&name, "a folder that can't be listed, or lies too deep in others", ""));
+    }
     let mut file = File::open(path).map_err(failed)?;
     if at > 0 {
         file.seek(SeekFrom::Start(at)).map_err(failed)?;
@@ -164,7 +167,7 @@ pub(super) fn unreadable(name: &str, e: &io::Error) -> Refused {
 pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Content, Refused> {
     let stored = Stored::default();
     let reader = Box::new(Counted { inner: reader, read: stored.read.clone() });
-    look_into(name, reader, stored, Bounded::FREE)
+    look_into(name, reader, stored, Limits::default().free_expansion)
 }
 
 /// As [`recognise`]; `free` bytes may come out whatever was stored.
@@ -204,7 +207,7 @@ pub(super) fn capture_inside(
     reader: Box<dyn Read + Send>,
     stored: &Stored,
 ) -> Result<(Buffer, Format), Refused> {
-    match look_into(name, reader, stored.clone(), Bounded::FREE_MEMBER)? {
+    match look_into(name, reader, stored.clone(), Limits::default().free_member_expansion)? {
         Content::Capture(buffer, format) => Ok((buffer, format)),
         Content::Archive(kind, ..) => {
             let what = format!("a {} archive inside the archive; unpack it first", kind.name());
@@ -279,13 +282,6 @@ struct Bounded {
     stored: Arc<AtomicU64>,
     ratio: u64,
     free: u64,
-}
-
-impl Bounded {
-    /// Below this many bytes out the ratio is not judged.
-    const FREE: u64 = 64 << 20;
-    /// The same of an archive's member, of which there may be many.
-    const FREE_MEMBER: u64 = 1 << 20;
 }
 
 impl Read for Bounded {

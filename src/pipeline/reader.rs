@@ -6,7 +6,7 @@ use std::thread;
 use zeroize::Zeroizing;
 
 use super::batch::Batch;
-use super::round::{ROUND, ROUND_BYTES, ROUND_COMMENTS, Shards, first_grant};
+use super::round::{ROUND, ROUND_BYTES, Shards, first_grant};
 use super::shard::{Place, SHARDS, Shard, Shared, Tally, Told, shard_of, share};
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report};
@@ -82,6 +82,8 @@ struct Reader {
     /// Key-log text taken from secrets blocks, and its bound.
     secret_bytes: usize,
     secret_limit: usize,
+    /// `Limits::round_comment_bytes`.
+    comment_limit: usize,
     /// Files that the sink knows of.
     told_files: usize,
     /// What there is to tell of the capture itself.
@@ -124,6 +126,7 @@ impl Run {
             secrets: None,
             secret_bytes: 0,
             secret_limit: limits.secret_bytes,
+            comment_limit: limits.round_comment_bytes,
             boundary: false,
             fresh: true,
         };
@@ -395,7 +398,7 @@ impl Reader {
                     comments += text.len() + size_of::<Told>();
                     let comment = Comment { on, file, frame, text: text.into() };
                     self.own.push(((self.at.index, 0), Told::Comment(comment)));
-                    if comments >= ROUND_COMMENTS {
+                    if comments >= self.comment_limit {
                         return Stop::Full;
                     }
                 }

@@ -19,9 +19,6 @@ pub(super) const ROUND: u64 = 4096;
 /// Payload bytes after which a round ends early, as it is held in memory.
 pub(super) const ROUND_BYTES: u64 = 4 << 20;
 
-/// Bytes of comments after which a round ends early: a capture may have nothing else.
-pub(super) const ROUND_COMMENTS: usize = 1 << 20;
-
 /// Of the free reassembly memory, what each shard may take until the next boundary: one in this many. Loss comes in few
 /// connections at a time, so that 1 in [`SHARDS`] would be mean.
 const GRANT: usize = 8;
