@@ -80,8 +80,11 @@ fn add(path: &Path, seen: &mut HashSet<PathBuf>, inputs: &mut Vec<Input>) -> Res
 /// Collects the captures below a folder, sorted by name, and what can't be read: its reader says so.
 fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> io::Result<()> {
     // Links may lead in a circle.
-    if depth == 0 || !visited.insert(folder.canonicalize()?) {
+    if !visited.insert(folder.canonicalize()?) {
         return Ok(());
+    }
+    if depth == 0 {
+        return Err(io::Error::other("too deep"));
     }
     let mut entries: Vec<PathBuf> = fs::read_dir(folder)?.filter_map(|e| e.ok().map(|e| e.path())).collect();
     entries.sort();
@@ -252,6 +255,18 @@ mod tests {
             assert_eq!(expand(&[dir.path().to_owned()]).unwrap(), found);
         }
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn folders_too_deep_are_not_passed_over_in_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        let below = |depth: usize| (0..depth).fold(dir.path().to_owned(), |path, _| path.join("d"));
+        fs::create_dir_all(below(DEPTH + 2)).unwrap();
+        for depth in [DEPTH - 1, DEPTH, DEPTH + 2] {
+            fs::write(below(depth).join("a.pcap"), pcap()).unwrap();
+        }
+        let found = [below(DEPTH - 1).join("a.pcap"), below(DEPTH)].map(Input::Found);
+        assert_eq!(expand(&[dir.path().to_owned()]).unwrap(), found);
     }
 
     #[cfg(unix)]
