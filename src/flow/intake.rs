@@ -361,9 +361,9 @@ impl<S> Connection<S> {
                 (0..=peer.window() as i64).contains(&i64::from(distance(high, segment.seq)))
             }
             // The answer to a SYN carries sequence number 0 and acknowledges the SYN (RFC 9293 §3.10.7.1).
-            Start::Unseen if segment.flags.ack && peer.start != Start::Unseen => {
-                peer.offset_of(segment.ack).is_some_and(|ack| ack >= peer.origin && ack <= peer.known_end() + 1)
-            }
+            Start::Unseen if segment.flags.ack && peer.start != Start::Unseen => peer
+                .offset_of(segment.ack)
+                .is_some_and(|ack| ack >= peer.origin && ack <= peer.known_end() + 1 + half.window()),
             Start::Unseen => true,
             Start::Tentative => true,
             // From what the receiver has acknowledged up to its window.
@@ -388,7 +388,8 @@ impl<S> Connection<S> {
             self.reset = Some(Reset { side, bound, at: ctx.at });
         }
         // Refused, or of no interest. Else the other side's last bytes may have been under way, or come late in the file.
-        if self.dropped || !self.established && !self.halves.iter().any(|half| half.pending()) {
+        if self.dropped || !self.established && !self.halves.iter().any(|half| half.pending() || half.acked > half.next)
+        {
             return Status::Over(EndReason::Rst);
         }
         self.settle(ctx)

@@ -395,6 +395,10 @@ fn a_reset_before_all_else() {
     let mut lab = Lab::new();
     lab.c(1, 1, "").send(1, RST_ACK, 6, 4, "").c(1, 1, "abc").s(1, 4, "503\n\n").send(0, SYN, 0, 0, "").finish();
     lab.expect(&["C 0 abc", "S 0 503\n\n", "1 Rst"]);
+    // Of what came behind the SYN.
+    let mut lab = Lab::new();
+    lab.send(0, SYN, 0, 0, "").send(1, RST_ACK, 1, 4, "").c(1, 1, "abc").send(1, SYN_ACK, 0, 1, "").finish();
+    lab.expect(&["C 0 abc", "1 Rst"]);
     // It was another connection's.
     let mut lab = Lab::new();
     lab.send(0, RST_ACK, 900, 1, "").handshake().c(1, 1, "ab").finish().expect(&["C 0 ab", "2 Eof"]);
