@@ -1,6 +1,8 @@
 //! Keeps the documents in step with what the program says.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use mailcap::diagnostic::{Code, Severity};
 use mailcap::tls::Reason;
@@ -50,6 +52,43 @@ fn severities_are_documented_as_they_are() {
         let (_, body) = entries.iter().find(|(name, _)| name == code.as_str()).unwrap();
         assert!(body.starts_with(word), "{code} is a {}", code.severity().as_str());
     }
+}
+
+/// All Rust of the folder, one file behind the other.
+fn rust(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust(&path, text);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            text.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_test_that_vulnerabilities_name_is_there() {
+    const CLASSES: &str = include_str!("../docs/vulnerabilities.md");
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    ["src", "tests"].iter().for_each(|folder| rust(&home.join(folder), &mut code));
+    let words: BTreeSet<&str> = code.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c))).collect();
+    let mut names = 0;
+    for row in CLASSES.lines().filter(|line| line.starts_with("| ") && line.ends_with('|')).skip(1) {
+        let tests = row.trim_end_matches('|').rsplit(" | ").next().unwrap();
+        for name in tests.split('`').skip(1).step_by(2) {
+            let is_there = match name.split_once("::") {
+                _ if name.contains([' ', '*']) => continue,
+                Some((file, test)) if file.ends_with(".rs") => fs::read_to_string(home.join("src").join(file))
+                    .is_ok_and(|code| code.contains(&format!("fn {test}("))),
+                None if name.contains('/') => ["", "src"].iter().any(|folder| home.join(folder).join(name).exists()),
+                _ => name.split("::").all(|part| words.contains(part)),
+            };
+            assert!(is_there, "{name}: there is no such test");
+            names += 1;
+        }
+    }
+    assert!(names > 60, "{names}");
 }
 
 /// The columns of the dataset, whatever the line breaks.

@@ -226,6 +226,10 @@ impl<'a> Job<'a> {
         let report = match report {
             Err(error @ pipeline::Error::Output(_)) => {
                 let output = self.options.file().map_or("standard output".into(), |p| p.to_string_lossy());
+                // Of several files the one that could not be written is named already.
+                if error.to_string().starts_with(&*output) {
+                    return Err(error.into());
+                }
                 return Err(anyhow::Error::new(error).context(format!("{output}: can't be written")));
             }
             other => other?,
