@@ -54,7 +54,10 @@ impl Shards {
         tls: &mut u64,
         out: &mut Vec<Told>,
     ) -> bool {
-        let stopped = self.all().filter_map(|shard| shard.stopped).min();
+        let mut stops: Vec<u64> = self.all().filter_map(|shard| shard.stopped).collect();
+        stops.sort_unstable();
+        let stopped = stops.first().copied();
+        let next = stops.get(1).copied().unwrap_or(u64::MAX);
         let settled = self.settle_sessions(cache, stopped.unwrap_or(u64::MAX));
         let until = settled.or(stopped).unwrap_or(u64::MAX);
         let over = settled.is_none() && stopped.is_none();
@@ -64,7 +67,7 @@ impl Shards {
             if !shard.sessions.events.is_empty() {
                 parts.push(shard.sessions.take_events(until));
             }
-            shard.sessions.first = shard.stopped.is_some() && shard.stopped == stopped;
+            shard.sessions.first = if shard.stopped.is_some() && shard.stopped == stopped { next } else { 0 };
             shard.stopped = None;
             if over {
                 shard.done = 0;

@@ -174,7 +174,7 @@ impl Shard {
             weight: 0,
             weight_of_all: Arc::clone(&shared.weight),
             bound: limits.round_event_bytes,
-            first: false,
+            first: 0,
             added: Vec::new(),
             parked: BTreeMap::new(),
             back: BTreeMap::new(),
@@ -198,7 +198,7 @@ impl Shard {
         let items = batch.items(number);
         while let Some(item) = items.get(self.done) {
             // What comes of one frame is told together.
-            if self.sessions.is_full() && item.at.index != self.sessions.place.0 {
+            if item.at.index != self.sessions.place.0 && self.sessions.stops_before(item.at.index) {
                 self.stopped = Some(item.at.index);
                 return;
             }
@@ -246,8 +246,8 @@ pub(super) struct Sessions {
     weight: usize,
     weight_of_all: Arc<AtomicUsize>,
     bound: usize,
-    /// It stopped before all others: whatever these hold back, it goes on.
-    pub(super) first: bool,
+    /// It stopped before all others: whatever these hold back, it goes on up to that frame. 0 where it has to wait.
+    pub(super) first: u64,
     /// TLS sessions learnt since the last round.
     pub(super) added: Vec<(Place, Vec<Added>)>,
     /// Sessions that wait for the round's end, by id.
@@ -316,7 +316,12 @@ impl Sessions {
 
     /// Whether the round had better end, as there is much to tell.
     pub(super) fn is_full(&self) -> bool {
-        self.weight > self.bound || !self.first && self.are_full()
+        self.weight > self.bound || self.first == 0 && self.are_full()
+    }
+
+    /// As [`Sessions::is_full`], before that frame.
+    fn stops_before(&self, frame: u64) -> bool {
+        self.weight > self.bound || frame >= self.first && self.are_full()
     }
 
     /// As [`Sessions::is_full`], of all parts together.
@@ -333,7 +338,11 @@ impl Sessions {
 
     /// Takes what there is to tell of the frames before that one.
     pub(super) fn take_events(&mut self, until: u64) -> Vec<(Place, Told)> {
-        let rest = self.events.split_off(before(&self.events, until));
+        let ready = before(&self.events, until);
+        if ready == 0 {
+            return Vec::new();
+        }
+        let rest = self.events.split_off(ready);
         let weight = rest.iter().map(|(_, told)| told.weight()).sum();
         let before = std::mem::replace(&mut self.weight, weight);
         self.weight_of_all.fetch_sub(before - weight, Ordering::Relaxed);
