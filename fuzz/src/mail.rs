@@ -104,7 +104,7 @@ const MECHANISMS: [&[u8]; 14] = [
 pub fn sasl(data: &[u8]) {
     let Some((mechanism, mut rest)) = data.split_first() else { return };
     let passwords = vec![(Text(b"tim".to_vec()), Text(b"tanstaaftanstaaf".to_vec()))];
-    let options = Options { passwords, ..Options::default() };
+    let options = Options { passwords: passwords.into(), ..Options::default() };
     let (mut out, span) = (Emitter::new(1), Span::default());
     let mut exchange = Exchange::sasl(MECHANISMS[usize::from(*mechanism) % MECHANISMS.len()], false, span);
     while let Some((_, dir, operation)) = operations::next(&mut rest) {
