@@ -434,9 +434,11 @@ fn segments_of_many_sessions_that_inflate_to_many_events() {
             stream.tcp(n, true, 143, ACK, [1, 9], b"b COMPRESS DEFLATE\r\n");
             stream.tcp(n, false, 143, ACK, [9, 21], b"b OK go\r\n");
         }
+        // Up to the next boundary, so that what follows is read in a round of its own, behind frames that make nothing.
+        (0..4096).for_each(|n| stream.tcp(n % 300, true, 143, ACK, [21, 18], b""));
         // All in one round: gigabytes.
         (0..300).for_each(|n| stream.tcp(n, false, 143, ACK, [18, 21], &packed));
-        assert_peak(stream.finish(), 320);
+        assert_peak(stream.finish(), 160);
     }
 }
 
