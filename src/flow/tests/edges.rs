@@ -134,3 +134,34 @@ fn a_beginning_is_where_the_peer_says_it_was() {
     lab.s(1, 9, "250 a\r\n").c(1, 1, "EHLO a\r\n").c(9, 8, "QUIT\r\n").tick(40).finish();
     lab.expect(&["C 0 EHLO a\r\n", "S 0 250 a\r\n", "C 8 QUIT\r\n", "1 Eof"]);
 }
+
+#[test]
+fn a_syn_within_the_window_is_the_next_connection_only_behind_an_end() {
+    let mut lab = Lab::new();
+    lab.handshake().send(0, SYN, 100, 0, "");
+    assert_eq!(connections(&mut lab), 1);
+
+    for side in [0, 1] {
+        let mut lab = Lab::new();
+        lab.handshake().send(side, FIN, 1, 1, "").send(0, SYN, 100, 0, "");
+        assert_eq!(connections(&mut lab), 2, "FIN of {side}");
+    }
+}
+
+#[test]
+fn another_answer_to_a_syn_from_far_away_is_the_next_connection() {
+    let mut lab = Lab::new();
+    lab.send(0, SYN, 0, 0, "").send(1, SYN_ACK, 0, 1, "").send(1, SYN_ACK, 0x4000_0000, 1, "");
+    assert_eq!(connections(&mut lab), 2);
+
+    let mut lab = Lab::new();
+    lab.handshake().send(1, SYN_ACK, 0x4000_0000, 1, "");
+    assert_eq!(connections(&mut lab), 2);
+}
+
+#[test]
+fn an_empty_segment_below_what_was_acknowledged_begins_nothing() {
+    let mut lab = Lab::new();
+    lab.s(1, 9, "250 a\r\n").c(5, 8, "").c(9, 8, "QUIT\r\n").tick(40).finish();
+    lab.expect(&["S 0 250 a\r\n", "C 0 QUIT\r\n", "1 Eof"]);
+}
