@@ -116,6 +116,7 @@ impl Live {
             heard: self.bytes,
             gaps: self.gaps.0,
             undecrypted,
+            garbled: self.diagnostics.contains_key(&Code::BadRecord),
             fin: self.fin,
             reason,
         };

@@ -18,6 +18,8 @@ pub(super) struct Facts<'a> {
     pub(super) heard: [u64; 2],
     pub(super) gaps: u64,
     pub(super) undecrypted: u64,
+    /// What is no TLS came where it should have been.
+    pub(super) garbled: bool,
     /// A FIN was delivered, whatever came after it.
     pub(super) fin: bool,
     pub(super) reason: EndReason,
@@ -58,7 +60,7 @@ impl Facts<'_> {
         // Between peers that did not agree there was nothing to decrypt.
         let failed = self.tls.iter().any(|t| t.reason == Some(Reason::HandshakeFailed))
             && self.tls.iter().all(|t| t.reason.is_none_or(|reason| reason == Reason::HandshakeFailed));
-        let closed = self.undecrypted > 0 && !failed;
+        let closed = self.undecrypted > 0 && !failed || self.garbled;
         self.gaps == 0 && !closed && self.summary.skipped_bytes == 0 && !self.one_sided() && self.begun && ended
     }
 
