@@ -264,13 +264,16 @@ impl Live {
         self.stack.layers.begin_frame(world.frame);
         let env = env(info, world);
         let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
-        match chunk {
+        let chunk = match chunk {
             // A frame that fills a hole releases what stands behind it.
             StreamChunk::Data { side, offset, bytes, at } if self.stack.layers.has_enough(env) => {
                 let detail = "one frame releases more than may be told at once; the rest of it is passed over";
                 self.stack.layers.emitter.diagnose(Span::at(at), Code::ReassemblyLimit, detail);
-                self.gap(side, offset, bytes.len() as u64, GapCause::Limit, at, env, &mut secrets);
+                StreamChunk::Gap { side, offset, len: bytes.len() as u64, cause: GapCause::Limit, at }
             }
+            chunk => chunk,
+        };
+        match chunk {
             StreamChunk::Data { side, bytes, at, .. } => {
                 let dir = self.direction(side);
                 self.bytes[dir.index()] += bytes.len() as u64;
@@ -280,7 +283,10 @@ impl Live {
                 }
             }
             StreamChunk::Gap { side, offset, len, cause, at } => {
-                self.gap(side, offset, len, cause, at, env, &mut secrets);
+                let (dir, span) = (self.direction(side), Span::at(at));
+                self.gaps = (self.gaps.0 + 1, self.gaps.1 + len);
+                self.stack.layers.emitter.push(span, EventBody::Gap(Gap { dir, offset, bytes: len, cause }));
+                self.stack.gap(dir, len, cause, span, env, &mut secrets);
             }
             StreamChunk::Odd { code, detail, at, .. } => {
                 self.stack.layers.emitter.diagnose(Span::at(at), code, detail);
@@ -290,23 +296,6 @@ impl Live {
                 self.end(side, Span::at(at), env, &mut secrets);
             }
         }
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn gap(
-        &mut self,
-        side: Side,
-        offset: u64,
-        len: u64,
-        cause: GapCause,
-        at: FramePos,
-        env: Env<'_>,
-        secrets: &mut Secrets<'_>,
-    ) {
-        let (dir, span) = (self.direction(side), Span::at(at));
-        self.gaps = (self.gaps.0 + 1, self.gaps.1 + len);
-        self.stack.layers.emitter.push(span, EventBody::Gap(Gap { dir, offset, bytes: len, cause }));
-        self.stack.gap(dir, len, cause, span, env, secrets);
     }
 
     fn end(&mut self, side: Side, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
