@@ -244,7 +244,10 @@ impl<W: Write> Sink for Services<W> {
             self.cut += u64::from(last);
             return Ok(());
         };
-        let before = live.weight();
+        // Of nothing else anything is kept.
+        let grows = matches!(event.body, EventBody::Reply(_) | EventBody::Tls(_) | EventBody::Session(_));
+        let weigh = |live: &Live| if grows { live.weight() } else { 0 };
+        let before = weigh(live);
         match event.body {
             EventBody::Reply(_) | EventBody::Tls(_) if full => live.cut = true,
             EventBody::Command(command) => live.learner.command(event.seq, &command),
@@ -255,7 +258,7 @@ impl<W: Write> Sink for Services<W> {
             EventBody::Session(session) => live.session = Some(session),
             _ => {}
         }
-        let (after, cut) = (live.weight(), live.cut && last);
+        let (after, cut) = (weigh(live), live.cut && last);
         self.cut += u64::from(cut);
         self.bytes = (self.bytes + after).saturating_sub(before);
         Ok(())

@@ -92,19 +92,16 @@ pub(super) fn write(
 ) -> io::Result<()> {
     if options.json {
         each(endpoints, None, &mut |line, _| out.write_all(line))?;
+        let mut lines = Vec::new();
         if beyond > 0 {
-            let mut line = Vec::new();
-            push_services_beyond(&mut line, endpoints.len() as u64, beyond);
-            line.push(b'\n');
-            out.write_all(&line)?;
+            push_services_beyond(&mut lines, endpoints.len() as u64, beyond);
+            lines.push(b'\n');
         }
         if cut > 0 {
-            let mut line = Vec::new();
-            push_services_cut(&mut line, cut);
-            line.push(b'\n');
-            out.write_all(&line)?;
+            push_services_cut(&mut lines, cut);
+            lines.push(b'\n');
         }
-        return Ok(());
+        return out.write_all(&lines);
     }
     let nothing = Service::default();
     let mut table = Table::new(COLUMNS, options.look.color, options.look.live);
