@@ -86,7 +86,7 @@ enum Header {
 /// Reads the header at the beginning of `bytes`.
 fn parse(bytes: &[u8]) -> Header {
     if begins(bytes, V1) {
-        return match bytes.iter().position(|&b| b == b'\n') {
+        return match bytes.iter().take(V1_BYTES).position(|&b| b == b'\n') {
             Some(end) => Header::Proxy(end + 1, bytes.get(..end).and_then(v1)),
             None if bytes.len() < V1_BYTES => Header::NeedMore,
             None => Header::None,
@@ -143,6 +143,21 @@ mod tests {
         assert_eq!(parse(b"PROXY garbage here\r\n"), Header::Proxy(20, None));
         assert_eq!(parse(b"EHLO"), Header::None);
         assert_eq!(parse(&[&b"PROXY "[..], &[b'x'; 200]].concat()), Header::None);
+    }
+
+    #[test]
+    fn a_line_too_long_for_a_header_is_none_in_any_split() {
+        let line = [&b"PROXY TCP4 198.51.100.24 2"[..], &[b'x'; 200], b"\r\n"].concat();
+        assert_eq!(parse(&line), Header::None);
+        let mut preamble = Preamble::default();
+        let mut pieces = line.chunks(100).map(|piece| preamble.take(piece, Span::default()));
+        assert!(pieces.next().is_some_and(|first| first.is_none()));
+        assert!(
+            pieces
+                .next()
+                .flatten()
+                .is_some_and(|(held, len, client)| (held.bytes.len(), len, client) == (200, 0, None))
+        );
     }
 
     #[test]
