@@ -1,6 +1,6 @@
 //! The fuzz targets of `fuzz/`, for a moment and without a fuzzer: their seeds as they are, and mutated.
 //!
-//! `MAILCAP_FUZZ_ROUNDS=N` makes N mutations a target, `MAILCAP_FUZZ_SEED=S` others.
+//! `MAILCAP_FUZZ_ROUNDS=N` makes N mutations a target, `MAILCAP_FUZZ_SEED=S` others, `MAILCAP_FUZZ_TARGET=NAME` of one only.
 
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
@@ -57,7 +57,8 @@ fn every_target_stands_its_seeds_and_what_is_made_of_them() {
     let rounds = number("MAILCAP_FUZZ_ROUNDS", 60);
     let mut random = Random::new(number("MAILCAP_FUZZ_SEED", 1));
     let mut failures = Vec::new();
-    for target in &TARGETS {
+    let only = std::env::var("MAILCAP_FUZZ_TARGET").ok();
+    for target in TARGETS.iter().filter(|target| only.as_ref().is_none_or(|name| name == target.name)) {
         let seeds = (target.seeds)();
         assert!(!seeds.is_empty(), "{} has no seeds", target.name);
         let inputs = seeds.iter().cloned().chain((0..rounds).map(|_| mutate(&seeds, &mut random)));
