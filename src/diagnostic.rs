@@ -131,6 +131,8 @@ codes! {
     MessageCut = "message-cut", Warning;
     /// A PROXY header named the real client.
     ProxyHeader = "proxy-header", Note;
+    /// A proxy relayed the dialogue: SOCKS, or HTTP's CONNECT.
+    ProxyTunnel = "proxy-tunnel", Note;
 }
 
 impl std::fmt::Display for Code {

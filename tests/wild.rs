@@ -47,7 +47,6 @@ const BASE64: &str = "suricata-verify/tests__smtp-url-base64__smtp-url-b64.pcap"
 const NEGATIVE: &str = "zeek/smtp__smtp-bdat-cmd-negative-chunk-size.pcap";
 const EIGHT_BIT: &str = "zeek/smtp__smtp-bdat-pipeline-8bitmime.pcap";
 const NTLM: &str = "arkime/ntlm_synthetic.pcap";
-const SOCKS: &str = "arkime/socks5-smtp-503.pcap";
 
 const LITERAL: &str = "tshark takes lines of the literal of APPEND for commands";
 const BEFORE_BANNER: &str = "the client sends everything before the greeting, which tshark takes for message text";
@@ -70,8 +69,6 @@ const DIFFERENCES: &[Differs] = &[
     more(BOF, "RCPT", &[4], BEFORE_BANNER),
     more(BOF, "DATA", &[4], BEFORE_BANNER),
     more(BOF, "QUIT", &[22], BEFORE_BANNER),
-    fewer(SOCKS, "EHLO", &[14], "SOCKS is not unwrapped"),
-    fewer(SOCKS, "AUTH", &[17], "SOCKS is not unwrapped"),
     more(BDAT_PORT, "EHLO", &[5], ODD_PORT),
     more(BDAT_PORT, "MAIL", &[8], ODD_PORT),
     more(BDAT_PORT, "RCPT", &[8], ODD_PORT),

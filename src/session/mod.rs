@@ -16,6 +16,7 @@ mod plain;
 mod ports;
 mod proxy;
 mod stack;
+mod tunnel;
 
 pub use ports::{DecodeAs, is_mail_port, port_protocol};
 

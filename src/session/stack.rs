@@ -2,8 +2,9 @@
 
 use super::detect::{Verdict, Waiting};
 use super::layers::{AboveTls, Ask, Env, Layers};
-use super::ports::DecodeAs;
+use super::ports::{DecodeAs, port_protocol};
 use super::proxy::{self, Preamble};
+use super::tunnel::{Settled, Taken, Tunnel};
 use crate::diagnostic::Code;
 use crate::event::{GapCause, Protocol, Security, TlsHandshake};
 use crate::position::{Direction, Span};
@@ -20,6 +21,7 @@ struct Gate {
 
 pub(super) struct Stack {
     pub(super) layers: Layers,
+    tunnel: Tunnel,
     preambles: [Preamble; 2],
     /// The client as a PROXY header named it.
     pub(super) proxy_client: proxy::Client,
@@ -46,6 +48,7 @@ impl Stack {
         let hint = forced.and_then(|f| f.protocol).or(hint);
         let mut stack = Stack {
             layers: Layers::new(session, hint, true),
+            tunnel: Tunnel::default(),
             preambles: Default::default(),
             proxy_client: None,
             tls: None,
@@ -67,7 +70,7 @@ impl Stack {
     /// Memory beside its own fields, roughly.
     pub(super) fn cost(&self) -> usize {
         let begun = self.begun.iter().flatten().map(|(bytes, _)| bytes.capacity()).sum::<usize>();
-        begun + self.tls.as_ref().map_or(0, |tls| tls.cost()) + self.layers.cost()
+        begun + self.tunnel.cost() + self.tls.as_ref().map_or(0, |tls| tls.cost()) + self.layers.cost()
     }
 
     pub(super) fn has_tls(&self) -> bool {
@@ -82,6 +85,38 @@ impl Stack {
 
     /// The next bytes that TCP delivered. True when both roles turned out to be the other way round.
     pub(super) fn data(
+        &mut self,
+        dir: Direction,
+        bytes: &[u8],
+        span: Span,
+        roles_sure: bool,
+        env: Env<'_>,
+        secrets: &mut Secrets<'_>,
+    ) -> bool {
+        match self.tunnel.take(dir, bytes, span) {
+            Taken::Passed => self.above_tunnel(dir, bytes, span, roles_sure, env, secrets),
+            Taken::Held => false,
+            Taken::Settled(settled) => self.settled(settled, roles_sure, env, secrets),
+        }
+    }
+
+    /// Whether there is a proxy on the way is known.
+    fn settled(&mut self, settled: Settled, roles_sure: bool, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
+        // Who asks a proxy is the client.
+        let sure = roles_sure || settled.opened.is_some();
+        if let Some(opened) = settled.opened {
+            self.hint = self.hint.or(port_protocol(opened.port));
+            self.layers.emitter.diagnose(opened.span, Code::ProxyTunnel, opened.to_string());
+        }
+        let mut swap = false;
+        for piece in settled.pieces {
+            let dir = if swap { piece.dir.opposite() } else { piece.dir };
+            swap ^= self.above_tunnel(dir, &piece.bytes, piece.span, sure, env, secrets);
+        }
+        swap
+    }
+
+    fn above_tunnel(
         &mut self,
         dir: Direction,
         bytes: &[u8],
@@ -111,8 +146,12 @@ impl Stack {
         }
     }
 
-    /// What looked like the beginning of a PROXY header, or of TLS, was none.
+    /// What looked like the beginning of a talk with a proxy, of a PROXY header, or of TLS, was none.
     pub(super) fn nothing_begins(&mut self, dir: Direction, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        if let Some(settled) = self.tunnel.give_up() {
+            // Too little to tell roles by.
+            self.settled(settled, true, env, secrets);
+        }
         if let Some(held) = self.preambles[dir.index()].give_up() {
             // Too little to tell roles by.
             self.above_preamble(dir, &held.bytes, held.span, true, env, secrets);
