@@ -1,4 +1,5 @@
-//! Ctrl-C: what is finished is written, nothing half-written stays, and the exit code is 130.
+//! Ctrl-C, or SIGTERM as from `timeout` or a service manager: what is finished is written, nothing half-written stays, and
+//! the exit code is 130.
 
 use std::io;
 use std::sync::Arc;
@@ -19,12 +20,12 @@ pub(super) const TEXT: &str = "interrupted; only what was read until then is in 
 #[cfg(unix)]
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Raised by Ctrl-C, lowered by who notices.
+/// Raised by a signal, lowered by who notices.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens for Ctrl-C from now on, and says `text` where nobody else notices. Where that can't be had, Ctrl-C ends the program as ever.
+    /// Listens from now on, and says `text` where nobody else notices. Where that can't be had, a signal ends the program as ever.
     pub(super) fn listen(text: &'static str) -> Self {
         let interrupt = Interrupt::default();
         #[cfg(unix)]
@@ -37,7 +38,8 @@ impl Interrupt {
     #[cfg(unix)]
     fn watch(&self, text: &'static str) {
         let raised = self.0.clone();
-        let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]) else { return };
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return };
         std::thread::spawn(move || {
             for _ in signals.forever() {
                 raised.store(true, Ordering::SeqCst);

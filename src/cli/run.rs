@@ -41,7 +41,7 @@ pub(super) enum Outcome {
     Unusable,
     /// Part of a mail session is missing.
     Incomplete,
-    /// Ctrl-C.
+    /// By a signal.
     Interrupted,
 }
 

@@ -154,13 +154,24 @@ fn a_folder_with_what_can_not_be_read_gives_the_rest() {
 }
 
 #[cfg(unix)]
-fn interrupt(child: &std::process::Child) {
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+fn send(signal: &str, child: &std::process::Child) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_what_is_finished_and_leaves_nothing_half_written() {
+    ends_in_order_on("-INT");
+}
+
+#[cfg(unix)]
+#[test]
+fn sigterm_keeps_what_is_finished_and_leaves_nothing_half_written() {
+    ends_in_order_on("-TERM");
+}
+
+#[cfg(unix)]
+fn ends_in_order_on(signal: &str) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let mut file = Pcap::new();
@@ -175,12 +186,12 @@ fn ctrl_c_keeps_what_is_finished_and_leaves_nothing_half_written() {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&file.bytes).unwrap();
-    // Once there are mails, Ctrl-C; and mails without end, until nobody reads them any more.
+    // Once there are mails, the signal; and mails without end, until nobody reads them any more.
     let has_mail = || names(&out).iter().any(|n| n.ends_with(".eml"));
     while !out.is_dir() || !has_mail() {
         std::thread::yield_now();
     }
-    interrupt(&child);
+    send(signal, &child);
     for n in 100.. {
         file.bytes.clear();
         one_mail(&mut file, n);
@@ -213,7 +224,7 @@ fn ctrl_c_ends_a_wait_for_a_silent_pipe() {
     stdin.flush().unwrap();
     let mut first = [0; 1];
     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-    interrupt(&child);
+    send("-INT", &child);
     assert_said(&child.wait_with_output().unwrap(), 130, &["mailcap: interrupted"]);
     drop(stdin);
 }
