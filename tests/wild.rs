@@ -1,9 +1,9 @@
-//! Captures from public repositories: each runs to its end in bounded memory, and where tshark counted mail commands
-//! (`manifest.jsonl`), mailcap finds the same ones but for the differences that [`DIFFERENCES`] explains one by one.
+//! Captures from public repositories (`manifest.jsonl`): each runs to its end in bounded memory, and mailcap finds the
+//! commands that tshark finds, in the same frames, but for the differences that [`DIFFERENCES`] explains one by one.
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use common::{How, config};
@@ -15,23 +15,30 @@ use serde_json::Value;
 /// Bytes of memory, at most, that this test may ever have had.
 const MEMORY: u64 = 64 << 20;
 
-/// A command that one of both finds and the other does not, at its frames.
+/// What tshark finds, with its frames; the file says how it was made.
+const COMMANDS: &str = include_str!("wild/commands.txt");
+
+/// A command that one of both finds in these frames and the other does not.
 struct Differs {
     file: &'static str,
     verb: &'static str,
-    /// Where mailcap alone finds it.
-    more: &'static [u64],
-    /// Where tshark alone finds it.
-    fewer: &'static [u64],
+    finds: Finds,
+    frames: &'static [u64],
     why: &'static str,
 }
 
+#[derive(Copy, Clone, PartialEq)]
+enum Finds {
+    Mailcap,
+    Tshark,
+}
+
 const fn more(file: &'static str, verb: &'static str, frames: &'static [u64], why: &'static str) -> Differs {
-    Differs { file, verb, more: frames, fewer: &[], why }
+    Differs { file, verb, finds: Finds::Mailcap, frames, why }
 }
 
 const fn fewer(file: &'static str, verb: &'static str, frames: &'static [u64], why: &'static str) -> Differs {
-    Differs { file, verb, more: &[], fewer: frames, why }
+    Differs { file, verb, finds: Finds::Tshark, frames, why }
 }
 
 const SENT: &str = "BruteShark/IMAP_-_Authenticate_Plain_Base64_.pcap";
@@ -48,19 +55,29 @@ const NEGATIVE: &str = "zeek/smtp__smtp-bdat-cmd-negative-chunk-size.pcap";
 const EIGHT_BIT: &str = "zeek/smtp__smtp-bdat-pipeline-8bitmime.pcap";
 const NTLM: &str = "arkime/ntlm_synthetic.pcap";
 
+const APPENDED: &str = "a command's frame is that of its last byte, and its literal is part of it";
 const LITERAL: &str = "tshark takes lines of the literal of APPEND for commands";
 const BEFORE_BANNER: &str = "the client sends everything before the greeting, which tshark takes for message text";
 const ODD_PORT: &str = "not a default port, so tshark does not look";
 const CHUNK: &str = "tshark takes BDAT with its chunk, and everything behind it, for message text";
+const TAIL: &str = "tshark does not see the dot that ends the message in the segment that began it";
+const FLIGHT: &str = "tshark takes RSET, DATA and a dot in one segment for message text";
 const RESPONSE: &str = "tshark takes the answer to a challenge for a command";
 
 const DIFFERENCES: &[Differs] = &[
+    fewer(SENT, "APPEND", &[56], APPENDED),
+    more(SENT, "APPEND", &[57], APPENDED),
     fewer(SENT, "<521663E3.70", &[57], LITERAL),
     fewer(SENT, "THU", &[57], LITERAL),
     fewer(SENT, "DI", &[57], LITERAL),
     fewer(SENT, "MOZILLA/5.0", &[57], LITERAL),
     fewer(SENT, "1.0", &[57], LITERAL),
-    more(SENT, "SELECT", &[74], "tshark finds it, too, but the manifest lists no more than 25 verbs of a file"),
+    fewer(SENT, "W.BUCHANAN@N", &[57], LITERAL),
+    fewer(SENT, "W_J_BUCHANAN", &[57], LITERAL),
+    fewer(SENT, "TESTING", &[57], LITERAL),
+    fewer(SENT, "TEXT/PLAIN;", &[57], LITERAL),
+    fewer(SENT, "7BIT", &[57], LITERAL),
+    fewer(SENT, "...", &[57], LITERAL),
     fewer("PcapPlusPlus/Tests__Packet++Test__PacketExamples__Smtp.pcap", "CHVU", &[5], RESPONSE),
     fewer(NTLM, "TLRMTVNTUAAB", &[192], RESPONSE),
     fewer(NTLM, "TLRMTVNTUAAD", &[196], RESPONSE),
@@ -82,11 +99,11 @@ const DIFFERENCES: &[Differs] = &[
     more(BAD_TAIL, "RCPT", &[16], CHUNK),
     more(BAD_TAIL, "DATA", &[16], CHUNK),
     more(LAST, "BDAT", &[13], CHUNK),
-    more(LAST, "QUIT", &[26], "tshark has not seen the end of the message"),
+    more(LAST, "QUIT", &[26], TAIL),
     more(INSPECTION, "BDAT", &[18, 22], CHUNK),
-    more(INSPECTION, "QUIT", &[42], "tshark has not seen the end of the message"),
+    more(INSPECTION, "QUIT", &[42], TAIL),
     more(MULTICHUNK, "BDAT", &[13, 15], CHUNK),
-    more(MULTICHUNK, "QUIT", &[25], "tshark has not seen the end of the message"),
+    more(MULTICHUNK, "QUIT", &[25], TAIL),
     more(PIPELINED, "BDAT", &[13, 13], CHUNK),
     more(PIPELINED, "MAIL", &[13], CHUNK),
     more(PIPELINED, "RCPT", &[13], CHUNK),
@@ -98,8 +115,8 @@ const DIFFERENCES: &[Differs] = &[
         &[19],
         "the server took it for the user name: it asked for the password next",
     ),
-    more(RSET, "RSET", &[7], "tshark takes RSET, DATA and a dot in one segment for message text"),
-    more(RSET, "DATA", &[7], "tshark takes RSET, DATA and a dot in one segment for message text"),
+    more(RSET, "RSET", &[7], FLIGHT),
+    more(RSET, "DATA", &[7], FLIGHT),
     more(BASE64, "EHLO", &[7], ODD_PORT),
     more(BASE64, "HELO", &[11], ODD_PORT),
     more(BASE64, "MAIL", &[15], ODD_PORT),
@@ -112,61 +129,79 @@ const DIFFERENCES: &[Differs] = &[
     more(EIGHT_BIT, "BDAT", &[9, 17], CHUNK),
 ];
 
-/// Frames of the commands by verb, as tshark names verbs: without UID, and no answers to challenges, which are no
-/// commands.
-#[derive(Default)]
-struct Count(BTreeMap<String, Vec<u64>>);
+/// A command: its frame, and its verb as tshark names it.
+type Command = (u64, String);
 
-impl Sink for Count {
+/// The commands found, without UID, and without answers to challenges, which are no commands.
+#[derive(Default)]
+struct Found(Vec<Command>);
+
+impl Sink for Found {
     fn event(&mut self, event: Event) -> io::Result<()> {
         if let EventBody::Command(command) = event.body {
             let verb = command.verb.to_str_lossy().to_uppercase();
             let verb = verb.split(' ').next_back().unwrap_or_default();
             if !verb.is_empty() && verb != "DONE" {
-                self.0.entry(verb.to_owned()).or_default().push(event.span.last.number);
+                self.0.push((event.span.last.number, verb.to_owned()));
             }
         }
         Ok(())
     }
 }
 
-/// What tshark counted; it cuts the verbs of SMTP to four letters.
-fn tshark(row: &Value) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
+/// tshark cuts the verbs of SMTP to four letters.
+fn whole(verb: &str) -> &str {
+    if verb == "STAR" { "STARTTLS" } else { verb }
+}
+
+/// What tshark finds in each file.
+fn tshark() -> BTreeMap<&'static str, Vec<Command>> {
+    let lines = COMMANDS.lines().filter(|line| !line.starts_with('#'));
+    let command = |word: &'static str| {
+        let (frame, verb) = word.split_once(':').unwrap();
+        (frame.parse().unwrap(), whole(verb).to_owned())
+    };
+    lines
+        .map(|line| line.split_once('\t').unwrap())
+        .map(|(file, commands)| (file, commands.split(' ').map(command).collect()))
+        .collect()
+}
+
+/// Where what tshark finds, frame by frame, is not what the manifest counts: it tells at most 25 verbs of a file.
+fn miscounted(row: &Value, commands: &[Command]) -> Vec<String> {
+    let mut problems = Vec::new();
     for (verb, count) in row["tshark"]["commands"].as_object().into_iter().flatten() {
-        let verb = if verb == "STAR" { "STARTTLS" } else { verb };
-        *counts.entry(verb.to_owned()).or_default() += count.as_u64().unwrap() as usize;
+        let found = commands.iter().filter(|(_, other)| other == whole(verb)).count() as u64;
+        if count != found {
+            problems.push(format!("{verb}: the manifest counts {count}, commands.txt has {found}"));
+        }
     }
-    counts
+    problems
+}
+
+/// Takes `frame` and `verb` out of `commands`, once.
+fn take(commands: &mut Vec<Command>, frame: u64, verb: &str) -> bool {
+    let at = commands.iter().position(|(number, other)| *number == frame && other == verb);
+    at.map(|at| commands.swap_remove(at)).is_some()
 }
 
 /// What differs and is not explained, and explanations that explain nothing.
-fn problems(file: &str, want: &BTreeMap<String, usize>, got: &BTreeMap<String, Vec<u64>>) -> Vec<String> {
+fn problems(file: &str, tshark: &[Command], found: Vec<Command>) -> Vec<String> {
+    let (mut tshark, mut found) = (tshark.to_vec(), found);
+    let both: Vec<Command> = found.extract_if(.., |(frame, verb)| take(&mut tshark, *frame, verb)).collect();
     let mut problems = Vec::new();
-    let explained = DIFFERENCES.iter().filter(|d| d.file == file);
-    let verbs: BTreeSet<&str> =
-        want.keys().chain(got.keys()).map(String::as_str).chain(explained.map(|d| d.verb)).collect();
-    for verb in verbs {
-        let want = want.get(verb).copied().unwrap_or_default();
-        let mut frames = got.get(verb).cloned().unwrap_or_default();
-        let found = frames.len();
-        let difference = DIFFERENCES.iter().find(|d| d.file == file && d.verb == verb);
-        let (more, fewer) = difference.map_or((&[][..], &[][..]), |d| (d.more, d.fewer));
-        let why = difference.map_or("nothing", |d| d.why);
-        if found + fewer.len() != want + more.len() {
-            problems.push(format!("{verb}: {found} in frames {frames:?}, tshark {want}; explained: {why}"));
-            continue;
-        }
-        for frame in more {
-            match frames.iter().position(|f| f == frame) {
-                Some(at) => drop(frames.remove(at)),
-                None => problems.push(format!("{verb}: not in frame {frame}, which is explained: {why}")),
+    for difference in DIFFERENCES.iter().filter(|d| d.file == file) {
+        let Differs { verb, finds, why, .. } = difference;
+        let rest = if *finds == Finds::Mailcap { &mut found } else { &mut tshark };
+        for &frame in difference.frames {
+            if !take(rest, frame, verb) {
+                let both = both.contains(&(frame, (*verb).to_owned()));
+                problems.push(format!("{frame} {verb} is no difference (both find it: {both}), but explained: {why}"));
             }
         }
-        if frames.iter().any(|f| fewer.contains(f)) {
-            problems.push(format!("{verb}: is in a frame where only tshark finds it: {why}"));
-        }
     }
+    problems.extend(found.iter().map(|(frame, verb)| format!("{frame} {verb}: only mailcap finds it")));
+    problems.extend(tshark.iter().map(|(frame, verb)| format!("{frame} {verb}: only tshark finds it")));
     problems
 }
 
@@ -175,14 +210,17 @@ fn every_capture_ends_and_tells_the_commands_that_tshark_tells() {
     let Some(corpus) = common::corpus() else { return };
     let wild = corpus.join("wild");
     let manifest = std::fs::read_to_string(wild.join("manifest.jsonl")).unwrap();
+    let tshark = tshark();
     let mut table = common::Table::default();
     for line in manifest.lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let file = row["file"].as_str().unwrap();
-        let mut count = Count::default();
+        let commands = tshark.get(file).map_or(&[][..], Vec::as_slice);
+        let mut found = Found::default();
         // What is no capture at all is refused, without a panic; the others run to their end.
-        let run = run(config(&[wild.join(file)], &How::default()), &mut count);
-        let mut wrong = problems(file, &tshark(&row), &count.0);
+        let run = run(config(&[wild.join(file)], &How::default()), &mut found);
+        let mut wrong = problems(file, commands, found.0);
+        wrong.extend(miscounted(&row, commands));
         if let (Err(error), Some(packets)) = (&run, row["tshark"]["packets"].as_u64())
             && packets > 0
         {
