@@ -414,9 +414,7 @@ impl<S> Connection<S> {
                     buffers.store.clear();
                 }
                 half.advance(half.seen_end - half.next);
-                if half.start == Start::Tentative {
-                    half.start = Start::Running;
-                }
+                half.run();
                 half.ended |= half.buffers.take().is_some_and(|buffers| buffers.fin.is_some());
             }
         }

@@ -215,7 +215,7 @@ impl<S> Connection<S> {
         for side in SIDES {
             let target = targets[side.index()];
             if self.half(side).start == Start::Tentative && target >= self.half(side).next {
-                self.half_mut(side).start = Start::Running;
+                self.half_mut(side).run();
                 return true;
             }
             let half = self.half(side);

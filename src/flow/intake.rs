@@ -290,9 +290,7 @@ impl<S> Connection<S> {
         ctx: &mut Context<'_, C>,
     ) {
         let half = self.half_mut(side);
-        if half.start == Start::Tentative {
-            half.start = Start::Running;
-        }
+        half.run();
         let store = &mut half.buffers().store;
         let agrees = store.stray().is_some_and(|(other, piece)| {
             other != offset && offset <= other + piece.len + window && other <= offset + window
