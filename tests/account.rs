@@ -10,9 +10,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use common::packets::{Dialogue, Packet, Random, dialogues, disturbed, pcap};
+use common::script::{dialogue, flights, only};
 use common::{How, Told, corpus, tell, testdata};
 use mailcap::capture::{Capture, Input, Item};
-use mailcap::event::Account;
+use mailcap::event::{Account, EndReason, EventBody};
+use mailcap::flow::Side;
 use mailcap::limits::Limits;
 use mailcap::wire::{Decoded, Decoder};
 use proptest::prelude::*;
@@ -144,6 +146,34 @@ fn of_copies_that_come_behind_the_end() {
         let payload: u64 = once.iter().map(|p| p.payload.len() as u64).sum();
         assert_eq!(parts(&told.report.account)[..5].iter().sum::<u64>(), 2 * payload);
     }
+}
+
+#[test]
+fn of_a_fin_that_was_lost_with_the_last_command_long_before_the_server_closed() {
+    let dialogue = dialogue(25, "S: 220 mx ESMTP\nC: EHLO me\nS: 250 mx\nC: QUIT\nS: 221 bye");
+    let mut list = flights(&dialogue);
+    // The handshake, five turns, two FINs and the last acknowledgement. The FIN came with QUIT, and neither was captured.
+    let quit = list.remove(6);
+    assert_eq!(quit.payload, b"QUIT\r\n");
+    let mut fin = list.remove(7);
+    assert!(fin.fin && fin.side == Side::Initiator);
+    list[6].ack = Some(fin.seq.wrapping_add(1));
+    fin = Packet { fin: false, seq: fin.seq.wrapping_add(1), ..fin };
+    // More frames than a hole is waited for.
+    list.splice(7..7, std::iter::repeat_n(fin, 2 * Limits::default().reorder_frames as usize));
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&pcap(&dialogue, &list)).unwrap();
+    let told = tell(&[file.path().to_owned()], &How::default());
+    assert_eq!(wrong(&told, &wire(file.path()).unwrap()), Vec::<String>::new());
+    let story = only(&told);
+    assert_eq!(story.gaps.iter().map(|gap| (gap.offset, gap.bytes)).collect::<Vec<_>>(), [(9, 6)]);
+    assert_eq!((story.session().gap_bytes, story.session().end_reason), (6, EndReason::Fin));
+    assert!(story.events.is_sorted_by_key(|event| event.seq));
+    // Declared lost before the reply, it is told before the reply.
+    let place = |wanted: fn(&EventBody) -> bool| story.events.iter().position(|event| wanted(&event.body)).unwrap();
+    let gap = place(|body| matches!(body, EventBody::Gap(_)));
+    let bye = place(|body| matches!(body, EventBody::Reply(reply) if reply.code == Some(221)));
+    assert!(gap < bye, "{gap} {bye}");
 }
 
 const SAMPLES: &[&str] = &[

@@ -144,6 +144,7 @@ impl<S> Connection<S> {
             frames_by: [0; 2],
             bytes: [0; 2],
             duplicate_bytes: 0,
+            fins_in_gaps: [None; 2],
             files: vec![at.file],
             syn: [false; 2],
             vlan: segment.vlan,
@@ -321,6 +322,7 @@ impl<S> Connection<S> {
             }
             self.start_waits(ctx);
         }
+        self.find_fins();
         let acknowledged = |half: &Half| half.ended && half.acked > half.next;
         if self.halves.iter().all(acknowledged) && self.reset.is_none() {
             return Status::Over(EndReason::Fin);

@@ -6,6 +6,8 @@
 //! so what a piece acknowledges is delivered or declared lost before the piece. When both heads wait for each other
 //! (which acknowledgements of sound stacks never cause), the one that was captured first goes.
 
+use std::num::NonZeroU64;
+
 use crate::diagnostic::Code;
 use crate::event::{EndReason, GapCause};
 use crate::flow::connection::{Connection, Context};
@@ -138,7 +140,7 @@ impl<S> Connection<S> {
         let (from, offset) = (half.next, half.visible(half.next));
         half.buffers().recent.push(from, bytes);
         half.advance(bytes.len() as u64);
-        half.fin_assumed = false;
+        (half.fin_assumed, half.fin_in_gap) = (false, false);
         self.info.bytes[side.index()] += bytes.len() as u64;
         self.emit(StreamChunk::Data { side, offset, bytes, at }, ctx);
     }
@@ -158,7 +160,7 @@ impl<S> Connection<S> {
         };
         let offset = half.visible(half.next);
         half.advance(len);
-        half.fin_assumed = false;
+        (half.fin_assumed, half.fin_in_gap) = (false, false);
         self.emit(StreamChunk::Gap { side, offset, len, cause, at: ctx.at }, ctx);
     }
 
@@ -166,6 +168,18 @@ impl<S> Connection<S> {
     fn has_closed(&self, side: Side) -> bool {
         let peer = self.half(side.opposite());
         self.reset.is_none() && peer.fin().is_some_and(|fin| peer.acked > fin.offset)
+    }
+
+    /// Looks whether what was declared lost at a direction's end has its FIN in it.
+    pub(super) fn find_fins(&mut self) {
+        for side in SIDES {
+            let half = self.half(side);
+            if half.fin_in_gap && half.next == half.known_end() && !half.pending() && self.has_closed(side) {
+                let half = self.half_mut(side);
+                half.take_fin_out();
+                self.info.fins_in_gaps[side.index()] = NonZeroU64::new(half.visible(half.next));
+            }
+        }
     }
 
     fn head(&self, side: Side) -> Option<Head> {
@@ -262,7 +276,11 @@ impl<S> Connection<S> {
             let needed = needed.checked_sub(half.next).filter(|&needed| needed > 0).unwrap_or(len);
             match len - u64::from(fin) {
                 0 => self.half_mut(side).fin_assumed = true,
-                bytes => self.skip(side, bytes.min(needed), cause, ctx),
+                bytes => {
+                    self.skip(side, bytes.min(needed), cause, ctx);
+                    let half = self.half_mut(side);
+                    half.fin_in_gap = !fin && cause == GapCause::Lost && half.next == half.known_end();
+                }
             }
             return true;
         }

@@ -83,6 +83,8 @@ pub(super) struct Half {
     pub(super) ended: bool,
     /// The peer acknowledged one number beyond the data and no more came: a FIN that was not captured.
     pub(super) fin_assumed: bool,
+    /// Its last numbers were declared lost with nothing behind them: the last of all may have been a FIN's.
+    pub(super) fin_in_gap: bool,
 }
 
 impl Half {
@@ -104,6 +106,7 @@ impl Half {
             absent: false,
             ended: false,
             fin_assumed: false,
+            fin_in_gap: false,
         }
     }
 
@@ -221,6 +224,15 @@ impl Half {
         self.next += len;
         self.next_seq = self.next_seq.wrapping_add(len as u32);
         self.seen_end = self.seen_end.max(self.next);
+    }
+
+    /// The last number that was declared lost was a FIN's.
+    pub(super) fn take_fin_out(&mut self) {
+        self.next -= 1;
+        self.next_seq = self.next_seq.wrapping_sub(1);
+        self.seen_end = self.seen_end.min(self.next);
+        self.fin_in_gap = false;
+        self.fin_assumed = true;
     }
 
     /// The offset that the consumer sees.

@@ -27,7 +27,7 @@
 //! gaps follows what the segments behind them acknowledge, as far as they have been seen by then. A number
 //! acknowledged beyond the last byte seen, with nothing behind it, is taken for a FIN that was not captured; so is the
 //! last number of a longer hole with nothing behind it, if its sender acknowledged the other side's FIN and nothing
-//! was reset. Full buffers, the end of a connection and the end of the input turn holes into gaps at once. If the peer
+//! was reset; where the gap was told before, [`ConnectionInfo::fins_in_gaps`] says so. Full buffers, the end of a connection and the end of the input turn holes into gaps at once. If the peer
 //! is not in the capture, a hole waits four allowances.
 //!
 //! **Without SYN** the first byte seen, or an earlier one that the peer still expected, is offset 0; the first bytes are
@@ -60,6 +60,7 @@ mod table;
 mod tests;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use crate::diagnostic::Code;
 use crate::event::{EndReason, GapCause};
@@ -131,6 +132,8 @@ pub struct ConnectionInfo {
     /// Payload bytes seen more than once, keep-alive bytes, and what is no part of the stream: outside the window, behind
     /// a FIN.
     pub duplicate_bytes: u64,
+    /// For each side the offset of its FIN, where a gap that was told before counts it as a byte, its last.
+    pub fins_in_gaps: [Option<NonZeroU64>; 2],
     /// Files that hold frames of it, in order, each once.
     pub files: Vec<FileId>,
     /// SYN of the initiator seen / SYN-ACK of the responder seen.

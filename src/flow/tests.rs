@@ -1,6 +1,7 @@
 //! The rules, one by one, with hand-made segments.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use crate::event::EndReason;
 use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Roles, Side, StreamChunk};
@@ -348,6 +349,33 @@ fn a_fin_that_was_lost_with_its_payload_is_no_byte_of_the_gap() {
     let mut lab = Lab::new();
     lab.handshake().c(1, 1, "ab").s(1, 10, "").send(1, FIN, 1, 10, "").c(10, 2, "").c(10, 2, "cd").finish();
     lab.expect(&["C 0 ab", "C 2 gap 7 Lost", "S end", "C 9 cd", "1 Eof"]);
+}
+
+#[test]
+fn a_fin_that_was_lost_with_its_payload_and_declared_lost_before_the_other_side_closed() {
+    let lost = |lab: &mut Lab| {
+        lab.handshake().c(1, 1, "ab").s(1, 10, "221").tick(20).expect(&["C 0 ab", "C 2 gap 7 Lost", "S 0 221"]);
+    };
+    let fin = |lab: &Lab| lab.info().fins_in_gaps.map(|fin| fin.map_or(0, NonZeroU64::get));
+    let mut lab = Lab::new();
+    lost(&mut lab);
+    lab.send(1, FIN, 4, 10, "").c(10, 5, "").tick(20).expect(&["S end", "1 Fin"]);
+    assert_eq!(fin(&lab), [8, 0]);
+    // It was none: the client goes on, or resets.
+    let mut lab = Lab::new();
+    lost(&mut lab);
+    lab.send(1, FIN, 4, 10, "").c(10, 5, "").c(10, 5, "cd").finish();
+    lab.expect(&["S end", "C 8 gap 1 Lost", "C 9 cd", "1 Eof"]);
+    assert_eq!(fin(&lab), [8, 0]);
+    let mut lab = Lab::new();
+    lost(&mut lab);
+    lab.send(1, FIN, 4, 10, "").send(0, RST_ACK, 10, 5, "").tick(20).expect(&["S end", "1 Rst"]);
+    assert_eq!(fin(&lab), [0, 0]);
+    // The client's own FIN comes, or there is none yet.
+    let mut lab = Lab::new();
+    lost(&mut lab);
+    lab.send(0, FIN, 10, 4, "").send(1, FIN, 4, 11, "").c(11, 5, "").expect(&["C end", "S end", "1 Fin"]);
+    assert_eq!(fin(&lab), [0, 0]);
 }
 
 #[test]

@@ -19,6 +19,9 @@ impl Live {
         world: &mut World<'_>,
     ) -> Closed {
         self.release(world);
+        for side in [Side::Initiator, Side::Responder] {
+            self.tell_gap(side, info);
+        }
         let env = env(info, world);
         let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
         let span = Span::at(at);

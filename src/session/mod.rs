@@ -92,6 +92,8 @@ struct Live {
     /// The side that TCP calls the responder is the mail client.
     swapped: bool,
     gaps: (u64, u64),
+    /// By side: the latest gap, as long as nothing follows it. Its last byte may turn out to be a FIN's.
+    open_gaps: [Option<Box<OpenGap>>; 2],
     /// Application bytes by client and server.
     bytes: [u64; 2],
     diagnostics: BTreeMap<Code, (usize, String)>,
@@ -108,6 +110,13 @@ struct Live {
     frozen: u64,
     /// Its first event was told.
     opened: bool,
+}
+
+/// A gap that has its place, and is told when the direction goes on.
+struct OpenGap {
+    seq: u64,
+    span: Span,
+    gap: Gap,
 }
 
 /// A session is weighed again when it may have grown by that part, or by so many bytes.
@@ -236,6 +245,7 @@ impl Live {
             stack: Stack::new(info.id, port_protocol(info.responder.port()), forced(info, world)),
             swapped: false,
             gaps: (0, 0),
+            open_gaps: [None, None],
             bytes: [0; 2],
             diagnostics: BTreeMap::new(),
             ended: [false; 2],
@@ -274,6 +284,9 @@ impl Live {
             }
             chunk => chunk,
         };
+        if let StreamChunk::Data { side, .. } | StreamChunk::Gap { side, .. } | StreamChunk::End { side, .. } = chunk {
+            self.tell_gap(side, info);
+        }
         match chunk {
             StreamChunk::Data { side, bytes, at, .. } => {
                 let dir = self.direction(side);
@@ -285,8 +298,10 @@ impl Live {
             }
             StreamChunk::Gap { side, offset, len, cause, at } => {
                 let (dir, span) = (self.direction(side), Span::at(at));
+                let seq = self.stack.layers.emitter.reserve();
+                let gap = Gap { dir, offset, bytes: len, cause };
+                self.open_gaps[side.index()] = Some(Box::new(OpenGap { seq, span, gap }));
                 self.gaps = (self.gaps.0 + 1, self.gaps.1 + len);
-                self.stack.layers.emitter.push(span, EventBody::Gap(Gap { dir, offset, bytes: len, cause }));
                 self.stack.gap(dir, len, cause, span, env, &mut secrets);
             }
             StreamChunk::Odd { code, detail, at, .. } => {
@@ -297,6 +312,18 @@ impl Live {
                 self.end(side, Span::at(at), env, &mut secrets);
             }
         }
+    }
+
+    /// Tells a side's latest gap, for which it is certain by now what it lacks.
+    fn tell_gap(&mut self, side: Side, info: &ConnectionInfo) {
+        let Some(open) = self.open_gaps[side.index()].take() else { return };
+        let OpenGap { seq, span, mut gap } = *open;
+        let last = gap.offset + gap.bytes.saturating_sub(1);
+        if gap.bytes > 1 && info.fins_in_gaps[side.index()].is_some_and(|fin| fin.get() == last) {
+            gap.bytes -= 1;
+            self.gaps.1 -= 1;
+        }
+        self.stack.layers.emitter.push_at(seq, span, EventBody::Gap(gap));
     }
 
     fn end(&mut self, side: Side, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
