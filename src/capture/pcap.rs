@@ -37,7 +37,7 @@ pub(super) struct Pcap {
     snaplen: u32,
     /// caplen and len may be swapped: written before version 2.4.
     old: bool,
-    /// Bytes of a record header: 16, 24 or 28.
+    /// Bytes of a record header: 16, 20, 24 or 28.
     record_header: usize,
     last_seconds: Option<u32>,
     ended: bool,
@@ -83,31 +83,44 @@ impl Pcap {
             buffer.consume(4);
         }
         if magic == MODIFIED {
-            pcap.record_header = pcap.guess_record_header(buffer);
+            // No more than one read's worth: a live pipe must not be waited for.
+            buffer.ensure(1);
         }
+        pcap.record_header = pcap.guess_record_header(buffer.data(), magic);
         Ok(pcap)
     }
 
-    /// Patched libpcaps wrote 24 or 28 bytes of record header under one magic: the first two records tell.
-    fn guess_record_header(&self, buffer: &mut Buffer) -> usize {
-        // No more than one read's worth: a live pipe must not be waited for.
-        buffer.ensure(1);
-        let data = buffer.data();
-        let chain = |header: usize| -> u32 {
-            let mut at = 0usize;
-            let mut good = 0;
-            while good < 3 {
-                let Some(head) = data.get(at..).and_then(|d| d.first_chunk::<16>()) else { break };
-                let Some(fields) = self.plausible(head, None) else { return 0 };
-                good += 1;
-                at = at.saturating_add(header).saturating_add(fields as usize);
-                if at == data.len() {
-                    return 3;
-                }
+    /// Patched libpcaps wrote 24 or 28 bytes of record header under one magic, and Red Hat 6.1's 24 and Nokia's 20 under
+    /// the common one: the first records tell.
+    fn guess_record_header(&self, data: &[u8], magic: u32) -> usize {
+        match magic {
+            MODIFIED => {
+                let size = [16, 28, 24].into_iter().max_by_key(|&size| self.chain(data, size));
+                size.unwrap_or(24)
             }
-            good
-        };
-        [24usize, 28, 16].into_iter().rev().max_by_key(|&header| (chain(header), header == 24)).unwrap_or(24)
+            MICROSECONDS if self.chain(data, 16).1 == 0 => {
+                let size = [20, 24].into_iter().find(|&size| self.chain(data, size).1 >= 2);
+                size.unwrap_or(16)
+            }
+            _ => 16,
+        }
+    }
+
+    /// Whether records with headers of that size follow one another in `data`, to its end or three times; and how many
+    /// do, none if what follows one is no record.
+    fn chain(&self, data: &[u8], header: usize) -> (bool, u32) {
+        let mut at = 0usize;
+        let mut good = 0;
+        while good < 3 {
+            let Some(head) = data.get(at..).and_then(|d| d.first_chunk::<16>()) else { return (false, good) };
+            let Some(captured) = self.plausible(head, None) else { return (false, 0) };
+            good += 1;
+            at = at.saturating_add(header).saturating_add(captured as usize);
+            if at == data.len() {
+                break;
+            }
+        }
+        (true, good)
     }
 
     fn u32(&self, bytes: [u8; 4]) -> u32 {

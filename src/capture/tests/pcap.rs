@@ -48,6 +48,28 @@ fn modified_with_longer_record_headers() {
 }
 
 #[test]
+fn longer_record_headers_under_the_common_magic() {
+    // Nokia's and Red Hat 6.1's, and the common one.
+    for (extra, records) in [(4, 3), (8, 3), (8, 5), (0, 3), (0, 1)] {
+        let mut file = pcap_header(Order::Little, MICRO, 1);
+        let mut sent = Vec::new();
+        for n in 0..records {
+            let data = format!("packet number {n}").into_bytes();
+            let record = pcap_record(Order::Little, 1_700_000_000, 5, &data);
+            file.extend(&record[..16]);
+            file.extend(&[2, 0, 0, 0, 8, 0, 1, 0][..extra]);
+            file.extend(&data);
+            sent.push(data);
+        }
+        assert_eq!(packets(&read(file)), sent, "{extra} {records}");
+    }
+    // One damaged record does not make it another format.
+    let mut file = pcap_at(&[1, 2, 3]);
+    file[24 + 17 + 8] = 0xff;
+    assert_eq!(times(&read(file))[0], 1_000_000_000);
+}
+
+#[test]
 fn ixia() {
     let mut file = pcap_header(Order::Little, 0x1c00_01ac, 1);
     file.extend([0; 4]);
