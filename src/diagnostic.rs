@@ -129,7 +129,7 @@ codes! {
     EntryLimit = "entry-limit", Warning;
     /// A message ended before its protocol's end.
     MessageCut = "message-cut", Warning;
-    /// A PROXY header named the real client.
+    /// A PROXY header named the real client, or was cut short.
     ProxyHeader = "proxy-header", Note;
     /// A proxy relayed the dialogue: SOCKS, or HTTP's CONNECT.
     ProxyTunnel = "proxy-tunnel", Note;

@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::packets::{Dialogue, Packet, dialogues};
-use common::script::{c, codes, decode, dialogue, digest, in_order, only, s, told, verbs};
+use std::net::IpAddr;
+
+use common::packets::{Dialogue, Packet, Random, Shape, Turn, dialogues, packets};
+use common::script::{c, codes, decode, dialogue, digest, in_order, only, play, s, told, verbs};
 use common::{How, hex, testdata};
 use mailcap::event::{AuthOutcome, MessageOutcome, MessagePart, Outcome, Protocol, Security};
 use mailcap::flow::Side;
@@ -340,6 +342,74 @@ fn a_proxy_header_in_front_of_tls() {
     assert_eq!(verbs(&proxied), verbs(&plain));
     let session = proxied.stories.values().next().unwrap().session();
     assert_eq!(session.proxy_client, Some(("2001:db8::1".parse().unwrap(), Some(4000))));
+}
+
+/// Headers of both versions, and whom they name.
+fn proxy_headers() -> Vec<(Vec<u8>, Option<(IpAddr, Option<u16>)>)> {
+    let v2 = |command: u8, family: u8, body: &[u8]| {
+        let len = (body.len() as u16).to_be_bytes();
+        [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[0x20 | command, family], &len, body].concat()
+    };
+    let v4: Vec<u8> = [&[198, 51, 100, 23, 203, 0, 113, 5][..], &51234u16.to_be_bytes(), &[0, 25]].concat();
+    let v6: Vec<u8> = [&[0x20; 32][..], &4000u16.to_be_bytes(), &[3, 0xe1]].concat();
+    // Behind the addresses: ALPN, a checksum, what was TLS in front of the proxy, padding.
+    let more = b"\x01\0\x02h2\x03\0\x04abcd\x20\0\x05\x07\0\0\0\0\x04\0\x03\0\0\0";
+    let named = |ip: &str, port| Some((ip.parse().unwrap(), Some(port)));
+    vec![
+        (b"PROXY TCP4 198.51.100.23 203.0.113.5 51234 25\r\n".to_vec(), named("198.51.100.23", 51234)),
+        (b"PROXY TCP6 2020::1 2001:db8::2 4000 465\r\n".to_vec(), named("2020::1", 4000)),
+        (b"PROXY UNKNOWN\r\n".to_vec(), None),
+        (v2(1, 0x11, &v4), named("198.51.100.23", 51234)),
+        (v2(1, 0x21, &v6), named("2020:2020:2020:2020:2020:2020:2020:2020", 4000)),
+        (v2(1, 0x11, &[&v4[..], more].concat()), named("198.51.100.23", 51234)),
+        (v2(0, 0, &[]), None),
+        (v2(0, 0x11, &v4), None),
+        // A Unix socket.
+        (v2(1, 0x31, &[b'/'; 216]), None),
+    ]
+}
+
+#[test]
+fn a_proxy_header_in_any_pieces_in_front_of_anything() {
+    let keys = [testdata().join("tls/keys/rsa2048.pem"), testdata().join("servers/keys/server.key")];
+    let how = How { keys: &keys, ..How::default() };
+    let captures = ["servers/pop3-full.pcap", "servers/imap-full-starttls-rsa.pcap", "tls/f-reneg-client-smtp.pcap"];
+    let mut all: Vec<Dialogue> = captures.iter().map(|file| dialogues(testdata().join(file)).remove(0)).collect();
+    all.push(dialogue(2025, SMTP));
+    for mut dialogue in all {
+        let plain = decode(&dialogue, &in_order(&dialogue), &how);
+        let before = dialogue.turns.clone();
+        for (header, named) in proxy_headers() {
+            for segment in [1, 13, 1400] {
+                dialogue.turns = before.clone();
+                match dialogue.turns.first_mut() {
+                    Some(first) if first.side == Side::Initiator => drop(first.bytes.splice(..0, header.clone())),
+                    _ => dialogue.turns.insert(0, Turn { side: Side::Initiator, bytes: header.clone() }),
+                }
+                let list = packets(&dialogue, &Shape { segment, isn: [7, 99] }, &mut Random::new(1));
+                let proxied = decode(&dialogue, &list, &how);
+                assert_eq!(verbs(&proxied), verbs(&plain), "{:?}", String::from_utf8_lossy(&header));
+                let (with, without) = (only(&proxied).session(), only(&plain).session());
+                assert_eq!((with.proxy_client, with.complete), (named, without.complete));
+                assert_eq!((with.protocol, with.security), (without.protocol, without.security));
+                assert_eq!(codes(&proxied), [&["proxy-header"], &codes(&plain)[..]].concat());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_proxy_header_that_is_cut_short_says_so_and_is_no_command() {
+    for (header, _) in proxy_headers() {
+        for left in [14, header.len() - 1] {
+            let cut = play(25, &[c(&header[..left.min(header.len() - 1)])]);
+            assert_eq!((verbs(&cut), codes(&cut)), (vec![], vec!["proxy-header"]), "{header:?} {left}");
+            assert_eq!(only(&cut).session().proxy_client, None);
+        }
+        // One alone, as of a health check.
+        let alone = play(25, &[c(&header)]);
+        assert_eq!((verbs(&alone), codes(&alone)), (vec![], vec!["proxy-header"]), "{header:?}");
+    }
 }
 
 #[test]

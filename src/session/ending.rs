@@ -62,7 +62,7 @@ impl Live {
             let detail = "no frame of the other side is in the capture";
             self.stack.layers.emitter.diagnose(Span::at(info.first), Code::OneSided, detail);
         }
-        let said_something = info.bytes != [0, 0];
+        let said_something = info.bytes.iter().sum::<u64>() > self.stack.proxy_bytes;
         if said_something && !self.stack.layers.is_mail() && !self.stack.has_tls() && self.stack.layers.is_other() {
             self.stack.layers.emitter.diagnose(span, Code::NotMail, "another protocol was spoken on a mail port");
         }

@@ -40,8 +40,16 @@ impl Preamble {
         }
     }
 
-    /// No more bytes come that belong to these: they were no header, and none comes later.
+    /// The other side speaks. Unless they are certainly the beginning of a header, these were none, and none comes later.
     pub(super) fn give_up(&mut self) -> Option<Held> {
+        match self {
+            Preamble::Collecting(held) if is_header(&held.bytes) => None,
+            _ => self.end(),
+        }
+    }
+
+    /// No more bytes come that belong to these, and no header comes later.
+    pub(super) fn end(&mut self) -> Option<Held> {
         match std::mem::replace(self, Preamble::Over) {
             Preamble::Collecting(held) => Some(held),
             _ => None,
@@ -100,6 +108,12 @@ fn parse(bytes: &[u8]) -> Header {
         return Header::Proxy(16 + len, if command & 0x0f == 1 { v2(family, body) } else { None });
     }
     Header::None
+}
+
+/// Whether bytes that are not all of a header begin one, and nothing else.
+pub(super) fn is_header(bytes: &[u8]) -> bool {
+    let words = [&b"PROXY TCP4 "[..], b"PROXY TCP6 ", b"PROXY UNKNOWN", V2];
+    words.iter().any(|words| bytes.starts_with(words))
 }
 
 fn begins(bytes: &[u8], signature: &[u8]) -> bool {

@@ -25,6 +25,8 @@ pub(super) struct Stack {
     preambles: [Preamble; 2],
     /// The client as a PROXY header named it.
     pub(super) proxy_client: proxy::Client,
+    /// Bytes of the header that named it.
+    pub(super) proxy_bytes: u64,
     tls: Option<Box<tls::Connection>>,
     gate: Option<Gate>,
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
@@ -51,6 +53,7 @@ impl Stack {
             tunnel: Tunnel::default(),
             preambles: Default::default(),
             proxy_client: None,
+            proxy_bytes: 0,
             tls: None,
             gate: None,
             begun: Default::default(),
@@ -138,6 +141,7 @@ impl Stack {
         let Some((held, len, header)) = preamble.take(bytes, span) else { return false };
         if let Some(client) = header {
             self.proxy_client = client;
+            self.proxy_bytes += len as u64;
             self.layers.emitter.diagnose(held.span, Code::ProxyHeader, proxy::endpoint(client));
         }
         match held.bytes.get(len..) {
@@ -152,9 +156,17 @@ impl Stack {
             // Too little to tell roles by.
             self.settled(settled, true, env, secrets);
         }
-        if let Some(held) = self.preambles[dir.index()].give_up() {
+        match self.preambles[dir.index()].end() {
+            Some(held) if proxy::is_header(&held.bytes) => {
+                self.proxy_bytes += held.bytes.len() as u64;
+                let detail = format!("cut short after {} bytes", held.bytes.len());
+                self.layers.emitter.diagnose(held.span, Code::ProxyHeader, detail);
+            }
             // Too little to tell roles by.
-            self.above_preamble(dir, &held.bytes, held.span, true, env, secrets);
+            Some(held) => {
+                self.above_preamble(dir, &held.bytes, held.span, true, env, secrets);
+            }
+            None => {}
         }
         if let Some((bytes, span)) = self.begun[dir.index()].take() {
             self.plain_or_tls(dir, &bytes, span, false, env, secrets);
