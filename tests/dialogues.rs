@@ -344,8 +344,10 @@ fn a_proxy_header_in_front_of_tls() {
     assert_eq!(session.proxy_client, Some(("2001:db8::1".parse().unwrap(), Some(4000))));
 }
 
+type Named = Option<(IpAddr, Option<u16>)>;
+
 /// Headers of both versions, and whom they name.
-fn proxy_headers() -> Vec<(Vec<u8>, Option<(IpAddr, Option<u16>)>)> {
+fn proxy_headers() -> Vec<(Vec<u8>, Named)> {
     let v2 = |command: u8, family: u8, body: &[u8]| {
         let len = (body.len() as u16).to_be_bytes();
         [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[0x20 | command, family], &len, body].concat()

@@ -84,6 +84,12 @@ impl Defragmenter {
         self.datagrams.len()
     }
 
+    /// Bytes that they take.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes a fragment seen at `ts`.
     pub(super) fn add(&mut self, key: Key, fragment: Fragment<'_>, ts: Timestamp, limits: &Limits) -> Outcome {
         let captured = u32::try_from(fragment.data.len()).unwrap_or(u32::MAX);

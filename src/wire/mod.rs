@@ -236,6 +236,11 @@ impl Decoder {
         self.defragmenter.unfinished()
     }
 
+    #[cfg(test)]
+    fn fragment_bytes(&self) -> usize {
+        self.defragmenter.bytes()
+    }
+
     /// Datagrams that were given up unfinished: too old, or at a bound.
     pub fn abandoned_datagrams(&self) -> u64 {
         self.defragmenter.evicted

@@ -1,3 +1,7 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::*;
 
 const SECOND: i64 = 1_000_000_000;
@@ -173,4 +177,106 @@ fn many_pieces_take_linear_time() {
         result = seen(decoder.decode(&frame(101, &packet, packet.len())));
     }
     assert_eq!(result.unwrap().0.len(), 63_980);
+}
+
+/// A datagram in pieces: cuts at multiples of eight, some pieces again, some that overlap others, in any order.
+#[derive(Clone, Debug)]
+struct Pieces {
+    v6: bool,
+    len: usize,
+    /// From and to, in eights, and what to sort by.
+    parts: Vec<(usize, usize, u32)>,
+}
+
+fn pieces() -> impl Strategy<Value = Pieces> {
+    let parts = |eights: usize| {
+        let cuts = proptest::collection::btree_set(1..eights, 1..(eights - 1).min(12));
+        let more = proptest::collection::vec((0..eights, 1..eights), 0..6);
+        (cuts, more, proptest::collection::vec(any::<u32>(), 32)).prop_map(move |(cuts, more, order)| {
+            let edges: Vec<usize> = BTreeSet::from([0, eights]).union(&cuts).copied().collect();
+            let own = edges.windows(2).map(|edge| (edge[0], edge[1]));
+            let again = more.into_iter().map(|(from, len)| (from, (from + len).min(eights)));
+            own.chain(again).zip(order).map(|((from, to), at)| (from, to, at)).collect()
+        })
+    };
+    (any::<bool>(), 40usize..3000).prop_flat_map(move |(v6, len)| {
+        (Just(v6), Just(len), parts(len.div_ceil(8))).prop_map(|(v6, len, parts)| Pieces { v6, len, parts })
+    })
+}
+
+impl Pieces {
+    /// The datagram's segment, its bytes another for each number.
+    fn segment(&self, number: usize) -> Vec<u8> {
+        data(&(0..self.len - 20).map(|i| (i * 7 + i / 256 + number * 31) as u8).collect::<Vec<_>>())
+    }
+
+    /// What the fragments are, each with what to sort by.
+    fn packets(&self, number: usize) -> Vec<(u32, Vec<u8>)> {
+        let segment = self.segment(number);
+        let part = |&(from, to, at): &(usize, usize, u32)| {
+            let (from, to) = (from * 8, (to * 8).min(segment.len()));
+            let mut packet = match self.v6 {
+                false => part4(&segment, number as u16, from, to),
+                true => part6(&segment, 6, from, to),
+            };
+            if self.v6 {
+                packet[44..48].copy_from_slice(&(number as u32).to_be_bytes());
+            }
+            (at, packet)
+        };
+        self.parts.iter().map(part).collect()
+    }
+}
+
+proptest! {
+    #[test]
+    fn datagrams_in_any_pieces_and_any_order(datagrams in proptest::collection::vec(pieces(), 1..8)) {
+        let mut packets: Vec<(u32, Vec<u8>)> = Vec::new();
+        for (number, datagram) in datagrams.iter().enumerate() {
+            packets.extend(datagram.packets(number));
+        }
+        packets.sort_by_key(|(at, _)| *at);
+        let mut decoder = Decoder::new(&Limits::default());
+        let mut whole: BTreeSet<Vec<u8>> = BTreeSet::new();
+        for (_, packet) in &packets {
+            match seen(decoder.decode(&frame(101, packet, packet.len()))) {
+                // Copies that come later can make another datagram of the same bytes.
+                Ok((payload, 0, None, None)) => drop(whole.insert(payload)),
+                Err(Skip::FragmentHeld) => {}
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+        let wanted = datagrams.iter().enumerate().map(|(number, d)| d.segment(number)[20..].to_vec()).collect();
+        prop_assert_eq!(whole, wanted);
+        prop_assert_eq!(decoder.abandoned_datagrams(), 0);
+    }
+
+    #[test]
+    fn bounds_hold_for_any_pieces(
+        datagrams in proptest::collection::vec(pieces(), 1..40),
+        kept in 1usize..6,
+        pieces in 1usize..10,
+        bytes in 100usize..5000,
+    ) {
+        let limits = Limits {
+            fragment_datagrams: kept, fragments_per_datagram: pieces, fragment_bytes: bytes, ..Limits::default()
+        };
+        let mut packets: Vec<(u32, Vec<u8>)> = Vec::new();
+        for (number, datagram) in datagrams.iter().enumerate() {
+            packets.extend(datagram.packets(number));
+        }
+        packets.sort_by_key(|(at, _)| *at);
+        let mut decoder = Decoder::new(&limits);
+        for (_, packet) in &packets {
+            let seen = seen(decoder.decode(&frame(101, packet, packet.len())));
+            if let Ok((payload, cut, ..)) = seen {
+                let whole = datagrams.iter().enumerate().any(|(number, d)| d.segment(number)[20..] == payload);
+                prop_assert!(whole && cut == 0);
+            } else {
+                prop_assert!(matches!(seen, Err(Skip::FragmentHeld | Skip::FragmentLimit)), "{seen:?}");
+            }
+            prop_assert!(decoder.unfinished_datagrams() <= kept);
+            prop_assert!(decoder.fragment_bytes() <= bytes);
+        }
+    }
 }
