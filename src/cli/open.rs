@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use mailcap::capture::Input;
+use mailcap::output::FileError;
 use mailcap::output::style::Color;
 use tempfile::{Builder, NamedTempFile};
 
@@ -79,7 +80,7 @@ pub(super) struct Named {
 
 impl Named {
     fn name(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("{}: {error}{}", self.path.display(), self.kept))
+        FileError::with_word(&self.path, error, self.kept)
     }
 }
 

@@ -8,7 +8,6 @@ use anyhow::{Context, bail};
 use mailcap::capture::{self, Input};
 use mailcap::limits::Limits;
 use mailcap::mail;
-use mailcap::output::Sink;
 use mailcap::output::auth::Auths;
 use mailcap::output::ciphers as table;
 use mailcap::output::extract;
@@ -20,6 +19,7 @@ use mailcap::output::spill::DEFAULT_BUDGET;
 use mailcap::output::tally::Tally;
 use mailcap::output::tls::Tls;
 use mailcap::output::transcript::{Layout, Options, Transcript};
+use mailcap::output::{FileError, Sink};
 use mailcap::pipeline::{self, Config, Report};
 use mailcap::position::Timestamp;
 use mailcap::wire::link_type_name;
@@ -224,13 +224,10 @@ impl<'a> Job<'a> {
             false => interrupt::run(config, &mut { watch }),
         };
         let report = match report {
-            Err(error @ pipeline::Error::Output(_)) => {
+            Err(pipeline::Error::Output(error)) if FileError::of(&error).is_none() => {
                 let output = self.options.file().map_or("standard output".into(), |p| p.to_string_lossy());
-                // Of several files the one that could not be written is named already.
-                if error.to_string().starts_with(&*output) {
-                    return Err(error.into());
-                }
-                return Err(anyhow::Error::new(error).context(format!("{output}: can't be written")));
+                let context = format!("{output}: can't be written");
+                return Err(anyhow::Error::new(pipeline::Error::Output(error)).context(context));
             }
             other => other?,
         };

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod ciphers;
 pub mod dataset;
 pub mod decrypt;
+mod error;
 pub mod escape;
 pub mod extract;
 pub mod filter;
@@ -25,6 +26,8 @@ pub mod words;
 pub(crate) mod samples;
 
 use std::io;
+
+pub use error::FileError;
 
 use crate::event::{Comment, Connection, Event, Unreachable};
 use crate::pipeline::Report;

@@ -68,6 +68,17 @@ fn a_full_disk_is_an_error_that_says_so() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_can_not_be_written_is_named_once() {
+    let mut command = mailcap();
+    command.args(["decode", "-o", "/dev/full"]).arg(testdata().join("servers/smtp-auth-all.pcap"));
+    let output = command.output().unwrap();
+    assert_said(&output, 2, &["mailcap: /dev/full: No space left"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.matches("/dev/full").count(), 1, "{said}");
+}
+
 #[test]
 fn a_closed_output_is_no_error() {
     let mut child = mailcap()

@@ -12,6 +12,7 @@ use super::columns;
 use super::table::Day;
 use super::{Format, Table, lines};
 use crate::limits::Limits;
+use crate::output::FileError;
 
 /// Where parts go, and how they are stored.
 #[derive(Clone, Debug)]
@@ -191,7 +192,7 @@ fn create(path: &Path, private: bool) -> io::Result<File> {
     if private {
         std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
     }
-    how.open(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+    how.open(path).map_err(|e| FileError::wrap(path, &e))
 }
 
 /// Ends a part; it is on the disk before its name means that.

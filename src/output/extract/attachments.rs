@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::names;
 use crate::limits::Limits;
 use crate::mail::message::mime::{PartInfo, PartObserver, Walker};
+use crate::output::FileError;
 
 struct Save<'a> {
     dir: &'a Path,
@@ -46,7 +47,7 @@ fn create_new(path: PathBuf) -> io::Result<File> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+    options.open(&path).map_err(|e| FileError::wrap(&path, &e))
 }
 
 impl PartObserver for Save<'_> {
@@ -78,7 +79,7 @@ impl PartObserver for Save<'_> {
 pub(super) fn save(message: &Path, dir: &Path, force: bool, limits: &Limits) -> io::Result<()> {
     match fs::create_dir(dir) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && force && dir.symlink_metadata()?.is_dir() => {}
-        Err(e) => return Err(io::Error::new(e.kind(), format!("{}: {e}", dir.display()))),
+        Err(e) => return Err(FileError::wrap(dir, &e)),
         Ok(()) => {}
     }
     let mut save = Save { dir, force, max: limits.attachments, count: 0, open: Vec::new(), error: None };

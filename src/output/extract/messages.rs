@@ -8,9 +8,10 @@ use tempfile::TempPath;
 
 use super::drafts::Drafts;
 use super::mbox::Mbox;
-use super::{Format, MBOX, Options, attachments, named, names, temporary};
+use super::{Format, MBOX, Options, attachments, names, temporary};
 use crate::event::{Event, EventBody, Message, MessagePart};
 use crate::limits::Limits;
+use crate::output::FileError;
 use crate::position::Timestamp;
 
 /// Writes each message below a folder.
@@ -27,9 +28,9 @@ fn real_folder(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match path.symlink_metadata()?.is_dir() {
             true => Ok(()),
-            false => Err(named(path, &io::Error::other("this is no folder, but a file or a link"))),
+            false => Err(FileError::wrap(path, &io::Error::other("this is no folder, but a file or a link"))),
         },
-        made => made.map_err(|e| named(path, &e)),
+        made => made.map_err(|e| FileError::wrap(path, &e)),
     }
 }
 
@@ -57,7 +58,7 @@ impl Messages {
         match &event.body {
             EventBody::MessageData(data) => {
                 let appended = self.drafts.append(event.session, data.ordinal, &data.bytes);
-                appended.map_err(|e| named(&self.dir, &e))?;
+                appended.map_err(|e| FileError::wrap(&self.dir, &e))?;
             }
             EventBody::Message(message) => return self.message(event, message),
             EventBody::Session(_) => self.drafts.forget(event.session),
@@ -98,7 +99,7 @@ impl Messages {
     pub(super) fn persist(&self, draft: TempPath, name: &str) -> io::Result<()> {
         let path = self.dir.join(name);
         let result = if self.options.force { draft.persist(&path) } else { draft.persist_noclobber(&path) };
-        result.map_err(|e| named(&path, &e.error))
+        result.map_err(|e| FileError::wrap(&path, &e.error))
     }
 
     /// Drops what is not whole.

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::{Builder, NamedTempFile};
 
-use super::{Files, Sink, json};
+use super::{FileError, Files, Sink, json};
 use crate::event::{Event, EventBody};
 use crate::limits::Limits;
 use crate::pipeline::Report;
@@ -133,11 +133,6 @@ impl Extract {
     }
 }
 
-/// An error that says where.
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
 /// A run that fails, as on a full disk, leaves what was finished, and the manifest of it.
 impl Drop for Extract {
     fn drop(&mut self) {
@@ -169,7 +164,7 @@ impl Sink for Extract {
         self.line.push(b'\n');
         if let Some(manifest) = &mut self.manifest {
             let line = &self.line;
-            manifest.append(|out| out.write_all(line)).map_err(|e| named(&self.dir.join(MANIFEST), &e))?;
+            manifest.append(|out| out.write_all(line)).map_err(|e| FileError::wrap(&self.dir.join(MANIFEST), &e))?;
         }
         Ok(())
     }
