@@ -25,7 +25,7 @@ pub(super) struct Stack {
     preambles: [Preamble; 2],
     /// The client as a PROXY header named it.
     pub(super) proxy_client: proxy::Client,
-    /// Bytes of the header that named it.
+    /// Bytes of the header that named it, and of talks with a proxy.
     pub(super) proxy_bytes: u64,
     tls: Option<Box<tls::Connection>>,
     gate: Option<Gate>,
@@ -109,6 +109,7 @@ impl Stack {
         let sure = roles_sure || settled.opened.is_some();
         if let Some(opened) = settled.opened {
             self.hint = self.hint.or(port_protocol(opened.port));
+            self.proxy_bytes += opened.bytes;
             self.layers.emitter.diagnose(opened.span, Code::ProxyTunnel, opened.to_string());
         }
         let mut swap = false;

@@ -30,8 +30,10 @@ pub(super) struct Opened {
     host: String,
     /// The port behind the proxy.
     pub(super) port: u16,
-    /// The frames of what was said to the proxy.
+    /// The frames of what was said to the proxy, and by it.
     pub(super) span: Span,
+    /// Its bytes.
+    pub(super) bytes: u64,
 }
 
 impl std::fmt::Display for Opened {
@@ -87,15 +89,16 @@ impl Tunnel {
             pieces.iter().filter(|p| p.dir == by).flat_map(|p| p.bytes.iter().copied()).collect()
         };
         let (asked, answered) = (said(*client), said(client.opposite()));
-        let opened = match read(&asked, &answered) {
+        let agreed = match read(&asked, &answered) {
             Err(Stop::More) if asked.len() + answered.len() <= MOST => return Taken::Held,
             Err(_) => return self.give_up().map_or(Taken::Held, Taken::Settled),
             Ok(agreed) => agreed,
         };
         let client = *client;
         let mut settled = self.give_up().unwrap_or_default();
-        let span = strip(&mut settled.pieces, client, [opened.asked, opened.answered]).unwrap_or(span);
-        settled.opened = Some(Opened { method: opened.method, host: opened.host, port: opened.port, span });
+        let span = strip(&mut settled.pieces, client, [agreed.asked, agreed.answered]).unwrap_or(span);
+        let bytes = (agreed.asked + agreed.answered) as u64;
+        settled.opened = Some(Opened { method: agreed.method, host: agreed.host, port: agreed.port, span, bytes });
         Taken::Settled(settled)
     }
 
