@@ -5,7 +5,7 @@ mod common;
 use std::net::IpAddr;
 
 use common::packets::{Dialogue, Packet, Random, Shape, Turn, dialogues, packets};
-use common::script::{c, codes, decode, dialogue, digest, in_order, only, play, s, told, verbs};
+use common::script::{c, codes, decode, dialogue, digest, in_order, only, play, told, verbs};
 use common::{How, hex, testdata};
 use mailcap::event::{AuthOutcome, MessageOutcome, MessagePart, Outcome, Protocol, Security};
 use mailcap::flow::Side;
@@ -499,16 +499,4 @@ fn tls_of_something_else_has_its_addresses_and_is_no_mail() {
     assert_eq!(session.tls, story.tls);
     assert!(!session.tls.is_empty() && told.report.handshakes == session.tls.len() as u64);
     assert!(decode(&dialogue, &list, &How::default()).stories.is_empty());
-}
-
-#[test]
-fn what_goes_on_in_the_clear_after_a_failed_handshake_is_missing() {
-    let mut dialogue = dialogues(testdata().join("tls/f-handshake-failure-smtp-starttls.pcap")).remove(0);
-    let complete = |dialogue: &Dialogue| {
-        let told = decode(dialogue, &in_order(dialogue), &How::default());
-        (only(&told).session().complete, codes(&told).contains(&"bad-record"))
-    };
-    assert_eq!(complete(&dialogue), (true, false));
-    dialogue.turns.extend([c("MAIL FROM:<a@example.com>\r\n"), s("454 4.7.0 TLS failed\r\n")]);
-    assert_eq!(complete(&dialogue), (false, true));
 }

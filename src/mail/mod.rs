@@ -4,7 +4,7 @@
 //! follows the dialogue and never polices it.
 
 pub mod detect;
-mod hold;
+pub(crate) mod hold;
 pub mod imap;
 pub mod line;
 pub mod message;
@@ -249,6 +249,9 @@ pub trait Dissector {
 
     /// Whether `dir` stands at the beginning of a line, outside literals and message data: where TLS could begin.
     fn at_line_start(&self, dir: Direction) -> bool;
+
+    /// Whether a line, without its end, is one of the dialogue and hardly anything else.
+    fn recognises(&self, dir: Direction, line: &[u8]) -> bool;
 
     /// What is known of the session.
     fn summary(&self) -> Summary;

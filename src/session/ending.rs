@@ -116,6 +116,7 @@ impl Live {
             begun: info.syn.contains(&true) || self.stack.security != Security::Implicit && self.stack.layers.begun(),
             joined: self.stack.layers.joined,
             tls: &tls,
+            in_tls: self.stack.has_tls(),
             heard: self.bytes,
             gaps: self.gaps.0,
             undecrypted,

@@ -3,6 +3,7 @@
 use super::detect::{Detector, Verdict, Waiting};
 use super::inflate::{Inflate, InflateError};
 use super::plain::Recorder;
+use super::stack::Fallback;
 use crate::diagnostic::Code;
 use crate::event::{Event, GapCause, Protocol};
 use crate::limits::Limits;
@@ -174,6 +175,11 @@ impl Layers {
 
     pub(super) fn at_line_start(&self, dir: Direction) -> bool {
         matches!(&self.top, Top::Mail(mail) if mail.at_line_start(dir))
+    }
+
+    /// Whether that line is one of the dialogue, and hardly anything else.
+    pub(super) fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
+        matches!(&self.top, Top::Mail(mail) if mail.recognises(dir, line))
     }
 
     pub(super) fn take_held(&mut self, dir: Direction) -> Option<Held> {
@@ -360,6 +366,9 @@ fn context<'a>(emitter: &'a mut Emitter, tls: bool, injected: bool, env: Env<'a>
 /// The layers as TLS sees them.
 pub(super) struct AboveTls<'a> {
     pub(super) layers: &'a mut Layers,
+    pub(super) fallback: &'a mut Fallback,
+    /// Handshakes of a TLS that was given up before.
+    pub(super) earlier: u32,
     pub(super) env: Env<'a>,
 }
 
@@ -380,7 +389,7 @@ impl tls::Upper for AboveTls<'_> {
     }
 
     fn established(&mut self, handshake: u32, _span: Span) {
-        while self.layers.handshakes.len() <= handshake as usize {
+        while self.layers.handshakes.len() <= (self.earlier + handshake) as usize {
             let seq = self.layers.emitter.reserve();
             self.layers.handshakes.push(seq);
         }
@@ -391,6 +400,14 @@ impl tls::Upper for AboveTls<'_> {
     }
 
     fn closed(&mut self, dir: Direction, span: Span) {
-        self.layers.end(dir, span, self.env);
+        if self.layers.handshakes.len() as u32 > self.earlier {
+            self.layers.end(dir, span, self.env);
+        } else {
+            self.fallback.alerted(dir, span);
+        }
+    }
+
+    fn no_record(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
+        self.fallback.begin(dir, bytes, span)
     }
 }

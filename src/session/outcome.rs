@@ -14,6 +14,8 @@ pub(super) struct Facts<'a> {
     /// It is not, and the dialogue was taken up in the middle.
     pub(super) joined: bool,
     pub(super) tls: &'a [TlsHandshake],
+    /// The dialogue is in TLS at its end.
+    pub(super) in_tls: bool,
     /// Bytes by client and server.
     pub(super) heard: [u64; 2],
     pub(super) gaps: u64,
@@ -67,6 +69,7 @@ impl Facts<'_> {
     pub(super) fn outcome(&self) -> Outcome {
         if let Some(last) = self.tls.last()
             && last.reason == Some(Reason::HandshakeFailed)
+            && (self.in_tls || !self.summary.served)
         {
             return Outcome::TlsFailed;
         }

@@ -1,5 +1,7 @@
 //! The layers of one connection and the hand-over between them: plaintext, then TLS after STARTTLS, or TLS at once.
 
+mod fallback;
+
 use super::detect::{Verdict, Waiting};
 use super::layers::{AboveTls, Ask, Env, Layers};
 use super::ports::{DecodeAs, port_protocol};
@@ -9,6 +11,8 @@ use crate::diagnostic::Code;
 use crate::event::{GapCause, Protocol, Security, TlsHandshake};
 use crate::position::{Direction, Span};
 use crate::tls::{self, Looks};
+pub(super) use fallback::Fallback;
+use fallback::Past;
 
 /// STARTTLS was accepted; the next bytes show whether TLS really follows.
 #[derive(Debug, Default)]
@@ -28,6 +32,8 @@ pub(super) struct Stack {
     /// Bytes of the header that named it, and of talks with a proxy.
     pub(super) proxy_bytes: u64,
     tls: Option<Box<tls::Connection>>,
+    fallback: Fallback,
+    past: Past,
     gate: Option<Gate>,
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
     begun: [Option<(Vec<u8>, Span)>; 2],
@@ -55,6 +61,8 @@ impl Stack {
             proxy_client: None,
             proxy_bytes: 0,
             tls: None,
+            fallback: Fallback::default(),
+            past: Past::default(),
             gate: None,
             begun: Default::default(),
             security: Security::None,
@@ -73,7 +81,8 @@ impl Stack {
     /// Memory beside its own fields, roughly.
     pub(super) fn cost(&self) -> usize {
         let begun = self.begun.iter().flatten().map(|(bytes, _)| bytes.capacity()).sum::<usize>();
-        begun + self.tunnel.cost() + self.tls.as_ref().map_or(0, |tls| tls.cost()) + self.layers.cost()
+        let proxied = self.tunnel.cost();
+        begun + proxied + self.fallback.cost() + self.tls.as_ref().map_or(0, |tls| tls.cost()) + self.layers.cost()
     }
 
     pub(super) fn has_tls(&self) -> bool {
@@ -293,6 +302,7 @@ impl Stack {
 
     fn begin_tls(&mut self, security: Security) {
         self.security = security;
+        self.fallback = Fallback::new(security == Security::StartTls);
         self.tls = Some(Box::new(tls::Connection::of_session(self.layers.emitter.session())));
         if security == Security::Implicit {
             self.layers.choose(Verdict::Tls);
@@ -304,7 +314,10 @@ impl Stack {
     }
 
     fn tls_data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        self.with_tls(env, secrets, |tls, tls_env, above| tls.data(dir, bytes, span, tls_env, above));
+        if !self.fallback.takes(dir, bytes, span) {
+            self.with_tls(env, secrets, |tls, tls_env, above| tls.data(dir, bytes, span, tls_env, above));
+        }
+        self.fall_back(false, env, secrets);
     }
 
     /// Runs `f` with the TLS connection and what lies below and above it; none where there is no TLS.
@@ -315,7 +328,8 @@ impl Stack {
         f: impl FnOnce(&mut tls::Connection, &mut tls::Env<'_>, &mut AboveTls<'_>) -> R,
     ) -> Option<R> {
         let tls = self.tls.as_mut()?;
-        let mut above = AboveTls { layers: &mut self.layers, env };
+        let earlier = self.past.handshakes.len() as u32;
+        let mut above = AboveTls { layers: &mut self.layers, fallback: &mut self.fallback, earlier, env };
         let (keys, sessions) = (secrets.keys, &mut *secrets.sessions);
         let mut tls_env = tls::Env { keys, sessions, limits: env.limits, both_captured: !env.one_sided };
         Some(f(tls, &mut tls_env, &mut above))
@@ -337,6 +351,7 @@ impl Stack {
             gate.client_lost = Some((so_far.saturating_add(len), before.to(span)));
             return;
         }
+        self.give_back(env, secrets);
         let through_tls =
             self.with_tls(env, secrets, |tls, tls_env, above| tls.gap(dir, len, cause, span, tls_env, above));
         if through_tls.is_none() {
@@ -352,6 +367,7 @@ impl Stack {
     pub(super) fn end(&mut self, dir: Direction, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
         self.nothing_begins(dir, env, secrets);
         let through_tls = self.with_tls(env, secrets, |tls, tls_env, above| tls.end(dir, span, tls_env, above));
+        self.note_fin(dir, span);
         if through_tls.is_none() {
             self.layers.end(dir, span, env);
         }
@@ -398,14 +414,17 @@ impl Stack {
     /// The session cache is certain.
     pub(super) fn go_on(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
         self.with_tls(env, secrets, |tls, tls_env, above| tls.take_up(tls_env, above));
+        self.fall_back(false, env, secrets);
     }
 
     /// The connection is over; what became of its handshakes.
     pub(super) fn finish(&mut self, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) -> Vec<TlsHandshake> {
         self.by_alpn = self.mail_alpn();
         self.tell_client_lost(env);
-        let handshakes = self.with_tls(env, secrets, |tls, tls_env, above| tls.finish(span, tls_env, above));
-        let handshakes = handshakes.unwrap_or_default();
+        self.go_on(env, secrets);
+        self.fall_back(true, env, secrets);
+        self.tell_alerts(env);
+        let handshakes = self.handshakes(span, env, secrets);
         if self.has_tls() {
             self.layers.detect(true, env);
         }
@@ -421,11 +440,11 @@ impl Stack {
 
     /// Bytes of TLS records that stayed closed.
     pub(super) fn undecrypted_bytes(&self) -> u64 {
-        self.tls.as_ref().map_or(0, |t| t.undecrypted_bytes())
+        self.past.undecrypted + self.tls.as_ref().map_or(0, |t| t.undecrypted_bytes())
     }
 
     /// Bytes of TLS that carried no application data.
     pub(super) fn overhead_bytes(&self) -> u64 {
-        self.tls.as_ref().map_or(0, |t| t.overhead_bytes())
+        self.past.overhead + self.tls.as_ref().map_or(0, |t| t.overhead_bytes())
     }
 }

@@ -265,6 +265,14 @@ impl Connection {
                     }
                 }
                 Step::Dropped { bytes, span } => self.passed(dir, bytes, span, up),
+                Step::Garbage { span: of } if self.may_be_over(dir) => {
+                    if up.no_record(dir, self.halves[i].framer.rest(), of) {
+                        self.halves[i].framer.clear();
+                        up.no_record(dir, chunk, span);
+                        break;
+                    }
+                    self.garbage(dir, of, up);
+                }
                 Step::Garbage { span } => self.garbage(dir, span, up),
             }
         }
@@ -300,6 +308,20 @@ impl Connection {
             return;
         }
         self.halves[dir.index()].ended = true;
+    }
+
+    /// Whether what is no record may be no TLS any more, rather than TLS out of step: no handshake has run to its end.
+    fn may_be_over(&self, dir: Direction) -> bool {
+        let begun = |h: &Handshake| h.client.is_some() || h.server.is_some() || h.failed;
+        self.halves[dir.index()].lost.is_none()
+            && self.handshakes.iter().any(begun)
+            && !self.handshakes.iter().any(|h| h.established)
+    }
+
+    /// The peers went on without TLS: the handshake failed, with an alert or without.
+    pub fn break_off(&mut self) {
+        let last = self.last();
+        last.failed |= !last.established;
     }
 
     /// Bytes of records that stayed closed, or that belong to no whole record.

@@ -282,7 +282,8 @@ impl Framer {
         Step::More
     }
 
-    fn rest(&self) -> &[u8] {
+    /// The bytes held.
+    pub(super) fn rest(&self) -> &[u8] {
         self.buf.get(self.start..).unwrap_or_default()
     }
 

@@ -146,6 +146,13 @@ impl Dissector for Imap {
         }
     }
 
+    fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
+        match dir {
+            Direction::Client => plausible::command(line, &self.client.last_tag),
+            Direction::Server => plausible::untagged(line) || plausible::tagged(line).is_some(),
+        }
+    }
+
     fn cost(&self) -> usize {
         size_of::<Self>() + self.client.cost() + self.server.cost() + self.shared.cost()
     }

@@ -187,6 +187,13 @@ impl Dissector for Pop3 {
         !inside && !self.overlong[at] && self.lines[at].at_start()
     }
 
+    fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
+        match dir {
+            Direction::Client => command::Parsed::new(line).kind != Kind::Unknown,
+            Direction::Server => matches!(command::status(line), Some((command::Status::Ok | command::Status::Err, _))),
+        }
+    }
+
     fn cost(&self) -> usize {
         const ENTRY: usize = 48;
         let ids = self.unique_ids.values().map(|id| ENTRY + id.weight()).sum::<usize>();

@@ -149,7 +149,7 @@ fn raw_tail(args: &[u8]) -> &[u8] {
     args.get(end..).unwrap_or_default().trim_ascii_start()
 }
 
-fn split_verb(text: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split_verb(text: &[u8]) -> (&[u8], &[u8]) {
     let text = text.trim_ascii_start();
     let end = text.iter().position(|&byte| byte == b' ').unwrap_or(text.len());
     let (verb, rest) = text.split_at(end);

@@ -199,6 +199,13 @@ impl Dissector for Sieve {
         self.lines[dir.index()].at_start() && (dir == Direction::Server || !self.pause.holds())
     }
 
+    fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
+        match dir {
+            Direction::Client => Kind::of(client::split_verb(line).0) != Kind::Unknown,
+            Direction::Server => server::status(line).is_some(),
+        }
+    }
+
     fn cost(&self) -> usize {
         size_of::<Self>()
             + self.lines.iter().map(Lines::cost).sum::<usize>()

@@ -30,7 +30,7 @@ impl Data {
 }
 
 /// The status word that begins a line.
-fn status(text: &[u8]) -> Option<(&'static str, &[u8])> {
+pub(super) fn status(text: &[u8]) -> Option<(&'static str, &[u8])> {
     ["OK", "NO", "BYE"].into_iter().find_map(|word| {
         let (head, rest) = text.split_at_checked(word.len())?;
         let ends = rest.first().is_none_or(|&byte| byte == b' ' || byte == b'(');

@@ -456,6 +456,13 @@ impl Dissector for Smtp {
         }
     }
 
+    fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
+        match dir {
+            Direction::Client => command::is_trustworthy(line),
+            Direction::Server => reply::is_trustworthy(line),
+        }
+    }
+
     fn cost(&self) -> usize {
         let replies = self.deferred.iter().chain(&self.replay).map(|reply| size_of::<Reply>() + reply.cost());
         size_of::<Self>()

@@ -1,0 +1,179 @@
+//! A handshake fails, and the two go on in the clear: Exim and Sendmail refuse each further command, Cyrus serves on.
+//!
+//! What stands in a record's place and is none is held. It is the dialogue again if it begins with a line of its protocol
+//! and the other side speaks such a line, too, or says nothing in TLS any more; else it is given back to TLS, which passes
+//! it over.
+
+use super::super::layers::Env;
+use super::{Secrets, Stack};
+use crate::diagnostic::Code;
+use crate::event::{Security, TlsHandshake};
+use crate::mail::Chunk;
+use crate::mail::hold::{Front, Hold};
+use crate::position::{Direction, Span};
+
+const BOTH: [Direction; 2] = [Direction::Client, Direction::Server];
+
+/// What may be the dialogue in the clear again.
+#[derive(Default)]
+pub(in super::super) struct Fallback {
+    held: [Hold; 2],
+    /// The direction that was the first to have some.
+    first: Option<Direction>,
+    /// It was something else: whatever comes is TLS's.
+    off: bool,
+    /// FINs that came meanwhile.
+    fins: [Option<Span>; 2],
+    /// Alerts that ended a direction of TLS before a handshake had run to its end.
+    alerts: [Option<Span>; 2],
+}
+
+impl Fallback {
+    /// Whether what comes in that direction is held; then it has been.
+    pub(in super::super) fn takes(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
+        let begun = !self.held[dir.index()].is_empty();
+        if begun {
+            self.held[dir.index()].push(Chunk { bytes, span });
+        }
+        begun
+    }
+
+    /// Begins to hold a direction, or goes on with it.
+    pub(in super::super) fn begin(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
+        if !self.off {
+            self.first.get_or_insert(dir);
+            self.held[dir.index()].push(Chunk { bytes, span });
+        }
+        !self.off
+    }
+
+    /// TLS is over in a direction by an alert, before it was established.
+    pub(in super::super) fn alerted(&mut self, dir: Direction, span: Span) {
+        self.alerts[dir.index()].get_or_insert(span);
+    }
+
+    pub(super) fn cost(&self) -> usize {
+        self.held.iter().map(Hold::cost).sum()
+    }
+
+    /// Of a TLS that begins now; `announced` by STARTTLS.
+    pub(super) fn new(announced: bool) -> Self {
+        Fallback { off: !announced, ..Fallback::default() }
+    }
+
+    fn bytes(&self) -> usize {
+        self.held.iter().map(|held| held.bytes().len()).sum()
+    }
+}
+
+/// What was spoken in TLS before it was given up.
+#[derive(Default)]
+pub(super) struct Past {
+    pub(super) handshakes: Vec<TlsHandshake>,
+    pub(super) undecrypted: u64,
+    pub(super) overhead: u64,
+}
+
+impl Stack {
+    /// Looks at what is held. `over`: nothing more will come.
+    pub(super) fn fall_back(&mut self, over: bool, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        if self.fallback.bytes() == 0 {
+            return;
+        }
+        let lines = BOTH.map(|dir| self.resumes(dir));
+        let established = self.tls.as_ref().is_none_or(|tls| tls.progress().established);
+        let garbage = established || lines.contains(&Some(false));
+        let plain = !garbage && (lines == [Some(true); 2] || over && lines.contains(&Some(true)));
+        if plain {
+            self.go_on_in_the_clear(env, secrets);
+        } else if garbage || over || self.fallback.bytes() > env.limits.detect_bytes {
+            self.give_back(env, secrets);
+        }
+    }
+
+    /// Whether what is held of a direction is text that begins with a line of the dialogue; none if the line has not ended.
+    fn resumes(&self, dir: Direction) -> Option<bool> {
+        let held = self.fallback.held[dir.index()].bytes();
+        let control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t');
+        if held.iter().any(control) {
+            return Some(false);
+        }
+        let end = held.iter().position(|&byte| byte == b'\n');
+        let line = held.get(..end.unwrap_or(held.len()))?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        end.map(|_| self.layers.recognises(dir, line))
+    }
+
+    /// It was TLS's after all.
+    pub(super) fn give_back(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        self.fallback.off = true;
+        self.release(env, secrets);
+    }
+
+    fn go_on_in_the_clear(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        let Some(first) = self.fallback.first else { return };
+        let Some(Front::Bytes(Chunk { span, .. })) = self.fallback.held[first.index()].front() else { return };
+        self.with_tls(env, secrets, |tls, _, _| tls.break_off());
+        self.past.handshakes = self.handshakes(span, env, secrets);
+        if let Some(tls) = self.tls.take() {
+            self.past.undecrypted += tls.undecrypted_bytes();
+            self.past.overhead += tls.overhead_bytes();
+        }
+        while self.layers.handshakes.len() < self.past.handshakes.len() {
+            let seq = self.layers.emitter.reserve();
+            self.layers.handshakes.push(seq);
+        }
+        self.layers.in_tls = false;
+        self.security = Security::None;
+        let detail = "the handshake failed, and the dialogue went on in the clear";
+        self.layers.emitter.diagnose(span, Code::PlaintextAfterStartTls, detail);
+        let fins = std::mem::take(&mut self.fallback.fins);
+        self.fallback.alerts = Default::default();
+        self.release(env, secrets);
+        for dir in BOTH {
+            if let Some(span) = fins[dir.index()] {
+                self.end(dir, span, env, secrets);
+            }
+        }
+    }
+
+    /// Passes on what is held, as if it came now.
+    fn release(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        let Some(first) = self.fallback.first.take() else { return };
+        let mut both = std::mem::take(&mut self.fallback.held);
+        for dir in [first, first.opposite()] {
+            let held = &mut both[dir.index()];
+            while let Some(front) = held.front() {
+                let Front::Bytes(Chunk { bytes, span }) = front else { break };
+                let len = bytes.len();
+                self.above_preamble(dir, bytes, span, true, env, secrets);
+                held.advance(len);
+            }
+        }
+    }
+
+    /// A FIN, while TLS has the direction.
+    pub(super) fn note_fin(&mut self, dir: Direction, span: Span) {
+        self.fallback.fins[dir.index()].get_or_insert(span);
+    }
+
+    /// Alerts that ended a direction, once it is sure that nothing follows them in the clear.
+    pub(super) fn tell_alerts(&mut self, env: Env<'_>) {
+        for dir in BOTH {
+            if let Some(span) = self.fallback.alerts[dir.index()].take() {
+                self.layers.end(dir, span, env);
+            }
+        }
+    }
+
+    /// TLS is over: what became of all handshakes so far.
+    pub(super) fn handshakes(&mut self, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) -> Vec<TlsHandshake> {
+        let mut all = std::mem::take(&mut self.past.handshakes);
+        let earlier = all.len() as u32;
+        let last = self.with_tls(env, secrets, |tls, tls_env, above| tls.finish(span, tls_env, above));
+        all.extend(
+            last.unwrap_or_default().into_iter().map(|h| TlsHandshake { handshake: earlier + h.handshake, ..h }),
+        );
+        all
+    }
+}

@@ -1,0 +1,225 @@
+//! What is said in the clear behind a handshake that failed. The TLS is OpenSSL's, from the captures; the words are those of
+//! the servers named.
+
+mod common;
+
+use common::essence::essence;
+use common::packets::{Dialogue, Turn, dialogues, disturbed};
+use common::script::{c, codes, decode, digest, in_order, only, s};
+use common::{How, Story, Told, testdata};
+use mailcap::event::{MessageOutcome, Outcome, Security};
+use mailcap::flow::Side;
+use mailcap::tls::Reason;
+
+/// A connection in which the handshake fails, up to its alert.
+fn failed() -> Dialogue {
+    dialogues(testdata().join("tls/f-handshake-failure-smtp-starttls.pcap")).remove(0)
+}
+
+fn with(mut dialogue: Dialogue, more: impl IntoIterator<Item = Turn>) -> Dialogue {
+    dialogue.turns.extend(more);
+    dialogue
+}
+
+fn is_tls(turn: &Turn) -> bool {
+    matches!(turn.bytes.first(), Some(0x14..=0x17))
+}
+
+/// The TLS alone.
+fn tls_of(dialogue: Dialogue) -> Vec<Turn> {
+    dialogue.turns.into_iter().skip_while(|turn| !is_tls(turn)).collect()
+}
+
+fn tell(dialogue: &Dialogue) -> Told {
+    let keys = [testdata().join("servers/keys/server.key")];
+    let how = How { keys: &keys, ..How::default() };
+    let told = decode(dialogue, &in_order(dialogue), &how);
+    let story = |told: &Told| only(told).events.iter().filter_map(essence).collect::<Vec<_>>();
+    for seed in 1..30 {
+        let other = decode(dialogue, &disturbed(dialogue, seed), &how);
+        assert_eq!(story(&other), story(&told), "cut otherwise, seed {seed}");
+    }
+    told
+}
+
+/// What was said behind STARTTLS's answer, as verbs and statuses.
+fn behind(story: &Story, verb: &str) -> (Vec<String>, Vec<String>) {
+    let verbs = story.commands.iter().map(|c| c.verb.to_str_lossy().into_owned());
+    let replies = story.replies.iter().map(|r| r.text.to_str_lossy().into_owned());
+    let asked = story.commands.iter().take_while(|c| c.verb.0 != verb.as_bytes()).count();
+    (verbs.skip(asked + 1).collect(), replies.skip(asked + 2).collect())
+}
+
+#[test]
+fn refused_after_the_alert_as_exim_and_sendmail_do() {
+    let dialogue = with(
+        failed(),
+        [
+            c("MAIL FROM:<a@example.com>\r\n"),
+            s("554 Security failure\r\n"),
+            c("QUIT\r\n"),
+            s("221 2.0.0 closing connection\r\n"),
+        ],
+    );
+    let told = tell(&dialogue);
+    let story = only(&told);
+    let session = story.session();
+    assert_eq!(behind(story, "STARTTLS").0, ["MAIL", "QUIT"]);
+    assert_eq!(behind(story, "STARTTLS").1, ["Security failure", "2.0.0 closing connection"]);
+    assert!(story.commands.iter().all(|c| !c.tls && !c.injected));
+    assert_eq!(story.tls[0].reason, Some(Reason::HandshakeFailed));
+    assert_eq!((session.security, session.outcome), (Security::None, Outcome::TlsFailed));
+    assert!(session.complete && session.undecrypted_bytes == 0);
+    assert_eq!(session.last_error.as_ref().unwrap().0, b"554 Security failure");
+    let codes = codes(&told);
+    assert!(codes.contains(&"plaintext-after-starttls") && !codes.contains(&"bad-record"), "{codes:?}");
+    let account = session.account;
+    let sent: usize = dialogue.turns.iter().map(|turn| turn.bytes.len()).sum();
+    assert_eq!(account.decoded + account.overhead, sent as u64);
+}
+
+#[test]
+fn served_all_the_same() {
+    let text = "Subject: in the clear\r\n\r\nhello\r\n";
+    let dialogue = with(
+        failed(),
+        [
+            c("MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n"),
+            s("250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go on\r\n"),
+            c(format!("{text}.\r\nQUIT\r\n")),
+            s("250 2.0.0 Ok: queued as 4711\r\n221 2.0.0 Bye\r\n"),
+        ],
+    );
+    let told = tell(&dialogue);
+    let story = only(&told);
+    let [message] = &story.messages[..] else { panic!("{:?}", story.messages) };
+    assert_eq!((message.outcome, message.complete, message.tls), (MessageOutcome::Accepted, true, false));
+    assert_eq!(common::hex(&message.sha256.unwrap()), digest(text));
+    assert_eq!(story.session().outcome, Outcome::Completed);
+}
+
+#[test]
+fn only_the_server_goes_on() {
+    let story = tell(&with(failed(), [s("454 4.7.0 TLS not available\r\n")]));
+    let story = only(&story);
+    assert_eq!(behind(story, "STARTTLS").1, ["4.7.0 TLS not available"]);
+    assert!(story.session().complete);
+    assert_eq!(story.session().outcome, Outcome::TlsFailed);
+}
+
+/// The server did not mean its 220, and answers the client's hello in words.
+#[test]
+fn the_hello_is_answered_in_the_clear() {
+    let mut dialogue = failed();
+    let hello = dialogue.turns.iter().position(|turn| turn.bytes.first() == Some(&0x16)).unwrap();
+    dialogue.turns.truncate(hello + 1);
+    let told = tell(&with(dialogue, [s("500 5.5.1 Command unrecognized\r\n"), c("QUIT\r\n"), s("221 Bye\r\n")]));
+    let story = only(&told);
+    assert_eq!(
+        behind(story, "STARTTLS"),
+        (vec!["QUIT".into()], vec!["5.5.1 Command unrecognized".into(), "Bye".into()])
+    );
+    assert_eq!(story.tls[0].reason, Some(Reason::HandshakeFailed));
+}
+
+#[test]
+fn imap_as_cyrus_goes_on() {
+    let mut dialogue = failed();
+    let tls = tls_of(failed());
+    dialogue.server.set_port(143);
+    dialogue.turns = vec![
+        s("* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n"),
+        c("a1 STARTTLS\r\n"),
+        s("a1 OK Begin TLS negotiation now\r\n"),
+    ];
+    dialogue.turns.extend(tls);
+    let more = [
+        s("a1 NO Starttls negotiation failed\r\n"),
+        c("a2 LOGIN joe secret\r\n"),
+        s("a2 OK User logged in\r\n"),
+        c("a3 LOGOUT\r\n"),
+        s("* BYE LOGOUT received\r\na3 OK Completed\r\n"),
+    ];
+    let told = tell(&with(dialogue, more));
+    let story = only(&told);
+    assert_eq!(behind(story, "STARTTLS").0, ["LOGIN", "LOGOUT"]);
+    assert_eq!(story.auth.len(), 1);
+    assert!(codes(&told).contains(&"plaintext-password"));
+    assert_eq!(story.session().outcome, Outcome::Completed);
+}
+
+#[test]
+fn pop3_and_sieve_go_on() {
+    let tls = tls_of(failed());
+    let scripts = [
+        (110, "+OK ready\r\n", "STLS\r\n", "+OK go\r\n", "-ERR TLS failed\r\n", "QUIT\r\n", "+OK bye\r\n"),
+        (
+            4190,
+            "\"IMPLEMENTATION\" \"x\"\r\n\"STARTTLS\"\r\nOK\r\n",
+            "STARTTLS\r\n",
+            "OK\r\n",
+            "NO \"TLS failed\"\r\n",
+            "LOGOUT\r\n",
+            "OK\r\n",
+        ),
+    ];
+    for (port, greeting, asked, answer, refusal, farewell, bye) in scripts {
+        let mut dialogue = failed();
+        dialogue.server.set_port(port);
+        dialogue.turns = vec![s(greeting), c(asked), s(answer)];
+        dialogue.turns.extend(tls.clone());
+        let told = tell(&with(dialogue, [s(refusal), c(farewell), s(bye)]));
+        let story = only(&told);
+        let verb = farewell.trim_end().as_bytes();
+        assert!(story.commands.iter().any(|c| c.verb.0 == verb && !c.tls), "{port}: {:?}", story.commands);
+        assert!(story.session().complete, "{port}");
+    }
+}
+
+/// STARTTLS once more, and now it succeeds.
+#[test]
+fn tls_at_the_second_try() {
+    let good = dialogues(testdata().join("servers/rsa12-smtp-starttls.pcap")).remove(0);
+    let asked = good.turns.iter().position(is_tls).unwrap();
+    let dialogue = with(
+        failed(),
+        [c("NOOP\r\n"), s("250 Ok\r\n"), c("STARTTLS\r\n"), s("220 Ready\r\n")].into_iter().chain(tls_of(good.clone())),
+    );
+    let told = tell(&dialogue);
+    let story = only(&told);
+    assert_eq!(story.tls.iter().map(|t| (t.handshake, t.completed)).collect::<Vec<_>>(), [(0, false), (1, true)]);
+    assert_eq!(story.session().security, Security::StartTls);
+    let alone = decode(
+        &Dialogue { turns: good.turns[..asked].iter().cloned().chain(tls_of(good.clone())).collect(), ..good.clone() },
+        &in_order(&good),
+        &How { keys: &[testdata().join("servers/keys/server.key")], ..How::default() },
+    );
+    let inside = |story: &Story| story.commands.iter().filter(|c| c.tls).cloned().collect::<Vec<_>>();
+    assert!(!inside(story).is_empty());
+    assert_eq!(inside(story), inside(only(&alone)));
+}
+
+#[test]
+fn garbage_is_no_dialogue() {
+    for garbage in [&b"hello out there\r\n"[..], b"454 \x01\x02\x03\r\n", b"no line end", b"\x00\x00\x00\x00\x00\x00\n"]
+    {
+        let story = tell(&with(failed(), [s(garbage)]));
+        let session = only(&story).session();
+        assert!(!session.complete, "{garbage:?}");
+        assert!(!codes(&story).contains(&"plaintext-after-starttls"), "{garbage:?}");
+    }
+}
+
+/// A forged line amid a handshake that succeeds.
+#[test]
+fn a_line_amid_a_handshake_is_not_the_end_of_tls() {
+    let good = dialogues(testdata().join("servers/rsa12-smtp-starttls.pcap")).remove(0);
+    let mut forged = good.clone();
+    let at = forged.turns.iter().position(|turn| turn.side == Side::Responder && is_tls(turn)).unwrap();
+    let turn = &mut forged.turns[at];
+    turn.bytes = [b"454 4.7.0 TLS failed\r\n", &turn.bytes[..]].concat();
+    let told = tell(&forged);
+    assert!(!codes(&told).contains(&"plaintext-after-starttls"));
+    assert_eq!(only(&told).session().security, Security::StartTls);
+    assert!(!only(&told).session().complete);
+}
