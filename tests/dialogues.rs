@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use common::packets::{Dialogue, Packet, Random, Shape, Turn, dialogues, packets};
 use common::script::{c, codes, decode, dialogue, digest, in_order, only, play, told, verbs};
-use common::{How, hex, testdata};
+use common::{How, Story, hex, testdata};
 use mailcap::event::{AuthOutcome, MessageOutcome, MessagePart, Outcome, Protocol, Security};
 use mailcap::flow::Side;
 
@@ -453,6 +453,44 @@ fn any_reply_in_the_middle_is_no_greeting() {
         let told = decode(&dialogue, &in_order(&dialogue)[3..], &How::default());
         assert_eq!((codes(&told)[0], told.report.incomplete), ("mid-stream", 1));
     }
+}
+
+/// A 235, or a challenge and what followed it, are enough; that a LOGIN or a PASS succeeded, the server alone does not say.
+#[test]
+fn the_server_alone_tells_of_authentications() {
+    let mut recognised = 0;
+    for (name, needs_challenge) in [("smtp-auth-all", false), ("pop3-auth-all", true), ("sasl-cyrus", true)] {
+        for dialogue in dialogues(testdata().join(format!("servers/{name}.pcap"))) {
+            let mut list = in_order(&dialogue);
+            let both = decode(&dialogue, &list, &How::default());
+            list.retain(|packet| packet.side == Side::Responder);
+            let told = decode(&dialogue, &list, &How::default());
+            let place = format!("{name}, {}", dialogue.client);
+            let (Some(both), Some(story)) = (both.stories.values().next(), told.stories.values().next()) else {
+                panic!("{place}")
+            };
+            let challenged =
+                both.replies.iter().any(|r| matches!(r.status.0.as_slice(), b"+" | b"334") && !r.text.is_empty());
+            let outcomes = |story: &Story| {
+                let told = story.auth.iter().map(|a| a.outcome);
+                told.filter(|o| *o == AuthOutcome::Success).count()
+            };
+            if needs_challenge && !challenged {
+                assert!(outcomes(story) <= outcomes(both), "{place}");
+            } else if !story.session().tls.is_empty() {
+                continue;
+            } else {
+                assert_eq!(outcomes(story), outcomes(both), "{place}");
+            }
+            for auth in &story.auth {
+                assert!(auth.assumed && auth.user.is_none() && auth.secret.is_none(), "{place}: {auth:?}");
+                let known = both.auth.iter().any(|a| a.mechanism == auth.mechanism);
+                assert!(known || auth.mechanism.is_empty(), "{place}: {auth:?}");
+                recognised += u32::from(!auth.mechanism.is_empty());
+            }
+        }
+    }
+    assert!(recognised > 10, "{recognised}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::server::joined;
 use super::shared::Mailbox;
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Text};
-use crate::mail::sasl::{Exchange, is_response};
+use crate::mail::sasl::{Exchange, is_challenge, is_response};
 use crate::mail::{Context, Next};
 use crate::position::Span;
 
@@ -106,12 +106,14 @@ impl Imap {
     /// Whether `+ said` asks for a response in an exchange whose command is not in the capture.
     pub(super) fn challenges_unseen(&self, said: &[u8]) -> bool {
         let idle = self.client.auth.is_none() && self.client.idle.is_none() && self.client.open.is_none();
-        self.shared.joined && self.shared.commands == 0 && idle && (said.is_empty() || is_response(said))
+        let midway = self.shared.joined && self.shared.commands == 0 && (said.is_empty() || is_response(said));
+        idle && (midway || self.shared.server_only() && is_challenge(said))
     }
 
     /// The exchange whose command is not in the capture, where the tag is no other's.
     fn exchange_of_unseen(&mut self, tag: &[u8]) -> Option<(u64, Pending)> {
-        if !self.shared.joined || self.shared.table.has_tag(tag) {
+        let unseen = self.shared.joined || self.shared.server_only();
+        if !unseen || self.shared.table.has_tag(tag) {
             return None;
         }
         self.shared.table.take(b"").filter(|(_, pending)| matches!(pending.effect, Effect::Auth(_)))

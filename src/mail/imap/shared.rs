@@ -168,6 +168,11 @@ impl Shared {
         self.one_sided && self.saw[Direction::Client.index()]
     }
 
+    /// Only the server was captured.
+    pub(super) fn server_only(&self) -> bool {
+        self.one_sided && !self.saw[Direction::Client.index()]
+    }
+
     /// What became of a command whose reply will not come.
     pub(super) fn without_reply(&self) -> MessageOutcome {
         if self.client_only() {

@@ -268,7 +268,7 @@ impl Pop3 {
     }
 
     fn challenge(&mut self, mut reply: Reply, text: &[u8], span: Span, cx: &mut Context<'_>) {
-        if self.queue.waiting.is_empty() && self.gap_seen[0] {
+        if self.queue.waiting.is_empty() && (self.gap_seen[0] || cx.one_sided) {
             self.queue.join_exchange(Kind::Auth, span, cx.tls);
         }
         if let Some(mut pending) = self.queue.waiting.pop_front_if(|pending| pending.kind == Kind::Auth) {

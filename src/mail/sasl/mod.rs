@@ -35,6 +35,34 @@ pub(crate) fn is_response(line: &[u8]) -> bool {
     line == b"*" || (!line.is_empty() && line.len().is_multiple_of(4) && decode_base64(line).is_some())
 }
 
+/// Whether a server's word is a challenge and nothing else: base64 of what a mechanism is known by.
+pub(crate) fn is_challenge(word: &[u8]) -> bool {
+    decode_base64(word).is_some_and(|said| challenge_of(&said).is_some())
+}
+
+/// The mechanism whose challenge that is; empty where several have it.
+fn challenge_of(said: &[u8]) -> Option<&'static str> {
+    let asks = |word: &[u8]| said.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    let holds = |word: &[u8]| said.windows(word.len()).any(|window| window == word);
+    match said {
+        _ if asks(b"user") || asks(b"pass") => Some("LOGIN"),
+        [b'<', .., b'>'] if said.contains(&b'@') => Some("CRAM-MD5"),
+        _ if holds(b"nonce=\"") || said.starts_with(b"rspauth=") => Some("DIGEST-MD5"),
+        _ if ntlm::is_challenge(said) => Some("NTLM"),
+        // The length of the signature is the hash's; the salt and the count of rounds before it are any hash's.
+        [b'v', b'=', signature @ ..] => match decode_base64(signature)?.len() {
+            20 => Some("SCRAM-SHA-1"),
+            32 => Some("SCRAM-SHA-256"),
+            64 => Some("SCRAM-SHA-512"),
+            _ => None,
+        },
+        [b'r', b'=', ..] if holds(b",s=") && holds(b",i=") => Some(""),
+        // What XOAUTH2 and OAUTHBEARER say of a token that they refuse.
+        [b'{', .., b'}'] if holds(b"\"status\"") => Some(""),
+        _ => None,
+    }
+}
+
 /// One authentication exchange while it goes on.
 pub struct Exchange {
     auth: Auth,
@@ -189,19 +217,16 @@ impl Exchange {
         Exchange { mechanism: Mechanism::Unseen, ..Exchange::sasl(b"", tls, span) }
     }
 
-    /// What is said shows the mechanism: a question that only LOGIN asks, a challenge or answer in CRAM-MD5's shape, or
-    /// PLAIN's three parts.
+    /// What is said shows the mechanism: a challenge as only one has it, an answer in CRAM-MD5's shape, or PLAIN's three
+    /// parts.
     fn recognise(&mut self, said: &[u8], by_client: bool) {
-        let asks = |word: &[u8]| said.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(word));
         let name = match said.iter().rposition(|&byte| byte == b' ') {
-            _ if !by_client && (asks(b"user") || asks(b"pass")) => "LOGIN",
-            _ if !by_client && said.starts_with(b"<") && said.ends_with(b">") && said.contains(&b'@') => "CRAM-MD5",
-            Some(at) if by_client && said.len() == at + 33 && said[at + 1..].iter().all(u8::is_ascii_hexdigit) => {
-                "CRAM-MD5"
-            }
-            _ if by_client && said.iter().filter(|&&byte| byte == 0).count() == 2 => "PLAIN",
-            _ => return,
+            _ if !by_client => challenge_of(said),
+            Some(at) if said.len() == at + 33 && said[at + 1..].iter().all(u8::is_ascii_hexdigit) => Some("CRAM-MD5"),
+            _ if said.iter().filter(|&&byte| byte == 0).count() == 2 => Some("PLAIN"),
+            _ => None,
         };
+        let Some(name) = name.filter(|name| !name.is_empty()) else { return };
         self.mechanism = Mechanism::named(name.as_bytes());
         self.auth.mechanism = name.into();
         self.gap();

@@ -70,6 +70,11 @@ impl Ntlm {
     }
 }
 
+/// Whether a token holds a CHALLENGE_MESSAGE.
+pub(super) fn is_challenge(token: &[u8]) -> bool {
+    message(token, 2).is_some()
+}
+
 /// The NTLM message of that type in a token.
 fn message(token: &[u8], kind: u32) -> Option<&[u8]> {
     let at = token.windows(SIGNATURE.len()).position(|window| window == SIGNATURE)?;

@@ -6,6 +6,7 @@ use crate::diagnostic::Code;
 use crate::event::weight::{optional, texts};
 use crate::event::{AuthOutcome, EventBody, Reply, Text};
 use crate::mail::hold::Pauses as _;
+use crate::mail::sasl::is_challenge;
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
@@ -77,6 +78,13 @@ impl Sieve {
 
     /// A string while AUTHENTICATE waits is a challenge.
     fn challenge(&mut self, line: &Logical, cx: &mut Context<'_>) -> bool {
+        if cx.one_sided
+            && self.queue.waiting.is_empty()
+            && let [word] = line.words().as_slice()
+            && is_challenge(word.value())
+        {
+            self.queue.join_exchange(Kind::Authenticate, line.span, cx.tls);
+        }
         let Some(pending) = self.queue.waiting.front_mut().filter(|pending| pending.kind == Kind::Authenticate) else {
             return false;
         };
@@ -85,18 +93,19 @@ impl Sieve {
         if let Some(exchange) = &mut pending.exchange {
             exchange.challenge(word.value(), line.span, cx.options);
         }
-        let latency = line.span.first.ts.nanos_since(pending.sent);
+        let seen = pending.seq > 0;
+        let latency = seen.then(|| line.span.first.ts.nanos_since(pending.sent));
         let reply = Reply {
             tls: cx.tls,
             status: "+".into(),
-            command: Some(pending.seq),
+            command: seen.then_some(pending.seq),
             text: word.value().into(),
             lines: vec![word.value().into()],
-            latency: Some(latency),
+            latency,
             assumed: cx.one_sided,
             ..Reply::default()
         };
-        self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+        self.told.slowest_reply = self.told.slowest_reply.max(latency);
         self.challenged = true;
         cx.out.push(line.span, EventBody::Reply(reply));
         true
@@ -175,6 +184,9 @@ impl Sieve {
             self.refused = status != "OK";
             cx.out.push(span, EventBody::Reply(reply));
             return Next::Continue;
+        }
+        if cx.one_sided && self.queue.waiting.is_empty() && code.is_some_and(|code| code.starts_with(b"SASL ")) {
+            self.queue.join_exchange(Kind::Authenticate, line.span, cx.tls);
         }
         let unasked = capabilities && self.queue.waiting.front().is_none_or(|first| first.kind != Kind::Capability);
         let Some(mut pending) = self.queue.waiting.pop_front_if(|_| !unasked) else {

@@ -232,3 +232,20 @@ fn scripts_are_objects() {
     assert_eq!(scripts[0].1.text, Some(script.into()));
     assert_eq!(scripts[0].1.status, Some("OK (WARNINGS) fine".into()));
 }
+
+#[test]
+fn the_server_alone_tells_of_an_authentication() {
+    let greeting = "\"IMPLEMENTATION\" \"Dovecot Pigeonhole\"\r\n\"SASL\" \"PLAIN SCRAM-SHA-1\"\r\nOK\r\n";
+    let one_sided = |steps: &[Step]| play(Sieve::new, steps, &Options::default(), true);
+    // RFC 5802 section 5's exchange, its last word with the success.
+    let told = one_sided(&[
+        s(greeting),
+        s("\"cj1meWtvK2QybGJiRmdPTlJ2OXFreGRhd0wzcmZjTkhZSlkxWlZ2V1ZzN2oscz1RU1hDUitRNnNlazhiZjkyLGk9NDA5Ng==\"\r\n"),
+        s("OK (SASL \"dj1ybUY5cHFWOFM3c3VBb1pXamE0ZEpSa0ZzS1E9\") \"Logged in.\"\r\n"),
+    ]);
+    assert_eq!(told.lines().last().unwrap(), "auth SCRAM-SHA-1 - Success");
+    assert!(told.auths()[0].assumed);
+    // A script's name is no challenge, and what OK answers is not known.
+    let told = one_sided(&[s(greeting), s("\"vacation\"\r\nOK\r\n")]);
+    assert!(told.auths().is_empty());
+}

@@ -208,6 +208,10 @@ impl Smtp {
             self.greet(&reply);
             return Next::Continue;
         }
+        if cx.one_sided {
+            self.authenticates_unseen(&reply, cx);
+            return Next::Continue;
+        }
         let lossy = self.client_lossy || self.stale > 0 || self.server_gap;
         if reply.code == Some(354) && self.client_lossy && self.wait == Wait::No && self.mode == Mode::Command {
             // DATA is in the gap.
@@ -220,10 +224,31 @@ impl Smtp {
             if let Some(login) = &mut self.login {
                 login.exchange.challenge(&reply.text.0, reply.span, cx.options);
             }
-        } else if !lossy && !cx.one_sided && reply.code != Some(421) {
+        } else if !lossy && reply.code != Some(421) {
             cx.out.diagnose(reply.span, Code::UnexpectedReply, reply.status().to_str_lossy());
         }
         Next::Continue
+    }
+
+    /// The client's side is not in the capture: a challenge and its end, or a verdict that nothing but AUTH gets, show an
+    /// authentication.
+    fn authenticates_unseen(&mut self, reply: &Reply, cx: &mut Context<'_>) {
+        let ends = match reply.code {
+            Some(334) => None,
+            Some(235) => Some(AuthOutcome::Success),
+            Some(535) => Some(AuthOutcome::Failure),
+            _ if self.login.is_some() && reply.negative() => Some(AuthOutcome::Failure),
+            _ if self.login.is_some() => Some(AuthOutcome::Unknown),
+            _ => return,
+        };
+        if self.login.is_none() {
+            self.begin_login_midway(reply.span, cx);
+        }
+        match (ends, &mut self.login) {
+            (Some(outcome), _) => self.end_login(outcome, reply.span, cx),
+            (None, Some(login)) => login.exchange.challenge(&reply.text.0, reply.span, cx.options),
+            (None, None) => {}
+        }
     }
 
     fn greet(&mut self, reply: &Reply) {

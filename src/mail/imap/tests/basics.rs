@@ -202,3 +202,25 @@ fn one_side_only() {
     assert_eq!(story.messages()[0].uid, Some(7));
     assert!(!story.codes().contains(&"unexpected-reply"));
 }
+
+#[test]
+fn the_server_alone_tells_of_an_authentication() {
+    let outcomes = |said: &str| {
+        let story = tell_with(&[s(&format!("* OK IMAP4rev1 ready\r\n{said}"))], |run| run.one_sided = true);
+        assert!(!story.codes().contains(&"unexpected-reply"));
+        story
+            .auths()
+            .iter()
+            .map(|a| (a.mechanism.to_str_lossy().into_owned(), a.outcome, a.assumed))
+            .collect::<Vec<_>>()
+    };
+    // RFC 2195's challenge.
+    let challenge = "+ PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n";
+    let cram = |outcome| vec![("CRAM-MD5".to_owned(), outcome, true)];
+    assert_eq!(outcomes(&format!("{challenge}a OK done\r\nb OK done\r\n")), cram(AuthOutcome::Success));
+    assert_eq!(outcomes(&format!("{challenge}a NO bad\r\n")), cram(AuthOutcome::Failure));
+    // Leave to send a literal, or to idle.
+    for other in ["+ \r\na OK done\r\n", "+ idling\r\na OK done\r\n", "+ continue\r\na OK done\r\n"] {
+        assert!(outcomes(other).is_empty(), "{other}");
+    }
+}
