@@ -25,6 +25,7 @@ const SAMPLES: &[(&str, Option<&str>)] = &[
     ("servers/rsa12-smtp-starttls.pcap", Some("servers/keys/server.key")),
     ("servers/imap-full-starttls-rsa.pcap", Some("servers/keys/server.key")),
     ("servers/pop3-stls-rsa.pcap", Some("servers/keys/server.key")),
+    ("servers/starttls-failed.pcap", Some("servers/keys/server.key")),
     ("servers/sieve-starttls-rsa.pcap", Some("servers/keys/server.key")),
     ("tls/f-v2hello-tls10-imap-starttls.pcap", Some("tls/keys/rsa2048.pem")),
     ("tls/f-reneg-client-smtp.pcap", Some("tls/keys/rsa2048.pem")),

@@ -1,5 +1,5 @@
-//! What is said in the clear behind a handshake that failed. The TLS is OpenSSL's, from the captures; the words are those of
-//! the servers named.
+//! What is said in the clear behind a handshake that failed, or when TLS is over. The TLS is OpenSSL's, from the
+//! captures. `testdata/servers/starttls-failed` is what Cyrus and Exim really said.
 
 mod common;
 
@@ -51,7 +51,7 @@ fn behind(story: &Story, verb: &str) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn refused_after_the_alert_as_exim_and_sendmail_do() {
+fn refused_after_the_alert() {
     let dialogue = with(
         failed(),
         [
@@ -222,4 +222,25 @@ fn a_line_amid_a_handshake_is_not_the_end_of_tls() {
     assert!(!codes(&told).contains(&"plaintext-after-starttls"));
     assert_eq!(only(&told).session().security, Security::StartTls);
     assert!(!only(&told).session().complete);
+}
+
+/// As Exim does when a client closes without a word.
+#[test]
+fn a_farewell_in_the_clear_when_the_client_has_hung_up() {
+    let mut dialogue = dialogues(testdata().join("servers/rsa12-smtp-starttls.pcap")).remove(0);
+    let farewell = "421 mail.example.test lost input connection\r\n";
+    dialogue.turns.push(s(farewell));
+    let told = tell(&dialogue);
+    let story = only(&told);
+    let last = story.replies.last().unwrap();
+    assert_eq!((last.code, last.tls), (Some(421), false));
+    assert!(story.session().complete && !codes(&told).contains(&"bad-record"));
+    assert_eq!((story.session().security, story.session().tls.len()), (Security::StartTls, 1));
+    assert!(story.tls[0].completed);
+    // Amid TLS, it is none.
+    let at = dialogue.turns.iter().rposition(|turn| turn.side == Side::Responder && is_tls(turn)).unwrap();
+    dialogue.turns.pop();
+    dialogue.turns[at].bytes.splice(0..0, farewell.bytes());
+    let told = tell(&dialogue);
+    assert!(codes(&told).contains(&"bad-record") && !codes(&told).contains(&"plaintext-after-starttls"));
 }

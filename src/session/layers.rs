@@ -177,9 +177,11 @@ impl Layers {
         matches!(&self.top, Top::Mail(mail) if mail.at_line_start(dir))
     }
 
-    /// Whether that line is one of the dialogue, and hardly anything else.
+    /// Whether that line can come next in the dialogue, and is hardly anything else.
     pub(super) fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
-        matches!(&self.top, Top::Mail(mail) if mail.recognises(dir, line))
+        self.inflate.is_none()
+            && self.at_line_start(dir)
+            && matches!(&self.top, Top::Mail(mail) if mail.recognises(dir, line))
     }
 
     pub(super) fn take_held(&mut self, dir: Direction) -> Option<Held> {

@@ -23,6 +23,13 @@ struct Gate {
     client_lost: Option<(u64, Span)>,
 }
 
+/// TLS, and what may be no TLS any more.
+#[derive(Default)]
+struct Tls {
+    connection: tls::Connection,
+    fallback: Fallback,
+}
+
 pub(super) struct Stack {
     pub(super) layers: Layers,
     tunnel: Tunnel,
@@ -31,8 +38,7 @@ pub(super) struct Stack {
     pub(super) proxy_client: proxy::Client,
     /// Bytes of the header that named it, and of talks with a proxy.
     pub(super) proxy_bytes: u64,
-    tls: Option<Box<tls::Connection>>,
-    fallback: Fallback,
+    tls: Option<Box<Tls>>,
     past: Past,
     gate: Option<Gate>,
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
@@ -61,7 +67,6 @@ impl Stack {
             proxy_client: None,
             proxy_bytes: 0,
             tls: None,
-            fallback: Fallback::default(),
             past: Past::default(),
             gate: None,
             begun: Default::default(),
@@ -81,8 +86,8 @@ impl Stack {
     /// Memory beside its own fields, roughly.
     pub(super) fn cost(&self) -> usize {
         let begun = self.begun.iter().flatten().map(|(bytes, _)| bytes.capacity()).sum::<usize>();
-        let proxied = self.tunnel.cost();
-        begun + proxied + self.fallback.cost() + self.tls.as_ref().map_or(0, |tls| tls.cost()) + self.layers.cost()
+        let tls = self.tls.as_ref().map_or(0, |tls| tls.connection.cost() + tls.fallback.cost());
+        begun + self.tunnel.cost() + tls + self.layers.cost()
     }
 
     pub(super) fn has_tls(&self) -> bool {
@@ -91,7 +96,7 @@ impl Stack {
 
     /// Whether the handshake chose a mail protocol by ALPN (RFC 8314 §7: `imap`, `pop3`, `managesieve`; `smtp` is in use).
     pub(super) fn mail_alpn(&self) -> bool {
-        let alpn = self.tls.as_ref().and_then(|t| t.progress().alpn);
+        let alpn = self.tls.as_ref().and_then(|t| t.connection.progress().alpn);
         self.by_alpn || matches!(alpn, Some(b"smtp" | b"imap" | b"pop3" | b"managesieve"))
     }
 
@@ -302,8 +307,8 @@ impl Stack {
 
     fn begin_tls(&mut self, security: Security) {
         self.security = security;
-        self.fallback = Fallback::new(security == Security::StartTls);
-        self.tls = Some(Box::new(tls::Connection::of_session(self.layers.emitter.session())));
+        let connection = tls::Connection::of_session(self.layers.emitter.session());
+        self.tls = Some(Box::new(Tls { connection, fallback: Fallback::default() }));
         if security == Security::Implicit {
             self.layers.choose(Verdict::Tls);
             if let Some(DecodeAs { protocol: Some(protocol), .. }) = self.forced {
@@ -314,7 +319,8 @@ impl Stack {
     }
 
     fn tls_data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        if !self.fallback.takes(dir, bytes, span) {
+        let held = self.tls.as_mut().is_some_and(|tls| tls.fallback.takes(dir, bytes, span));
+        if !held {
             self.with_tls(env, secrets, |tls, tls_env, above| tls.data(dir, bytes, span, tls_env, above));
         }
         self.fall_back(false, env, secrets);
@@ -327,12 +333,12 @@ impl Stack {
         secrets: &mut Secrets<'_>,
         f: impl FnOnce(&mut tls::Connection, &mut tls::Env<'_>, &mut AboveTls<'_>) -> R,
     ) -> Option<R> {
-        let tls = self.tls.as_mut()?;
+        let Tls { connection, fallback } = &mut **self.tls.as_mut()?;
         let earlier = self.past.handshakes.len() as u32;
-        let mut above = AboveTls { layers: &mut self.layers, fallback: &mut self.fallback, earlier, env };
+        let mut above = AboveTls { layers: &mut self.layers, fallback, earlier, env };
         let (keys, sessions) = (secrets.keys, &mut *secrets.sessions);
         let mut tls_env = tls::Env { keys, sessions, limits: env.limits, both_captured: !env.one_sided };
-        Some(f(tls, &mut tls_env, &mut above))
+        Some(f(connection, &mut tls_env, &mut above))
     }
 
     /// Bytes are missing from the TCP stream.
@@ -366,8 +372,10 @@ impl Stack {
     /// A direction of the TCP stream is over.
     pub(super) fn end(&mut self, dir: Direction, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
         self.nothing_begins(dir, env, secrets);
-        let through_tls = self.with_tls(env, secrets, |tls, tls_env, above| tls.end(dir, span, tls_env, above));
-        self.note_fin(dir, span);
+        let through_tls = self.with_tls(env, secrets, |tls, tls_env, above| {
+            tls.end(dir, span, tls_env, above);
+            above.fallback.ended(dir, span);
+        });
         if through_tls.is_none() {
             self.layers.end(dir, span, env);
         }
@@ -403,12 +411,12 @@ impl Stack {
 
     /// Whether it waits until the session cache is certain.
     pub(super) fn is_waiting(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.is_waiting())
+        self.tls.as_ref().is_some_and(|tls| tls.connection.is_waiting())
     }
 
     /// Whether its end had better wait until the session cache is certain.
     pub(super) fn ends_uncertain(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.asks_for_closed())
+        self.tls.as_ref().is_some_and(|tls| tls.connection.asks_for_closed())
     }
 
     /// The session cache is certain.
@@ -435,16 +443,16 @@ impl Stack {
 
     /// What opens its TLS; to be asked before [`Stack::finish`].
     pub(super) fn tls_secrets(&self, keys: &tls::KeyRing) -> Vec<tls::keylog::Entry> {
-        self.tls.as_ref().map(|t| t.secrets(keys)).unwrap_or_default()
+        self.tls.as_ref().map(|t| t.connection.secrets(keys)).unwrap_or_default()
     }
 
     /// Bytes of TLS records that stayed closed.
     pub(super) fn undecrypted_bytes(&self) -> u64 {
-        self.past.undecrypted + self.tls.as_ref().map_or(0, |t| t.undecrypted_bytes())
+        self.past.undecrypted + self.tls.as_ref().map_or(0, |t| t.connection.undecrypted_bytes())
     }
 
     /// Bytes of TLS that carried no application data.
     pub(super) fn overhead_bytes(&self) -> u64 {
-        self.past.overhead + self.tls.as_ref().map_or(0, |t| t.overhead_bytes())
+        self.past.overhead + self.tls.as_ref().map_or(0, |t| t.connection.overhead_bytes())
     }
 }

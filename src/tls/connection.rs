@@ -310,15 +310,13 @@ impl Connection {
         self.halves[dir.index()].ended = true;
     }
 
-    /// Whether what is no record may be no TLS any more, rather than TLS out of step: no handshake has run to its end.
+    /// Whether what is no record may be no TLS any more, rather than TLS out of step.
     fn may_be_over(&self, dir: Direction) -> bool {
         let begun = |h: &Handshake| h.client.is_some() || h.server.is_some() || h.failed;
-        self.halves[dir.index()].lost.is_none()
-            && self.handshakes.iter().any(begun)
-            && !self.handshakes.iter().any(|h| h.established)
+        self.halves[dir.index()].lost.is_none() && self.handshakes.iter().any(begun)
     }
 
-    /// The peers went on without TLS: the handshake failed, with an alert or without.
+    /// The peers went on without TLS: a handshake under way failed, with an alert or without.
     pub fn break_off(&mut self) {
         let last = self.last();
         last.failed |= !last.established;

@@ -117,8 +117,8 @@ pub trait Upper {
     /// TLS is over in that direction (close_notify, or a fatal alert).
     fn closed(&mut self, dir: Direction, span: Span);
 
-    /// These bytes stand where a record should begin, are none, and no handshake has run to its end. True: they are
-    /// taken, and so will be what follows in that direction; false: they are TLS's to pass over.
+    /// These bytes stand where a record should begin, and are none. True: they are taken, and so will be what follows in
+    /// that direction; false: they are TLS's to pass over.
     fn no_record(&mut self, _dir: Direction, _bytes: &[u8], _span: Span) -> bool {
         false
     }

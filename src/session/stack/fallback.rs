@@ -1,11 +1,12 @@
-//! A handshake fails, and the two go on in the clear: Exim and Sendmail refuse each further command, Cyrus serves on.
+//! TLS is over, and the two go on in the clear: Cyrus serves on behind a handshake that failed, Exim says farewell to a
+//! client that hung up.
 //!
 //! What stands in a record's place and is none is held. It is the dialogue again if it begins with a line of its protocol
 //! and the other side speaks such a line, too, or says nothing in TLS any more; else it is given back to TLS, which passes
 //! it over.
 
 use super::super::layers::Env;
-use super::{Secrets, Stack};
+use super::{Secrets, Stack, Tls};
 use crate::diagnostic::Code;
 use crate::event::{Security, TlsHandshake};
 use crate::mail::Chunk;
@@ -52,13 +53,20 @@ impl Fallback {
         self.alerts[dir.index()].get_or_insert(span);
     }
 
+    /// TCP is over in a direction.
+    pub(super) fn ended(&mut self, dir: Direction, span: Span) {
+        self.fins[dir.index()].get_or_insert(span);
+    }
+
     pub(super) fn cost(&self) -> usize {
         self.held.iter().map(Hold::cost).sum()
     }
 
-    /// Of a TLS that begins now; `announced` by STARTTLS.
-    pub(super) fn new(announced: bool) -> Self {
-        Fallback { off: !announced, ..Fallback::default() }
+    /// The frames of what came first.
+    fn begins(&self) -> Option<Span> {
+        match self.held[self.first?.index()].front()? {
+            Front::Bytes(Chunk { span, .. }) | Front::Gap(_, span) => Some(span),
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -77,23 +85,19 @@ pub(super) struct Past {
 impl Stack {
     /// Looks at what is held. `over`: nothing more will come.
     pub(super) fn fall_back(&mut self, over: bool, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        if self.fallback.bytes() == 0 {
-            return;
-        }
+        let Some(held) = self.tls.as_ref().map(|tls| tls.fallback.bytes()).filter(|&held| held > 0) else { return };
         let lines = BOTH.map(|dir| self.resumes(dir));
-        let established = self.tls.as_ref().is_none_or(|tls| tls.progress().established);
-        let garbage = established || lines.contains(&Some(false));
-        let plain = !garbage && (lines == [Some(true); 2] || over && lines.contains(&Some(true)));
-        if plain {
+        let garbage = lines.contains(&Some(false));
+        if !garbage && (lines == [Some(true); 2] || over && lines.contains(&Some(true))) {
             self.go_on_in_the_clear(env, secrets);
-        } else if garbage || over || self.fallback.bytes() > env.limits.detect_bytes {
+        } else if garbage || over || held > env.limits.detect_bytes {
             self.give_back(env, secrets);
         }
     }
 
     /// Whether what is held of a direction is text that begins with a line of the dialogue; none if the line has not ended.
     fn resumes(&self, dir: Direction) -> Option<bool> {
-        let held = self.fallback.held[dir.index()].bytes();
+        let held = self.tls.as_ref()?.fallback.held[dir.index()].bytes();
         let control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t');
         if held.iter().any(control) {
             return Some(false);
@@ -106,45 +110,53 @@ impl Stack {
 
     /// It was TLS's after all.
     pub(super) fn give_back(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        self.fallback.off = true;
-        self.release(env, secrets);
+        let Some(fallback) = self.tls.as_mut().map(|tls| &mut tls.fallback) else { return };
+        if let Some(first) = fallback.first.take() {
+            fallback.off = true;
+            let held = std::mem::take(&mut fallback.held);
+            self.release(first, held, env, secrets);
+        }
     }
 
     fn go_on_in_the_clear(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        let Some(first) = self.fallback.first else { return };
-        let Some(Front::Bytes(Chunk { span, .. })) = self.fallback.held[first.index()].front() else { return };
-        self.with_tls(env, secrets, |tls, _, _| tls.break_off());
+        let established = self.with_tls(env, secrets, |tls, _, _| {
+            tls.break_off();
+            tls.progress().established
+        });
+        let Some(span) = self.tls.as_ref().and_then(|tls| tls.fallback.begins()) else { return };
         self.past.handshakes = self.handshakes(span, env, secrets);
-        if let Some(tls) = self.tls.take() {
-            self.past.undecrypted += tls.undecrypted_bytes();
-            self.past.overhead += tls.overhead_bytes();
-        }
+        let Some(Tls { connection, fallback }) = self.tls.take().map(|tls| *tls) else { return };
+        self.past.undecrypted += connection.undecrypted_bytes();
+        self.past.overhead += connection.overhead_bytes();
         while self.layers.handshakes.len() < self.past.handshakes.len() {
             let seq = self.layers.emitter.reserve();
             self.layers.handshakes.push(seq);
         }
         self.layers.in_tls = false;
-        self.security = Security::None;
-        let detail = "the handshake failed, and the dialogue went on in the clear";
+        let over = match established {
+            Some(true) => "TLS was over",
+            _ => {
+                self.security = Security::None;
+                "the handshake failed"
+            }
+        };
+        let detail = format!("{over}, and the dialogue went on in the clear");
         self.layers.emitter.diagnose(span, Code::PlaintextAfterStartTls, detail);
-        let fins = std::mem::take(&mut self.fallback.fins);
-        self.fallback.alerts = Default::default();
-        self.release(env, secrets);
+        if let Some(first) = fallback.first {
+            self.release(first, fallback.held, env, secrets);
+        }
         for dir in BOTH {
-            if let Some(span) = fins[dir.index()] {
+            if let Some(span) = fallback.fins[dir.index()] {
                 self.end(dir, span, env, secrets);
             }
         }
     }
 
-    /// Passes on what is held, as if it came now.
-    fn release(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        let Some(first) = self.fallback.first.take() else { return };
-        let mut both = std::mem::take(&mut self.fallback.held);
+    /// Passes on what was held, as if it came now.
+    fn release(&mut self, first: Direction, mut both: [Hold; 2], env: Env<'_>, secrets: &mut Secrets<'_>) {
         for dir in [first, first.opposite()] {
             let held = &mut both[dir.index()];
-            while let Some(front) = held.front() {
-                let Front::Bytes(Chunk { bytes, span }) = front else { break };
+            while let Some(Front::Bytes(Chunk { bytes, span })) = held.front() {
                 let len = bytes.len();
                 self.above_preamble(dir, bytes, span, true, env, secrets);
                 held.advance(len);
@@ -152,15 +164,11 @@ impl Stack {
         }
     }
 
-    /// A FIN, while TLS has the direction.
-    pub(super) fn note_fin(&mut self, dir: Direction, span: Span) {
-        self.fallback.fins[dir.index()].get_or_insert(span);
-    }
-
     /// Alerts that ended a direction, once it is sure that nothing follows them in the clear.
     pub(super) fn tell_alerts(&mut self, env: Env<'_>) {
-        for dir in BOTH {
-            if let Some(span) = self.fallback.alerts[dir.index()].take() {
+        let alerts = self.tls.as_mut().map(|tls| std::mem::take(&mut tls.fallback.alerts)).unwrap_or_default();
+        for (dir, alert) in BOTH.into_iter().zip(alerts) {
+            if let Some(span) = alert {
                 self.layers.end(dir, span, env);
             }
         }
@@ -171,9 +179,8 @@ impl Stack {
         let mut all = std::mem::take(&mut self.past.handshakes);
         let earlier = all.len() as u32;
         let last = self.with_tls(env, secrets, |tls, tls_env, above| tls.finish(span, tls_env, above));
-        all.extend(
-            last.unwrap_or_default().into_iter().map(|h| TlsHandshake { handshake: earlier + h.handshake, ..h }),
-        );
+        let last = last.unwrap_or_default().into_iter();
+        all.extend(last.map(|h| TlsHandshake { handshake: earlier + h.handshake, ..h }));
         all
     }
 }
