@@ -146,6 +146,12 @@ fn tls_that_begins_with_a_short_segment_behind_a_loss() {
     one_loss(5_480_010_421_064_557_155).unwrap();
 }
 
+/// Of ManageSieve's greeting the end was left, and it began with `256 `: an SMTP reply.
+#[test]
+fn the_end_of_a_line_behind_a_loss_is_no_beginning() {
+    one_loss(617_510_765_691_972_317).unwrap();
+}
+
 #[test]
 fn the_undamaged_samples_are_complete() {
     for sample in samples() {

@@ -33,6 +33,8 @@ pub(super) struct Detector {
     /// The first bytes of each direction, up to its first gap.
     heads: [Vec<u8>; 2],
     closed: [bool; 2],
+    /// Bytes are missing before the first: they may be the end of a line.
+    torn: [bool; 2],
     bytes: usize,
     /// Bytes at the last look, so that a dialogue typed a byte at a time is not judged at every byte.
     judged: usize,
@@ -57,7 +59,9 @@ impl Detector {
 
     pub(super) fn gap(&mut self, dir: Direction, len: u64, span: Span) {
         // A gap before the first byte leaves a beginning that is still worth judging.
-        self.closed[dir.index()] |= !self.heads[dir.index()].is_empty();
+        let fresh = self.heads[dir.index()].is_empty();
+        self.torn[dir.index()] |= fresh;
+        self.closed[dir.index()] |= !fresh;
         // With nothing in between, gaps are one gap a direction: a stream that never opens is no list of its records.
         for earlier in self.waiting.iter_mut().rev().take(2) {
             match earlier {
@@ -121,8 +125,8 @@ impl Detector {
         if is_http(server) || (midway && is_http(client)) {
             return Some((Verdict::Other, false));
         }
-        let (protocol, likely) = best(client, server, hint);
-        let (other, swapped) = if midway { best(server, client, hint) } else { (Protocol::Smtp, Likely::No) };
+        let (protocol, likely) = self.best(false, hint);
+        let (other, swapped) = if midway { self.best(true, hint) } else { (Protocol::Smtp, Likely::No) };
         if likely == Likely::Yes || swapped == Likely::Yes {
             // A mail port is on the server's side, unless nothing that is said there fits.
             let swap = if hint.is_some() { likely == Likely::No } else { swapped > likely };
@@ -153,6 +157,26 @@ impl Detector {
             _ => Some((Verdict::Other, false)),
         }
     }
+
+    /// The likeliest protocol, `swapped`: with the roles the other way round. A tie goes to the port's.
+    fn best(&self, swapped: bool, hint: Option<Protocol>) -> (Protocol, Likely) {
+        let hint = hint.map(spoken_as);
+        let roles =
+            |[client, server]: [&[u8]; 2]| if swapped { likely(server, client) } else { likely(client, server) };
+        let whole = [0, 1].map(|i| self.heads[i].as_slice());
+        let lines = [0, 1].map(|i| if self.torn[i] { behind_first_line(whole[i]) } else { whole[i] });
+        let also = (lines != whole).then(|| roles(lines)).into_iter().flatten();
+        roles(whole)
+            .into_iter()
+            .chain(also)
+            .max_by_key(|&(protocol, likely)| (likely, Some(protocol) == hint, std::cmp::Reverse(protocol)))
+            .unwrap_or((Protocol::Smtp, Likely::No))
+    }
+}
+
+fn behind_first_line(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
+    bytes.get(end..).unwrap_or_default()
 }
 
 /// Nothing but text, of any charset.
@@ -179,16 +203,12 @@ fn spoken_as(protocol: Protocol) -> Protocol {
     if protocol == Protocol::Lmtp { Protocol::Smtp } else { protocol }
 }
 
-/// The likeliest protocol; a tie goes to the port's.
-fn best(client: &[u8], server: &[u8], hint: Option<Protocol>) -> (Protocol, Likely) {
-    let hint = hint.map(spoken_as);
+/// How likely each protocol is.
+fn likely(client: &[u8], server: &[u8]) -> [(Protocol, Likely); 4] {
     [
         (Protocol::Smtp, smtp::detect::likely(client, server)),
         (Protocol::Imap, imap::detect::likely(client, server)),
         (Protocol::Pop3, pop3::detect::likely(client, server)),
         (Protocol::Sieve, sieve::detect::likely(client, server)),
     ]
-    .into_iter()
-    .max_by_key(|&(protocol, likely)| (likely, Some(protocol) == hint, std::cmp::Reverse(protocol)))
-    .unwrap_or((Protocol::Smtp, Likely::No))
 }
