@@ -161,7 +161,10 @@ impl<S> Connection<S> {
         let offset = half.visible(half.next);
         half.advance(len);
         (half.fin_assumed, half.fin_in_gap) = (false, false);
-        self.emit(StreamChunk::Gap { side, offset, len, cause, at: ctx.at }, ctx);
+        // Where the stream goes on says more than when waiting for it ended.
+        let behind = half.store().and_then(|store| store.first()).filter(|(offset, _)| *offset == half.next);
+        let at = behind.map_or(ctx.at, |(_, piece)| piece.at);
+        self.emit(StreamChunk::Gap { side, offset, len, cause, at }, ctx);
     }
 
     /// Whether `side` has closed as well, by all that is known: it acknowledged the other's FIN, and nothing was reset.

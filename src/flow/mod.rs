@@ -172,7 +172,7 @@ pub enum StreamChunk<'a> {
         len: u64,
         /// Why.
         cause: GapCause,
-        /// The frame at which the loss was certain.
+        /// The frame of the byte behind them; where none has come, the one at which the loss was certain.
         at: FramePos,
     },
     /// Something odd in the stream.

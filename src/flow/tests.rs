@@ -16,6 +16,8 @@ const MILLI: i64 = 1_000_000;
 struct Log {
     lines: Vec<String>,
     infos: Vec<ConnectionInfo>,
+    /// Frame numbers of the gaps.
+    gaps: Vec<u64>,
     no_lone_syns: bool,
     drop_at: Option<&'static str>,
 }
@@ -29,6 +31,9 @@ impl Consumer for Log {
 
     fn chunk(&mut self, _: &mut u64, _: &ConnectionInfo, chunk: StreamChunk<'_>) -> Interest {
         let name = |side| if side == Side::Initiator { 'C' } else { 'S' };
+        if let StreamChunk::Gap { at, .. } = chunk {
+            self.gaps.push(at.number);
+        }
         self.lines.push(match chunk {
             StreamChunk::Data { side, offset, bytes, .. } => {
                 format!("{} {offset} {}", name(side), String::from_utf8_lossy(bytes))

@@ -165,3 +165,12 @@ fn an_empty_segment_below_what_was_acknowledged_begins_nothing() {
     lab.s(1, 9, "250 a\r\n").c(5, 8, "").c(9, 8, "QUIT\r\n").tick(40).finish();
     lab.expect(&["S 0 250 a\r\n", "C 0 QUIT\r\n", "1 Eof"]);
 }
+
+#[test]
+fn a_gap_has_the_frame_of_what_follows_it() {
+    let mut lab = Lab::new();
+    // Frames 1 to 3 are the handshake's; the last is 3 + 1 + 20 + 1.
+    lab.handshake().c(5, 1, "behind").tick(20).c(20, 1, "").finish();
+    lab.expect(&["C 0 gap 4 Lost", "C 4 behind", "C 10 gap 9 Lost", "1 Eof"]);
+    assert_eq!(lab.log.gaps, [4, 25]);
+}
