@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use common::packets::Frames;
+use common::packets::{Dialogue, Frames, dialogues, pcap};
+use common::script::{dialogue, flights};
 use common::{How, config, testdata};
 use mailcap::limits::Limits;
 use mailcap::output::services::{Options, Services};
@@ -79,6 +80,41 @@ fn starttls_changes_what_is_offered() {
     let (closed, _) = of_server("sieve-starttls-rsa", false);
     assert_eq!(closed["127.0.0.2:4190"]["capabilities_tls"], Value::Null);
     assert_eq!(closed["127.0.0.2:4190"]["certificates"], row["certificates"]);
+}
+
+/// Dialogues with one server, one after the other, each from another port.
+fn one_after_the_other(mut all: Vec<Dialogue>) -> tempfile::NamedTempFile {
+    let mut bytes = Vec::new();
+    for (port, dialogue) in (40_000..).zip(&mut all) {
+        dialogue.client.set_port(port);
+        let own = pcap(dialogue, &flights(dialogue));
+        bytes.extend_from_slice(if bytes.is_empty() { &own } else { &own[24..] });
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    file
+}
+
+#[test]
+fn a_client_that_tries_tls_does_not_make_a_server_of_tls() {
+    let turns = &dialogues(testdata().join("servers/rsa12-smtp-starttls.pcap"))[0].turns;
+    let hello = turns.iter().find(|t| t.bytes.starts_with(&[22, 3, 1])).unwrap();
+    let offers = dialogue(587, "S: 220 mx ESMTP\nC: EHLO me\nS: 250-mx\nS: 250 STARTTLS\nC: QUIT\nS: 221 bye");
+    let tries = |answer: &str| {
+        let mut tries = dialogue(587, answer);
+        tries.turns.insert(0, hello.clone());
+        tries
+    };
+    let security = |all: Vec<Dialogue>| {
+        let file = one_after_the_other(all);
+        services(file.path(), &[], Options::default(), &Limits::default())["10.0.0.2:587"]["security"].clone()
+    };
+    // It says what a plain server says, or nothing.
+    for answer in ["S: 220 mx ESMTP\nS: 500 5.5.2 Error: bad syntax", ""] {
+        assert_eq!(security(vec![tries(answer)]), Value::Null);
+        assert_eq!(security(vec![tries(answer), offers.clone()]), "starttls");
+        assert_eq!(security(vec![offers.clone(), tries(answer)]), "starttls");
+    }
 }
 
 #[test]

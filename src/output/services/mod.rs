@@ -26,6 +26,7 @@ use crate::limits::Limits;
 use crate::pipeline::Report;
 use crate::position::Timestamp;
 use crate::session::is_mail_port;
+use crate::tls::Reason;
 
 /// Values of one list kept of an endpoint: no server has more capabilities, suites or certificates.
 const KEPT: usize = 128;
@@ -81,12 +82,23 @@ struct Offer {
     auth: Option<Vec<Text>>,
 }
 
+/// How a session shows what a server's security is. The order is that of weight; among equals the first counts.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Evidence {
+    /// TLS of which the beginning was not seen.
+    Midway,
+    /// TLS was neither offered nor used; it may be another time.
+    Plain,
+    /// TLS was offered, or the server answered a client's hello.
+    Seen,
+}
+
 /// What a mail server says about itself.
 #[derive(Debug, Default)]
 struct Service {
     protocol: Option<Protocol>,
     banner: Option<Text>,
-    security: Option<Security>,
+    security: Option<(Evidence, Security)>,
     offers: [Offer; 2],
     tls_versions: Vec<&'static str>,
     suites: Vec<String>,
@@ -343,13 +355,23 @@ impl Service {
         }
         let offers_tls = learner.offers_tls();
         self.plaintext_auth |= session.protocol.is_some_and(|p| learner.offers_plaintext(p));
-        let security = match session.security {
-            Security::None if offers_tls => Security::StartTls,
-            other => other,
+        let found = match session.security {
+            Security::None if offers_tls => Some((Evidence::Seen, Security::StartTls)),
+            Security::None => Some((Evidence::Plain, Security::None)),
+            Security::StartTls => Some((Evidence::Seen, Security::StartTls)),
+            // What a client tries says nothing.
+            Security::Implicit if handshakes.iter().any(|h| h.suite.is_some()) => {
+                Some((Evidence::Seen, Security::Implicit))
+            }
+            Security::Implicit => {
+                let refused = session.bytes[1] == 0 || handshakes.iter().any(|h| h.reason == Some(Reason::NotTls));
+                (!refused).then_some((Evidence::Midway, Security::Implicit))
+            }
         };
-        // Once offered, TLS is offered; a session without it does not change that.
-        if self.security.is_none_or(|known| known == Security::None) {
-            self.security = Some(security);
+        if let Some(found) = found
+            && self.security.is_none_or(|known| found.0 > known.0)
+        {
+            self.security = Some(found);
         }
         for (mine, (capabilities, auth)) in self.offers.iter_mut().zip(learner.into_offers(&session)) {
             merge(&mut mine.capabilities, capabilities);

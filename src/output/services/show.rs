@@ -54,7 +54,7 @@ fn row<'a>(address: SocketAddr, endpoint: &'a Endpoint, nothing: &'a Service) ->
         state: endpoint.state.map_or("", State::word),
         protocol: service.protocol.map(|p| p.as_str()),
         banner: service.banner.as_ref(),
-        security: service.security.map(|s| s.word()),
+        security: service.security.map(|(_, s)| s.word()),
         capabilities: [0, 1].map(|i: usize| service.offers[i].capabilities.as_deref()),
         auth: [0, 1].map(|i: usize| service.offers[i].auth.as_deref()),
         plaintext_auth: service.plaintext_auth,
@@ -130,7 +130,7 @@ fn cells(address: SocketAddr, endpoint: &Endpoint, service: &Service) -> Vec<Cel
         address.to_string().into(),
         Cell(endpoint.state.map_or("", State::word).to_owned(), Some(state)),
         service.protocol.map_or("-", |p| protocol_name(Some(p))).into(),
-        service.security.map_or("-", |s| if s == Security::None { "none" } else { s.word() }).into(),
+        service.security.map_or("-", |(_, s)| if s == Security::None { "none" } else { s.word() }).into(),
         if versions.is_empty() { "-".into() } else { versions.into() },
         endpoint.sessions.to_string().into(),
         match service.plaintext_auth {
