@@ -109,6 +109,7 @@ fn a_client_that_tries_tls_does_not_make_a_server_of_tls() {
         let file = one_after_the_other(all);
         services(file.path(), &[], Options::default(), &Limits::default())["10.0.0.2:587"]["security"].clone()
     };
+    assert_eq!(security(vec![dialogue(587, "C: EHLO me")]), Value::Null);
     // It says what a plain server says, or nothing.
     for answer in ["S: 220 mx ESMTP\nS: 500 5.5.2 Error: bad syntax", ""] {
         assert_eq!(security(vec![tries(answer)]), Value::Null);

@@ -357,14 +357,15 @@ impl Service {
         self.plaintext_auth |= session.protocol.is_some_and(|p| learner.offers_plaintext(p));
         let found = match session.security {
             Security::None if offers_tls => Some((Evidence::Seen, Security::StartTls)),
-            Security::None => Some((Evidence::Plain, Security::None)),
             Security::StartTls => Some((Evidence::Seen, Security::StartTls)),
             // What a client tries says nothing.
+            _ if session.bytes[1] == 0 => None,
+            Security::None => Some((Evidence::Plain, Security::None)),
             Security::Implicit if handshakes.iter().any(|h| h.suite.is_some()) => {
                 Some((Evidence::Seen, Security::Implicit))
             }
             Security::Implicit => {
-                let refused = session.bytes[1] == 0 || handshakes.iter().any(|h| h.reason == Some(Reason::NotTls));
+                let refused = handshakes.iter().any(|h| h.reason == Some(Reason::NotTls));
                 (!refused).then_some((Evidence::Midway, Security::Implicit))
             }
         };
