@@ -147,6 +147,20 @@ fn open_idle_connections() {
     assert_peak(idle(&["sessions", "--max-memory", "32M"], 120_000, 25, b""), 40);
 }
 
+/// Run with `cargo test --release --test bounds -- --ignored`: docs/reliability.md has what it came to.
+#[test]
+#[ignore = "takes a minute in a debug build"]
+fn a_million_open_idle_connections() {
+    let greeted = |args: &[&str]| {
+        connections(args, 1_000_000, |stream, n| {
+            stream.handshake(n, 25);
+            stream.tcp(n, false, 25, ACK, [1, 1], b"220 mx.example.test ESMTP\r\n");
+        })
+    };
+    assert_peak(greeted(&["sessions", "--max-memory", "64M"]), 72);
+    assert_peak(greeted(&["sessions"]), 600);
+}
+
 #[test]
 fn connections_that_say_too_little() {
     // 100,000 are kept; all would take 500 MiB.

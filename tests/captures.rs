@@ -338,27 +338,48 @@ fn sessions_with_descriptors(limit: u32, args: &[&str]) -> (usize, String) {
     (String::from_utf8(output.stdout).unwrap().lines().count(), stderr)
 }
 
+/// A record between other hosts: the ends of both IPv4 addresses of an Ethernet frame.
+#[cfg(unix)]
+fn between(record: &[u8], n: u16) -> Vec<u8> {
+    let mut record = record.to_owned();
+    for at in [16 + 14 + 14, 16 + 14 + 18] {
+        record[at..at + 2].copy_from_slice(&n.to_be_bytes());
+    }
+    record
+}
+
+/// A ring of so many files with a session each; each begins where the one before ends.
+#[cfg(unix)]
+fn ring(dir: &Path, files: u16) -> PathBuf {
+    let (head, records) = records(&testdata().join("servers/smtp-telnet-typed.pcap"));
+    let ring = dir.join("ring");
+    fs::create_dir(&ring).unwrap();
+    for n in 0..files {
+        let moved = |r: &Vec<u8>| later(&between(r, n), u64::from(n) * 3_600_000_000);
+        write(&ring, &format!("r.pcap{n:05}"), &head, &records.iter().take(10).map(moved).collect::<Vec<_>>());
+    }
+    ring
+}
+
+/// Run with `cargo test --release --test captures -- --ignored`.
+#[cfg(unix)]
+#[test]
+#[ignore = "makes ten thousand files"]
+fn a_ring_of_ten_thousand_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = ring(dir.path(), 10_000);
+    let (sessions, stderr) = sessions_with_descriptors(64, &[path.to_str().unwrap()]);
+    assert!(!stderr.contains("opened"), "{stderr}");
+    assert_eq!(sessions, 10_000);
+}
+
 #[cfg(unix)]
 #[test]
 fn many_files_are_not_many_descriptors() {
     let sample = testdata().join("servers/smtp-telnet-typed.pcap");
     let (head, records) = records(&sample);
     let dir = tempfile::tempdir().unwrap();
-    // A ring: each file begins where the one before ends.
-    let ring = dir.path().join("ring");
-    fs::create_dir(&ring).unwrap();
-    let between = |r: &Vec<u8>, n: u16| {
-        let mut r = r.clone();
-        // The ends of both IPv4 addresses of an Ethernet frame.
-        for at in [16 + 14 + 14, 16 + 14 + 18] {
-            r[at..at + 2].copy_from_slice(&n.to_be_bytes());
-        }
-        r
-    };
-    for n in 0..300u16 {
-        let moved = |r| later(&between(r, n), u64::from(n) * 3_600_000_000);
-        write(&ring, &format!("r.pcap{n:03}"), &head, &records.iter().take(10).map(moved).collect::<Vec<_>>());
-    }
+    let ring = ring(dir.path(), 300);
     let path = ring.to_str().unwrap();
     let (ring_sessions, stderr) = sessions_with_descriptors(64, &[path]);
     assert!(!stderr.contains("opened"), "{stderr}");
@@ -369,7 +390,7 @@ fn many_files_are_not_many_descriptors() {
     let (names, together) = (dir.path().join("x"), 200u16);
     fs::create_dir(&names).unwrap();
     for n in 0..together {
-        let other = |r| between(r, n);
+        let other = |r: &Vec<u8>| between(r, n);
         write(&names, &format!("eth{n}"), &head, &records.iter().map(other).collect::<Vec<_>>());
     }
     let (sessions, stderr) = sessions_with_descriptors(64, &[names.to_str().unwrap()]);

@@ -93,7 +93,7 @@ fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut
             if walk(&path, depth - 1, visited, found).is_err() {
                 found.push(path);
             }
-        } else if path.is_file() && (is_named_so(&path) || is_hidden(&path) || input::is_capture(&path)) {
+        } else if path.is_file() && (is_named_so(&path) || input::is_capture(&path)) {
             found.push(path);
         }
     }
@@ -104,11 +104,6 @@ fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut
 fn is_named_so(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     matches!(extension.as_str(), "pcap" | "pcapng" | "cap") && path.metadata().is_ok_and(|m| m.len() > 0)
-}
-
-/// A file of which nobody here may see what it is.
-fn is_hidden(path: &Path) -> bool {
-    fs::File::open(path).is_err_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
 }
 
 fn is_pattern(path: &Path) -> bool {

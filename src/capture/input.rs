@@ -42,9 +42,10 @@ impl Input {
         }
     }
 
-    /// The secrets that a file holds wherever they are; none of what can't be sought.
-    pub(super) fn secrets(&self, limits: &Limits) -> Ahead {
-        self.path().filter(|_| self.reopens()).map_or_else(Ahead::default, |path| hop::secrets(path, limits))
+    /// The secrets that a file of that format holds wherever they are; none of what can't be sought.
+    pub(super) fn secrets(&self, format: &Format, limits: &Limits) -> Ahead {
+        let path = self.path().filter(|_| matches!(format, Format::PcapNg(_)) && self.reopens());
+        path.map_or_else(Ahead::default, |path| hop::secrets(path, limits))
     }
 
     /// The path, unless it is a pipe's end.
@@ -297,9 +298,14 @@ impl Read for Bounded {
     }
 }
 
-/// Whether a file's content is a capture, or an archive that holds one; used for what is found in folders.
+/// Whether a file's content is a capture, or an archive that holds one, or nobody here may see what it is; used for what is
+/// found in folders.
 pub(super) fn is_capture(path: &Path) -> bool {
-    let Ok(Ok(content)) = File::open(path).map(|f| recognise("", Box::new(f))) else { return false };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) => return e.kind() == io::ErrorKind::PermissionDenied,
+    };
+    let Ok(content) = recognise("", Box::new(file)) else { return false };
     match content {
         Content::Capture(..) => true,
         Content::Archive(kind, buffer, stored) => archive::holds_capture(kind, path, buffer, stored),

@@ -164,7 +164,8 @@ impl Capture {
             let used = opened.and_then(|content| match content {
                 Content::Capture(buffer, format) if alone => {
                     // Nothing to compare with, and a live pipe may not have a packet yet.
-                    let source = Source::new(id, buffer, format).with_secrets(input.secrets(&self.limits));
+                    let secrets = input.secrets(&format, &self.limits);
+                    let source = Source::new(id, buffer, format).with_secrets(secrets);
                     let how = How::Opened(Box::new(source), false);
                     self.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
                     Ok(())
@@ -437,7 +438,8 @@ impl Capture {
                 let opened = opened.and_then(|r| Ok(input::recognise(&input.name(), r)?));
                 match opened.map_err(failed)? {
                     Content::Capture(buffer, format) => {
-                        Source::new(id, buffer, format).with_secrets(input.secrets(&self.limits))
+                        let secrets = input.secrets(&format, &self.limits);
+                        Source::new(id, buffer, format).with_secrets(secrets)
                     }
                     Content::Archive(kind, buffer, stored) => {
                         let stream = Stream::new(kind, buffer, stored, Notes::new(id, &self.limits));
