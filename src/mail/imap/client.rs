@@ -13,7 +13,7 @@ use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::message::MessageBuilder;
 use crate::mail::sasl::{Exchange, is_response};
 use crate::mail::{Advance, Chunk, Context, Next};
-use crate::position::Span;
+use crate::position::{Direction, Span};
 
 /// Largest literal believed without the server's consent: RFC 3501 §9 has numbers of 32 bits.
 pub(super) const BELIEVED: u64 = u32::MAX as u64;
@@ -276,6 +276,9 @@ impl Imap {
 
     fn client_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
         let cut = line.end == LineEnd::Cut;
+        if !matches!(self.client.state, State::Resync) {
+            self.shared.tell_bare_lf(Direction::Client, &line, cx);
+        }
         if self.client.open.is_some() {
             return self.command_text(line.bytes, line.span, cut, cx);
         }

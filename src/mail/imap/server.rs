@@ -11,7 +11,7 @@ use crate::diagnostic::Code;
 use crate::event::{EventBody, Reply, Text};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::{Advance, Chunk, Context, Next};
-use crate::position::Span;
+use crate::position::{Direction, Span};
 
 /// What the next byte is.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -146,6 +146,9 @@ impl Imap {
 
     fn server_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
         let cut = line.end == LineEnd::Cut;
+        if self.server.state != State::Resync {
+            self.shared.tell_bare_lf(Direction::Server, &line, cx);
+        }
         if let Some(open) = &mut self.server.open {
             let lied = std::mem::take(&mut open.after_literal)
                 && !cut

@@ -5,6 +5,7 @@ use super::pending::{Appended, Effect, Pending, Table};
 use crate::diagnostic::Code;
 use crate::event::weight::optional;
 use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Text};
+use crate::mail::line::{Line, LineEnd};
 use crate::mail::{Context, Emitter};
 use crate::position::{Direction, Span};
 
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) one_sided: bool,
     /// Directions that are over.
     pub(super) ended: [bool; 2],
+    bare_lf_told: [bool; 2],
     /// The server has spoken a line.
     pub(super) spoken: bool,
     /// The beginning was not seen, or something is missing: a lone word may be a response to an unseen challenge.
@@ -181,6 +183,13 @@ impl Shared {
             MessageOutcome::Aborted
         } else {
             MessageOutcome::Unknown
+        }
+    }
+
+    /// A line ended in LF alone; said once of each side.
+    pub(super) fn tell_bare_lf(&mut self, dir: Direction, line: &Line<'_>, cx: &mut Context<'_>) {
+        if line.end == LineEnd::Lf && !std::mem::replace(&mut self.bare_lf_told[dir.index()], true) {
+            cx.out.diagnose(line.span, Code::BareLf, format!("sent by the {}", dir.as_str()));
         }
     }
 

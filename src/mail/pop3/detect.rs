@@ -38,7 +38,7 @@ fn greeting(server: &[u8]) -> Likely {
         return if rest.len() > 512 { Likely::No } else { Likely::NeedMore };
     };
     let (line, behind) = rest.split_at(end);
-    if !line.first().is_some_and(u8::is_ascii_whitespace) {
+    if line.first().is_some_and(|byte| !byte.is_ascii_whitespace()) {
         return Likely::No;
     }
     let line = line.to_ascii_lowercase();
@@ -119,6 +119,9 @@ mod tests {
             ("", "+OK POP3 server ready\r\n", Likely::Yes),
             ("", "+O", Likely::NeedMore),
             ("", "+OK\r\n", Likely::Maybe),
+            ("", "+OK\n", Likely::Maybe),
+            ("", "+OKAY\n", Likely::No),
+            ("USER bob\n", "+OK\n", Likely::Yes),
             ("CAPA\r\n", "+OK\r\n", Likely::Yes),
             ("USER bob\r\n", "+OK\r\n", Likely::Yes),
             ("capa\r\n", "", Likely::Yes),

@@ -224,3 +224,18 @@ fn the_server_alone_tells_of_an_authentication() {
         assert!(outcomes(other).is_empty(), "{other}");
     }
 }
+
+#[test]
+fn line_feeds_alone_are_told_once_of_each_side() {
+    let letter = "Subject: x\n\nhi\n";
+    let story = tell(&[
+        s("* OK IMAP4rev1 ready\n"),
+        c(&format!("a APPEND x {{{}+}}\r\n{letter}\r\n", letter.len())),
+        s("a OK done\n"),
+        c("z LOGOUT\r\n"),
+        s("* BYE\nz OK\n"),
+    ]);
+    // What a mail holds is its own business.
+    assert_eq!(story.codes(), ["bare-lf"]);
+    assert_eq!(story.messages()[0].size, letter.len() as u64);
+}
