@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::diagnostic::count;
 use crate::limits::Limits;
 
 use super::archive::{self, Kind, Notes};
@@ -229,7 +230,7 @@ fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
         [] if plain => Refused::no_capture(name, "the file is empty", ""),
         [] => Refused::no_capture(name, "a compressed file with nothing in it", ""),
         [_] | [_, _] | [_, _, _] => {
-            Refused::no_capture(name, format!("too short for a capture: {} bytes", head.len()), "")
+            Refused::no_capture(name, format!("too short for a capture: {}", count(head.len() as u64, "byte")), "")
         }
         [b's', b'n', b'o', b'o', b'p', 0, ..] => CaptureError::new(name, "a snoop capture", convert).into(),
         [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => {

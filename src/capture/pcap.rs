@@ -3,6 +3,7 @@
 use pcap_parser::nom;
 use pcap_parser::pcap as parser;
 
+use crate::diagnostic::count;
 use crate::limits::Limits;
 use crate::position::Timestamp;
 
@@ -267,7 +268,11 @@ impl Pcap {
         match found {
             Some(at) => {
                 buffer.consume(at);
-                Step::problem(offset, format!("{text}; {at} bytes passed over to the next packet found"), true)
+                Step::problem(
+                    offset,
+                    format!("{text}; {} passed over to the next packet found", count(at as u64, "byte")),
+                    true,
+                )
             }
             None => {
                 self.ended = true;

@@ -4,6 +4,7 @@ use pcap_parser::pcapng as parser;
 use pcap_parser::{BOM_MAGIC, DSB_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, NRB_MAGIC, OptionCode, PcapNGOption};
 use pcap_parser::{SHB_MAGIC, SJE_MAGIC, SPB_MAGIC};
 
+use crate::diagnostic::count;
 use crate::event::CommentOn;
 use crate::limits::Limits;
 use crate::position::Timestamp;
@@ -452,7 +453,11 @@ impl PcapNg {
         match found {
             Some(at) => {
                 buffer.consume(at);
-                Step::problem(offset, format!("{text}; {at} bytes passed over to the next block found"), true)
+                Step::problem(
+                    offset,
+                    format!("{text}; {} passed over to the next block found", count(at as u64, "byte")),
+                    true,
+                )
             }
             None => {
                 self.ended = true;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Context;
 use super::sasl::Exchange;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::weight::optional;
 use crate::event::{AuthOutcome, Text};
 use crate::position::{Span, Timestamp};
@@ -139,7 +139,8 @@ impl<K> Queue<K> {
     /// The session is over; `sure` when no reply can be in a gap.
     pub(crate) fn finish(&mut self, sure: bool, span: Span, cx: &mut Context<'_>) {
         if let Some(first) = self.waiting.front().filter(|_| sure && !cx.one_sided) {
-            let detail = format!("{} commands, from {} on", self.waiting.len(), first.verb.to_str_lossy());
+            let detail =
+                format!("{}, from {} on", count(self.waiting.len() as u64, "command"), first.verb.to_str_lossy());
             cx.out.diagnose(span, Code::Unanswered, detail);
         }
         for exchange in std::mem::take(&mut self.orphans) {

@@ -8,7 +8,7 @@ use super::escape::escape;
 use super::sessions::Look;
 use super::style::Role;
 use super::table::{Cell, Column, Table};
-use super::transcript::{grouped, how_decrypted, protection};
+use super::transcript::{count, grouped, how_decrypted, protection};
 use super::words::{Word, why_not};
 use super::{Files, Sink};
 use crate::event::{Certificate, Event, EventBody, Resumed, SecretSource, Security, Session, TlsHandshake};
@@ -242,10 +242,10 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
     say(
         "Records",
         &format!(
-            "{} decrypted, {} not ({} bytes)",
+            "{} decrypted, {} not ({})",
             grouped(tls.records_decrypted),
             grouped(tls.records_undecrypted),
-            grouped(tls.undecrypted_bytes)
+            count(tls.undecrypted_bytes, "byte")
         ),
     );
     if let Some(reason) = tls.reason {

@@ -4,7 +4,7 @@ use super::detect::{Detector, Verdict, Waiting};
 use super::inflate::{Inflate, InflateError};
 use super::plain::Recorder;
 use super::stack::Fallback;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::{Event, GapCause, Protocol};
 use crate::limits::Limits;
 use crate::mail::imap::Imap;
@@ -204,7 +204,7 @@ impl Layers {
         self.emitter.diagnose(
             held.span,
             Code::InjectedCommands,
-            format!("{} bytes sent behind STARTTLS before TLS began", held.bytes.len()),
+            format!("{} sent behind STARTTLS before TLS began", count(held.bytes.len() as u64, "byte")),
         );
         if let Top::Mail(mail) = &mut self.top {
             let mut cx = context(&mut self.emitter, self.in_tls, true, env);

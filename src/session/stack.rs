@@ -7,7 +7,7 @@ use super::layers::{AboveTls, Ask, Env, Layers};
 use super::ports::{DecodeAs, port_protocol};
 use super::proxy::{self, Preamble};
 use super::tunnel::{Settled, Taken, Tunnel};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::{GapCause, Protocol, Security, TlsHandshake};
 use crate::position::{Direction, Span};
 use crate::tls::{self, Looks};
@@ -231,7 +231,8 @@ impl Stack {
         if is_tls {
             let gate = self.gate.take();
             if let Some(Gate { server_spoke: Some((len, span)), .. }) = gate {
-                let detail = format!("{len} bytes sent behind the answer to STARTTLS before TLS began");
+                let detail =
+                    format!("{} sent behind the answer to STARTTLS before TLS began", count(len as u64, "byte"));
                 self.layers.emitter.diagnose(span, Code::InjectedReplies, detail);
             }
             if gate.is_none() {

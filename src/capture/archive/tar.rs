@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::diagnostic::count;
 use crate::limits::Limits;
 
 use super::member::{Member, Method};
@@ -240,7 +241,8 @@ impl Walk {
             };
             if Header::parse(block).is_some_and(|h| h.has_magic()) {
                 self.next = tape.offset();
-                let text = format!("a member's header is damaged; {} bytes passed over to the next", self.next - at);
+                let text =
+                    format!("a member's header is damaged; {} passed over to the next", count(self.next - at, "byte"));
                 return notes.loss(at, text);
             }
         }

@@ -186,7 +186,7 @@ impl Read for Trickle {
 fn not_a_capture() {
     let error = |bytes: &[u8]| read_by(bytes.to_vec(), usize::MAX).unwrap_err().to_string();
     assert_eq!(error(b""), "test: the file is empty");
-    assert_eq!(error(b"\xd4"), "test: too short for a capture: 1 bytes");
+    assert_eq!(error(b"\xd4"), "test: too short for a capture: 1 byte");
     assert_eq!(error(b"text"), "test: neither pcap nor pcapng, plain or compressed");
     let nothing = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     assert_eq!(error(&nothing), "test: a compressed file with nothing in it");

@@ -7,7 +7,7 @@ use super::command::Answer;
 use super::pending::{Effect, Pending};
 use super::server::joined;
 use super::shared::Mailbox;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::{AuthOutcome, MessageOutcome, Text};
 use crate::mail::sasl::{Exchange, is_challenge, is_response};
 use crate::mail::{Context, Next};
@@ -257,11 +257,11 @@ impl Imap {
             self.without_reply(seq, pending, span, cx);
         }
         if unanswered > 0 && !self.shared.client_only() {
-            cx.out.diagnose(span, Code::Unanswered, format!("{unanswered} commands"));
+            cx.out.diagnose(span, Code::Unanswered, count(unanswered, "command"));
         }
         if self.shared.skipped > self.shared.skipped_told {
             let bytes = self.shared.skipped - self.shared.skipped_told;
-            cx.out.diagnose(span, Code::Skipped, format!("{bytes} bytes"));
+            cx.out.diagnose(span, Code::Skipped, count(bytes, "byte"));
         }
     }
 }

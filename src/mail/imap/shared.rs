@@ -2,7 +2,7 @@
 
 use super::join::Joins;
 use super::pending::{Appended, Effect, Pending, Table};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::weight::optional;
 use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Text};
 use crate::mail::line::{Line, LineEnd};
@@ -198,7 +198,7 @@ impl Shared {
         if skipped > 0 {
             self.skipped = self.skipped.saturating_add(skipped);
             self.skipped_told = self.skipped_told.saturating_add(skipped);
-            out.diagnose(span, Code::Resynchronised, format!("the {who}'s {skipped} bytes passed over"));
+            out.diagnose(span, Code::Resynchronised, format!("{} of the {who} passed over", count(skipped, "byte")));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Pop3;
 use super::body::{Body, Fed};
 use super::server::{Guess, Mode, push_reply};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol};
 use crate::mail::line::Line;
 use crate::mail::message::MessageBuilder;
@@ -108,7 +108,7 @@ impl Pop3 {
         let message_span = bytes_span.unwrap_or(status_span);
         if !ended {
             self.message_cut = true;
-            cx.out.diagnose(span, Code::MessageCut, format!("after {} bytes", message.size));
+            cx.out.diagnose(span, Code::MessageCut, format!("after {}", count(message.size, "byte")));
         }
         cx.out.push(message_span, EventBody::Message(Box::new(message)));
     }

@@ -3,7 +3,7 @@
 use super::Pop3;
 use super::command::{Kind, Status, begins_mail, response_code, status};
 use super::download::{Download, feed};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::weight::texts;
 use crate::event::{AuthOutcome, EventBody, MessagePart, Reply, Text};
 use crate::mail::hold::Pauses as _;
@@ -347,7 +347,7 @@ impl Pop3 {
         let (span, dropped) = (listing.span, listing.dropped);
         push_reply(listing.seq, listing.reply, span, cx.out);
         if dropped > 0 {
-            cx.out.diagnose(span, Code::EntryLimit, format!("{dropped} lines of a reply are not kept"));
+            cx.out.diagnose(span, Code::EntryLimit, format!("not kept of a reply: {}", count(dropped, "line")));
         }
     }
 

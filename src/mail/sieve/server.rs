@@ -2,7 +2,7 @@
 
 use super::lines::{Logical, Word};
 use super::{Kind, Sieve};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::weight::{optional, texts};
 use crate::event::{AuthOutcome, EventBody, Reply, Text};
 use crate::mail::hold::Pauses as _;
@@ -151,7 +151,7 @@ impl Sieve {
         let (mut lines, span, capabilities, implementation) = match data {
             Some(data) => {
                 if data.dropped > 0 {
-                    let detail = format!("{} lines of a reply are not kept", data.dropped);
+                    let detail = format!("not kept of a reply: {}", count(data.dropped, "line"));
                     cx.out.diagnose(data.span, Code::EntryLimit, detail);
                 }
                 (data.lines, data.span.to(line.span), data.capabilities, data.implementation)

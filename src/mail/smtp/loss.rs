@@ -3,6 +3,7 @@
 use super::content::{COMMAND_BYTES, begins_with_command};
 use super::reply;
 use super::*;
+use crate::diagnostic::count;
 use crate::mail::line::{Line, LineEnd, find_byte};
 
 impl Smtp {
@@ -84,7 +85,7 @@ impl Smtp {
         }
         cx.out.diagnose(span, Code::Resynchronised, format!("the {}'s lines go on here", dir.as_str()));
         if passed_over > 0 {
-            cx.out.diagnose(span, Code::Skipped, format!("{passed_over} bytes of the {}", dir.as_str()));
+            cx.out.diagnose(span, Code::Skipped, format!("{} of the {}", count(passed_over, "byte"), dir.as_str()));
         }
     }
 
@@ -215,7 +216,11 @@ impl Smtp {
             let unread = self.hold.bytes().len();
             if unread > 0 {
                 self.skip(Direction::Client, unread);
-                cx.out.diagnose(span, Code::Skipped, format!("{unread} bytes of the client, sent before an answer"));
+                cx.out.diagnose(
+                    span,
+                    Code::Skipped,
+                    format!("{} of the client, sent before an answer", count(unread as u64, "byte")),
+                );
             }
         }
         if let Some((bytes, _)) = self.lines[0].take_pending() {

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use super::Found;
 use super::packets::{Kind, SEGMENT, Wire};
 use crate::capture::LinkType;
+use crate::diagnostic::count;
 use crate::event::{EndReason, Event, EventBody, Plain, Protocol, Session};
 use crate::output::escape::escape;
 use crate::output::pcapng::{Packet, Writer};
@@ -173,7 +174,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let mut comment = self.origin(span);
         if plain.lost > 0 {
             let most = if plain.tls { "at most " } else { "" };
-            comment.push_str(&format!("; {most}{} bytes before it are missing", plain.lost));
+            comment.push_str(&format!("; {most}{} missing before it", count(plain.lost, "byte")));
         }
         if plain.bytes.is_empty() {
             // Nothing followed what is missing.

@@ -21,8 +21,8 @@ use crate::pipeline::Report;
 use crate::position::Timestamp;
 
 pub(super) use header::{how_decrypted, protection};
-pub(super) use phrase::grouped;
 pub use phrase::incomplete;
+pub(super) use phrase::{count, grouped};
 
 /// How the lines are arranged.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]

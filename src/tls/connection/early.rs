@@ -1,6 +1,7 @@
 //! TLS 1.3 early data is held until the server's answer: what it refuses, the client sends again.
 
 use super::Connection;
+use crate::diagnostic::count;
 use crate::position::{Direction, Span};
 use crate::tls::Upper;
 
@@ -47,7 +48,7 @@ impl Connection {
         self.account.opened = self.account.opened.saturating_sub(bytes);
         self.account.overhead += bytes;
         if bytes > 0 {
-            self.last().note(format!("The server refused {bytes} bytes of early data; they are left out."));
+            self.last().note(format!("Early data that the server refused is left out: {}.", count(bytes, "byte")));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::state::Handshake;
 use super::{Connection, Env};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::{Decrypted, SecretSource, Text, TlsHandshake};
 use crate::position::{Direction, Span};
 use crate::tls::keylog::Tls13Label;
@@ -37,7 +37,7 @@ impl Connection {
             if handshake.closed > 0
                 && let Some(reason) = reason.filter(|&r| r != Reason::HandshakeFailed)
             {
-                let detail = format!("{} records of handshake {index}: {reason}", handshake.closed);
+                let detail = format!("{} of handshake {index}: {reason}", count(handshake.closed, "record"));
                 up.odd(Code::Undecrypted, &detail, span);
             }
             out.push(handshake.report(index, reason, env.keys));
