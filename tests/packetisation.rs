@@ -26,6 +26,7 @@ const SAMPLES: &[(&str, Option<&str>)] = &[
     ("servers/imap-full-starttls-rsa.pcap", Some("servers/keys/server.key")),
     ("servers/pop3-stls-rsa.pcap", Some("servers/keys/server.key")),
     ("servers/starttls-failed.pcap", Some("servers/keys/server.key")),
+    ("servers/smtp-proxied.pcap", Some("servers/keys/server.key")),
     ("servers/sieve-starttls-rsa.pcap", Some("servers/keys/server.key")),
     ("tls/f-v2hello-tls10-imap-starttls.pcap", Some("tls/keys/rsa2048.pem")),
     ("tls/f-reneg-client-smtp.pcap", Some("tls/keys/rsa2048.pem")),
