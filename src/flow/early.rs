@@ -57,3 +57,58 @@ impl EarlyResets {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(port: usize) -> Key {
+        Key::new(([10, 0, 0, 1], 25).into(), ([10, 0, (port >> 8) as u8, port as u8], 1000).into()).0
+    }
+
+    fn reset(frame: u64, seq: u32) -> EarlyReset {
+        let at = FramePos { index: frame, number: frame, ..FramePos::default() };
+        EarlyReset { from_low: true, seq, ack: None, at, time: frame as i64 * 10 }
+    }
+
+    fn taken(resets: &mut EarlyResets, port: usize, frame: u64, now: i64) -> Option<u32> {
+        let limits = Limits { reorder_frames: 50, reorder_time: 700, ..Limits::default() };
+        let at = FramePos { index: frame, ..FramePos::default() };
+        resets.take(&key(port), at, now, &limits).map(|reset| reset.seq)
+    }
+
+    #[test]
+    fn one_is_taken_once_and_within_what_reordering_is_allowed() {
+        for (frame, now, found) in [(149, 1699, true), (150, 1699, false), (149, 1700, false)] {
+            let mut resets = EarlyResets::default();
+            resets.insert(key(1), reset(100, 7));
+            assert_eq!(taken(&mut resets, 2, frame, now), None);
+            assert_eq!(taken(&mut resets, 1, frame, now), found.then_some(7), "{frame} {now}");
+            assert_eq!(taken(&mut resets, 1, frame, now), None);
+        }
+    }
+
+    #[test]
+    fn the_earlier_of_two_stays() {
+        let mut resets = EarlyResets::default();
+        resets.insert(key(1), reset(100, 7));
+        resets.insert(key(1), reset(101, 8));
+        assert_eq!(taken(&mut resets, 1, 102, 1020), Some(7));
+    }
+
+    #[test]
+    fn beyond_the_bound_the_oldest_goes_and_no_other() {
+        let mut resets = EarlyResets::default();
+        // The first was taken and came again: its old entry must not take the new one along.
+        resets.insert(key(0), reset(0, 0));
+        assert_eq!(taken(&mut resets, 0, 1, 10), Some(0));
+        for n in 0..KEPT {
+            resets.insert(key(n), reset(n as u64 + 1, 0));
+        }
+        assert_eq!((resets.map.len(), resets.queue.len()), (KEPT, KEPT));
+        resets.insert(key(KEPT), reset(KEPT as u64 + 1, 0));
+        assert_eq!((resets.map.len(), resets.queue.len()), (KEPT, KEPT));
+        assert!(!resets.map.contains_key(&key(0)));
+        assert!((1..=KEPT).all(|n| resets.map.contains_key(&key(n))));
+    }
+}

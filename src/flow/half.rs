@@ -323,6 +323,39 @@ mod tests {
     }
 
     #[test]
+    fn a_direction_that_is_not_in_the_capture_binds_by_resolved_bounds_only() {
+        let mut half = Half::new();
+        half.begin(100, Start::Running);
+        let at = half.next;
+        let unresolved = UNRESOLVED | 500;
+        assert!(half.has_reached(at) && !half.has_reached(at + 1) && !half.has_reached(unresolved));
+        half.absent = true;
+        assert!(half.has_reached(at) && !half.has_reached(at + 1) && half.has_reached(unresolved));
+    }
+
+    #[test]
+    fn a_fin_is_one_number_behind_the_last_byte() {
+        let mut half = Half::new();
+        let at = half.next;
+        assert_eq!(half.known_end(), at);
+        half.buffers().fin = Some(Fin { offset: at + 10, bound: 0, at: FramePos::default() });
+        assert_eq!(half.known_end(), at + 11);
+        assert!(half.closing() && !half.done());
+    }
+
+    #[test]
+    fn only_an_untouched_beginning_that_is_not_sure_may_turn_out_earlier() {
+        let mut half = Half::new();
+        half.begin(100, Start::Tentative);
+        assert_eq!(half.earliest(), half.origin - LATE_SYN as u64);
+        half.advance(1);
+        assert_eq!(half.earliest(), half.origin);
+        let mut half = Half::new();
+        half.begin(100, Start::Running);
+        assert_eq!(half.earliest(), half.origin);
+    }
+
+    #[test]
     fn the_window_of_a_syn_is_not_scaled() {
         let mut half = Half::new();
         half.note_syn(1, Some(7));
