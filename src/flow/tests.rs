@@ -419,6 +419,7 @@ fn a_reset_before_all_else() {
     // The refusal of a SYN.
     let mut lab = Lab::new();
     lab.send(1, RST_ACK, 0, 1, "").send(0, SYN, 0, 0, "").finish().expect(&["2 Rst"]);
+    assert_eq!((lab.info().frames, lab.info().frames_by), (2, [1, 1]));
     assert_eq!((lab.info().frames_by, lab.info().closed_by), ([1, 1], Some(Side::Responder)));
     // A dialogue backwards.
     let mut lab = Lab::new();
