@@ -481,6 +481,10 @@ impl Consumer for Log2 {
             }
         };
         let (next, ended) = &mut session[side.index()];
+        // The number of a FIN that the gap before counted may turn out to be a byte's after all.
+        if info.fins_in_gaps[side.index()].is_some_and(|fin| fin.get() == from && from + 1 == *next) {
+            *next = from;
+        }
         assert!(!*ended && *next == from && len > 0);
         *next = from + len;
         assert!(info.bytes[side.index()] <= *next);

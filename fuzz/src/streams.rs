@@ -37,7 +37,15 @@ impl Consumer for Streams {
         Session::default()
     }
 
-    fn chunk(&mut self, session: &mut Session, _info: &ConnectionInfo, chunk: StreamChunk<'_>) -> Interest {
+    fn chunk(&mut self, session: &mut Session, info: &ConnectionInfo, chunk: StreamChunk<'_>) -> Interest {
+        if let StreamChunk::Data { side, offset, .. } | StreamChunk::Gap { side, offset, .. } = chunk
+            && info.fins_in_gaps[side.index()].is_some_and(|fin| fin.get() == offset)
+            && session.next[side.index()] == offset + 1
+        {
+            // What the gap before counted as a FIN may turn out to be a byte.
+            session.next[side.index()] = offset;
+            self.lost -= 1;
+        }
         match chunk {
             StreamChunk::Data { side, offset, bytes, .. } => {
                 let side = side.index();

@@ -132,7 +132,8 @@ pub struct ConnectionInfo {
     /// Payload bytes seen more than once, keep-alive bytes, and what is no part of the stream: outside the window, behind
     /// a FIN.
     pub duplicate_bytes: u64,
-    /// For each side the offset of its FIN, where a gap that was told before counts it as a byte, its last.
+    /// For each side the offset of its FIN, where a gap that was told before counts it as a byte, its last. If it was
+    /// none after all, the direction goes on at that offset.
     pub fins_in_gaps: [Option<NonZeroU64>; 2],
     /// Files that hold frames of it, in order, each once.
     pub files: Vec<FileId>,
