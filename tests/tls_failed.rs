@@ -7,7 +7,7 @@ use common::essence::essence;
 use common::packets::{Dialogue, Turn, dialogues, disturbed};
 use common::script::{c, codes, decode, digest, in_order, only, s};
 use common::{How, Story, Told, testdata};
-use mailcap::event::{MessageOutcome, Outcome, Security};
+use mailcap::event::{MessageOutcome, Outcome, Protocol, Security};
 use mailcap::flow::Side;
 use mailcap::tls::Reason;
 
@@ -120,6 +120,27 @@ fn the_hello_is_answered_in_the_clear() {
         (vec!["QUIT".into()], vec!["5.5.1 Command unrecognized".into(), "Bye".into()])
     );
     assert_eq!(story.tls[0].reason, Some(Reason::HandshakeFailed));
+}
+
+/// A server that does not speak TLS where TLS is due.
+#[test]
+fn the_port_of_tls_speaks_in_the_clear() {
+    for (port, greeting, protocol) in [
+        (465, "220 mail.example.test ESMTP\r\n", Protocol::Smtp),
+        (993, "* OK IMAP4rev1 ready\r\n", Protocol::Imap),
+        (995, "+OK POP3 ready\r\n", Protocol::Pop3),
+    ] {
+        let mut dialogue = failed();
+        dialogue.server.set_port(port);
+        dialogue.turns = tls_of(failed());
+        dialogue.turns.truncate(1);
+        let told = tell(&with(dialogue, [s(greeting)]));
+        let session = only(&told).session();
+        assert_eq!((session.protocol, session.security), (Some(protocol), Security::None), "{port}");
+        assert!(session.banner.as_ref().is_some_and(|banner| greeting.contains(&*banner.to_str_lossy())), "{port}");
+        assert_eq!(session.outcome, Outcome::TlsFailed, "{port}");
+        assert!(session.complete, "{port}");
+    }
 }
 
 #[test]

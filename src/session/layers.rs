@@ -177,11 +177,14 @@ impl Layers {
         matches!(&self.top, Top::Mail(mail) if mail.at_line_start(dir))
     }
 
-    /// Whether that line can come next in the dialogue, and is hardly anything else.
+    /// Whether that line can come next in the dialogue, and is hardly anything else. Where nothing was said yet it is the
+    /// port's.
     pub(super) fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
-        self.inflate.is_none()
-            && self.at_line_start(dir)
-            && matches!(&self.top, Top::Mail(mail) if mail.recognises(dir, line))
+        match &self.top {
+            Top::Mail(mail) => self.inflate.is_none() && mail.at_line_start(dir) && mail.recognises(dir, line),
+            Top::Detecting(_) => self.hint.is_some_and(|hint| dissector(hint).recognises(dir, line)),
+            Top::Other => false,
+        }
     }
 
     pub(super) fn take_held(&mut self, dir: Direction) -> Option<Held> {

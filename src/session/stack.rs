@@ -385,7 +385,8 @@ impl Stack {
     /// Looks at what TCP has given so far. True when the roles were the other way round.
     pub(super) fn detect(&mut self, roles_sure: bool, last: bool, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
         let hint = self.hint;
-        let Some(detector) = self.layers.detector() else { return false };
+        // What is inside TLS is looked at there.
+        let Some(detector) = self.layers.detector().filter(|_| self.tls.is_none()) else { return false };
         let Some((verdict, swap)) = detector.judge(hint, !roles_sure, last, env.limits.detect_bytes) else {
             return false;
         };
@@ -415,6 +416,11 @@ impl Stack {
         self.tls.as_ref().is_some_and(|tls| tls.connection.is_waiting())
     }
 
+    /// How many earlier TLS sessions it has taken up.
+    pub(super) fn taken_up(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.connection.taken_up())
+    }
+
     /// Whether its end had better wait until the session cache is certain.
     pub(super) fn ends_uncertain(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.connection.asks_for_closed())
@@ -432,6 +438,7 @@ impl Stack {
         self.tell_client_lost(env);
         self.go_on(env, secrets);
         self.fall_back(true, env, secrets);
+        self.detect(true, true, env, secrets);
         self.tell_alerts(env);
         let handshakes = self.handshakes(span, env, secrets);
         if self.has_tls() {
