@@ -169,6 +169,23 @@ fn the_same_bytes_when_sessions_are_evicted_for_what_they_keep() {
     }
 }
 
+/// A session that resumes TLS waits for the round's end, or not, as it happens: what it keeps counts alike.
+#[test]
+fn the_same_bytes_when_resumed_sessions_are_evicted() {
+    let keys = keys();
+    let how = How { keys: &keys, ..How::default() };
+    let captures: Vec<PathBuf> = all().into_iter().filter(|file| file.to_string_lossy().contains("resum")).collect();
+    for bytes in (0..=256_000).step_by(16_000) {
+        let with = |round_event_bytes| {
+            let mut config = config(&captures, &how);
+            config.limits.session_bytes = bytes;
+            config.limits.round_event_bytes = round_event_bytes;
+            with_jobs(config, 1)
+        };
+        assert_eq!(differ(&with(usize::MAX), &with(0)), None, "{bytes} bytes");
+    }
+}
+
 #[test]
 fn the_same_bytes_however_a_pipe_delivers_them() {
     let keys = keys();

@@ -374,6 +374,7 @@ impl Sessions {
             undecided: &mut self.undecided,
             kept: &mut self.kept,
             frame: place.0,
+            boundary: place.0.next_multiple_of(ROUND),
         };
         let result = work(&mut world);
         let mut out = std::mem::take(&mut self.out);

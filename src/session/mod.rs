@@ -55,6 +55,8 @@ pub struct World<'a> {
     pub kept: &'a mut usize,
     /// Input-wide number of the frame that brought this about; beyond all others where that is the input's end.
     pub frame: u64,
+    /// The frame up to which nothing may be seen of when other connections shared what they know.
+    pub boundary: u64,
 }
 
 /// What the sessions hold of which it is not known what they are.
@@ -108,6 +110,8 @@ struct Live {
     weighed: u64,
     /// It is not weighed up to that frame.
     frozen: u64,
+    /// Earlier TLS sessions that it has taken up.
+    taken_up: usize,
     /// Its first event was told.
     opened: bool,
 }
@@ -254,6 +258,7 @@ impl Live {
             kept: 0,
             weighed: 0,
             frozen: 0,
+            taken_up: 0,
             opened: false,
         };
         if info.syn == [false; 2] {
@@ -351,6 +356,12 @@ impl Live {
     fn interest(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
         self.flush(info, world);
         self.keep_bound(info, world);
+        let taken_up = self.stack.taken_up();
+        if taken_up > self.taken_up {
+            // Whether it has to wait for that session is nobody's business, either.
+            self.taken_up = taken_up;
+            self.frozen = self.frozen.max(world.boundary);
+        }
         self.weigh(world);
         match !self.stack.is_waiting() && self.nobody_cares(info, world) {
             true => Interest::Drop,

@@ -188,6 +188,12 @@ impl Connection {
         self.handshakes.iter().any(Handshake::seeks_earlier)
     }
 
+    /// How many of its handshakes take up an earlier session. It may have to wait for each, or not, see
+    /// [`Connection::is_waiting`]: that depends on what other connections have shared.
+    pub(crate) fn taken_up(&self) -> usize {
+        self.handshakes.iter().filter(|handshake| handshake.takes_up()).count()
+    }
+
     /// Memory that it takes, roughly, with all that it keeps.
     pub(crate) fn cost(&self) -> usize {
         let halves = self.halves.iter().map(Half::cost).sum::<usize>();

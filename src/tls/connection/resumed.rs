@@ -20,10 +20,17 @@ impl Handshake {
         !full && (offered || !self.gap)
     }
 
+    /// Whether it takes up an earlier session, as far as can be seen, whatever is known of that one.
+    pub(super) fn takes_up(&self) -> bool {
+        self.client.is_some()
+            && !self.is_tls13()
+            && self.server.as_ref().is_some_and(|server| self.is_abbreviated(&server.session_id))
+    }
+
     /// Whether it takes up a session that may yet turn out to be known, see [`SessionCache::is_uncertain`].
     pub(super) fn is_uncertain(&self, sessions: &SessionCache) -> bool {
         let (Some(client), Some(server)) = (&self.client, &self.server) else { return false };
-        if self.derived || self.is_tls13() || !self.is_abbreviated(&server.session_id) {
+        if self.derived || !self.takes_up() {
             return false;
         }
         let by_id = || !server.session_id.is_empty() && sessions.is_uncertain(Handle::Id(&server.session_id));
