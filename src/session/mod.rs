@@ -460,3 +460,14 @@ impl Live {
         self.stack.layers.emitter.shrink();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There may be 100,000 of them.
+    #[test]
+    fn a_live_session_is_small() {
+        assert!(size_of::<Live>() <= 560, "{}", size_of::<Live>());
+    }
+}

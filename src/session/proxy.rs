@@ -16,7 +16,7 @@ pub(super) enum Preamble {
     #[default]
     Fresh,
     /// The beginning of a header, perhaps.
-    Collecting(Held),
+    Collecting(Box<Held>),
     /// No header can come any more.
     Over,
 }
@@ -26,13 +26,13 @@ impl Preamble {
     /// that names.
     pub(super) fn take(&mut self, bytes: &[u8], span: Span) -> Option<(Held, usize, Option<Client>)> {
         let mut held = match std::mem::replace(self, Preamble::Over) {
-            Preamble::Collecting(held) => Held { span: held.span.to(span), ..held },
+            Preamble::Collecting(held) => Held { span: held.span.to(span), ..*held },
             _ => Held { bytes: Vec::new(), span },
         };
         held.bytes.extend_from_slice(bytes);
         match parse(&held.bytes) {
             Header::NeedMore => {
-                *self = Preamble::Collecting(held);
+                *self = Preamble::Collecting(Box::new(held));
                 None
             }
             Header::None => Some((held, 0, None)),
@@ -51,7 +51,7 @@ impl Preamble {
     /// No more bytes come that belong to these, and no header comes later.
     pub(super) fn end(&mut self) -> Option<Held> {
         match std::mem::replace(self, Preamble::Over) {
-            Preamble::Collecting(held) => Some(held),
+            Preamble::Collecting(held) => Some(*held),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use super::proxy::{self, Preamble};
 use super::tunnel::{Settled, Taken, Tunnel};
 use crate::diagnostic::{Code, count};
 use crate::event::{GapCause, Protocol, Security, TlsHandshake};
+use crate::mail::Held;
 use crate::position::{Direction, Span};
 use crate::tls::{self, Looks};
 pub(super) use fallback::Fallback;
@@ -40,9 +41,9 @@ pub(super) struct Stack {
     pub(super) proxy_bytes: u64,
     tls: Option<Box<Tls>>,
     past: Past,
-    gate: Option<Gate>,
+    gate: Option<Box<Gate>>,
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
-    begun: [Option<(Vec<u8>, Span)>; 2],
+    begun: [Option<Box<Held>>; 2],
     pub(super) security: Security,
     /// What the user said of this port.
     forced: Option<DecodeAs>,
@@ -85,7 +86,7 @@ impl Stack {
 
     /// Memory beside its own fields, roughly.
     pub(super) fn cost(&self) -> usize {
-        let begun = self.begun.iter().flatten().map(|(bytes, _)| bytes.capacity()).sum::<usize>();
+        let begun = self.begun.iter().flatten().map(|held| held.bytes.capacity()).sum::<usize>();
         let tls = self.tls.as_ref().map_or(0, |tls| tls.connection.cost() + tls.fallback.cost());
         begun + self.tunnel.cost() + tls + self.layers.cost()
     }
@@ -183,7 +184,8 @@ impl Stack {
             }
             None => {}
         }
-        if let Some((bytes, span)) = self.begun[dir.index()].take() {
+        if let Some(held) = self.begun[dir.index()].take() {
+            let Held { bytes, span } = *held;
             self.plain_or_tls(dir, &bytes, span, false, env, secrets);
         }
     }
@@ -209,12 +211,12 @@ impl Stack {
     }
 
     fn plain(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        if let Some((mut begun, before)) = self.begun[dir.index()].take() {
-            begun.extend_from_slice(bytes);
-            return self.plain(dir, &begun, before.to(span), env, secrets);
+        if let Some(mut begun) = self.begun[dir.index()].take() {
+            begun.bytes.extend_from_slice(bytes);
+            return self.plain(dir, &begun.bytes, begun.span.to(span), env, secrets);
         }
         match self.tls_begins(dir, bytes) {
-            Looks::More => self.begun[dir.index()] = Some((bytes.to_vec(), span)),
+            Looks::More => self.begun[dir.index()] = Some(Box::new(Held { bytes: bytes.to_vec(), span })),
             looks => self.plain_or_tls(dir, bytes, span, looks == Looks::Yes, env, secrets),
         }
     }
@@ -230,7 +232,7 @@ impl Stack {
     ) {
         if is_tls {
             let gate = self.gate.take();
-            if let Some(Gate { server_spoke: Some((len, span)), .. }) = gate {
+            if let Some((len, span)) = gate.as_ref().and_then(|gate| gate.server_spoke) {
                 let detail =
                     format!("{} sent behind the answer to STARTTLS before TLS began", count(len as u64, "byte"));
                 self.layers.emitter.diagnose(span, Code::InjectedReplies, detail);
@@ -273,7 +275,7 @@ impl Stack {
 
     /// STARTTLS was accepted: what the client had sent behind it was injected, unless it is TLS already.
     fn open_gate(&mut self, env: Env<'_>) {
-        self.gate = Some(Gate::default());
+        self.gate = Some(Box::default());
         if let Some(held) = self.layers.take_held(Direction::Client) {
             self.layers.injected(&held, env);
         }

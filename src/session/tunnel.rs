@@ -48,10 +48,17 @@ pub(super) enum Tunnel {
     /// Nothing came yet.
     #[default]
     Fresh,
-    /// The client may be asking a proxy; its direction, and all that came.
-    Asking(Direction, Vec<Piece>),
+    /// The client may be asking a proxy.
+    Asking(Box<Asking>),
     /// There is no such talk (any more).
     Over,
+}
+
+/// What came while that is not known.
+#[derive(Debug)]
+pub(super) struct Asking {
+    client: Direction,
+    pieces: Vec<Piece>,
 }
 
 /// What [`Tunnel::take`] made of bytes.
@@ -67,7 +74,7 @@ impl Tunnel {
     /// Memory beside its own fields.
     pub(super) fn cost(&self) -> usize {
         match self {
-            Tunnel::Asking(_, pieces) => pieces.iter().map(|p| size_of::<Piece>() + p.bytes.capacity()).sum(),
+            Tunnel::Asking(asking) => asking.pieces.iter().map(|p| size_of::<Piece>() + p.bytes.capacity()).sum(),
             _ => 0,
         }
     }
@@ -80,21 +87,21 @@ impl Tunnel {
                 *self = Tunnel::Over;
                 return Taken::Passed;
             }
-            Tunnel::Fresh => *self = Tunnel::Asking(dir, Vec::new()),
+            Tunnel::Fresh => *self = Tunnel::Asking(Box::new(Asking { client: dir, pieces: Vec::new() })),
             Tunnel::Asking(..) => {}
         }
-        let Tunnel::Asking(client, pieces) = self else { return Taken::Passed };
-        pieces.push(Piece { dir, bytes: bytes.to_vec(), span });
+        let Tunnel::Asking(asking) = self else { return Taken::Passed };
+        let client = asking.client;
+        asking.pieces.push(Piece { dir, bytes: bytes.to_vec(), span });
         let said = |by: Direction| -> Vec<u8> {
-            pieces.iter().filter(|p| p.dir == by).flat_map(|p| p.bytes.iter().copied()).collect()
+            asking.pieces.iter().filter(|p| p.dir == by).flat_map(|p| p.bytes.iter().copied()).collect()
         };
-        let (asked, answered) = (said(*client), said(client.opposite()));
+        let (asked, answered) = (said(client), said(client.opposite()));
         let agreed = match read(&asked, &answered) {
             Err(Stop::More) if asked.len() + answered.len() <= MOST => return Taken::Held,
             Err(_) => return self.give_up().map_or(Taken::Held, Taken::Settled),
             Ok(agreed) => agreed,
         };
-        let client = *client;
         let mut settled = self.give_up().unwrap_or_default();
         let span = strip(&mut settled.pieces, client, [agreed.asked, agreed.answered]).unwrap_or(span);
         let bytes = (agreed.asked + agreed.answered) as u64;
@@ -105,7 +112,7 @@ impl Tunnel {
     /// Nothing follows that could complete it: what came was no talk with a proxy.
     pub(super) fn give_up(&mut self) -> Option<Settled> {
         match std::mem::replace(self, Tunnel::Over) {
-            Tunnel::Asking(_, pieces) => Some(Settled { opened: None, pieces }),
+            Tunnel::Asking(asking) => Some(Settled { opened: None, pieces: asking.pieces }),
             _ => None,
         }
     }
