@@ -344,7 +344,8 @@ impl Live {
 
     /// Whether this is a mail session, by the contract's definition.
     fn is_mail(&self, info: &ConnectionInfo, world: &World<'_>) -> bool {
-        self.stack.layers.is_mail() || self.stack.mail_alpn() || on_mail_port(info, world)
+        let behind_proxy = self.stack.behind_proxy.is_some_and(is_mail_port);
+        self.stack.layers.is_mail() || self.stack.mail_alpn() || behind_proxy || on_mail_port(info, world)
     }
 
     fn nobody_cares(&self, info: &ConnectionInfo, world: &World<'_>) -> bool {

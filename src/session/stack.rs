@@ -6,7 +6,7 @@ use super::detect::{Verdict, Waiting};
 use super::layers::{AboveTls, Ask, Env, Layers};
 use super::ports::{DecodeAs, port_protocol};
 use super::proxy::{self, Preamble};
-use super::tunnel::{Settled, Taken, Tunnel};
+use super::tunnel::{Piece, Settled, Taken, Tunnel};
 use crate::diagnostic::{Code, count};
 use crate::event::{GapCause, Protocol, Security, TlsHandshake};
 use crate::mail::Held;
@@ -37,7 +37,9 @@ pub(super) struct Stack {
     preambles: [Preamble; 2],
     /// The client as a PROXY header named it.
     pub(super) proxy_client: proxy::Client,
-    /// Bytes of the header that named it, and of talks with a proxy.
+    /// The port that a proxy was asked for.
+    pub(super) behind_proxy: Option<u16>,
+    /// Bytes of PROXY headers, and of talks with a proxy.
     pub(super) proxy_bytes: u64,
     tls: Option<Box<Tls>>,
     past: Past,
@@ -66,6 +68,7 @@ impl Stack {
             tunnel: Tunnel::default(),
             preambles: Default::default(),
             proxy_client: None,
+            behind_proxy: None,
             proxy_bytes: 0,
             tls: None,
             past: Past::default(),
@@ -120,17 +123,24 @@ impl Stack {
 
     /// Whether there is a proxy on the way is known.
     fn settled(&mut self, settled: Settled, roles_sure: bool, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
-        // Who asks a proxy is the client.
-        let sure = roles_sure || settled.opened.is_some();
-        if let Some(opened) = settled.opened {
-            self.hint = self.hint.or(port_protocol(opened.port));
+        let Settled { opened, pieces } = settled;
+        let proxied = opened.is_some();
+        let mut swap = false;
+        if let Some(opened) = opened {
+            // Who asks a proxy is the client.
+            swap = !roles_sure && opened.client == Direction::Server;
+            self.behind_proxy = Some(opened.port);
+            self.hint = port_protocol(opened.port).or(self.hint);
             self.proxy_bytes += opened.bytes;
             self.layers.emitter.diagnose(opened.span, Code::ProxyTunnel, opened.to_string());
         }
-        let mut swap = false;
-        for piece in settled.pieces {
-            let dir = if swap { piece.dir.opposite() } else { piece.dir };
-            swap ^= self.above_tunnel(dir, &piece.bytes, piece.span, sure, env, secrets);
+        for Piece { dir, bytes, span } in pieces {
+            let dir = if swap { dir.opposite() } else { dir };
+            swap ^= match proxied {
+                // There may be another proxy behind it.
+                true => self.data(dir, &bytes, span, true, env, secrets),
+                false => self.above_tunnel(dir, &bytes, span, roles_sure, env, secrets),
+            };
         }
         swap
     }
@@ -159,9 +169,11 @@ impl Stack {
             self.proxy_client = client;
             self.proxy_bytes += len as u64;
             self.layers.emitter.diagnose(held.span, Code::ProxyHeader, proxy::endpoint(client));
+            self.tunnel.begin_again();
         }
         match held.bytes.get(len..) {
             None | Some([]) => false,
+            Some(rest) if header.is_some() => self.data(dir, rest, held.span, roles_sure, env, secrets),
             Some(rest) => self.above_preamble(dir, rest, held.span, roles_sure, env, secrets),
         }
     }

@@ -3,8 +3,15 @@
 
 use crate::position::{Direction, Span};
 
-/// Bytes of both sides, at most, within which a proxy must have agreed.
-const MOST: usize = 4096;
+/// Bytes of both sides, at most, within which a proxy must have agreed: a page that asks for a password and a Kerberos
+/// ticket are 20 KB.
+const MOST: usize = 64 << 10;
+
+/// Up to so many bytes every piece is looked at. Of more, only those with an empty line, which ends an HTTP head.
+const SHORT: usize = 600;
+
+/// Proxies behind one another.
+const CHAIN: u8 = 4;
 
 /// A stretch of one direction.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub(super) struct Opened {
     pub(super) span: Span,
     /// Its bytes.
     pub(super) bytes: u64,
+    /// The direction of who asked.
+    pub(super) client: Direction,
 }
 
 impl std::fmt::Display for Opened {
@@ -43,11 +52,10 @@ impl std::fmt::Display for Opened {
 }
 
 /// The beginning of a connection, while it may be a talk with a proxy.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) enum Tunnel {
-    /// Nothing came yet.
-    #[default]
-    Fresh,
+    /// Nothing came yet, behind so many proxies.
+    Fresh(u8),
     /// The client may be asking a proxy.
     Asking(Box<Asking>),
     /// There is no such talk (any more).
@@ -58,7 +66,11 @@ pub(super) enum Tunnel {
 #[derive(Debug)]
 pub(super) struct Asking {
     client: Direction,
-    pieces: Vec<Piece>,
+    proxies: u8,
+    /// What each direction said, the client's first.
+    said: [Vec<u8>; 2],
+    /// In which order: direction, bytes, frames.
+    order: Vec<(Direction, usize, Span)>,
 }
 
 /// What [`Tunnel::take`] made of bytes.
@@ -70,51 +82,104 @@ pub(super) enum Taken {
     Settled(Settled),
 }
 
+impl Default for Tunnel {
+    fn default() -> Self {
+        Tunnel::Fresh(0)
+    }
+}
+
 impl Tunnel {
     /// Memory beside its own fields.
     pub(super) fn cost(&self) -> usize {
         match self {
-            Tunnel::Asking(asking) => asking.pieces.iter().map(|p| size_of::<Piece>() + p.bytes.capacity()).sum(),
+            Tunnel::Asking(asking) => asking.cost(),
             _ => 0,
         }
     }
 
     /// The next bytes of the connection.
     pub(super) fn take(&mut self, dir: Direction, bytes: &[u8], span: Span) -> Taken {
-        match self {
+        let proxies = match *self {
             Tunnel::Over => return Taken::Passed,
-            Tunnel::Fresh if read(bytes, &[]) == Err(Stop::None) => {
+            Tunnel::Fresh(_) if read(bytes, &[]) == Err(Stop::None) => {
                 *self = Tunnel::Over;
                 return Taken::Passed;
             }
-            Tunnel::Fresh => *self = Tunnel::Asking(Box::new(Asking { client: dir, pieces: Vec::new() })),
-            Tunnel::Asking(..) => {}
-        }
+            Tunnel::Fresh(proxies) => {
+                *self = Tunnel::Asking(Box::new(Asking::new(dir, proxies)));
+                proxies
+            }
+            Tunnel::Asking(ref asking) => asking.proxies,
+        };
         let Tunnel::Asking(asking) = self else { return Taken::Passed };
-        let client = asking.client;
-        asking.pieces.push(Piece { dir, bytes: bytes.to_vec(), span });
-        let said = |by: Direction| -> Vec<u8> {
-            asking.pieces.iter().filter(|p| p.dir == by).flat_map(|p| p.bytes.iter().copied()).collect()
-        };
-        let (asked, answered) = (said(client), said(client.opposite()));
-        let agreed = match read(&asked, &answered) {
-            Err(Stop::More) if asked.len() + answered.len() <= MOST => return Taken::Held,
-            Err(_) => return self.give_up().map_or(Taken::Held, Taken::Settled),
-            Ok(agreed) => agreed,
-        };
-        let mut settled = self.give_up().unwrap_or_default();
-        let span = strip(&mut settled.pieces, client, [agreed.asked, agreed.answered]).unwrap_or(span);
-        let bytes = (agreed.asked + agreed.answered) as u64;
-        settled.opened = Some(Opened { method: agreed.method, host: agreed.host, port: agreed.port, span, bytes });
-        Taken::Settled(settled)
+        if !asking.add(dir, bytes, span) {
+            return Taken::Held;
+        }
+        let [asked, answered] = &asking.said;
+        match read(asked, answered) {
+            Err(Stop::More) if asked.len() + answered.len() <= MOST => Taken::Held,
+            Err(_) => self.give_up().map_or(Taken::Held, Taken::Settled),
+            Ok(agreed) => {
+                let client = asking.client;
+                let mut settled = self.give_up().unwrap_or_default();
+                if proxies < CHAIN {
+                    *self = Tunnel::Fresh(proxies + 1);
+                }
+                let span = strip(&mut settled.pieces, client, [agreed.asked, agreed.answered]).unwrap_or(span);
+                let bytes = (agreed.asked + agreed.answered) as u64;
+                let Agreed { method, host, port, .. } = agreed;
+                settled.opened = Some(Opened { method, host, port, span, bytes, client });
+                Taken::Settled(settled)
+            }
+        }
+    }
+
+    /// A talk may begin now: what came was a header in front of it.
+    pub(super) fn begin_again(&mut self) {
+        *self = Tunnel::default();
     }
 
     /// Nothing follows that could complete it: what came was no talk with a proxy.
     pub(super) fn give_up(&mut self) -> Option<Settled> {
         match std::mem::replace(self, Tunnel::Over) {
-            Tunnel::Asking(asking) => Some(Settled { opened: None, pieces: asking.pieces }),
+            Tunnel::Asking(asking) => Some(Settled { opened: None, pieces: asking.pieces() }),
             _ => None,
         }
+    }
+}
+
+impl Asking {
+    fn new(client: Direction, proxies: u8) -> Self {
+        Asking { client, proxies, said: Default::default(), order: Vec::new() }
+    }
+
+    fn cost(&self) -> usize {
+        size_of::<Self>()
+            + self.said.iter().map(Vec::capacity).sum::<usize>()
+            + self.order.capacity() * size_of::<(Direction, usize, Span)>()
+    }
+
+    /// Adds bytes; whether they may make a difference.
+    fn add(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
+        let said = &mut self.said[usize::from(dir != self.client)];
+        let before = said.len().saturating_sub(3);
+        said.extend_from_slice(bytes);
+        self.order.push((dir, bytes.len(), span));
+        let new = said.get(before..).unwrap_or_default();
+        let empty_line = new.windows(2).any(|w| w == b"\n\n") || new.windows(3).any(|w| w == b"\n\r\n");
+        let len = self.said.iter().map(Vec::len).sum::<usize>();
+        len <= SHORT || len > MOST || empty_line
+    }
+
+    fn pieces(self) -> Vec<Piece> {
+        let mut rest = [0; 2];
+        let piece = |&(dir, len, span): &(Direction, usize, Span)| {
+            let i = usize::from(dir != self.client);
+            let bytes = self.said[i].get(rest[i]..rest[i] + len).unwrap_or_default().to_vec();
+            rest[i] += len;
+            Piece { dir, bytes, span }
+        };
+        self.order.iter().map(piece).collect()
     }
 }
 
@@ -175,7 +240,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], Stop> {
-        let taken = self.bytes.get(self.at..self.at + n).ok_or(Stop::More)?;
+        let taken = self.bytes.get(self.at..self.at.saturating_add(n)).ok_or(Stop::More)?;
         self.at += n;
         Ok(taken)
     }
@@ -204,15 +269,26 @@ impl<'a> Reader<'a> {
         Ok(rest.get(..n).unwrap_or_default())
     }
 
-    /// The head of an HTTP message, which begins like that; its first line.
-    fn head(&mut self, begins: &[u8]) -> Result<&'a str, Stop> {
-        let n = self.bytes.len().min(begins.len());
-        if self.bytes.get(..n) != begins.get(..n) {
+    /// The head of an HTTP message, which begins like that: its first line, and the length of what follows it.
+    fn head(&mut self, begins: &[u8]) -> Result<(&'a str, usize), Stop> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let n = rest.len().min(begins.len());
+        if rest.get(..n) != begins.get(..n) {
             return Err(Stop::None);
         }
-        let first = self.until(b'\n')?;
-        while !self.until(b'\n')?.trim_ascii().is_empty() {}
-        std::str::from_utf8(first).map_err(|_| Stop::None)
+        let first = std::str::from_utf8(self.until(b'\n')?).map_err(|_| Stop::None)?;
+        let mut length = 0;
+        loop {
+            let line = self.until(b'\n')?.trim_ascii();
+            if line.is_empty() {
+                return Ok((first, length));
+            }
+            if let Some((name, value)) = std::str::from_utf8(line).ok().and_then(|line| line.split_once(':'))
+                && name.eq_ignore_ascii_case("Content-Length")
+            {
+                length = value.trim().parse().map_err(|_| Stop::None)?;
+            }
+        }
     }
 }
 
@@ -274,22 +350,31 @@ fn socks5_message(reader: &mut Reader<'_>, code: u8) -> Result<(String, u16), St
     Ok((host, reader.port()?))
 }
 
-/// HTTP's CONNECT.
+/// HTTP's CONNECT, also asked again after the proxy wanted to know who asks (407, RFC 9110 §15.5.8).
 fn connect(mut client: Reader<'_>, mut server: Reader<'_>) -> Result<Agreed, Stop> {
-    let request = client.head(b"CONNECT ")?;
-    let target = request.split_ascii_whitespace().nth(1).ok_or(Stop::None)?;
-    let (host, port) = target.rsplit_once(':').ok_or(Stop::None)?;
-    let port = port.parse().map_err(|_| Stop::None)?;
-    let status = server.head(b"HTTP/1.")?;
-    if !status.split_ascii_whitespace().nth(1).is_some_and(|code| code.starts_with('2')) {
-        return Err(Stop::None);
+    loop {
+        let (request, _) = client.head(b"CONNECT ")?;
+        let target = request.split_ascii_whitespace().nth(1).ok_or(Stop::None)?;
+        let (host, port) = target.rsplit_once(':').ok_or(Stop::None)?;
+        let port = port.parse().map_err(|_| Stop::None)?;
+        let (status, length) = server.head(b"HTTP/1.")?;
+        match status.split_ascii_whitespace().nth(1) {
+            Some("407") => server.take(length)?,
+            Some(code) if code.starts_with('2') => {
+                let (asked, answered, host) = (client.at, server.at, host.to_owned());
+                return Ok(Agreed { asked, answered, method: "HTTP CONNECT", host, port });
+            }
+            _ => return Err(Stop::None),
+        };
     }
-    Ok(Agreed { asked: client.at, answered: server.at, method: "HTTP CONNECT", host: host.to_owned(), port })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ASK: &[u8] = b"CONNECT mx:25 HTTP/1.1\r\n\r\n";
+    const WHO: &[u8] = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 600\r\n\r\n";
 
     /// Client, server, what is asked for.
     fn talks() -> Vec<(Vec<u8>, Vec<u8>, &'static str)> {
@@ -319,6 +404,11 @@ mod tests {
                     .to_vec(),
                 b"HTTP/1.1 200 Connection established\r\n\r\n".to_vec(),
                 "HTTP CONNECT to [2001:db8::1]:587",
+            ),
+            (
+                [ASK, b"CONNECT mx:25 HTTP/1.1\r\nProxy-Authorization: Basic bWU6cHdk\r\n\r\n"].concat(),
+                [WHO, &b"<html>\r\n\r\n".repeat(60), b"HTTP/1.1 200 OK\r\n\r\n"].concat(),
+                "HTTP CONNECT to mx:25",
             ),
         ]
     }
@@ -363,7 +453,7 @@ mod tests {
         for (client, mut server, _) in talks() {
             // SOCKS's status, or HTTP's first digit.
             let at = match server.first() {
-                Some(b'H') => 9,
+                Some(b'H') => server.windows(7).rposition(|w| w == b"HTTP/1.").unwrap() + 9,
                 Some(5) => server.len() - 9,
                 _ => 1,
             };
@@ -382,10 +472,11 @@ mod tests {
     fn what_is_held_is_bounded() {
         let (mut tunnel, mut out) = (Tunnel::default(), Vec::new());
         play(&mut tunnel, Direction::Client, b"CONNECT ", &mut out);
-        for _ in 0..100 {
+        for _ in 0..1000 {
             play(&mut tunnel, Direction::Client, &[b'x'; 100], &mut out);
+            assert!(tunnel.cost() < 4 * MOST);
         }
-        assert_eq!(out.iter().flat_map(|s| &s.pieces).map(|p| p.bytes.len()).sum::<usize>(), 10_008);
-        assert!(out.first().is_some_and(|first| first.pieces.len() < 50));
+        assert_eq!(out.iter().flat_map(|s| &s.pieces).map(|p| p.bytes.len()).sum::<usize>(), 100_008);
+        assert_eq!(out.first().map(|first| first.pieces.len()), Some(1 + MOST.div_ceil(100)));
     }
 }
