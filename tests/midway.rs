@@ -376,3 +376,21 @@ fn http_is_no_mail_whatever_its_body_says() {
         assert!(common::script::play(port, &turns).stories.is_empty());
     }
 }
+
+/// The greeting was one only if its line stood in one segment.
+#[test]
+fn a_greeting_is_one_in_any_two_segments() {
+    let greetings = [
+        (25, "220 mx ESMTP\r\n", "EHLO x\r\n", "250 mx\r\n"),
+        (143, "* OK [CAPABILITY IMAP4rev1] hi\r\n", "a NOOP\r\n", "a OK\r\n"),
+        (110, "+OK <1.2@x>\r\n", "CAPA\r\n", "-ERR\r\n"),
+    ];
+    for (port, greeting, command, reply) in greetings {
+        for cut in 1..greeting.len() {
+            let (head, tail) = greeting.split_at(cut);
+            let told = joined(port, &[s(head), s(tail), c(command), s(reply)]);
+            let banner = only(&told).session().banner.clone().expect("a banner");
+            assert!(greeting.contains(&String::from_utf8_lossy(&banner.0).into_owned()), "{greeting} {cut}");
+        }
+    }
+}

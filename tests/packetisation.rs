@@ -153,6 +153,12 @@ fn the_end_of_a_line_behind_a_loss_is_no_beginning() {
     one_loss(617_510_765_691_972_317).unwrap();
 }
 
+/// Of `NOTIFY SET STATUS` the first word was lost: `SET` was taken for a tag.
+#[test]
+fn the_rest_of_a_command_has_no_tag() {
+    one_loss(11_843_242_044_944_797_814).unwrap();
+}
+
 #[test]
 fn the_undamaged_samples_are_complete() {
     for sample in samples() {

@@ -92,6 +92,14 @@ impl Detector {
         self.bytes > 0
     }
 
+    /// The first direction that spoke, and what it said, if nothing before it is known to be missing.
+    pub(super) fn opening(&self) -> Option<(Direction, Vec<u8>)> {
+        match self.waiting.first() {
+            Some(Waiting::Data { dir, .. }) => Some((*dir, self.heads[dir.index()].clone())),
+            _ => None,
+        }
+    }
+
     /// Gives up what was kept, in order.
     pub(super) fn take(&mut self) -> Vec<Waiting> {
         std::mem::take(&mut self.waiting)

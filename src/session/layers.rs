@@ -53,7 +53,7 @@ pub(super) struct Layers {
     /// Bytes above come out of TLS.
     pub(super) in_tls: bool,
     /// What the port suggests.
-    hint: Option<Protocol>,
+    pub(super) hint: Option<Protocol>,
     /// The connection's beginning is not in the capture, and no byte of the dialogue has come yet.
     pub(super) beginning_unseen: bool,
     /// The dialogue's beginning is not in the capture.
@@ -164,6 +164,16 @@ impl Layers {
             Verdict::Tls => Top::Detecting(Detector::new(false)),
             Verdict::Other => Top::Other,
         };
+    }
+
+    /// The first that was said, more of it perhaps than the first segment has.
+    pub(super) fn opens_with(&mut self, dir: Direction, bytes: &[u8]) {
+        if let Top::Mail(mail) = &self.top
+            && dir == Direction::Server
+            && mail.greets(bytes)
+        {
+            self.beginning_unseen = false;
+        }
     }
 
     pub(super) fn summary(&self) -> Option<Summary> {

@@ -131,6 +131,7 @@ impl Stack {
             swap = !roles_sure && opened.client == Direction::Server;
             self.behind_proxy = Some(opened.port);
             self.hint = port_protocol(opened.port).or(self.hint);
+            self.layers.hint = self.hint;
             self.proxy_bytes += opened.bytes;
             self.layers.emitter.diagnose(opened.span, Code::ProxyTunnel, opened.to_string());
         }
@@ -404,16 +405,20 @@ impl Stack {
         let Some((verdict, swap)) = detector.judge(hint, !roles_sure, last, env.limits.detect_bytes) else {
             return false;
         };
+        let opening = detector.opening();
         let waiting = detector.take();
         if swap {
             self.preambles.swap(0, 1);
         }
+        let turned = |dir: Direction| if swap { dir.opposite() } else { dir };
         match verdict {
             Verdict::Tls => self.begin_tls(Security::Implicit),
             other => self.layers.choose(other),
         }
+        if let Some((dir, bytes)) = opening {
+            self.layers.opens_with(turned(dir), &bytes);
+        }
         for item in waiting {
-            let turned = |dir: Direction| if swap { dir.opposite() } else { dir };
             match item {
                 Waiting::Data { dir, bytes, span } => {
                     self.above_preamble(turned(dir), &bytes, span, true, env, secrets);

@@ -45,6 +45,9 @@ const OTHERS: &[&str] = &[
     "DELETE",
 ];
 
+/// Beyond it nobody waits for a line's end.
+const LONG_LINE: usize = 1024;
+
 /// Whether the server's first bytes are a greeting; `* OK` alone may be news.
 pub(super) fn greets(server: &[u8]) -> bool {
     let line = server.split(|&byte| byte == b'\n').next().unwrap_or_default().to_ascii_lowercase();
@@ -85,7 +88,9 @@ fn server_line(line: &[u8], whole: bool) -> Likely {
             continue;
         }
         match line.get(greeting.len()) {
-            Some(b' ') => return Likely::Yes,
+            // What it says tells a greeting from news.
+            Some(b' ') if whole || line.len() > LONG_LINE => return Likely::Yes,
+            Some(b' ') => return Likely::Maybe,
             Some(_) => {}
             None if head.len() == greeting.len() && whole => return Likely::Yes,
             None if !whole => return Likely::NeedMore,
@@ -138,7 +143,8 @@ mod tests {
     #[test]
     fn beginnings() {
         assert_eq!(likely(b"", b"* OK [CAPABILITY IMAP4rev1] ready\r\n"), Likely::Yes);
-        assert_eq!(likely(b"", b"* PREAUTH hello"), Likely::Yes);
+        assert_eq!(likely(b"", b"* PREAUTH hello"), Likely::Maybe);
+        assert_eq!(likely(b"", b"* PREAUTH hello\r\n"), Likely::Yes);
         assert_eq!(likely(b"", b"* BYE too many\r\n"), Likely::Yes);
         assert_eq!(likely(b"", b"* O"), Likely::NeedMore);
         assert_eq!(likely(b"A1", b""), Likely::NeedMore);

@@ -8,7 +8,7 @@ use super::verbs;
 pub(super) fn command(line: &[u8], last: &[u8]) -> bool {
     let (tag, rest) = verbs::word(line);
     let (verb, args) = verbs::word(rest);
-    if !verbs::is_tag(tag) {
+    if !verbs::is_tag(tag) || !fits(tag, last) {
         return false;
     }
     let Some(known) = verbs::known(verb) else { return false };
@@ -17,6 +17,15 @@ pub(super) fn command(line: &[u8], last: &[u8]) -> bool {
     }
     // "Please select one" is text; "A7 SELECT one" is not, nor is "a8 select one" when a7 came before.
     verb.iter().all(u8::is_ascii_uppercase) || (!last.is_empty() && prefix(tag) == prefix(last))
+}
+
+/// Whether it may be a tag and not the first word that is left of a command, as in `UID FETCH` or `SET STATUS`.
+fn fits(tag: &[u8], last: &[u8]) -> bool {
+    let numbered = |tag: &[u8]| tag.iter().any(u8::is_ascii_digit);
+    match last {
+        [] => verbs::known(tag).is_none(),
+        last => numbered(tag) || prefix(tag) == prefix(last) || !numbered(last) && tag.len() == last.len(),
+    }
 }
 
 /// Whether a line is a command whose tag has a number, as programs count them, in any case.
@@ -65,6 +74,14 @@ mod tests {
         assert!(command(b"a13 select one", b"a9"));
         assert!(command(b"7 UID FETCH 1 FLAGS", b""));
         assert!(!command(b"7 UID of the process", b"6"));
+    }
+
+    #[test]
+    fn what_is_left_of_a_command_is_none() {
+        assert!(!command(b"UID FETCH 1 FLAGS", b""));
+        assert!(!command(b"UID FETCH 1 FLAGS", b"A7"));
+        assert!(!command(b"SET STATUS (selected (MessageNew))", b"7"));
+        assert!(command(b"SEU STATUS INBOX (MESSAGES)", b"SET"));
     }
 
     #[test]
