@@ -116,6 +116,45 @@ fn a_bad_file_among_others_does_not_keep_them_from_being_read() {
 }
 
 #[test]
+fn bad_files_are_told_once_before_anything_is_written() {
+    let (dir, capture, key) = copies();
+    let (path, empty) = beside(&dir, "empty.pcap");
+    fs::write(path, "").unwrap();
+    let (path, page) = beside(&dir, "page.pcap");
+    fs::write(path, "<html>").unwrap();
+    // Wherever it stands, and for both passes of decrypt.
+    let (_, out) = beside(&dir, "out");
+    for order in [[&empty, &capture, &page], [&capture, &page, &empty], [&page, &empty, &capture]] {
+        let files = order.map(String::as_str);
+        let alone = mailcap(&["sessions", "--json", &capture]).stdout;
+        for how in [&["sessions", "--json"][..], &["sessions", "--json", "--separate"]] {
+            let ran = mailcap(&[how, &files].concat());
+            assert_eq!((ran.status.code(), &ran.stdout), (Some(2), &alone), "{order:?}");
+            let said = stderr(&ran);
+            assert_eq!(
+                (said.matches("the file is empty").count(), said.matches("a web page").count()),
+                (1, 1),
+                "{said}"
+            );
+        }
+        for how in
+            [&["decrypt", "-k", &key, "--force", "-o", &out][..], &["decrypt", "--plaintext", "--force", "-o", &out]]
+        {
+            assert_eq!(mailcap(&[how, &files].concat()).status.code(), Some(2), "{order:?}");
+            assert!(fs::metadata(&out).unwrap().len() > 0);
+        }
+    }
+    // Where none can be used, there is no output.
+    fs::remove_file(&out).unwrap();
+    for bad in [&[&*empty][..], &[&*empty, &*page]] {
+        let ran = mailcap(&[&["decode", "-o", &out], bad].concat());
+        assert_eq!(ran.status.code(), Some(2));
+        assert!(stderr(&ran).contains("the file is empty"), "{}", stderr(&ran));
+        assert!(!Path::new(&out).exists());
+    }
+}
+
+#[test]
 fn a_selection_that_nothing_fits_says_so() {
     let (_dir, capture, key) = copies();
     let all = mailcap(&["sessions", "--json", &capture, "-k", &key]).stdout.split(|b| *b == b'\n').count() - 1;

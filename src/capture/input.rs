@@ -172,6 +172,12 @@ pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Cont
     look_into(name, reader, stored, Limits::default().free_expansion)
 }
 
+/// Whether an input begins like a capture or an archive.
+pub(super) fn look(input: &Input) -> Result<(), CaptureError> {
+    recognise(&input.name(), input.open(false)?)?;
+    Ok(())
+}
+
 /// As [`recognise`]; `free` bytes may come out whatever was stored.
 fn look_into(name: &str, reader: Box<dyn Read + Send>, mut stored: Stored, free: u64) -> Result<Content, Refused> {
     let mut buffer = Buffer::new(reader);

@@ -51,6 +51,8 @@ pub struct Capture {
     ahead: bool,
     /// Captures that come after this one.
     later: VecDeque<Vec<Input>>,
+    /// Named inputs that can't be used, if they are to be left out.
+    refused: Option<Vec<CaptureError>>,
     /// Bytes read of the inputs as they are stored.
     meter: Arc<AtomicU64>,
 }
@@ -123,16 +125,53 @@ impl Capture {
     /// # Errors
     /// As [`Capture::open`].
     pub fn open_each(captures: Vec<Vec<Input>>, limits: &Limits) -> Result<Capture, CaptureError> {
-        let mut capture = Capture::empty(limits);
-        capture.later = captures.into();
-        let Some(first) = capture.later.pop_front() else { return Ok(capture) };
-        let sole = capture.later.is_empty();
-        capture.load(&first, sole)?;
-        // What is found in a folder is looked at when its turn comes; a pipe can be opened once only.
-        for input in capture.later.iter().flatten().filter(|i| matches!(i, Input::File(_)) && i.reopens()) {
-            input::recognise(&input.name(), input.open(false)?).map_err(CaptureError::from)?;
+        Capture::empty(limits).begin_each(captures)
+    }
+
+    /// As [`Capture::open_each`], but a named input that can't be used is left out ([`Capture::refused`]) where there are
+    /// others.
+    ///
+    /// # Errors
+    /// None of them can be used; the error is the first one's.
+    pub fn open_usable(captures: Vec<Vec<Input>>, limits: &Limits) -> Result<Capture, CaptureError> {
+        let all = captures.iter().map(Vec::len).sum::<usize>();
+        let mut capture = Capture { refused: Some(Vec::new()), ..Capture::empty(limits) }.begin_each(captures)?;
+        match capture.refused.as_mut().filter(|refused| refused.len() == all) {
+            Some(refused) if all > 0 => Err(refused.swap_remove(0)),
+            _ => Ok(capture),
         }
-        Ok(capture)
+    }
+
+    fn begin_each(mut self, captures: Vec<Vec<Input>>) -> Result<Capture, CaptureError> {
+        self.later = captures.into();
+        let Some(first) = self.later.pop_front() else { return Ok(self) };
+        let sole = self.later.is_empty();
+        self.load(&first, sole)?;
+        // What is found in a folder is looked at when its turn comes; a pipe can be opened once only.
+        let mut later = std::mem::take(&mut self.later);
+        for inputs in &mut later {
+            let mut usable = Vec::with_capacity(inputs.len());
+            for input in inputs.drain(..) {
+                let looked = match matches!(input, Input::File(_)) && input.reopens() {
+                    true => input::look(&input),
+                    false => Ok(()),
+                };
+                match (looked, &mut self.refused) {
+                    (Ok(()), _) => usable.push(input),
+                    (Err(error), Some(refused)) => refused.push(error),
+                    (Err(error), None) => return Err(error),
+                }
+            }
+            *inputs = usable;
+        }
+        later.retain(|inputs| !inputs.is_empty());
+        self.later = later;
+        Ok(self)
+    }
+
+    /// The named inputs that were left out, with the reason.
+    pub fn refused(&self) -> &[CaptureError] {
+        self.refused.as_deref().unwrap_or_default()
     }
 
     /// Lets a thread of its own read files some way ahead, and decompress them. What comes out is the same.
@@ -181,6 +220,7 @@ impl Capture {
                 Err(e) if matches!(input, Input::Found(_)) && !(alone && sole) => {
                     self.troubles.push_back(e.into_problem(id));
                 }
+                Err(e) if let Some(refused) = &mut self.refused => refused.push(e),
                 used => used?,
             }
         }
@@ -226,6 +266,7 @@ impl Capture {
             live: false,
             ahead: false,
             later: VecDeque::new(),
+            refused: None,
             meter: Arc::default(),
         }
     }

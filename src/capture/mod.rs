@@ -45,19 +45,6 @@ pub enum Input {
     Found(PathBuf),
 }
 
-impl Input {
-    /// Whether it begins like a capture or an archive; of a pipe that is not known before it is read.
-    ///
-    /// # Errors
-    /// It can't be used at all.
-    pub fn check(&self) -> Result<(), CaptureError> {
-        if self.reopens() {
-            input::recognise(&self.name(), self.open(false)?)?;
-        }
-        Ok(())
-    }
-}
-
 /// Link-layer header type of a frame, as in the IANA/tcpdump registry of LINKTYPE_ values.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LinkType(pub u32);

@@ -34,7 +34,7 @@ pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Outcome> {
     if options.paths.iter().any(|p| p.as_os_str() == "-") {
         bail!("standard input can't be read again and has no place in a dataset; give batch files and folders");
     }
-    let mut job = Job::of(common, Vec::new());
+    let mut job = Job::new(common, &[])?;
     let messages = extract::Options { attachments: options.attachments, ..extract::Options::default() };
     let wanted = batch::Options {
         dir: dir.to_owned(),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
 use std::time::Duration;
 
+use mailcap::capture::Capture;
 use mailcap::output::Sink;
 use mailcap::pipeline::{self, Config, Report};
 
@@ -72,8 +73,8 @@ impl Interrupt {
 }
 
 /// Runs; an interrupted run still finishes its output.
-pub(super) fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, pipeline::Error> {
-    let result = pipeline::run(config, sink);
+pub(super) fn run(capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, pipeline::Error> {
+    let result = pipeline::run_capture(capture, config, sink);
     if matches!(&result, Err(pipeline::Error::Output(e)) if e.kind() == io::ErrorKind::Interrupted) {
         sink.finish(&Report::default())?;
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use mailcap::capture::{self, Input};
+use mailcap::capture::{self, Capture, Input};
 use mailcap::limits::Limits;
 use mailcap::mail;
 use mailcap::output::auth::Auths;
@@ -97,38 +97,33 @@ pub(super) const COUNTS: Wanted = Wanted {
 pub(super) struct Job<'a> {
     options: &'a Common,
     pub(super) inputs: Vec<Input>,
+    capture: Capture,
     live: bool,
     memory: usize,
-    /// Some input can't be used.
-    unusable: bool,
 }
 
 impl<'a> Job<'a> {
-    /// One bad file among several is told, and is no reason not to read the others.
+    /// Opens what is named, before anything is written.
     pub(super) fn new(options: &'a Common, files: &[PathBuf]) -> anyhow::Result<Self> {
-        let mut inputs = capture::expand(files)?;
-        let all = inputs.len();
-        let mut bad = Vec::new();
-        if all > 1 {
-            inputs.retain(|input| match input {
-                Input::File(_) => input.check().map_err(|e| bad.push(e)).is_ok(),
-                Input::Found(_) | Input::Stdin => true,
-            });
-        }
-        if inputs.is_empty() && !bad.is_empty() {
-            return Err(bad.swap_remove(0).into());
-        }
-        bad.iter().for_each(|error| complain(&error.to_string()));
-        let unusable = inputs.len() < all;
-        Ok(Job { unusable, ..Job::of(options, inputs) })
+        Job::checked(options, files, |_| Ok(()))
     }
 
-    /// As [`Job::new`], of inputs that are known.
-    pub(super) fn of(options: &'a Common, inputs: Vec<Input>) -> Self {
+    /// As [`Job::new`], if `check` has nothing against the inputs. One bad file among several is told, and is no reason not
+    /// to read the others.
+    pub(super) fn checked(
+        options: &'a Common,
+        files: &[PathBuf],
+        check: fn(&[Input]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
+        let inputs = capture::expand(files)?;
+        check(&inputs)?;
+        let captures = capture::group(&inputs, options.separate);
+        let capture = Capture::open_usable(captures, &limits(options.max_memory))?;
+        capture.refused().iter().for_each(|error| complain(&error.to_string()));
         let live = inputs.contains(&Input::Stdin);
         // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
         let memory = options.max_memory.map_or(DEFAULT_BUDGET, |m| m / 8);
-        Job { options, inputs, live, memory, unusable: false }
+        Ok(Job { options, inputs, capture, live, memory })
     }
 
     /// Where the command writes; `private` if messages, `more` what it reads besides inputs and keys.
@@ -217,11 +212,12 @@ impl<'a> Job<'a> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
         let told = self.options.stats && !self.options.json;
-        let mut seen = Seen { tally: told.then(Tally::default), unusable: self.unusable, ..Seen::default() };
+        let mut seen =
+            Seen { tally: told.then(Tally::default), unusable: !self.capture.refused().is_empty(), ..Seen::default() };
         let watch = Watch::new(sink, &mut seen, Interrupt::listen(interrupt::TEXT));
         let report = match filtered {
-            true => interrupt::run(config, &mut Filter::new(watch, criteria, self.memory)),
-            false => interrupt::run(config, &mut { watch }),
+            true => interrupt::run(self.capture, config, &mut Filter::new(watch, criteria, self.memory)),
+            false => interrupt::run(self.capture, config, &mut { watch }),
         };
         let report = match report {
             Err(pipeline::Error::Output(error)) if FileError::of(&error).is_none() => {

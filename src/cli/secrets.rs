@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use mailcap::capture::{Input, group};
+use mailcap::capture::{Capture, Input, group};
 use mailcap::output::decrypt::{self as output, Plaintext, Survey, Surveyed};
 use mailcap::output::keylog::KeyLog;
 use mailcap::output::pcapng::Writer;
@@ -70,8 +70,7 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
         bail!("decrypt writes a capture: name it with -o FILE");
     };
     no_json(common, "decrypt writes a capture")?;
-    let mut job = Job::new(common, &options.input.files)?;
-    readable_twice(&job.inputs)?;
+    let mut job = Job::checked(common, &options.input.files, readable_twice)?;
     let private = Private::new(path, common.force, &job.reads(None))?;
     let cant = || format!("{}: can't be written", path.display());
     let mut writer = Writer::new(private.writer()?, output::APPLICATION).with_context(cant)?;
@@ -141,7 +140,8 @@ fn plaintext<W: std::io::Write>(
     writer: &mut Writer<W>,
     surveyed: &Surveyed,
 ) -> Result<(u64, String), Error> {
-    let report = pipeline::run(config, &mut Plaintext::new(writer, &surveyed.sessions))?;
+    let capture = Capture::open_usable(group(&config.inputs, config.separate), &config.limits)?;
+    let report = pipeline::run_capture(capture, config, &mut Plaintext::new(writer, &surveyed.sessions))?;
     let sessions = count(surveyed.sessions.len() as u64, "session");
     Ok((report.frames, format!("{sessions} in the clear, passwords too")))
 }

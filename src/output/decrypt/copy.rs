@@ -36,7 +36,7 @@ pub fn copy<W: Write>(
     only: Option<&BTreeMap<u64, Found>>,
     writer: &mut Writer<W>,
 ) -> Result<Copied, Error> {
-    let mut capture = Capture::open_each(captures, limits)?;
+    let mut capture = Capture::open_usable(captures, limits)?;
     let mut interfaces: HashMap<(FileId, Option<u32>, LinkType), u32> = HashMap::new();
     let mut chosen = only.map(|sessions| Chosen::new(sessions, limits));
     let mut copied = Copied::default();
