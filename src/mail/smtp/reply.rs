@@ -209,6 +209,15 @@ fn queue_id(text: &[u8]) -> Option<&[u8]> {
             return last_word(text.get(..at)?).filter(|w| looks_like_id(w));
         }
     }
+    // Amazon SES, Momentum: `Ok` and the id alone.
+    if let Some(word) = lower.strip_prefix(b"ok ").and_then(|_| last_word(text))
+        && text.trim_ascii_end().len() == b"ok ".len() + word.len()
+        && word.len() >= 16
+        && !word.contains(&b'@')
+        && looks_like_id(word)
+    {
+        return Some(word);
+    }
     // Google: `OK  1700000000 a1b2c3…-d4e5si123456.0 - gsmtp`.
     if let Some(at) = find(&lower, b" - gsmtp") {
         return last_word(text.get(..at)?);
@@ -268,6 +277,10 @@ mod tests {
         );
         assert_eq!(id("2.6.0 <abc123@x.test> Queued mail for delivery"), Some("abc123@x.test"));
         assert_eq!(id("ok 1700000001 qp 4567"), Some("1700000001"));
+        assert_eq!(id("Ok 0102018f3a2b4c5d-6e7f8091-a2b3-000000"), Some("0102018f3a2b4c5d-6e7f8091-a2b3-000000"));
+        assert_eq!(id("2.0.0 OK 5C/2A-12345-6F7E8D9C"), Some("5C/2A-12345-6F7E8D9C"));
+        assert_eq!(id("2.1.5 Ok user1@mail4.example.test"), None);
+        assert_eq!(id("2.1.0 Ok for 1234567890123456"), None);
         assert_eq!(id("2.0.0 OK  1700000000 a1-20020a05si123.45 - gsmtp"), Some("a1-20020a05si123.45"));
         assert_eq!(id("2.0.0 <alice@example.com> yGwGLrr9BGvrdwAAg+zDdQ:T3 Saved"), Some("yGwGLrr9BGvrdwAAg+zDdQ:T3"));
         assert_eq!(id("2.0.0 Ok"), None);
