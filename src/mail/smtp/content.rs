@@ -254,7 +254,17 @@ impl Smtp {
         if lf_only && (held.is_empty() || begins_with_command(held)) {
             self.take_look_alike(cx);
         } else {
+            self.doubt_end(cx);
             self.reject_trusting(0, cx);
+        }
+    }
+
+    /// Whether the server took a look-alike for the end is lost, so that what the message holds is a guess.
+    pub(super) fn doubt_end(&mut self, cx: &Context<'_>) {
+        if !cx.one_sided
+            && let Some(builder) = self.builder()
+        {
+            builder.gap();
         }
     }
 

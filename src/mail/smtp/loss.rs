@@ -65,6 +65,7 @@ impl Smtp {
         }
         self.stale = self.pending.len();
         if !self.deferred.is_empty() {
+            self.doubt_end(cx);
             self.reject_look_alike(cx);
             self.replay(cx);
         }

@@ -318,3 +318,19 @@ fn a_chunk_whose_bdat_is_lost_is_not_read_as_commands() {
     .concat();
     assert_eq!(commands(&steps), ["MAIL", "RCPT", "BDAT", "BDAT", "QUIT"]);
 }
+
+/// Whether `<LF>.<LF>` was the end, and what follows it commands, the server's lost words would tell.
+#[test]
+fn a_look_alike_of_which_the_servers_word_is_lost_leaves_the_message_in_doubt() {
+    let data = "x\r\nhi\n.\nMAIL FROM:<e@f>\r\nRCPT TO:<g@h>\r\nDATA\r\ny\r\n.\r\n";
+    let run = Run::default();
+    let before = up_to_data();
+    let (lines, _) =
+        run.lines(&[&before[..], &[c(data), Step::Gap(SERVER, 48), c("QUIT\r\n"), s("221 bye\r\n")]].concat());
+    let told = messages(&lines);
+    assert!(told.len() == 1 && !told[0].contains(" complete "), "{told:?}");
+    // With its word it is whole.
+    let (lines, _) = run.lines(&[&before[..], &[c(data), s("250 ok\r\n"), c("QUIT\r\n"), s("221 bye\r\n")]].concat());
+    let told = messages(&lines);
+    assert!(told.len() == 1 && told[0].contains(" complete "), "{told:?}");
+}
