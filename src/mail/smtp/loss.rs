@@ -43,8 +43,13 @@ impl Smtp {
                     builder.gap();
                     self.chunk_in_gap = !cx.one_sided;
                 }
-                let partial = self.lines[0].take_pending().map_or(0, |(bytes, _)| bytes.len());
-                self.skip(Direction::Client, partial);
+                let partial = self.lines[0].take_pending().map(|(bytes, _)| bytes).unwrap_or_default();
+                let verb = partial.get(..b"BDAT".len()).unwrap_or(&partial);
+                if !verb.is_empty() && b"BDAT".get(..verb.len()).is_some_and(|bdat| bdat.eq_ignore_ascii_case(verb)) {
+                    // Its chunk comes next.
+                    self.chunk_in_gap = !cx.one_sided;
+                }
+                self.skip(Direction::Client, partial.len());
                 self.lost[0] = true;
                 self.cut = false;
                 self.client_lossy = true;

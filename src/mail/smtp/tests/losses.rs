@@ -334,3 +334,17 @@ fn a_look_alike_of_which_the_servers_word_is_lost_leaves_the_message_in_doubt() 
     let told = messages(&lines);
     assert!(told.len() == 1 && told[0].contains(" complete "), "{told:?}");
 }
+
+#[test]
+fn a_chunk_whose_bdat_is_cut_by_a_loss_is_not_read_as_commands() {
+    let envelope = [s("220 x\r\n"), c("MAIL FROM:<a>\r\n"), s("250 ok\r\n"), c("RCPT TO:<b>\r\n"), s("250 ok\r\n")];
+    let line = "BDAT 26 LAST\r\n";
+    for kept in 1..line.len() - 1 {
+        let lost = Step::Gap(CLIENT, (line.len() - 1 - kept) as u64);
+        let rest = [lost, c("\nQUIT\r\nMAIL FROM:<x@y>\r\n"), s("250 ok\r\n"), c("NOOP\r\n"), s("250 ok\r\n")];
+        let (lines, _) = Run::default().lines(&[&envelope[..], &[c(&line[..kept])], &rest].concat());
+        let commands: Vec<&String> = lines.iter().filter(|l| l.starts_with('C')).collect();
+        assert_eq!(commands.len(), 3, "{kept} bytes of it: {commands:?}");
+        assert!(commands[2].contains("NOOP"), "{commands:?}");
+    }
+}
