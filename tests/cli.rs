@@ -300,6 +300,22 @@ fn times_that_are_none() {
 }
 
 #[test]
+fn a_zone_west_of_greenwich_is_no_option() {
+    let dir = folder();
+    let file = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    assert_complaint(&run(&["sessions", &file, "--tz", "-05:00"]), 1, &["no mail session found"]);
+}
+
+#[test]
+fn a_port_can_not_be_two_protocols() {
+    let dir = folder();
+    let file = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    let twice = |second| run(&["decode", &file, "-d", "tcp.port==2525,smtp", "-d", second]);
+    assert_complaint(&twice("tcp.port==2525,imap"), 2, &["port 2525 is given twice"]);
+    assert_complaint(&twice("tcp.port==2525,smtp"), 1, &["no mail session found"]);
+}
+
+#[test]
 fn passwords_to_check_with() {
     let dir = folder();
     let file = write(dir.path(), "empty.pcap", EMPTY_PCAP);

@@ -306,7 +306,14 @@ pub(crate) struct Common {
     #[arg(long, help_heading = "Output")]
     pub(crate) show_secrets: bool,
     /// Time zone of what is shown: UTC, local, Europe/Berlin, +02:00 (JSON is always UTC)
-    #[arg(long, value_name = "ZONE", value_parser = parse::zone, default_value = "UTC", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        value_parser = parse::zone,
+        default_value = "UTC",
+        allow_hyphen_values = true,
+        help_heading = "Output"
+    )]
     pub(crate) tz: Zone,
     /// Account for every frame and byte at the end
     #[arg(long, help_heading = "Output")]

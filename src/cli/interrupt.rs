@@ -81,6 +81,12 @@ pub(super) fn run(capture: Capture, config: Config, sink: &mut dyn Sink) -> Resu
     result
 }
 
+/// Makes a file that grows beyond what `ulimit -f` allows an error like a full disk; it would end the program.
+pub(super) fn survive_file_limits() {
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
 /// Whether that is why a run ended.
 pub(super) fn is_interrupted(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {

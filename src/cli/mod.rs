@@ -33,6 +33,7 @@ fn complain(text: &str) {
 
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
+    interrupt::survive_file_limits();
     let words: Vec<_> = std::env::args_os().collect();
     if let Some(file) = words.get(1).filter(|_| words.len() > 1).and_then(|w| help::file_without_command(w)) {
         let file = file.display();

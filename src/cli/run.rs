@@ -178,6 +178,11 @@ impl<'a> Job<'a> {
         let o = self.options;
         let mut decode_as = o.decode_as.clone();
         decode_as.extend(o.tshark_key.iter().filter_map(|k| k.decode_as));
+        for (n, one) in decode_as.iter().enumerate() {
+            if decode_as.iter().take(n).any(|other| other.port == one.port && other != one) {
+                bail!("--decode-as: port {} is given twice, as different protocols", one.port);
+            }
+        }
         Ok(Config {
             inputs: std::mem::take(&mut self.inputs),
             separate: o.separate,
