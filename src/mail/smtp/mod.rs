@@ -84,6 +84,13 @@ enum Kind {
     Other,
 }
 
+impl Kind {
+    /// Whether its reply is a message's verdict.
+    fn ends_message(self) -> bool {
+        matches!(self, Kind::EndOfData | Kind::Chunk { last: true })
+    }
+}
+
 /// A command (or end of data) that awaits its reply.
 #[derive(Copy, Clone, Debug)]
 struct Pending {
@@ -297,8 +304,12 @@ impl Smtp {
     fn unanswered(&mut self, pending: Pending, span: Span, cx: &mut Context<'_>) {
         match pending.kind {
             Kind::EndOfData | Kind::Chunk { last: true } => {
-                let outcome =
-                    if self.closed() && !self.server_gap { MessageOutcome::Aborted } else { MessageOutcome::Unknown };
+                let refused = self.transaction(pending.transaction).is_some_and(|t| t.refusal.is_some());
+                let outcome = match self.closed() && !self.server_gap {
+                    _ if refused => MessageOutcome::Rejected,
+                    true => MessageOutcome::Aborted,
+                    false => MessageOutcome::Unknown,
+                };
                 self.close_transaction(pending.transaction, outcome, span, cx);
             }
             // A later reply decides: to the response that followed, or to the next AUTH.

@@ -149,9 +149,13 @@ impl Smtp {
             self.match_after_loss(reply)?
         } else if self.client_lossy && self.pending.front().is_some_and(|p| likelihood(p.kind, reply) == 0) {
             return None;
-        } else if matches!(reply.code, Some(354 | 334 | 235 | 535)) {
-            // Nothing but DATA or AUTH is answered so: a reply that never came has shifted the others.
-            self.pending.iter().take(LOOKED_AT).position(|p| likelihood(p.kind, reply) == 2).unwrap_or(0)
+        } else if matches!(reply.code, Some(354 | 334 | 235 | 535 | 221)) {
+            // Nothing but DATA, AUTH or QUIT is answered so: a reply that never came has shifted the others.
+            let made_for = self.pending.iter().take(LOOKED_AT).position(|p| likelihood(p.kind, reply) == 2);
+            if made_for.is_none() && !reply.negative() && self.pending.front().is_some_and(|p| p.kind.ends_message()) {
+                return None;
+            }
+            made_for.unwrap_or(0)
         } else {
             0
         };

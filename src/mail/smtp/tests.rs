@@ -4,6 +4,7 @@ mod dialogues;
 mod extensions;
 mod framing;
 mod losses;
+mod order;
 mod random;
 
 use super::*;
