@@ -10,6 +10,7 @@ impl Smtp {
     /// The client's next bytes.
     pub(super) fn client_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
         let all = Advance { consumed: chunk.bytes.len(), next: Next::Continue };
+        let span = chunk.span;
         if !self.deferred.is_empty() {
             // The client goes on after one reply: the look-alike was none.
             self.reject_look_alike(cx);
@@ -25,7 +26,7 @@ impl Smtp {
             self.hold.push(rest);
         }
         if self.wait != Wait::No {
-            self.stop_waiting(cx);
+            self.stop_waiting(span, cx);
         }
         all
     }

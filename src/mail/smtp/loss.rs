@@ -96,7 +96,7 @@ impl Smtp {
     }
 
     /// More was held while the server has to decide: it may never, or not in sight.
-    pub(super) fn stop_waiting(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn stop_waiting(&mut self, span: Span, cx: &mut Context<'_>) {
         while self.wait != Wait::No && !self.hold.is_empty() {
             if self.wait == Wait::Beginning {
                 self.read_beginning(cx);
@@ -109,7 +109,7 @@ impl Smtp {
             let unheard = cx.one_sided || (self.server_gap && self.stale > 0);
             let readable = held.len() >= COMMAND_BYTES || find_byte(held, b'\n').is_some();
             if held.len() > cx.limits.line_bytes || unheard && readable {
-                self.decide_by_looks(Span::default(), cx);
+                self.decide_by_looks(span, cx);
             } else {
                 return;
             }

@@ -348,3 +348,21 @@ fn a_chunk_whose_bdat_is_cut_by_a_loss_is_not_read_as_commands() {
         assert!(commands[2].contains("NOOP"), "{commands:?}");
     }
 }
+
+#[test]
+fn an_authentication_without_its_reply_ends_where_the_client_goes_on() {
+    let steps = [
+        s("220 mx\r\n"),
+        c("EHLO me\r\n"),
+        s("250-mx\r\n250 AUTH PLAIN\r\n"),
+        c("AUTH PLAIN AHVzcgBTM2NyZXQ=\r\n"),
+        Step::Gap(SERVER, 8),
+        c("MAIL FROM:<a@x>\r\n"),
+        s("250 ok\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    let (events, _) = Run::default().feed(&steps, usize::MAX);
+    let auth = events.iter().find(|e| matches!(&e.body, EventBody::Auth(_))).unwrap();
+    assert_eq!((auth.span.first.number, auth.span.last.number), (4, 6));
+}
