@@ -68,6 +68,9 @@ impl Smtp {
     /// A whole reply: finds its command, tells it, does what it does.
     pub(super) fn answer(&mut self, reply: Reply, cx: &mut Context<'_>) -> Next {
         self.chunk_in_gap = false;
+        if self.wait == Wait::Beginning {
+            self.settle_beginning(&reply, cx);
+        }
         let reply = if self.wait == Wait::EndOfData {
             match self.judge(reply, cx) {
                 Some(reply) => reply,
@@ -78,9 +81,6 @@ impl Smtp {
         };
         if reply.negative() {
             self.summary.last_error = Some(reply.status());
-        }
-        if self.wait == Wait::Beginning {
-            self.settle_beginning(&reply, cx);
         }
         if self.mode == Mode::Data && self.wait == Wait::No && self.pending.is_empty() {
             self.amid_data(&reply, cx);

@@ -64,6 +64,7 @@ fn up_to_data() -> Vec<Step> {
 #[derive(Default)]
 struct Run {
     one_sided: bool,
+    joined: bool,
     tls: bool,
     options: Options,
     limits: Limits,
@@ -72,6 +73,9 @@ struct Run {
 impl Run {
     fn feed(&self, steps: &[Step], size: usize) -> (Vec<Event>, Summary) {
         let mut smtp = Smtp::new();
+        if self.joined {
+            smtp.join(None);
+        }
         let mut out = Emitter::new(1);
         let mut tls = self.tls;
         let mut frame = 0;

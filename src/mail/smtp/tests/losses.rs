@@ -366,3 +366,30 @@ fn an_authentication_without_its_reply_ends_where_the_client_goes_on() {
     let auth = events.iter().find(|e| matches!(&e.body, EventBody::Auth(_))).unwrap();
     assert_eq!((auth.span.first.number, auth.span.last.number), (4, 6));
 }
+
+#[test]
+fn a_capture_that_begins_with_a_dot_amid_a_message() {
+    let run = Run { joined: true, ..Run::default() };
+    let steps = [
+        c(".\r\nmore text here\r\nlast line\r\n.\r\n"),
+        s("250 queued as Q0\r\n"),
+        c("MAIL FROM:<f1@x>\r\nRCPT TO:<r1@x>\r\nDATA\r\n"),
+        s("250 sender 1\r\n250 rcpt 1\r\n354 go\r\n"),
+        c("one\r\n.\r\n"),
+        s("550 5.7.1 spam 1\r\n"),
+        c("MAIL FROM:<f2@x>\r\nRCPT TO:<r2@x>\r\nDATA\r\n"),
+        s("250 sender 2\r\n250 rcpt 2\r\n354 go\r\n"),
+        c("two\r\n.\r\n"),
+        s("250 queued as Q2\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    assert_eq!(
+        messages(&run.lines(&steps).0),
+        [
+            "M1 t1 Accepted incomplete from=? to= size=30 id=Q0",
+            "M2 t2 Rejected complete from=f1@x to=r1@x=250 size=5 id=-",
+            "M3 t3 Accepted complete from=f2@x to=r2@x=250 size=5 id=Q2",
+        ]
+    );
+}
