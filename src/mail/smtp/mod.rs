@@ -281,7 +281,7 @@ impl Smtp {
 
     /// Ends the transactions up to `id` whose message did not end: RSET, a new EHLO.
     fn reset_transactions(&mut self, id: u64, span: Span, cx: &mut Context<'_>) {
-        let open = |t: &Transaction| t.id <= id && !matches!(t.message, Progress::Ended { .. });
+        let open = |t: &Transaction| t.id <= id && !t.has_ended();
         while let Some(id) = self.transactions.iter().find(|t| open(t)).map(|t| t.id) {
             self.close_transaction(id, MessageOutcome::Aborted, span, cx);
         }

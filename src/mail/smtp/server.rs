@@ -337,10 +337,38 @@ impl Smtp {
             return;
         }
         // A refused MAIL leaves the transaction before it as it was (503: nested MAIL).
+        if self.unite_nested(id) {
+            return;
+        }
         if self.transactions.back().is_some_and(|t| t.id == id && !t.has_message()) && self.current {
             self.close_transaction(id, MessageOutcome::Aborted, span, cx);
-            self.current = self.transactions.back().is_some_and(|t| !t.has_message());
+            self.current = self.transactions.back().is_some_and(|t| !t.has_ended());
         }
+    }
+
+    /// What followed a refused MAIL in the same flight goes to the transaction that it was to replace, if there is one.
+    fn unite_nested(&mut self, id: u64) -> bool {
+        let Ok(at) = self.transactions.binary_search_by_key(&id, |t| t.id) else { return false };
+        let Some([outer, nested]) = self.transactions.make_contiguous().get_mut(at.wrapping_sub(1)..=at) else {
+            return false;
+        };
+        if outer.number == 0 || outer.has_message() && (nested.has_message() || outer.has_ended()) {
+            return false;
+        }
+        let (outer_id, moved) = (outer.id, outer.recipients.len());
+        outer.recipients.append(&mut nested.recipients);
+        if nested.has_message() {
+            outer.message = std::mem::take(&mut nested.message);
+            outer.data_seq = nested.data_seq;
+        }
+        for pending in self.pending.iter_mut().filter(|p| p.transaction == id) {
+            pending.transaction = outer_id;
+            if let Kind::Rcpt(Some(index)) = &mut pending.kind {
+                *index += moved;
+            }
+        }
+        self.transactions.remove(at);
+        true
     }
 
     fn data_answered(&mut self, pending: Pending, reply: &Reply, cx: &mut Context<'_>) {

@@ -69,6 +69,11 @@ impl Transaction {
         !matches!(self.message, Progress::None)
     }
 
+    /// Whether its message's bytes are over.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.message, Progress::Ended { .. })
+    }
+
     /// How many final replies a message gets: one, or one a recipient that was taken (RFC 2033 §4.2), or both.
     pub(super) fn replies_expected(&self, lmtp: bool) -> usize {
         let taken = || self.recipients.iter().filter(|r| r.accepted != Some(false)).count();

@@ -20,3 +20,46 @@ fn a_refusal_amid_the_data_stands_where_the_dot_gets_no_reply() {
     let steps = [&up_to_data()[..], &[c("x\r\n.\r\n"), s("221 bye\r\n"), Step::End(Direction::Server)]].concat();
     assert_eq!(messages(&steps), ["M1 t1 Aborted complete from=a@x to=b@y=250 size=3 id=-"]);
 }
+
+#[test]
+fn a_mail_refused_between_chunks_does_not_split_the_message() {
+    let steps = [
+        s("220 mx\r\n"),
+        c("MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nBDAT 3\r\nabc"),
+        s("250 m\r\n250 r\r\n250 c\r\n"),
+        c("MAIL FROM:<z@x>\r\n"),
+        s("503 in chunk\r\n"),
+        c("BDAT 3 LAST\r\ndef"),
+        s("250 q\r\n"),
+    ];
+    assert_eq!(messages(&steps), ["M1 t1 Accepted complete from=a@x to=b@x=250 size=6 id=-"]);
+}
+
+#[test]
+fn recipients_behind_a_refused_nested_mail_are_the_outer_ones() {
+    let greeting = s("220 mx\r\n");
+    let end = [c("x\r\n.\r\n"), s("250 q\r\n")];
+    let flight = [
+        greeting.clone(),
+        c("MAIL FROM:<a@x>\r\nMAIL FROM:<b@x>\r\nRCPT TO:<c@x>\r\nDATA\r\n"),
+        s("250 m\r\n503 nested\r\n250 r\r\n354 g\r\n"),
+    ];
+    let later = [
+        greeting,
+        c("MAIL FROM:<a@x>\r\nRCPT TO:<r@x>\r\n"),
+        s("250 m\r\n550 r\r\n"),
+        c("MAIL FROM:<b@x>\r\nRCPT TO:<c@x>\r\nDATA\r\n"),
+        s("503 nested\r\n250 r\r\n354 g\r\n"),
+    ];
+    let chunk = [
+        s("220 mx\r\n"),
+        c("MAIL FROM:<a@x>\r\nMAIL FROM:<b@x>\r\nRCPT TO:<c@x>\r\nBDAT 3 LAST\r\nabc"),
+        s("250 m\r\n503 nested\r\n250 r\r\n250 q\r\n"),
+    ];
+    assert_eq!(messages(&chunk), ["M1 t1 Accepted complete from=a@x to=c@x=250 size=3 id=-"]);
+    assert_eq!(messages(&[&flight[..], &end].concat()), ["M1 t1 Accepted complete from=a@x to=c@x=250 size=3 id=-"]);
+    assert_eq!(
+        messages(&[&later[..], &end].concat()),
+        ["M1 t1 Accepted complete from=a@x to=r@x=550,c@x=250 size=3 id=-"]
+    );
+}
