@@ -248,9 +248,9 @@ impl Smtp {
 
     /// Begins a transaction.
     fn begin_transaction(&mut self, cx: &mut Context<'_>) -> &mut Transaction {
-        /// More than one waits for replies only under pipelining; nobody has that many under way.
-        const MOST: usize = 64;
-        while self.transactions.len() >= MOST
+        // More than one waits for replies only under pipelining, and each has a command among the pending ones or is the
+        // current one.
+        while self.transactions.len() > cx.limits.pending_commands
             && let Some(id) = self.transactions.front().map(|t| t.id)
         {
             self.close_transaction(id, MessageOutcome::Unknown, Span::default(), cx);

@@ -63,3 +63,18 @@ fn recipients_behind_a_refused_nested_mail_are_the_outer_ones() {
         ["M1 t1 Accepted complete from=a@x to=r@x=550,c@x=250 size=3 id=-"]
     );
 }
+
+#[test]
+fn each_of_many_messages_in_one_flight_has_its_verdict() {
+    let count = 70;
+    let mut commands = String::new();
+    let mut replies = String::new();
+    for i in 0..count {
+        commands += &format!("MAIL FROM:<f{i}@x>\r\nRCPT TO:<r@x>\r\nBDAT 4 LAST\r\nab\r\n");
+        replies += &format!("250 s\r\n250 r\r\n250 queued as Q{i}\r\n");
+    }
+    let expected: Vec<String> = (0..count)
+        .map(|i| format!("M{0} t{0} Accepted complete from=f{i}@x to=r@x=250 size=4 id=Q{i}", i + 1))
+        .collect();
+    assert_eq!(messages(&[s("220 mx\r\n"), c(commands), s(replies)]), expected);
+}
