@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
+use super::quoted::unquote;
 use super::sasl::{Exchange, MASK};
 use super::{Context, Emitter};
 use crate::event::{AuthOutcome, Command, EventBody, Text};
@@ -51,8 +52,8 @@ impl Context<'_> {
         self.out.veil.expecting = true;
         if !self.options.show_secrets && !line.is_empty() {
             self.out.veil.hide(line);
-            let words = line.split(u8::is_ascii_whitespace);
-            words.skip(1).filter(|word| !is_plain_word(word)).for_each(|word| self.out.veil.hide(word));
+            let end = words(line).next().map_or(0, |(raw, _)| raw.len());
+            self.out.veil.hide_words(line.get(end..).unwrap_or_default());
         }
     }
 
@@ -70,7 +71,7 @@ impl Context<'_> {
         let lone = command.tag.as_ref() == Some(&command.verb);
         if veil.expecting {
             for field in [command.tag.as_ref(), Some(&command.verb), Some(&command.args)].into_iter().flatten() {
-                veil.hide(&field.0);
+                veil.hide_words(&field.0);
             }
             *command = Command { tag: None, verb: Text::default(), args: MASK.into(), ..std::mem::take(command) };
             return;
@@ -96,9 +97,22 @@ impl Veil {
             return;
         }
         self.replies = REPLIES;
+        if self.hidden.iter().any(|hidden| hidden.as_slice() == text) {
+            return;
+        }
         self.hidden.push_back(Zeroizing::new(text.to_vec()));
         if self.hidden.len() > KEPT {
             self.hidden.pop_front();
+        }
+    }
+
+    /// Hides a text and each word of it, quoted strings also as the server reads them.
+    fn hide_words(&mut self, text: &[u8]) {
+        self.hide(text);
+        for (raw, value) in words(text) {
+            for word in [raw, value.as_ref()].into_iter().filter(|word| !is_plain_word(word)) {
+                self.hide(word);
+            }
         }
     }
 
@@ -109,7 +123,7 @@ impl Veil {
         let mut rest = field.0.as_slice();
         while !rest.is_empty() {
             if behind {
-                self.hide(rest);
+                self.hide_words(rest);
                 shown.extend_from_slice(MASK.as_bytes());
                 break;
             }
@@ -119,7 +133,7 @@ impl Veil {
             behind = names_secret(word);
             let head = word.iter().position(|b| matches!(b, b':' | b'=')).map_or(word.len(), |at| at + 1);
             if behind && head < word.len() {
-                self.hide(&word[head..]);
+                self.hide_words(&word[head..]);
                 shown.extend_from_slice(&word[..head]);
                 shown.extend_from_slice(MASK.as_bytes());
             } else if !behind && looks_coded(word) {
@@ -195,6 +209,28 @@ impl Emitter {
             _ => {}
         }
     }
+}
+
+/// The words of a text, each as it stands and without its quotes and escapes.
+fn words(text: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
+    let mut rest = text.trim_ascii_start();
+    std::iter::from_fn(move || {
+        let (raw, after, value) = match rest {
+            [] => return None,
+            [b'"', inner @ ..] => {
+                let (value, behind) = unquote(inner);
+                let (raw, after) = rest.split_at(rest.len() - behind.len());
+                (raw, after, Cow::Owned(value))
+            }
+            _ => {
+                let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+                let (raw, after) = rest.split_at(end);
+                (raw, after, Cow::Borrowed(raw))
+            }
+        };
+        rest = after.trim_ascii_start();
+        Some((raw, value))
+    })
 }
 
 /// Whether a password or its like follows this word.
