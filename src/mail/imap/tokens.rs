@@ -11,7 +11,7 @@ pub(super) enum Token<'a> {
     Close,
     /// What stood between quotes, unescaped.
     Quoted(Cow<'a, [u8]>),
-    /// Anything else up to a space or parenthesis.
+    /// Anything else up to a blank or parenthesis.
     Atom(&'a [u8]),
 }
 
@@ -53,14 +53,15 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// An atom ends at a space or parenthesis, but a section (`BODY[HEADER.FIELDS (DATE FROM)]<0.5>`) is one word.
+/// An atom ends at a blank (some clients send tabs) or parenthesis, but a section (`BODY[HEADER.FIELDS (DATE FROM)]<0.5>`) is one word.
 fn atom_len(text: &[u8]) -> usize {
     let mut bracket = false;
     for (at, &b) in text.iter().enumerate() {
         match b {
             b'[' => bracket = true,
             b']' => bracket = false,
-            b' ' | b'(' | b')' if !bracket => return at,
+            b'(' | b')' if !bracket => return at,
+            b if b.is_ascii_whitespace() && !bracket => return at,
             _ => {}
         }
     }
