@@ -497,6 +497,22 @@ fn smtp_proxy_lines(n: usize) -> Vec<u8> {
     talk(25, &[(C, &times("PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n", n)), (S, b"220 mx ESMTP\r\n")])
 }
 
+fn proxy_asked_a_byte_at_a_time(n: usize) -> Vec<u8> {
+    let pages = numbered(n, |i| format!("HTTP/1.1 407 {i}\r\nContent-Length: 2\r\n\r\n\n\n"));
+    let asked = numbered(n, |i| format!("CONNECT mx:25 HTTP/1.1\r\nX: {i}\r\n\r\n"));
+    talk_in(1080, &[(C, &asked), (S, &pages)], 1)
+}
+
+fn proxies_asked(n: usize) -> Vec<u8> {
+    let mut file = Pcap::new();
+    for i in 0..n {
+        let mut conn = Conn::new(i as u32, 1080);
+        conn.say(&mut file, C, &[5, 255]);
+        conn.say(&mut file, C, &[1; 1000]);
+    }
+    file.bytes
+}
+
 fn undecided(n: usize) -> Vec<u8> {
     talk_in(2525, &[(C, &vec![b'+'; n]), (S, &vec![b'*'; n])], 1)
 }
@@ -764,6 +780,8 @@ pub const SHAPES: &[Shape] = &[
     ("smtp_dots_at_edges", smtp_dots_at_edges, 15_000),
     ("smtp_starttls_refused", smtp_starttls_refused, 10_000),
     ("smtp_proxy_lines", smtp_proxy_lines, 80_000),
+    ("proxy_asked_a_byte_at_a_time", proxy_asked_a_byte_at_a_time, 1_000),
+    ("proxies_asked", proxies_asked, 5_000),
     ("undecided", undecided, 30_000),
     ("connections_undecided", connections_undecided, 5_000),
     ("mime_depth", mime_depth, 50_000),
