@@ -24,6 +24,7 @@ impl Smtp {
         }
         if !rest.bytes.is_empty() {
             self.hold.push(rest);
+            self.note_haste();
         }
         if self.wait != Wait::No {
             self.stop_waiting(span, cx);
@@ -62,6 +63,12 @@ impl Smtp {
             hold.advance(used);
         }
         self.hold = hold;
+        self.note_haste();
+    }
+
+    /// Who sends more behind DATA does not await the 354.
+    fn note_haste(&mut self) {
+        self.doubt.rhythm.early |= self.wait == Wait::Data && !self.doubt.beyond && !self.hold.bytes().is_empty();
     }
 
     fn client_lines(&mut self, input: &mut Chunk<'_>, cx: &mut Context<'_>) {
@@ -124,7 +131,8 @@ impl Smtp {
             }
         };
         let transaction = self.open_transaction().map_or(0, |t| t.id);
-        let mut pending = Pending { seq: Some(seq), kind: Kind::Other, sent: Some(line.span.last), transaction };
+        let mut pending =
+            Pending { seq: Some(seq), kind: Kind::Other, sent: Some(line.span.last), transaction, maybe: false };
         match parsed.verb {
             Verb::Helo | Verb::Ehlo | Verb::Lhlo => {
                 pending.kind = Kind::Hello;
@@ -274,12 +282,17 @@ impl Smtp {
         self.login = Some(login);
         let seq = self.tell_command(parsed.name, args.into(), span, cx);
         self.exposed(exposed, span, cx);
-        self.expect(Pending { seq: Some(seq), kind: Kind::Auth, sent: Some(span.last), transaction: 0 }, span, cx);
+        self.expect_auth(seq, span, cx);
         if cx.one_sided {
             self.mode = Mode::Response;
         } else {
             self.wait = Wait::Auth;
         }
+    }
+
+    fn expect_auth(&mut self, seq: u64, span: Span, cx: &mut Context<'_>) {
+        let (seq, sent) = (Some(seq), Some(span.last));
+        self.expect(Pending { seq, kind: Kind::Auth, sent, transaction: 0, maybe: false }, span, cx);
     }
 
     /// A line that answers a challenge.
@@ -295,11 +308,7 @@ impl Smtp {
         };
         let seq = self.tell_command(b"", shown, line.span, cx);
         self.exposed(exposed, line.span, cx);
-        self.expect(
-            Pending { seq: Some(seq), kind: Kind::Auth, sent: Some(line.span.last), transaction: 0 },
-            line.span,
-            cx,
-        );
+        self.expect_auth(seq, line.span, cx);
         if !cx.one_sided {
             self.mode = Mode::Command;
             self.wait = Wait::Auth;

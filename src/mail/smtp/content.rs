@@ -18,6 +18,8 @@ pub(super) struct Content {
     regular_end: Option<Option<usize>>,
     /// The client's bytes have a gap in this message.
     pub(super) gap: bool,
+    /// The server's have one since it began.
+    pub(super) server_gap: bool,
     smuggling_told: bool,
 }
 
@@ -29,6 +31,7 @@ impl Content {
             trusting: 0,
             regular_end: None,
             gap: false,
+            server_gap: false,
             smuggling_told: false,
         }
     }
@@ -154,7 +157,11 @@ impl Smtp {
         if kind == Kind::EndOfData {
             // It answers DATA a second time.
             let seq = self.last_data();
-            self.expect(Pending { seq, kind, sent, transaction: id }, span, cx);
+            self.expect(Pending { seq, kind, sent, transaction: id, maybe: false }, span, cx);
+            if sent.is_none() {
+                // More may be in the gap.
+                self.commands_lost(span, cx);
+            }
         }
     }
 
@@ -167,6 +174,11 @@ impl Smtp {
     pub(super) fn judge(&mut self, reply: Reply, cx: &mut Context<'_>) -> Option<Reply> {
         let Some(content) = &mut self.content else { return Some(reply) };
         let held = self.hold.bytes();
+        if reply.code == Some(354) && content.gap {
+            // Another DATA is answered.
+            self.take_look_alike(cx);
+            return Some(reply);
+        }
         let end = content.regular_end(held);
         let commands = begins_with_command(held);
         match end {
@@ -321,6 +333,8 @@ impl Smtp {
                     self.chunk_not_sent(line.span, cx);
                 } else {
                     self.end_chunk(line.span, cx);
+                    // The gap may have had more than the chunk's bytes.
+                    self.commands_lost(line.span, cx);
                 }
                 self.client_line(line, cx);
                 break;
@@ -384,7 +398,7 @@ impl Smtp {
         } else {
             self.end_chunk(span, cx);
             self.lost[0] = true;
-            self.client_lossy = true;
+            self.commands_lost(span, cx);
         }
     }
 

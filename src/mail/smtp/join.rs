@@ -11,9 +11,10 @@ use crate::mail::sasl;
 impl Smtp {
     pub(super) fn join_midway(&mut self, hint: Option<Protocol>) {
         self.joined = true;
-        self.pending.clear();
         // Replies to what was sent before the capture may come.
-        self.client_lossy = true;
+        let unseen = Pending { seq: None, kind: Kind::Unseen, sent: None, transaction: 0, maybe: true };
+        self.pending = VecDeque::from([unseen]);
+        (self.doubt.lossy, self.doubt.beyond) = (true, true);
         // Chunks may have been.
         self.gap_since_mail = true;
         self.lost[Direction::Server.index()] = true;
@@ -56,6 +57,8 @@ impl Smtp {
 
     /// An authentication whose AUTH is not in the capture goes on.
     pub(super) fn begin_login_midway(&mut self, span: Span, cx: &mut Context<'_>) {
+        // Its challenge was the last reply.
+        self.pending.clear();
         let exchange = Exchange::begun_before(cx.tls, span);
         self.login = Some(Login { exchange, mechanism: Vec::new(), responses: 0, cancelled: false });
         self.mode = Mode::Response;
@@ -83,6 +86,8 @@ impl Smtp {
     /// What is held is the rest of a message, and more of it may come.
     fn rest_of_message(&mut self, cx: &mut Context<'_>) {
         self.wait = Wait::No;
+        // 354 was the last reply.
+        self.pending.clear();
         self.begin_data(false, true, None, cx);
         if let Some(content) = &mut self.content {
             content.scanner.gap();

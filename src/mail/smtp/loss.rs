@@ -34,6 +34,10 @@ impl Smtp {
                     content.gap = true;
                     builder.gap();
                 }
+                if self.content.as_ref().is_some_and(|c| c.server_gap) {
+                    self.end_in_gap(span, cx);
+                    self.replies_lost(cx);
+                }
             }
             Mode::Chunk { .. } => self.chunk_gap(len, span, cx),
             Mode::Command | Mode::Response => {
@@ -52,8 +56,16 @@ impl Smtp {
                 self.skip(Direction::Client, partial.len());
                 self.lost[0] = true;
                 self.cut = false;
-                self.client_lossy = true;
+                self.commands_lost(span, cx);
             }
+        }
+    }
+
+    /// Bytes of both sides are missing since the message began, a server's that has nothing to say before its end: it may
+    /// be over.
+    fn end_in_gap(&mut self, span: Span, cx: &mut Context<'_>) {
+        if !cx.one_sided {
+            self.end_data(span, None, cx);
         }
     }
 
@@ -63,12 +75,18 @@ impl Smtp {
             self.skip(Direction::Server, partial.len());
         }
         self.server_gap = true;
+        if let Some(content) = &mut self.content {
+            content.server_gap = true;
+            if content.gap && self.wait == Wait::No {
+                self.end_in_gap(span, cx);
+            }
+        }
         self.chunk_in_gap = false;
         self.lost[1] = true;
         if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting) {
             self.pending.pop_front();
         }
-        self.stale = self.pending.len();
+        self.replies_lost(cx);
         if !self.deferred.is_empty() {
             self.doubt_end(cx);
             self.reject_look_alike(cx);
@@ -106,7 +124,7 @@ impl Smtp {
                 continue;
             }
             let held = self.hold.bytes();
-            let unheard = cx.one_sided || (self.server_gap && self.stale > 0);
+            let unheard = cx.one_sided || self.doubt.beyond;
             let readable = held.len() >= COMMAND_BYTES || find_byte(held, b'\n').is_some();
             if held.len() > cx.limits.line_bytes || unheard && readable {
                 self.decide_by_looks(span, cx);
@@ -134,6 +152,7 @@ impl Smtp {
             Wait::Data if !commands => {
                 self.wait = Wait::No;
                 let seq = self.pending.iter().rev().find(|p| p.kind == Kind::Data).and_then(|p| p.seq);
+                self.data_unheard(span, cx);
                 self.begin_data(cx.one_sided, false, seq, cx);
             }
             Wait::Auth if !commands && self.login.is_some() => {
@@ -144,32 +163,34 @@ impl Smtp {
                 self.wait = Wait::No;
                 self.end_login(AuthOutcome::Unknown, span, cx);
             }
-            Wait::Data | Wait::StartTls => self.wait = Wait::No,
+            Wait::Data | Wait::StartTls => {
+                self.wait = Wait::No;
+                self.data_unheard(span, cx);
+            }
         }
         self.release(cx);
     }
 
-    /// Commands whose replies are in a gap; `next` is what the reply at hand answers. If that is an AUTH or a response,
-    /// it decides the authentication under way.
-    pub(super) fn settle_lost_replies(&mut self, next: Option<Kind>, span: Span, cx: &mut Context<'_>) {
-        let mut lost = std::mem::take(&mut self.lost_replies);
-        lost.retain(|pending| pending.kind != Kind::Auth || next != Some(Kind::Auth));
-        for pending in lost {
-            self.unanswered(pending, span, cx);
+    /// The client goes on behind DATA or STARTTLS: the reply is in the gap.
+    fn data_unheard(&mut self, span: Span, cx: &mut Context<'_>) {
+        if self.doubt.beyond && !self.doubt.rhythm.early {
+            self.all_answered(span, cx);
         }
     }
 
     /// The connection is over: what is open ends.
     pub(super) fn wind_up(&mut self, span: Span, cx: &mut Context<'_>) {
         self.finish_lines(span, cx);
-        let aborted = self.closed() && !self.server_gap && !cx.one_sided;
+        let unsure = !self.doubt.unplaced.is_empty() || self.pending.iter().any(|p| p.kind == Kind::Unseen);
+        self.give_up_unplaced(cx);
+        let aborted = self.closed() && !self.server_gap && !cx.one_sided && !unsure;
         let (message, login) = if self.closed() {
             (if aborted { MessageOutcome::Aborted } else { MessageOutcome::Unknown }, AuthOutcome::Aborted)
         } else {
             (MessageOutcome::Unknown, AuthOutcome::Unknown)
         };
         self.end_login(if self.server_gap || cx.one_sided { AuthOutcome::Unknown } else { login }, span, cx);
-        self.pending.retain(|p| p.kind != Kind::Greeting);
+        self.pending.retain(|p| !matches!(p.kind, Kind::Greeting | Kind::Unseen));
         if !cx.one_sided && self.seen[1] && !self.server_gap && !self.pending.is_empty() {
             let detail = format!("{} awaited a reply when the session ended", self.pending.len());
             cx.out.diagnose(span, Code::Unanswered, detail);

@@ -1,14 +1,15 @@
 //! SMTP (RFC 5321) and LMTP (RFC 2033) with their extensions, as a dialogue that is followed and not policed.
 //!
 //! - `command`, `reply`: the grammar of lines; `data`: end of data and transparency;
-//! - `client`, `content`: what the client's bytes are, by mode; `server`: which command a reply answers, and what it
-//!   does;
+//! - `client`, `content`: what the client's bytes are, by mode; `server`: what a reply does;
+//! - `answers`: which command a reply answers, and what losses leave open of that;
 //! - `transaction`: envelopes and messages;
 //! - `loss`: finding the way again after a gap; `join`: finding it where the beginning is not in the capture.
 //!
 //! What the server's next reply decides (354 or not, 334 or not, 220 to STARTTLS, whether a line that looks like the
 //! end of data was one) makes the client's bytes behind it wait: an honest client sends none, so that nothing is held.
 
+mod answers;
 mod client;
 mod command;
 mod content;
@@ -31,6 +32,7 @@ use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Outcome, Protocol, Text};
 use crate::position::{Direction, FramePos, Span};
+use answers::Doubt;
 use content::Content;
 use reply::{Assembler, Reply};
 use transaction::{Progress, Transaction};
@@ -82,9 +84,16 @@ enum Kind {
     Rset,
     Quit,
     Other,
+    /// Commands in a gap: none, one or many.
+    Unseen,
 }
 
 impl Kind {
+    /// Whether everyone awaits its reply before sending more (RFC 2920 §3.1, and what changes the protocol).
+    fn is_awaited(self) -> bool {
+        matches!(self, Kind::Hello | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit)
+    }
+
     /// Whether its reply is a message's verdict.
     fn ends_message(self) -> bool {
         matches!(self, Kind::EndOfData | Kind::Chunk { last: true })
@@ -100,6 +109,8 @@ struct Pending {
     sent: Option<FramePos>,
     /// The transaction it belongs to.
     transaction: u64,
+    /// After a loss: whether the next reply may be its.
+    maybe: bool,
 }
 
 /// The authentication under way.
@@ -126,12 +137,7 @@ pub struct Smtp {
     numbered: u64,
     ordinals: u64,
     pending: VecDeque<Pending>,
-    /// How many of the first pending ones may have been answered in a gap.
-    stale: usize,
-    /// Commands whose replies are known to be lost.
-    lost_replies: Vec<Pending>,
-    /// Commands may be missing among the pending ones.
-    client_lossy: bool,
+    doubt: Doubt,
     /// Bytes of the client are missing since the last MAIL: chunks may be among them.
     gap_since_mail: bool,
     /// Between two chunks bytes are missing, a BDAT perhaps: what follows may be its chunk until the server replies.
@@ -192,10 +198,14 @@ impl Smtp {
             next_transaction: 1,
             numbered: 0,
             ordinals: 0,
-            pending: VecDeque::from([Pending { seq: None, kind: Kind::Greeting, sent: None, transaction: 0 }]),
-            stale: 0,
-            lost_replies: Vec::new(),
-            client_lossy: false,
+            pending: VecDeque::from([Pending {
+                seq: None,
+                kind: Kind::Greeting,
+                sent: None,
+                transaction: 0,
+                maybe: false,
+            }]),
+            doubt: Doubt::default(),
             gap_since_mail: false,
             chunk_in_gap: false,
             joined: false,
@@ -285,19 +295,6 @@ impl Smtp {
         while let Some(id) = self.transactions.iter().find(|t| open(t)).map(|t| t.id) {
             self.close_transaction(id, MessageOutcome::Aborted, span, cx);
         }
-    }
-
-    fn expect(&mut self, pending: Pending, span: Span, cx: &mut Context<'_>) {
-        if self.pending.len() >= cx.limits.pending_commands {
-            if !cx.one_sided {
-                self.tell_once(span, Code::EntryLimit, "more commands without a reply than are kept", cx);
-            }
-            if let Some(oldest) = self.pending.pop_front() {
-                self.stale = self.stale.saturating_sub(1);
-                self.unanswered(oldest, span, cx);
-            }
-        }
-        self.pending.push_back(pending);
     }
 
     /// The reply to `pending` will not be known.
@@ -448,7 +445,10 @@ impl Dissector for Smtp {
         self.hold = Hold::default();
         self.content = None;
         self.pending.retain(|p| matches!(p.kind, Kind::EndOfData | Kind::Chunk { last: true }));
-        self.stale = self.stale.min(self.pending.len());
+        if self.doubt.lossy {
+            self.pending.iter_mut().for_each(|p| p.maybe = true);
+            self.doubt.beyond = true;
+        }
         self.transactions.retain(Transaction::has_message);
         self.current = false;
         self.lost = [false; 2];
@@ -475,12 +475,14 @@ impl Dissector for Smtp {
     }
 
     fn cost(&self) -> usize {
-        let replies = self.deferred.iter().chain(&self.replay).map(|reply| size_of::<Reply>() + reply.cost());
+        let waiting =
+            self.deferred.iter().chain(&self.replay).chain(self.doubt.unplaced.iter().map(|(_, reply)| reply));
+        let replies = waiting.map(|reply| size_of::<Reply>() + reply.cost());
         size_of::<Self>()
             + self.lines.iter().map(LineBuffer::cost).sum::<usize>()
             + self.hold.cost()
             + self.transactions.iter().map(Transaction::cost).sum::<usize>()
-            + (self.pending.capacity() + self.lost_replies.capacity()) * size_of::<Pending>()
+            + self.pending.capacity() * size_of::<Pending>()
             + self.assembler.cost()
             + replies.sum::<usize>()
             + self.login.as_ref().map_or(0, |login| login.exchange.cost() + login.mechanism.capacity())

@@ -1,13 +1,10 @@
 //! The server's side: replies, the commands they answer, what they do to the dialogue.
 
+use super::answers::{Sight, likelihood};
 use super::reply::{self, Assembled};
 use super::*;
 use crate::event::{self, EventBody};
 use crate::mail::line::{Line, LineEnd};
-
-/// Pending commands that are compared with a reply after a loss; nobody has more under way, and each costs a look at
-/// the reply's text.
-const LOOKED_AT: usize = 16;
 
 impl Smtp {
     /// The server's next bytes.
@@ -88,20 +85,47 @@ impl Smtp {
         if self.joined && self.protocol == Protocol::Smtp && self.summary.helo.is_none() && self.is_of_lmtp(&reply) {
             self.protocol = Protocol::Lmtp;
         }
-        let Some(pending) = self.match_pending(&reply) else {
-            return self.unmatched(reply, cx);
-        };
-        let latency = pending.sent.map(|sent| reply.span.first.ts.nanos_since(sent.ts));
-        if let Some(latency) = latency {
-            self.summary.slowest_reply =
-                Some(self.summary.slowest_reply.map_or(latency, |slowest| slowest.max(latency)));
+        self.doubt.rhythm.reply();
+        if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting) && likelihood(Kind::Greeting, &reply) == 0 {
+            // The beginning is not in the capture.
+            self.pending.pop_front();
         }
+        let index = if self.doubt.lossy {
+            match self.look_for_command(&reply) {
+                Sight::One(index) => Some(index),
+                Sight::Several => {
+                    self.keep_unplaced(reply, cx);
+                    return Next::Continue;
+                }
+                Sight::Unseen => None,
+            }
+        } else {
+            self.oldest(&reply)
+        };
+        let Some(index) = index else { return self.unmatched(reply, cx) };
+        self.settle_before(index, reply.span, cx);
+        let Some(pending) = self.answered(&reply) else { return Next::Continue };
+        let latency = self.latency(&pending, &reply);
         // A reply that ends the message comes behind it in the story, an authentication's outcome behind its reply.
-        self.tell_reply(&reply, pending.seq, latency, cx);
+        self.tell_reply(None, &reply, pending.seq, latency, cx);
         self.apply(pending, reply, cx)
     }
 
-    fn tell_reply(&mut self, reply: &Reply, command: Option<u64>, latency: Option<i64>, cx: &mut Context<'_>) {
+    pub(super) fn latency(&mut self, pending: &Pending, reply: &Reply) -> Option<i64> {
+        let latency = reply.span.first.ts.nanos_since(pending.sent?.ts);
+        self.summary.slowest_reply = Some(self.summary.slowest_reply.map_or(latency, |slowest| slowest.max(latency)));
+        Some(latency)
+    }
+
+    /// `seq` is its place in the story where it has waited.
+    pub(super) fn tell_reply(
+        &mut self,
+        seq: Option<u64>,
+        reply: &Reply,
+        command: Option<u64>,
+        latency: Option<i64>,
+        cx: &mut Context<'_>,
+    ) {
         let status = reply.code.map(|c| c.to_string()).unwrap_or_default();
         let event = event::Reply {
             tls: cx.tls,
@@ -115,7 +139,8 @@ impl Smtp {
             latency,
             assumed: cx.one_sided,
         };
-        cx.out.push(reply.span, EventBody::Reply(event));
+        let seq = seq.unwrap_or_else(|| cx.out.reserve());
+        cx.out.push_at(seq, reply.span, EventBody::Reply(event));
     }
 
     /// A reply while message data comes, no end of which was seen.
@@ -123,7 +148,7 @@ impl Smtp {
         let Some(content) = &self.content else { return };
         let gap = content.gap;
         let at_dot_cr = content.scanner.at_dot_cr();
-        if reply.code == Some(421) || reply.class() == 3 {
+        if reply.code == Some(421) || reply.class() == 3 && !gap {
             // Closing down.
         } else if gap {
             self.end_data(reply.span, None, cx);
@@ -137,77 +162,15 @@ impl Smtp {
         }
     }
 
-    /// The command that a reply answers. Without losses that is the oldest.
-    fn match_pending(&mut self, reply: &Reply) -> Option<Pending> {
-        // What is no reply answers nothing.
-        reply.code?;
-        if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting) && likelihood(Kind::Greeting, reply) == 0 {
-            // The beginning is not in the capture.
-            self.pending.pop_front();
-        }
-        let index = if self.stale > 0 {
-            self.match_after_loss(reply)?
-        } else if self.client_lossy && self.pending.front().is_some_and(|p| likelihood(p.kind, reply) == 0) {
-            return None;
-        } else if matches!(reply.code, Some(354 | 334 | 235 | 535 | 221)) {
-            // Nothing but DATA, AUTH or QUIT is answered so: a reply that never came has shifted the others.
-            let made_for = self.pending.iter().take(LOOKED_AT).position(|p| likelihood(p.kind, reply) == 2);
-            if made_for.is_none() && !reply.negative() && self.pending.front().is_some_and(|p| p.kind.ends_message()) {
-                return None;
-            }
-            made_for.unwrap_or(0)
-        } else {
-            0
-        };
-        let pending = *self.pending.get(index)?;
-        self.lost_replies.extend(self.pending.drain(..index));
-        self.stale = self.stale.saturating_sub(index);
-        let last = match pending.kind {
-            Kind::EndOfData | Kind::Chunk { last: true } => {
-                let lmtp = self.lmtp();
-                self.transaction(pending.transaction).is_none_or(|t| t.verdict(reply, lmtp)) || reply.code == Some(421)
-            }
-            _ => true,
-        };
-        if last {
-            self.pending.pop_front();
-            self.stale = self.stale.saturating_sub(1);
-        }
-        if self.pending.is_empty() {
-            self.client_lossy = false;
-        }
-        Some(pending)
-    }
-
-    /// Some of the first `stale` pending commands were answered in the gap, which is not known.
-    fn match_after_loss(&self, reply: &Reply) -> Option<usize> {
-        let level = |index: usize| self.pending.get(index).map_or(0, |p| likelihood(p.kind, reply));
-        // The client went on: what it sent before the gap has been answered.
-        if level(self.stale) > 0 {
-            return Some(self.stale);
-        }
-        let stale = self.stale.min(LOOKED_AT);
-        let mut likely = (0..stale).filter(|&i| level(i) > 1);
-        if let (Some(index), None) = (likely.next(), likely.next()) {
-            return Some(index);
-        }
-        let mut possible = (0..stale).filter(|&i| level(i) > 0);
-        match (possible.next(), possible.next()) {
-            (Some(index), None) => Some(index),
-            _ => (self.stale..self.pending.len()).take(LOOKED_AT).find(|&i| level(i) > 0),
-        }
-    }
-
     fn unmatched(&mut self, reply: Reply, cx: &mut Context<'_>) -> Next {
-        self.settle_lost_replies(None, reply.span, cx);
+        self.give_up_unplaced(cx);
         let greeting = self.summary.banner.is_none()
             && self.pending.is_empty()
             && likelihood(Kind::Greeting, &reply) > 0
-            && !self.client_lossy
             && !self.joined;
         // QUIT was sent, be it before the capture.
         self.quit |= reply.code == Some(221) && (self.joined || cx.one_sided);
-        self.tell_reply(&reply, None, None, cx);
+        self.tell_reply(None, &reply, None, None, cx);
         if greeting {
             self.greet(&reply);
             return Next::Continue;
@@ -216,14 +179,16 @@ impl Smtp {
             self.authenticates_unseen(&reply, cx);
             return Next::Continue;
         }
-        let lossy = self.client_lossy || self.stale > 0 || self.server_gap;
-        if reply.code == Some(354) && self.client_lossy && self.wait == Wait::No && self.mode == Mode::Command {
+        let lossy = self.doubt.lossy;
+        if reply.code == Some(354) && lossy && self.wait == Wait::No && self.mode == Mode::Command {
             // DATA is in the gap.
+            self.all_answered(reply.span, cx);
             self.lost[0] = false;
             let unsure = !self.joined || self.seen[Direction::Client.index()];
             self.begin_data(false, unsure, None, cx);
-        } else if reply.code == Some(334) && self.client_lossy && self.wait == Wait::No && self.login.is_none() {
+        } else if reply.code == Some(334) && lossy && self.wait == Wait::No && self.login.is_none() {
             // AUTH is.
+            self.all_answered(reply.span, cx);
             self.begin_login_midway(reply.span, cx);
             if let Some(login) = &mut self.login {
                 login.exchange.challenge(&reply.text.0, reply.span, cx.options);
@@ -265,9 +230,8 @@ impl Smtp {
         self.summary.banner = Some(banner);
     }
 
-    fn apply(&mut self, pending: Pending, reply: Reply, cx: &mut Context<'_>) -> Next {
+    pub(super) fn apply(&mut self, pending: Pending, reply: Reply, cx: &mut Context<'_>) -> Next {
         let span = reply.span;
-        self.settle_lost_replies(Some(pending.kind), span, cx);
         match pending.kind {
             Kind::Greeting => self.greet(&reply),
             Kind::Hello => {
@@ -313,7 +277,7 @@ impl Smtp {
                 }
                 self.release(cx);
             }
-            Kind::Quit | Kind::Rset | Kind::Other => {}
+            Kind::Quit | Kind::Rset | Kind::Other | Kind::Unseen => {}
         }
         Next::Continue
     }
@@ -431,46 +395,5 @@ impl Smtp {
         if waited {
             self.release(cx);
         }
-    }
-}
-
-/// How well a reply fits a command: 0 not at all, 1 possibly, 2 it is made for it.
-pub(super) fn likelihood(kind: Kind, reply: &Reply) -> u8 {
-    let Some(code) = reply.code else { return 0 };
-    let only = |kinds: bool| if kinds { 2 } else { 0 };
-    match code {
-        354 => return only(kind == Kind::Data),
-        334 | 235 | 534 | 535 | 538 => return only(kind == Kind::Auth),
-        221 => return only(kind == Kind::Quit),
-        220 => return if kind == Kind::Other { 1 } else { only(matches!(kind, Kind::StartTls | Kind::Greeting)) },
-        214 | 252 => return only(kind == Kind::Other),
-        400..=599 => return 1,
-        250 | 251 => {}
-        _ => return u8::from(kind != Kind::Greeting),
-    }
-    if matches!(kind, Kind::Greeting | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit) {
-        return 0;
-    }
-    let enhanced = reply.enhanced();
-    let enhanced = enhanced.as_ref().map_or(&b""[..], |e| &e.0);
-    match kind {
-        Kind::Greeting | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit => 0,
-        Kind::Hello => 1 + u8::from(reply.lines.len() > 1),
-        _ if reply.lines.len() > 2 => 0,
-        Kind::Mail => match enhanced {
-            b"2.1.0" => 2,
-            b"2.1.5" => 0,
-            _ => u8::from(reply.queue_id().is_none()),
-        },
-        Kind::Rcpt(_) => match enhanced {
-            b"2.1.5" => 2,
-            b"2.1.0" => 0,
-            _ => u8::from(reply.queue_id().is_none()),
-        },
-        Kind::EndOfData | Kind::Chunk { last: true } => match enhanced {
-            b"2.1.0" | b"2.1.5" => 0,
-            _ => 1 + u8::from(reply.queue_id().is_some()),
-        },
-        Kind::Chunk { .. } | Kind::Rset | Kind::Other => u8::from(!matches!(enhanced, b"2.1.0" | b"2.1.5")),
     }
 }

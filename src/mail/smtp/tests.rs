@@ -1,6 +1,7 @@
 //! Dialogues, fed in pieces of every size: the events must be the same.
 
 mod dialogues;
+mod doubt;
 mod extensions;
 mod framing;
 mod losses;

@@ -74,6 +74,11 @@ impl Transaction {
         matches!(self.message, Progress::Ended { .. })
     }
 
+    /// Whether it is known which recipients the server took.
+    pub(super) fn recipients_known(&self) -> bool {
+        self.recipients.iter().all(|r| r.accepted.is_some())
+    }
+
     /// How many final replies a message gets: one, or one a recipient that was taken (RFC 2033 §4.2), or both.
     pub(super) fn replies_expected(&self, lmtp: bool) -> usize {
         let taken = || self.recipients.iter().filter(|r| r.accepted != Some(false)).count();

@@ -115,6 +115,8 @@ fn a_chunk_lost_in_a_gap_makes_the_message_incomplete() {
             s("250 ok\r\n"),
             c("MAIL FROM:<c>\r\nRCPT TO:<d>\r\nBDAT 1 LAST\r\nz"),
             s("250 ok\r\n250 ok\r\n250 ok\r\n"),
+            c("QUIT\r\n"),
+            s("221 bye\r\n"),
         ];
         let found = lines(&steps);
         assert_eq!(

@@ -1,0 +1,173 @@
+//! Which command a reply answers after a loss: what is told is so, what is not certain stays open.
+
+use super::*;
+
+const CLIENT: Direction = Direction::Client;
+const SERVER: Direction = Direction::Server;
+
+fn begin() -> Vec<Step> {
+    vec![s("220 mx\r\n"), c("EHLO me\r\n"), s("250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n")]
+}
+
+/// A mail's commands one at a time, up to the 354.
+fn step_by_step(k: u32) -> Vec<Step> {
+    vec![
+        c(format!("MAIL FROM:<f{k}@x>\r\n")),
+        s(format!("250 sender {k}\r\n")),
+        c(format!("RCPT TO:<r{k}@x>\r\n")),
+        s(format!("250 rcpt {k}\r\n")),
+        c("DATA\r\n"),
+        s("354 go\r\n"),
+    ]
+}
+
+/// The same in one flight.
+fn flight(k: u32) -> Vec<Step> {
+    vec![
+        c(format!("MAIL FROM:<f{k}@x>\r\nRCPT TO:<r{k}@x>\r\nDATA\r\n")),
+        s(format!("250 sender {k}\r\n250 rcpt {k}\r\n354 go\r\n")),
+    ]
+}
+
+fn mail(k: u32) -> Step {
+    c(format!("hello {k}\r\n.\r\n"))
+}
+
+fn quit() -> Vec<Step> {
+    vec![c("QUIT\r\n"), s("221 bye\r\n")]
+}
+
+/// What the capture has not: the same bytes as gaps.
+fn lost(steps: Vec<Step>) -> Vec<Step> {
+    let gap = |step| match step {
+        C(bytes) => Step::Gap(CLIENT, bytes.len() as u64),
+        S(bytes) => Step::Gap(SERVER, bytes.len() as u64),
+        other => other,
+    };
+    steps.into_iter().map(gap).collect()
+}
+
+/// A refused mail of which `lost` is missing, then `more`.
+fn refused(begin: Vec<Step>, seen: &str, missing: Vec<Step>, more: Vec<Step>) -> Vec<Step> {
+    [self::begin(), begin, vec![c(seen)], lost(missing), more, quit()].concat()
+}
+
+fn messages(steps: &[Step]) -> Vec<String> {
+    lines(steps).into_iter().filter(|l| l.starts_with('M')).collect()
+}
+
+fn first(size: u32, complete: &str) -> String {
+    format!("M1 t1 Unknown {complete} from=f0@x to=r0@x=250 size={size} id=-")
+}
+
+const SECOND: &str = "M2 t2 Accepted complete from=f1@x to=r1@x=250 size=9 id=Q1";
+
+fn second(begin: Vec<Step>) -> Vec<Step> {
+    [begin, vec![mail(1), s("250 queued as Q1\r\n")]].concat()
+}
+
+#[test]
+fn a_221_is_no_verdict_on_the_mail_whose_end_is_in_the_gap() {
+    let missing = vec![c("def\r\n.\r\n"), s("550 5.7.1 spam\r\n")];
+    for begin in [step_by_step(0), flight(0)] {
+        let steps = refused(begin.clone(), "abc\r\n", missing.clone(), vec![]);
+        assert_eq!(messages(&steps), [first(5, "incomplete")]);
+        // The client's bytes are found to be missing last.
+        let turned = missing.iter().rev().cloned().collect();
+        assert_eq!(messages(&refused(begin, "abc\r\n", turned, vec![])), [first(5, "incomplete")]);
+    }
+}
+
+#[test]
+fn the_next_mails_replies_are_no_verdict() {
+    let verdict = s("550 5.7.1 spam\r\n");
+    // The verdict and the next MAIL are missing, or RSET is.
+    let next = step_by_step(1);
+    let missing = vec![verdict.clone(), next[0].clone()];
+    let steps = refused(step_by_step(0), "abc\r\n.\r\n", missing, second(next[1..].to_vec()));
+    assert_eq!(
+        messages(&steps),
+        [first(5, "complete"), "M2 t2 Accepted complete from=? to=r1@x=250 size=9 id=Q1".into()]
+    );
+    let missing = vec![verdict.clone(), c("RSET\r\n")];
+    let steps = refused(step_by_step(0), "abc\r\n.\r\n", missing, vec![s("250 flushed\r\n")]);
+    assert_eq!(messages(&steps), [first(5, "complete")]);
+    // The end of the mail and the verdict: the next MAIL is a command, and no text of the mail.
+    for next in [step_by_step(1), flight(1)] {
+        let missing = vec![c("def\r\n.\r\n"), verdict.clone()];
+        let steps = refused(step_by_step(0), "abc\r\n", missing, second(next));
+        assert_eq!(messages(&steps), [first(5, "incomplete"), SECOND.into()]);
+    }
+    // The verdict alone.
+    for next in [step_by_step(1), flight(1)] {
+        let steps = refused(step_by_step(0), "abc\r\n.\r\n", vec![verdict.clone()], second(next));
+        assert_eq!(messages(&steps), [first(5, "complete"), SECOND.into()]);
+    }
+}
+
+#[test]
+fn the_verdict_and_the_next_flight_in_gaps() {
+    let verdict = s("550 5.7.1 spam\r\n");
+    // With its replies: the next mail's verdict stands for either.
+    let missing = [vec![verdict.clone()], flight(1)].concat();
+    let more = vec![mail(1), s("250 queued as Q1\r\n")];
+    assert_eq!(messages(&refused(flight(0), "abc\r\n.\r\n", missing, more)), [first(5, "complete")]);
+    // Without them.
+    let missing = vec![verdict, flight(1)[0].clone()];
+    let more = vec![s("250 sender 1\r\n550 5.1.1 no r1\r\n250 s1\r\n354 go\r\n"), mail(1), s("250 queued as Q1\r\n")];
+    assert_eq!(
+        messages(&refused(flight(0), "abc\r\n.\r\n", missing, more)),
+        [first(5, "complete"), "M2 t2 Accepted incomplete from=? to= size=9 id=Q1".into()]
+    );
+}
+
+#[test]
+fn a_354_cut_in_two_leaves_the_verdict_its_own() {
+    let steps = [
+        begin(),
+        vec![
+            flight(0)[0].clone(),
+            s("250 sender 0\r\n250 rcpt 0\r\n35"),
+            Step::Gap(SERVER, 6),
+            c("abc\r\n"),
+            Step::Gap(CLIENT, 8),
+            s("550 5.7.1 spam\r\n"),
+        ],
+        quit(),
+    ]
+    .concat();
+    let found = lines(&steps);
+    assert_eq!(messages(&steps), ["M1 t1 Rejected incomplete from=f0@x to=r0@x=250 size=5 id=-"]);
+    assert_eq!(found.last().map(String::as_str), Some("S5 221 bye"));
+}
+
+#[test]
+fn a_lost_rcpt_does_not_shift_the_replies() {
+    let mail = c("MAIL FROM:<a@x>\r\n");
+    let steps = [
+        begin(),
+        vec![mail.clone(), Step::Gap(CLIENT, 15), c("BDAT 5 LAST\r\nabc\r\n")],
+        vec![s("250 sender ok\r\n250 rcpt ok\r\n550 5.7.1 spam\r\n")],
+        quit(),
+    ]
+    .concat();
+    assert_eq!(messages(&steps), ["M1 t1 Rejected incomplete from=a@x to= size=5 id=-"]);
+    assert!(!lines(&steps).contains(&"D unexpected-reply".into()));
+    let steps = [
+        begin(),
+        vec![mail.clone(), Step::Gap(CLIENT, 15), c("RCPT TO:<c@x>\r\nDATA\r\n")],
+        vec![s("250 sender ok\r\n550 b unknown\r\n250 c ok\r\n354 go\r\n"), c("x\r\n.\r\n"), s("250 q\r\n")],
+        quit(),
+    ]
+    .concat();
+    assert_eq!(messages(&steps), ["M1 t1 Accepted complete from=a@x to=c@x=250 size=3 id=-"]);
+    assert!(lines(&steps).contains(&"S- 550 b unknown".into()));
+    // Nothing tells which of two recipients was refused.
+    let steps = [
+        begin(),
+        vec![mail, c("RCPT TO:<b@x>\r\n"), Step::Gap(CLIENT, 15), c("RCPT TO:<c@x>\r\n")],
+        vec![s("250 sender ok\r\n"), Step::Gap(SERVER, 8), s("550 unknown\r\n")],
+    ]
+    .concat();
+    assert_eq!(lines(&steps).last().map(String::as_str), Some("S- 550 unknown"));
+}
