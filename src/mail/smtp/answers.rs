@@ -265,6 +265,7 @@ impl Smtp {
     pub(super) fn give_up_unplaced(&mut self, cx: &mut Context<'_>) {
         for (seq, reply) in std::mem::take(&mut self.doubt.unplaced) {
             self.quit |= reply.code == Some(221) && self.joined;
+            self.envelope_may_be_replaced(&reply);
             self.tell_reply(Some(seq), &reply, None, None, cx);
         }
     }

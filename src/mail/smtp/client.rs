@@ -142,15 +142,11 @@ impl Smtp {
                     self.protocol = Protocol::Lmtp;
                 }
                 self.smtp_hello = parsed.verb != Verb::Lhlo;
-                if cx.one_sided {
-                    self.reset_transactions(transaction, line.span, cx);
-                }
+                self.reset_sent(transaction, line.span, cx);
             }
             Verb::Rset => {
                 pending.kind = Kind::Rset;
-                if cx.one_sided {
-                    self.reset_transactions(transaction, line.span, cx);
-                }
+                self.reset_sent(transaction, line.span, cx);
             }
             Verb::Mail => {
                 pending.kind = Kind::Mail;
@@ -228,6 +224,14 @@ impl Smtp {
         let mut command = command_of(parsed.name, parsed.args.into(), cx);
         cx.veil(&mut command);
         cx.out.push(span, EventBody::Command(command))
+    }
+
+    /// What follows RSET or a new EHLO is not the open transaction's, whether the reply will be heard or not.
+    fn reset_sent(&mut self, transaction: u64, span: Span, cx: &mut Context<'_>) {
+        if cx.one_sided {
+            self.reset_transactions(transaction, span, cx);
+        }
+        self.current = false;
     }
 
     fn mail(&mut self, args: &[u8], before: u64, span: Span, cx: &mut Context<'_>) -> u64 {

@@ -1,5 +1,6 @@
 //! After a gap: finding the next line to trust, and settling what waited for bytes that will not come.
 
+use super::answers::likelihood;
 use super::content::{COMMAND_BYTES, begins_with_command};
 use super::reply;
 use super::*;
@@ -57,7 +58,41 @@ impl Smtp {
                 self.lost[0] = true;
                 self.cut = false;
                 self.commands_lost(span, cx);
+                self.envelope_in_gap(len);
             }
+        }
+    }
+
+    /// Commands are missing while an envelope is open: RSET and the next MAIL may be among them.
+    fn envelope_in_gap(&mut self, len: u64) {
+        const SHORTEST: u64 = "RSET\r\nMAIL FROM:<>\r\n".len() as u64;
+        let Some(transaction) = self.open_transaction() else { return };
+        transaction.gap_bytes = transaction.gap_bytes.saturating_add(len);
+        if transaction.gap_bytes >= SHORTEST {
+            transaction.gap_at = Some(transaction.recipients.len());
+            if transaction.server_gap {
+                transaction.forget_envelope();
+            }
+        }
+    }
+
+    /// Their replies may be as well.
+    fn replies_to_envelope_lost(&mut self) {
+        if let Some(transaction) = self.open_transaction() {
+            transaction.server_gap = true;
+            transaction.forget_envelope();
+        }
+    }
+
+    /// A reply to what is missing: RSET's and MAIL's are two.
+    pub(super) fn envelope_may_be_replaced(&mut self, reply: &Reply) {
+        if reply.ok()
+            && let Some(transaction) = self.open_transaction().filter(|t| t.gap_at.is_some())
+        {
+            if transaction.reset_answered && likelihood(Kind::Mail, reply) > 0 {
+                transaction.forget_envelope();
+            }
+            transaction.reset_answered |= likelihood(Kind::Rset, reply) > 0;
         }
     }
 
@@ -87,6 +122,7 @@ impl Smtp {
             self.pending.pop_front();
         }
         self.replies_lost(cx);
+        self.replies_to_envelope_lost();
         if !self.deferred.is_empty() {
             self.doubt_end(cx);
             self.reject_look_alike(cx);

@@ -312,6 +312,8 @@ impl Smtp {
             // A later reply decides: to the response that followed, or to the next AUTH.
             Kind::Auth if self.pending.iter().any(|p| p.kind == Kind::Auth) => {}
             Kind::Auth => self.end_login(AuthOutcome::Unknown, span, cx),
+            // Nobody refuses it.
+            Kind::Rset => self.reset_transactions(pending.transaction, span, cx),
             _ => {}
         }
     }

@@ -180,6 +180,7 @@ impl Smtp {
             return Next::Continue;
         }
         let lossy = self.doubt.lossy;
+        self.envelope_may_be_replaced(&reply);
         if reply.code == Some(354) && lossy && self.wait == Wait::No && self.mode == Mode::Command {
             // DATA is in the gap.
             self.all_answered(reply.span, cx);
@@ -242,9 +243,12 @@ impl Smtp {
                         self.protocol = Protocol::Smtp;
                     }
                     self.reset_transactions(pending.transaction, span, cx);
+                } else {
+                    self.not_reset(pending.transaction);
                 }
             }
             Kind::Rset if reply.ok() => self.reset_transactions(pending.transaction, span, cx),
+            Kind::Rset => self.not_reset(pending.transaction),
             Kind::Mail => self.mail_answered(pending.transaction, &reply, span, cx),
             Kind::Rcpt(index) => {
                 if let Some(index) = index
@@ -277,9 +281,14 @@ impl Smtp {
                 }
                 self.release(cx);
             }
-            Kind::Quit | Kind::Rset | Kind::Other | Kind::Unseen => {}
+            Kind::Quit | Kind::Other | Kind::Unseen => {}
         }
         Next::Continue
+    }
+
+    /// The server refused to forget the transaction.
+    fn not_reset(&mut self, id: u64) {
+        self.current |= self.transactions.back().is_some_and(|t| t.id == id && !t.has_ended());
     }
 
     fn mail_answered(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) {

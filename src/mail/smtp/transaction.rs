@@ -18,6 +18,16 @@ pub(super) struct Transaction {
     pub(super) mail_from: Option<Text>,
     pub(super) mail_params: Option<Text>,
     pub(super) recipients: Vec<Recipient>,
+    /// So many of the first recipients may be those of a transaction before it.
+    pub(super) forgotten: usize,
+    /// Bytes of the client that went missing after its MAIL.
+    pub(super) gap_bytes: u64,
+    /// How many recipients there were when they did, if they may have been commands that begin another transaction.
+    pub(super) gap_at: Option<usize>,
+    /// Replies went missing.
+    pub(super) server_gap: bool,
+    /// What went missing had a reply that RSET may have got.
+    pub(super) reset_answered: bool,
     pub(super) message: Progress,
     /// A chunk's refusal, or a refusal amid the data.
     pub(super) refusal: Option<Reply>,
@@ -74,14 +84,28 @@ impl Transaction {
         matches!(self.message, Progress::Ended { .. })
     }
 
+    fn told_recipients(&self) -> impl Iterator<Item = &Recipient> {
+        self.recipients.iter().skip(self.forgotten)
+    }
+
+    /// Another transaction may have begun where commands went missing: whose envelope it was is not known.
+    pub(super) fn forget_envelope(&mut self) {
+        if !self.has_message()
+            && let Some(recipients) = self.gap_at
+        {
+            (self.mail_from, self.mail_params) = (None, None);
+            self.forgotten = recipients;
+        }
+    }
+
     /// Whether it is known which recipients the server took.
     pub(super) fn recipients_known(&self) -> bool {
-        self.recipients.iter().all(|r| r.accepted.is_some())
+        self.told_recipients().all(|r| r.accepted.is_some())
     }
 
     /// How many final replies a message gets: one, or one a recipient that was taken (RFC 2033 §4.2), or both.
     pub(super) fn replies_expected(&self, lmtp: bool) -> usize {
-        let taken = || self.recipients.iter().filter(|r| r.accepted != Some(false)).count();
+        let taken = || self.told_recipients().filter(|r| r.accepted != Some(false)).count();
         match (lmtp, self.prdr) {
             (true, _) => taken().max(1),
             (false, true) => taken() + 1,
@@ -98,9 +122,7 @@ impl Transaction {
         let expected = self.replies_expected(lmtp);
         let each = lmtp || self.prdr;
         // RCPT's refusals do not count; their order is that of the recipients.
-        if each
-            && let Some(recipient) = self.recipients.iter_mut().filter(|r| r.accepted != Some(false)).nth(self.verdicts)
-        {
+        if each && let Some(recipient) = taken(&mut self.recipients, self.forgotten).nth(self.verdicts) {
             recipient.code = reply.code;
             recipient.text = reply.text.clone();
             // `accepted` is set when all verdicts are in, so that the count above stays right.
@@ -122,7 +144,7 @@ impl Transaction {
             self.queue_id = reply.queue_id();
         }
         if done && each {
-            for recipient in self.recipients.iter_mut().filter(|r| r.accepted != Some(false)) {
+            for recipient in taken(&mut self.recipients, self.forgotten) {
                 recipient.accepted = recipient.code.map(|c| c / 100 == 2);
             }
         }
@@ -161,7 +183,13 @@ impl Transaction {
         message.transaction = self.number;
         message.mail_from = self.mail_from;
         message.mail_params = self.mail_params;
+        self.recipients.drain(..self.forgotten.min(self.recipients.len()));
         message.rcpt_to = self.recipients;
         out.push_at(seq, span, EventBody::Message(message));
     }
+}
+
+/// Recipients that RCPT's reply did not refuse.
+fn taken(recipients: &mut [Recipient], forgotten: usize) -> impl Iterator<Item = &mut Recipient> {
+    recipients.iter_mut().skip(forgotten).filter(|r| r.accepted != Some(false))
 }

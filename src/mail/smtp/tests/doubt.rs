@@ -171,3 +171,25 @@ fn a_lost_rcpt_does_not_shift_the_replies() {
     .concat();
     assert_eq!(lines(&steps).last().map(String::as_str), Some("S- 550 unknown"));
 }
+
+#[test]
+fn the_envelope_does_not_leak_over_a_reset() {
+    let before = vec![c("MAIL FROM:<f0@x>\r\n"), s("250 ok\r\n"), c("RCPT TO:<r0@x>\r\n"), s("550 5.1.1 no r0\r\n")];
+    let next = step_by_step(1);
+    let after = [next[2..].to_vec(), vec![mail(1), s("250 queued as Q1\r\n")], quit()].concat();
+    let expected = "M1 t1 Accepted complete from=? to=r1@x=250 size=9 id=Q1";
+    let check = |middle: Vec<Step>| {
+        let steps = [begin(), before.clone(), middle, after.clone()].concat();
+        let found: Vec<String> = messages(&steps).iter().map(|m| m.replacen(" t2 ", " t1 ", 1)).collect();
+        assert_eq!(found, [expected], "{steps:#?}");
+    };
+    // The reply to RSET is missing, and the next MAIL with its reply.
+    let gaps = lost(vec![s("250 reset\r\n"), next[0].clone(), next[1].clone()]);
+    check([vec![c("RSET\r\n")], gaps].concat());
+    // RSET as well.
+    check(vec![Step::Gap(CLIENT, 24), Step::Gap(SERVER, 25)]);
+    check(vec![Step::Gap(SERVER, 25), Step::Gap(CLIENT, 24)]);
+    check(lost(vec![c("RSET\r\n"), s("250 reset\r\n"), next[0].clone(), next[1].clone()]));
+    // The replies are there.
+    check(vec![Step::Gap(CLIENT, 24), s("250 reset\r\n"), s("250 sender 1\r\n")]);
+}
