@@ -47,6 +47,7 @@ impl Rhythm {
             if self.last.is_some() && (same_frame || self.replies == 0 && !self.gap) {
                 self.pipelines = true;
             }
+            self.early |= same_frame && self.last.is_some_and(Kind::is_awaited);
             self.waits |= matches!(self.last, Some(Kind::Rcpt(_))) && self.replies == 1 && !self.gap;
             self.last = Some(pending.kind);
         }
@@ -185,20 +186,23 @@ impl Smtp {
     }
 
     /// After a loss: the command that a reply answers, or that it may answer.
-    pub(super) fn look_for_command(&mut self, reply: &Reply) -> Sight {
+    pub(super) fn look_for_command(&mut self, reply: &Reply, cx: &mut Context<'_>) -> Sight {
         let sole = !self.doubt.beyond && self.pending.iter().filter(|p| p.maybe).count() == 1;
         if reply.code.is_none() || reply.code == Some(421) && !sole {
             return Sight::Unseen;
         }
-        let candidates = self.pending.iter().enumerate().filter(|(_, p)| p.maybe);
-        let fits = candidates.map(|(index, _)| (index, self.fit(index, sole, reply)));
-        let fits: Vec<(usize, Fit)> = fits.filter(|(_, fit)| *fit != Fit::No).collect();
+        let mut fits = self.fits(sole, reply);
+        if fits.is_empty() {
+            // Something is missing that was not told: only a reply that is made for a command shows the way.
+            self.give_up_unplaced(cx);
+            self.all_possible();
+            fits = self.fits(false, reply);
+            fits.retain(|&(index, _)| self.pending.get(index).is_some_and(|p| likelihood(p.kind, reply) > 1));
+        }
         if let [(index, Fit::Whole)] = fits[..] {
             return Sight::One(index);
         }
         if fits.is_empty() {
-            // Something is missing that was not told.
-            self.all_possible();
             return Sight::Unseen;
         }
         let unseen = fits.iter().all(|&(index, _)| self.pending.get(index).is_some_and(|p| p.kind == Kind::Unseen));
@@ -213,6 +217,12 @@ impl Smtp {
             self.may_be_next(index + 1);
         }
         if unseen { Sight::Unseen } else { Sight::Several }
+    }
+
+    /// The commands that a reply may answer.
+    fn fits(&self, sole: bool, reply: &Reply) -> Vec<(usize, Fit)> {
+        let candidates = self.pending.iter().enumerate().filter(|(_, p)| p.maybe);
+        candidates.map(|(index, _)| (index, self.fit(index, sole, reply))).filter(|(_, fit)| *fit != Fit::No).collect()
     }
 
     /// The next reply may answer the pending command of that index; a gap before it may hold none.

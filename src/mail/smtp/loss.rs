@@ -137,6 +137,7 @@ impl Smtp {
     pub(super) fn found_again(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
         let index = dir.index();
         self.lost[index] = false;
+        self.unsure_commands |= dir == Direction::Client;
         self.chunk_in_gap &= dir == Direction::Server;
         let passed_over = std::mem::take(&mut self.passed_over[index]);
         if self.joined && passed_over == 0 && self.summary.skipped_bytes == 0 {
@@ -234,8 +235,10 @@ impl Smtp {
         if self.transactions.iter().any(|t| matches!(t.message, Progress::Open(_))) {
             cx.out.diagnose(span, Code::MessageCut, "the session ended within a message");
         }
-        while let Some(transaction) = self.transactions.front() {
+        let lossy = self.doubt.lossy;
+        while let Some(transaction) = self.transactions.front_mut() {
             let id = transaction.id;
+            transaction.verdicts_missing(lossy);
             // A message cut short is aborted by the close, whoever was heard.
             let open = matches!(transaction.message, Progress::Open(_));
             let refused = transaction.refusal.is_some() && !open;

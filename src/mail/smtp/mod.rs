@@ -146,6 +146,8 @@ pub struct Smtp {
     joined: bool,
     /// Looking for a line to trust, by direction.
     lost: [bool; 2],
+    /// The client's lines go on behind a gap, and none of them has had a reply.
+    unsure_commands: bool,
     /// Bytes passed over since then.
     passed_over: [u64; 2],
     /// The rest of a cut line follows.
@@ -210,6 +212,7 @@ impl Smtp {
             chunk_in_gap: false,
             joined: false,
             lost: [false; 2],
+            unsure_commands: false,
             passed_over: [0; 2],
             cut: false,
             assembler: Assembler::default(),
@@ -301,7 +304,12 @@ impl Smtp {
     fn unanswered(&mut self, pending: Pending, span: Span, cx: &mut Context<'_>) {
         match pending.kind {
             Kind::EndOfData | Kind::Chunk { last: true } => {
-                let refused = self.transaction(pending.transaction).is_some_and(|t| t.refusal.is_some());
+                let lossy = self.doubt.lossy;
+                let transaction = self.transaction(pending.transaction);
+                let refused = transaction.is_some_and(|t| {
+                    t.verdicts_missing(lossy);
+                    t.refusal.is_some()
+                });
                 let outcome = match self.closed() && !self.server_gap {
                     _ if refused => MessageOutcome::Rejected,
                     true => MessageOutcome::Aborted,

@@ -91,7 +91,7 @@ impl Smtp {
             self.pending.pop_front();
         }
         let index = if self.doubt.lossy {
-            match self.look_for_command(&reply) {
+            match self.look_for_command(&reply, cx) {
                 Sight::One(index) => Some(index),
                 Sight::Several => {
                     self.keep_unplaced(reply, cx);
@@ -103,6 +103,7 @@ impl Smtp {
             self.oldest(&reply)
         };
         let Some(index) = index else { return self.unmatched(reply, cx) };
+        self.unsure_commands = false;
         self.settle_before(index, reply.span, cx);
         let Some(pending) = self.answered(&reply) else { return Next::Continue };
         let latency = self.latency(&pending, &reply);

@@ -1,7 +1,7 @@
 //! Mail transactions (RFC 5321 §3.3): the envelope, the message, and what became of them.
 
 use crate::event::weight::optional;
-use crate::event::{EventBody, Message, MessageOutcome, Recipient, Text};
+use crate::event::{EventBody, Message, MessageOutcome, Protocol, Recipient, Text};
 use crate::mail::Emitter;
 use crate::mail::message::MessageBuilder;
 use crate::position::Span;
@@ -151,6 +151,13 @@ impl Transaction {
         done
     }
 
+    /// Not all of its verdicts came. Those that are lost may have been better than the others.
+    pub(super) fn verdicts_missing(&mut self, lost: bool) {
+        if lost && (self.prdr || self.outcome == Some(MessageOutcome::Rejected)) {
+            (self.outcome, self.status, self.queue_id) = (None, None, None);
+        }
+    }
+
     /// No more bytes of the message. `ended`: by end of data or the last chunk. `at` stands for the span of an empty
     /// message.
     pub(super) fn end_message(&mut self, ended: bool, at: Span, out: &mut Emitter) {
@@ -184,6 +191,10 @@ impl Transaction {
         message.mail_from = self.mail_from;
         message.mail_params = self.mail_params;
         self.recipients.drain(..self.forgotten.min(self.recipients.len()));
+        if message.protocol == Protocol::Lmtp && self.outcome.is_none() && message.outcome == MessageOutcome::Unknown {
+            // Whoever was taken before the message awaits its verdict.
+            taken(&mut self.recipients, 0).for_each(|recipient| recipient.accepted = None);
+        }
         message.rcpt_to = self.recipients;
         out.push_at(seq, span, EventBody::Message(message));
     }

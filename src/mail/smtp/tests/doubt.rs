@@ -193,3 +193,44 @@ fn the_envelope_does_not_leak_over_a_reset() {
     // The replies are there.
     check(vec![Step::Gap(CLIENT, 24), s("250 reset\r\n"), s("250 sender 1\r\n")]);
 }
+
+#[test]
+fn a_mails_text_behind_a_gap_is_not_taken_for_commands() {
+    // DATA, the 354 and the first line are missing; the next one reads like a command.
+    let steps = [
+        begin(),
+        step_by_step(0)[..4].to_vec(),
+        vec![Step::Gap(CLIENT, 16), Step::Gap(SERVER, 8)],
+        vec![c("DATA\r\nthe word above stands alone\r\nQuit it\r\n.\r\n"), s("550 5.7.1 spam\r\n")],
+        quit(),
+    ]
+    .concat();
+    let commands: Vec<String> = lines(&steps).into_iter().filter(|l| l.starts_with('C')).skip(3).collect();
+    assert_eq!(commands, ["C4 DATA ", "C5 QUIT "]);
+    assert!(messages(&steps).iter().all(|m| !m.contains("Accepted")));
+}
+
+#[test]
+fn lmtp_recipients_without_a_verdict_are_neither_accepted_nor_refused() {
+    let steps = [
+        s("220 l LMTP\r\n"),
+        c("LHLO me\r\n"),
+        s("250 l\r\n"),
+        c("MAIL FROM:<a>\r\nRCPT TO:<b>\r\nRCPT TO:<c>\r\nRCPT TO:<d>\r\nDATA\r\n"),
+        s("250 ok\r\n250 ok\r\n550 no\r\n250 ok\r\n354 go\r\n"),
+        c("x\r\n.\r\n"),
+        Step::Gap(SERVER, 8),
+        s("550 spam\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    let (events, _) = Run::default().feed(&steps, usize::MAX);
+    let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None }).unwrap();
+    let accepted: Vec<Option<bool>> = message.rcpt_to.iter().map(|r| r.accepted).collect();
+    assert_eq!(accepted, [None, Some(false), None]);
+    assert_eq!(message.outcome, MessageOutcome::Unknown);
+    // A refusal is there, the other verdict is not.
+    let steps = [&steps[..6], &[s("550 spam\r\n"), Step::Gap(SERVER, 8)], &steps[8..]].concat();
+    let found = messages(&steps);
+    assert!(found.len() == 1 && found[0].contains("Unknown"), "{found:?}");
+}
