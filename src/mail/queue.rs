@@ -23,7 +23,7 @@ pub(crate) struct Pending<K> {
     pub(crate) number: Option<u32>,
     /// The authentication that it began.
     pub(crate) exchange: Option<Exchange>,
-    /// A gap may hold its reply.
+    /// A gap may hold its reply, or the next reply may be another command's.
     pub(crate) uncertain: bool,
 }
 
@@ -33,6 +33,19 @@ pub(crate) struct Queue<K> {
     pub(crate) waiting: VecDeque<Pending<K>>,
     /// The client has sent commands without waiting for replies.
     pub(crate) pipelined: bool,
+    /// The client has spoken again before the server was done: that it speaks does not show what it has had. One that
+    /// sends several commands at once, and then waits for all replies, does not.
+    pub(crate) ahead: bool,
+    turn: Turn,
+    /// There may be more replies than commands that wait, since the client began to speak: commands are lost, or the
+    /// beginning of a text whose lines look like replies.
+    astray: bool,
+    /// Bytes of the client were lost since it began to speak.
+    client_lost: bool,
+    /// The beginning of what the client says is not in the capture, perhaps.
+    midway: bool,
+    /// That a reply answers the first command rests on the client's waiting for its replies.
+    trusting: bool,
     /// Nothing more will come from the server.
     pub(crate) server_ended: bool,
     /// Whether an authentication succeeded; absent before one that was not cancelled ended.
@@ -44,11 +57,27 @@ pub(crate) struct Queue<K> {
     orphans: Vec<Exchange>,
 }
 
+/// What came of the server since the client spoke.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Turn {
+    /// Nothing.
+    Client,
+    /// Bytes are missing.
+    Lost,
+    Server,
+}
+
 impl<K> Default for Queue<K> {
     fn default() -> Self {
         Queue {
             waiting: VecDeque::new(),
             pipelined: false,
+            ahead: false,
+            turn: Turn::Client,
+            astray: false,
+            client_lost: false,
+            midway: false,
+            trusting: false,
             server_ended: false,
             authenticated: None,
             user: None,
@@ -84,21 +113,86 @@ impl<K> Queue<K> {
         });
     }
 
-    /// The client sent a command.
-    pub(crate) fn send(&mut self, pending: Pending<K>, span: Span, cx: &mut Context<'_>) {
-        if self.waiting.front().is_some_and(|first| first.uncertain) && !self.pipelined {
-            // This client waits for its replies, so it had one to each earlier command: they are in the gap.
-            let answered = self.waiting.iter().take_while(|pending| pending.uncertain).count();
-            self.give_up(answered, span, cx);
+    /// The beginning of the dialogue is not in the capture.
+    pub(crate) fn join(&mut self) {
+        (self.midway, self.trusting) = (true, true);
+    }
+
+    /// The server speaks.
+    pub(crate) fn server_speaks(&mut self) {
+        self.turn = Turn::Server;
+    }
+
+    /// Bytes of the server are missing: each of those that wait may have had its reply.
+    pub(crate) fn server_lost(&mut self) {
+        if self.turn == Turn::Client {
+            self.turn = Turn::Lost;
         }
-        self.pipelined |= !self.waiting.is_empty() && !cx.one_sided;
+        self.doubt();
+    }
+
+    /// The client speaks; `busy` while the server is in the midst of a reply of which nothing is missing. Whether it
+    /// is known to have had all replies to what it said before.
+    pub(crate) fn client_speaks(&mut self, busy: bool, span: Span, cx: &mut Context<'_>) -> bool {
+        let turn = std::mem::replace(&mut self.turn, Turn::Client);
+        if turn == Turn::Client {
+            return false;
+        }
+        // Where both sides' bytes are lost, which came first is not known.
+        self.midway = std::mem::take(&mut self.client_lost) && turn == Turn::Lost;
+        let early = busy || self.waiting.front().is_some_and(|first| !first.uncertain);
+        if early && !cx.one_sided && !std::mem::replace(&mut self.ahead, true) && self.trusting {
+            self.go_astray();
+        }
+        if !self.ahead {
+            // This client waits for its replies, so it had one to each earlier command: they are in the gap.
+            self.trusting |= std::mem::take(&mut self.astray) || !self.waiting.is_empty();
+            self.give_up(self.waiting.len(), span, cx);
+        }
+        !self.ahead
+    }
+
+    /// The client speaks because the server asked it to.
+    pub(crate) fn client_responds(&mut self) {
+        self.turn = Turn::Client;
+    }
+
+    /// Bytes of the client are missing, commands perhaps.
+    pub(crate) fn client_lost(&mut self, busy: bool, span: Span, cx: &mut Context<'_>) -> bool {
+        let had_all = self.client_speaks(busy, span, cx);
+        (self.astray, self.client_lost) = (true, true);
+        had_all
+    }
+
+    /// There may be replies to other commands, or lines of a text that look like one.
+    pub(crate) fn go_astray(&mut self) {
+        self.astray = true;
+        self.doubt();
+    }
+
+    /// The client sent a command.
+    pub(crate) fn send(&mut self, mut pending: Pending<K>, span: Span, cx: &mut Context<'_>) {
+        let several = !self.waiting.is_empty() && !cx.one_sided;
+        self.pipelined |= several;
+        if self.pipelined && self.midway {
+            self.go_astray();
+        }
         if self.waiting.len() >= cx.limits.pending_commands {
             if !std::mem::replace(&mut self.limit_told, true) {
                 cx.out.diagnose(span, Code::EntryLimit, "commands without a reply");
             }
             self.give_up(1, span, cx);
+            self.doubt();
         }
+        pending.uncertain |= self.astray || self.waiting.front().is_some_and(|first| first.uncertain);
         self.waiting.push_back(pending);
+    }
+
+    /// Whether the server's next reply answers the first command for sure. Where replies are lost, it may be any of
+    /// those that wait: of a single one if the client waits for its replies.
+    pub(crate) fn sure(&self) -> bool {
+        let alone = self.waiting.len() == 1 && !self.ahead && !self.astray;
+        alone || self.waiting.front().is_none_or(|first| !first.uncertain)
     }
 
     /// An exchange is over: its event, and what it says of the session.
@@ -117,8 +211,7 @@ impl<K> Queue<K> {
         }
     }
 
-    /// Replies are missing: each of those that wait may have had its own.
-    pub(crate) fn doubt(&mut self) {
+    fn doubt(&mut self) {
         for pending in &mut self.waiting {
             pending.uncertain = true;
         }
@@ -133,6 +226,7 @@ impl<K> Queue<K> {
 
     /// TLS begins: nothing that was sent before it will be answered.
     pub(crate) fn tls_started(&mut self) {
+        (self.turn, self.astray, self.client_lost, self.midway) = (Turn::Client, false, false, false);
         self.orphans.extend(self.waiting.drain(..).filter_map(|pending| pending.exchange));
     }
 
@@ -151,10 +245,13 @@ impl<K> Queue<K> {
 
     /// Drops the first waiting commands: nothing will answer them.
     fn give_up(&mut self, count: usize, span: Span, cx: &mut Context<'_>) {
-        let outcome = if self.server_ended && !cx.one_sided { AuthOutcome::Aborted } else { AuthOutcome::Unknown };
         let unanswered: Vec<Pending<K>> = self.waiting.drain(..count.min(self.waiting.len())).collect();
-        for exchange in unanswered.into_iter().filter_map(|pending| pending.exchange) {
-            self.end_exchange(exchange, outcome, span, cx);
+        for pending in unanswered {
+            let aborted = self.server_ended && !cx.one_sided && !pending.uncertain;
+            let outcome = if aborted { AuthOutcome::Aborted } else { AuthOutcome::Unknown };
+            if let Some(exchange) = pending.exchange {
+                self.end_exchange(exchange, outcome, span, cx);
+            }
         }
     }
 }

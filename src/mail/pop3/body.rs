@@ -53,6 +53,16 @@ impl Body {
         self.bare_lf
     }
 
+    /// Whether the end is to come, and nothing is missing.
+    pub(super) fn goes_on(&self) -> bool {
+        !self.gapped && self.at != At::Doubt
+    }
+
+    /// Whether the end that was found had no dot line: it is in a gap, or the status line is the text's.
+    pub(super) fn ended_by_status(&self) -> bool {
+        self.at == At::Doubt && self.dot_line.is_empty()
+    }
+
     /// Bytes are missing here; the next may stand anywhere in a line.
     pub(super) fn gap(&mut self, emit: &mut dyn FnMut(&[u8])) {
         self.settle(emit);

@@ -55,10 +55,12 @@ impl Pop3 {
             if parsed.kind == Kind::Unknown {
                 // The rest of a line whose beginning is missing, perhaps of a password.
                 self.skip(line.bytes.len());
+                self.client_speaks(true, line.span, cx);
                 return false;
             }
             self.found(Direction::Client, line.span, cx);
         }
+        self.client_speaks(false, line.span, cx);
         self.settle_guess(cx);
         self.command(&parsed, line.span, cx);
         parsed.kind == Kind::StartTls
@@ -99,6 +101,7 @@ impl Pop3 {
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
         pending.seq = cx.out.push(line.span, EventBody::Command(command));
         pending.sent = line.span.last.ts;
+        self.queue.client_responds();
         warn_of_plaintext(reveals, line.span, cx);
         true
     }

@@ -24,6 +24,13 @@ pub(super) enum Kind {
     Unknown,
 }
 
+impl Kind {
+    /// Whether lines may follow a positive reply.
+    pub(super) fn has_lines(self) -> bool {
+        matches!(self, Kind::Listing | Kind::UniqueIds | Kind::Retrieve | Kind::Top | Kind::Unknown)
+    }
+}
+
 /// A client's line, taken apart.
 pub(super) struct Parsed<'a> {
     pub(super) verb: &'a [u8],

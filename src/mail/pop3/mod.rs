@@ -91,6 +91,7 @@ impl Pop3 {
             Direction::Client => {
                 self.lost[at] = true;
                 self.queue.exchanges_gap();
+                self.client_speaks(true, span, cx);
             }
             Direction::Server => self.server_gap(span, cx),
         }
@@ -105,6 +106,7 @@ impl Dissector for Pop3 {
 
     fn join(&mut self, _hint: Option<Protocol>) {
         self.joined = true;
+        self.queue.join();
         self.gap_seen = [true; 2];
         self.lost[Direction::Client.index()] = true;
     }

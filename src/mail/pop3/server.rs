@@ -46,6 +46,15 @@ impl Mode {
         matches!(self, Mode::Body(_))
     }
 
+    /// Whether a reply is on its way of which nothing is missing.
+    pub(super) fn busy(&self) -> bool {
+        match self {
+            Mode::Body(download) => download.body.goes_on(),
+            Mode::Listing(listing) => !listing.gapped,
+            Mode::Status | Mode::Guess(_) | Mode::First(_) => false,
+        }
+    }
+
     pub(super) fn is_guess(&self) -> bool {
         matches!(self, Mode::Guess(_))
     }
@@ -82,6 +91,7 @@ pub(super) struct Guess {
 
 impl Pop3 {
     pub(super) fn server_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        self.queue.server_speaks();
         let len = chunk.bytes.len();
         let mut rest = chunk;
         let mut lines = std::mem::take(&mut self.lines[SERVER]);
@@ -94,6 +104,9 @@ impl Pop3 {
                 rest.bytes = rest.bytes.get(fed.consumed..).unwrap_or_default();
                 if !fed.ended {
                     break;
+                }
+                if download.body.ended_by_status() {
+                    self.queue.go_astray();
                 }
                 self.finish_body(true, span, cx);
                 // Too short to make a line.
@@ -182,6 +195,7 @@ impl Pop3 {
             self.challenge(reply, &text, line.span, cx);
             return Next::Continue;
         }
+        let sure = self.queue.sure();
         let Some(pending) = self.queue.waiting.pop_front() else {
             if status == Status::Ok && (cx.one_sided || self.gap_seen != [false, false]) {
                 let seq = cx.out.reserve();
@@ -194,12 +208,34 @@ impl Pop3 {
             push_reply(None, reply, line.span, cx.out);
             return Next::Continue;
         };
-        self.answer(&mut reply, &pending, line.span);
-        if status == Status::Ok {
+        // Whether TLS follows is seen.
+        let sure = sure || pending.kind == Kind::StartTls;
+        if sure {
+            self.answer(&mut reply, &pending, line.span);
+        }
+        if !sure || (pending.uncertain && pending.kind.has_lines() && status == Status::Ok) {
+            self.uncertain(pending, status, reply, line.span, cx);
+            Next::Continue
+        } else if status == Status::Ok {
             self.accepted(pending, reply, line, cx)
         } else {
             self.denied(pending, reply, line, cx)
         }
+    }
+
+    /// A reply that another command may have got, or whose beginning is missing: as if the command were not known.
+    fn uncertain(&mut self, pending: Pending<Kind>, status: Status, reply: Reply, span: Span, cx: &mut Context<'_>) {
+        self.challenged = false;
+        if status == Status::Ok {
+            let seq = cx.out.reserve();
+            self.mode = Mode::Guess(Box::new(Guess { reply, span, seq, command_seen: true }));
+        } else {
+            push_reply(None, reply, span, cx.out);
+        }
+        if let Some(exchange) = pending.exchange {
+            self.queue.end_exchange(exchange, AuthOutcome::Unknown, span, cx);
+        }
+        self.answer_may_be_lost(cx);
     }
 
     /// The reply that a status line is.
@@ -253,6 +289,21 @@ impl Pop3 {
                 self.mode = mode;
                 Next::Continue
             }
+        }
+    }
+
+    /// The client speaks, or bytes of it are `lost`. If it waits for its replies, it has had all of a message of which
+    /// bytes are missing.
+    pub(super) fn client_speaks(&mut self, lost: bool, span: Span, cx: &mut Context<'_>) {
+        let busy = self.mode.busy() || !self.lost[SERVER] && !self.lines[SERVER].at_start();
+        let had_all = match lost {
+            true => self.queue.client_lost(busy, span, cx),
+            false => self.queue.client_speaks(busy, span, cx),
+        };
+        if had_all && let Mode::Body(download) = &mut self.mode {
+            let Download { builder, body, .. } = &mut **download;
+            body.close(&mut |bytes| builder.push(bytes, span, cx.out));
+            self.finish_body(true, span, cx);
         }
     }
 
@@ -368,7 +419,7 @@ impl Pop3 {
     pub(super) fn settle_guess(&mut self, cx: &mut Context<'_>) {
         if let Mode::Guess(guess) = &self.mode
             && guess.command_seen
-            && !self.queue.pipelined
+            && !self.queue.ahead
         {
             self.end_guess(cx);
         }
@@ -400,7 +451,10 @@ impl Pop3 {
                 self.lost[SERVER] = true;
             }
         }
-        self.queue.doubt();
+        self.queue.server_lost();
+        if self.queue.waiting.iter().any(|pending| matches!(pending.kind, Kind::Retrieve | Kind::Top)) {
+            self.queue.go_astray();
+        }
         self.answer_may_be_lost(cx);
     }
 

@@ -48,10 +48,12 @@ impl Sieve {
         if self.lost[CLIENT] {
             if kind == Kind::Unknown {
                 self.skip(line.text.len());
+                self.queue.client_lost(self.replying(), line.span, cx);
                 return false;
             }
             self.found(Direction::Client, line.span, cx);
         }
+        self.queue.client_speaks(self.replying(), line.span, cx);
         self.command(kind, verb, args, line, cx);
         kind == Kind::StartTls
     }
@@ -83,6 +85,7 @@ impl Sieve {
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
         pending.seq = cx.out.push(line.span, EventBody::Command(command));
         pending.sent = line.span.last.ts;
+        self.queue.client_responds();
         warn_of_plaintext(reveals, line.span, cx);
         true
     }

@@ -99,14 +99,16 @@ impl Sieve {
         }
     }
 
+    /// Whether a reply is on its way of which nothing is missing.
+    fn replying(&self) -> bool {
+        self.data.is_some() || !self.lost[1] && !self.lines[1].at_start()
+    }
+
     /// Bytes are missing.
     fn lose(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
         let at = dir.index();
         self.gap_seen[at] = true;
         self.queue.exchanges_gap();
-        if dir == Direction::Server {
-            self.queue.doubt();
-        }
         // Inside TLS the length is only a bound.
         if self.lines[at].gap(len, !cx.tls) {
             return;
@@ -114,8 +116,11 @@ impl Sieve {
         let skipped = self.lines[at].reset();
         self.skip(skipped);
         self.lost[at] = true;
-        if dir == Direction::Server {
-            self.server_gap(span, cx);
+        match dir {
+            Direction::Client => {
+                self.queue.client_lost(self.replying(), span, cx);
+            }
+            Direction::Server => self.server_gap(span, cx),
         }
     }
 }
@@ -127,6 +132,7 @@ impl Dissector for Sieve {
 
     fn join(&mut self, _hint: Option<Protocol>) {
         self.joined = true;
+        self.queue.join();
         self.greeted = true;
         self.gap_seen = [true; 2];
         self.lost = [true; 2];
@@ -169,6 +175,10 @@ impl Dissector for Sieve {
             (false, true) => MessageOutcome::Aborted,
             (false, false) => MessageOutcome::Unknown,
         };
+        let (waiting, one_sided) = (&self.queue.waiting, cx.one_sided);
+        let open = |command| waiting.iter().any(|pending| pending.seq == command && !pending.uncertain);
+        // What may have been answered in a gap was not aborted.
+        let fate = |command| if one_sided || open(command) { fate } else { MessageOutcome::Unknown };
         self.scripts.finish(fate, cx);
         self.queue.finish(self.gap_seen == [false, false], span, cx);
         for at in 0..2 {

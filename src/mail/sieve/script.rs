@@ -103,6 +103,14 @@ impl Scripts {
         self.awaited.push_back(Awaited { seq: cx.out.reserve(), span, script });
     }
 
+    /// What became of the command with that `seq` can't be told.
+    pub(super) fn unknown(&mut self, command: u64, cx: &mut Context<'_>) {
+        if let Some(at) = self.awaited.iter().position(|awaited| awaited.script.command == command) {
+            self.settle(at, MessageOutcome::Unknown, None, cx);
+        }
+        self.asked.retain(|(seq, _)| *seq != command);
+    }
+
     /// The command with that `seq` was answered.
     pub(super) fn answered(&mut self, command: u64, ok: bool, status: &Text, cx: &mut Context<'_>) {
         if let Some(at) = self.awaited.iter().position(|awaited| awaited.script.command == command) {
@@ -112,9 +120,10 @@ impl Scripts {
         self.asked.retain(|(seq, _)| *seq != command);
     }
 
-    /// No more replies come.
-    pub(super) fn finish(&mut self, outcome: MessageOutcome, cx: &mut Context<'_>) {
-        while !self.awaited.is_empty() {
+    /// No more replies come; `outcome` of each command.
+    pub(super) fn finish(&mut self, outcome: impl Fn(u64) -> MessageOutcome, cx: &mut Context<'_>) {
+        while let Some(first) = self.awaited.front() {
+            let outcome = outcome(first.script.command);
             self.settle(0, outcome, None, cx);
         }
     }

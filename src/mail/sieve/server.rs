@@ -41,6 +41,7 @@ pub(super) fn status(text: &[u8]) -> Option<(&'static str, &[u8])> {
 
 impl Sieve {
     pub(super) fn server_input(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance {
+        self.queue.server_speaks();
         let mut rest = chunk;
         let mut next = Next::Continue;
         while next == Next::Continue
@@ -66,7 +67,10 @@ impl Sieve {
         if string && self.data.is_none() && self.challenge(line, cx) {
             return Next::Continue;
         }
-        if string && let Some(asking) = self.queue.waiting.front().filter(|pending| pending.verb.0 == b"GETSCRIPT") {
+        if string
+            && let Some(asking) = self.queue.waiting.front().filter(|pending| pending.verb.0 == b"GETSCRIPT")
+            && !asking.uncertain
+        {
             self.scripts.returned(asking.seq, &asking.verb, line, cx);
         }
         // Behind a script's literal only its line end is left.
@@ -189,6 +193,7 @@ impl Sieve {
             self.queue.join_exchange(Kind::Authenticate, line.span, cx.tls);
         }
         let unasked = capabilities && self.queue.waiting.front().is_none_or(|first| first.kind != Kind::Capability);
+        let sure = self.queue.sure();
         let Some(mut pending) = self.queue.waiting.pop_front_if(|_| !unasked) else {
             if !unasked && status != "BYE" && !cx.one_sided && self.gap_seen == [false, false] {
                 cx.out.diagnose(span, Code::UnexpectedReply, "no command waits for it");
@@ -196,6 +201,16 @@ impl Sieve {
             cx.out.push(span, EventBody::Reply(reply));
             return Next::Continue;
         };
+        // Whether TLS follows is seen.
+        if !sure && pending.kind != Kind::StartTls {
+            cx.out.push(span, EventBody::Reply(reply));
+            self.scripts.unknown(pending.seq, cx);
+            if let Some(exchange) = pending.exchange {
+                self.queue.end_exchange(exchange, AuthOutcome::Unknown, span, cx);
+            }
+            self.answer_may_be_lost(cx);
+            return Next::Continue;
+        }
         if pending.seq > 0 {
             reply.command = Some(pending.seq);
             let latency = span.first.ts.nanos_since(pending.sent);
@@ -234,6 +249,10 @@ impl Sieve {
     }
 
     pub(super) fn server_gap(&mut self, span: Span, cx: &mut Context<'_>) {
+        self.queue.server_lost();
+        if self.queue.waiting.iter().any(|pending| pending.verb.0 == b"GETSCRIPT") {
+            self.queue.go_astray();
+        }
         self.server_end(span, cx);
         self.answer_may_be_lost(cx);
     }

@@ -191,6 +191,32 @@ fn gaps_and_lies() {
 }
 
 #[test]
+fn a_lost_reply_gives_no_script_the_outcome_of_another() {
+    // The answer NO to PUTSCRIPT is lost, LOGOUT's is not; and so within one flight.
+    let lost = Step::Gap(Direction::Server, 4);
+    let flights = [
+        vec![c("NOOP\r\nPUTSCRIPT \"a\" \"stop;\"\r\n"), s("OK\r\n"), lost.clone(), c("LOGOUT\r\n"), s("OK bye\r\n")],
+        vec![c("NOOP\r\nPUTSCRIPT \"a\" \"stop;\"\r\nLOGOUT\r\n"), s("OK\r\n"), lost.clone(), s("OK bye\r\n")],
+        // It may be a line of the script that was asked for.
+        vec![c("GETSCRIPT \"b\"\r\nPUTSCRIPT \"a\" \"stop;\"\r\n"), lost.clone(), s("OK\r\n{1}\r\nx\r\nNO\r\nNO\r\n")],
+    ];
+    for flight in flights {
+        let told = told(&[&[s(GREETING)], &flight[..]].concat());
+        let scripts: Vec<_> = told.lines().into_iter().filter(|line| line.starts_with("script")).collect();
+        assert_eq!(scripts, ["script a 5 Unknown true"], "{flight:?}");
+    }
+    // Nothing is lost of the replies where the gap is inside a script.
+    let inside = told(&[
+        s(GREETING),
+        c("GETSCRIPT \"b\"\r\nPUTSCRIPT \"a\" \"stop;\"\r\n"),
+        s("{9}\r\nab"),
+        lost,
+        s("gh;\r\nOK\r\nNO\r\n"),
+    ]);
+    assert_eq!(inside.lines()[3..], ["script a 5 Rejected true", "script b 5 Accepted false", "< OK", "< NO"]);
+}
+
+#[test]
 fn scripts_are_objects() {
     let script = "keep;\r\n# OK \"no\"\r\n";
     let steps = [
