@@ -44,7 +44,8 @@ pub(super) struct Teller {
     /// `seq` of the authentication that was told last.
     told_auth: Option<u64>,
     file: Option<FileId>,
-    imap: bool,
+    /// Whether the first command had a tag.
+    tagged: Option<bool>,
     bodies: HashMap<u64, Vec<u8>>,
 }
 
@@ -98,7 +99,9 @@ impl Teller {
         }
         match &event.body {
             EventBody::Command(command) => {
-                self.imap |= command.tag.is_some();
+                if !command.verb.is_empty() {
+                    self.tagged.get_or_insert(command.tag.is_some());
+                }
                 let (text, role) = match self.auth_of(event, command) {
                     Some(auth) => (phrase::auth_command(command, &auth), Role::Client),
                     None => (phrase::command(command), if command.injected { Role::Bad } else { Role::Client }),
@@ -179,9 +182,8 @@ impl Teller {
     fn protocol(&self, view: &View<'_>, reply: &Reply) -> Option<Protocol> {
         match view.session {
             Some(session) => session.protocol,
-            // ManageSieve's greeting lists capabilities, IMAP's is one line.
-            None if self.imap || reply.lines.len() <= 1 => Some(Protocol::Imap),
-            None => None,
+            // ManageSieve has no tags; its greeting lists capabilities, IMAP's is one line.
+            None => self.tagged.unwrap_or(reply.lines.len() <= 1).then_some(Protocol::Imap),
         }
     }
 

@@ -95,6 +95,24 @@ fn live_lines_carry_their_session() {
 }
 
 #[test]
+fn live_replies_have_a_star_in_imap_alone() {
+    let live = |tag: Option<&str>, greeting: &[&str]| {
+        let reply = |lines: &[&str]| {
+            let lines: Vec<_> = lines.iter().map(|line| (*line).into()).collect();
+            EventBody::Reply(Reply { status: "OK".into(), lines, ..Reply::default() })
+        };
+        let noop = Command { verb: "NOOP".into(), tag: tag.map(Into::into), ..Command::default() };
+        let bodies = [reply(greeting), EventBody::Command(noop), reply(&["done"])];
+        let events = bodies.into_iter().zip(1..).map(|(body, seq)| Event { session: 1, seq, span: at(seq), body });
+        let text = tell(Options { layout: Layout::Live, ..Options::default() }, events.collect());
+        let replies = text.lines().filter_map(|line| line.split_once("<-  "));
+        replies.map(|(_, said)| said.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(live(None, &["\"SIEVE\" \"fileinto\"", "ready"]), ["OK \"SIEVE\" \"fileinto\" / ready", "OK done"]);
+    assert_eq!(live(Some("a"), &["ready"]), ["* OK ready", "* OK done"]);
+}
+
+#[test]
 fn colour_only_when_asked_for() {
     assert!(!SAMPLE.contains('\u{1b}'));
     let text = tell(Options { color: Color::On, ..Options::default() }, samples::story());
