@@ -103,6 +103,10 @@ pub(crate) fn once<D: Dissector>(
     let mut events: Vec<Event> = out.drain().collect();
     events.sort_by_key(|event| event.seq);
     assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq), "a place in the story is taken twice");
+    let verbs = events.iter().filter(
+        |event| matches!(&event.body, EventBody::Command(command) if !command.verb.is_empty() && !command.injected),
+    );
+    assert_eq!(commands, verbs.count() as u64, "the commands that are counted are those with a verb");
     Told { events, summary, starttls, held }
 }
 

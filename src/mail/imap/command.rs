@@ -187,10 +187,8 @@ impl Imap {
             Some("LOGIN") if !whole || open.word(1).is_none() => {}
             Some(_) => cx.understands(),
         }
+        self.shared.commands += u64::from(!cx.injected && !command.verb.is_empty());
         cx.out.push_at(open.seq, open.span, EventBody::Command(command));
-        if !open.secret && !cx.injected {
-            self.shared.commands += 1;
-        }
         if !cx.tls && !cx.injected && whole && exposes(&open) {
             cx.out.diagnose(open.span, Code::PlaintextPassword, open.known.unwrap_or_default());
         }

@@ -115,9 +115,9 @@ impl Pop3 {
         if parsed.kind == Kind::Unknown {
             cx.veil(&mut command);
         }
+        self.told.commands += u64::from(!command.verb.is_empty());
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
-        self.told.commands += 1;
         let pending = Pending {
             kind: parsed.kind,
             verb,

@@ -170,6 +170,22 @@ fn auth_exchanges() {
 }
 
 #[test]
+fn a_masked_line_is_no_command() {
+    let told = told(&[
+        s("+OK\r\n"),
+        c("AUTH PLAIN\r\n"),
+        s("-ERR no\r\n"),
+        c("AGFsaWNlAHdvbmRlcmxhbmQx\r\n"),
+        s("-ERR what\r\n"),
+        c("\r\n"),
+        s("-ERR what\r\n"),
+        c("QUIT\r\n"),
+        s("+OK\r\n"),
+    ]);
+    assert_eq!(told.summary.0, 2);
+}
+
+#[test]
 fn known_passwords_judge_exchanges() {
     // Recorded from Dovecot 2.3.19.
     let options = Options { passwords: vec![("alice".into(), "wonderland1".into())].into(), ..Options::default() };

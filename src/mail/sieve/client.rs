@@ -115,9 +115,9 @@ impl Sieve {
             Kind::Authenticate => {}
             _ => cx.understands(),
         }
+        self.told.commands += u64::from(!command.verb.is_empty());
         let seq = cx.out.push(span, EventBody::Command(command));
         warn_of_plaintext(reveals, span, cx);
-        self.told.commands += 1;
         // What the server says next is an answer, from its first line on.
         self.lost[1] &= !self.joined || self.told.skipped_bytes > 0;
         self.scripts.command(seq, &verb, args, line, cx);

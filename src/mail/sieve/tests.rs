@@ -107,6 +107,20 @@ fn authentication() {
 }
 
 #[test]
+fn a_masked_line_is_no_command() {
+    let told = told(&[
+        s(GREETING),
+        c("AUTHENTICATE \"PLAIN\"\r\n"),
+        s("NO\r\n"),
+        c("\"AGFsaWNlAHdvbmRlcmxhbmQx\"\r\n"),
+        s("NO\r\n"),
+        c("LOGOUT\r\n"),
+        s("OK\r\n"),
+    ]);
+    assert_eq!(told.summary.0, 2);
+}
+
+#[test]
 fn scram_ends_with_the_reply() {
     // RFC 5804 §2.1's way of sending RFC 5802 §5's last message.
     let options = Options { passwords: vec![("user".into(), "pencil".into())].into(), ..Options::default() };
