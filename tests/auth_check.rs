@@ -118,6 +118,9 @@ fn published_examples_are_judged() {
             (format!("{user}:{password}\n"), Value::Bool(true)),
             (format!("# a comment\nother:x\n{user}:wrong\n"), Value::Bool(false)),
             ("somebody:else\n".to_owned(), Value::Null),
+            // As an editor on Windows saves it.
+            (format!("\u{feff}{user}:{password}\r\n"), Value::Bool(true)),
+            (format!("\u{feff}# a comment\r\n{user}:{password}\r\n"), Value::Bool(true)),
         ] {
             let text = check(path, &users, true);
             let auth: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();

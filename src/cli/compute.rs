@@ -22,7 +22,9 @@ pub(super) fn passwords(path: &Path) -> anyhow::Result<Vec<(Text, Text)>> {
     };
     read.with_context(|| format!("{name}: the passwords can't be read"))?;
     let mut users = Vec::new();
-    for (number, line) in (1..).zip(bytes.split(|b| *b == b'\n')) {
+    // Editors on Windows begin UTF-8 with a byte order mark.
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    for (number, line) in (1..).zip(text.split(|b| *b == b'\n')) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() || line.starts_with(b"#") {
             continue;
