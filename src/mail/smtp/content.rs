@@ -97,7 +97,10 @@ impl Smtp {
         if let Some(transaction) = self.open_transaction() {
             transaction.data_seq = data;
         }
-        if unsure && let Some(builder) = self.builder() {
+        // Nothing has shown yet that DATA was one.
+        if (unsure || self.unsure_commands)
+            && let Some(builder) = self.builder()
+        {
             builder.gap();
         }
     }
