@@ -10,6 +10,11 @@ use super::*;
 /// Pending commands that are compared with a reply that is made for one; nobody has more under way.
 const LOOKED_AT: usize = 16;
 
+/// Looks at pending commands after losses: so many a session, and so many for each reply. Who exceeds that sends thousands
+/// of commands and has none answered.
+const LOOKS: usize = 300_000;
+const LOOKS_A_REPLY: usize = 64;
+
 /// What losses have left open.
 #[derive(Default)]
 pub(super) struct Doubt {
@@ -19,6 +24,8 @@ pub(super) struct Doubt {
     pub(super) beyond: bool,
     /// The last replies, none missing between them, whose commands are not known; `seq` is their place in the story.
     pub(super) unplaced: VecDeque<(u64, Reply)>,
+    /// Looks that were more than each reply's.
+    looks: usize,
     pub(super) rhythm: Rhythm,
 }
 
@@ -187,8 +194,17 @@ impl Smtp {
 
     /// After a loss: the command that a reply answers, or that it may answer.
     pub(super) fn look_for_command(&mut self, reply: &Reply, cx: &mut Context<'_>) -> Sight {
-        let sole = !self.doubt.beyond && self.pending.iter().filter(|p| p.maybe).count() == 1;
+        let possible = self.pending.iter().filter(|p| p.maybe).count();
+        let sole = !self.doubt.beyond && possible == 1;
         if reply.code.is_none() || reply.code == Some(421) && !sole {
+            return Sight::Unseen;
+        }
+        // To pass over a command takes little.
+        let looks = possible + self.pending.len() / 8;
+        self.doubt.looks = (self.doubt.looks + looks).saturating_sub(LOOKS_A_REPLY);
+        if self.doubt.looks > LOOKS {
+            self.doubt.looks = 0;
+            self.all_answered(reply.span, cx);
             return Sight::Unseen;
         }
         let mut fits = self.fits(sole, reply);
@@ -197,7 +213,8 @@ impl Smtp {
             self.give_up_unplaced(cx);
             self.all_possible();
             fits = self.fits(false, reply);
-            fits.retain(|&(index, _)| self.pending.get(index).is_some_and(|p| likelihood(p.kind, reply) > 1));
+            let look = Look::at(reply);
+            fits.retain(|&(index, _)| self.pending.get(index).is_some_and(|p| look.likelihood(p.kind) > 1));
         }
         if let [(index, Fit::Whole)] = fits[..] {
             return Sight::One(index);
@@ -222,7 +239,8 @@ impl Smtp {
     /// The commands that a reply may answer.
     fn fits(&self, sole: bool, reply: &Reply) -> Vec<(usize, Fit)> {
         let candidates = self.pending.iter().enumerate().filter(|(_, p)| p.maybe);
-        candidates.map(|(index, _)| (index, self.fit(index, sole, reply))).filter(|(_, fit)| *fit != Fit::No).collect()
+        let look = Look::at(reply);
+        candidates.map(|(index, _)| (index, self.fit(index, sole, &look))).filter(|(_, fit)| *fit != Fit::No).collect()
     }
 
     /// The next reply may answer the pending command of that index; a gap before it may hold none.
@@ -237,15 +255,16 @@ impl Smtp {
         self.doubt.beyond = true;
     }
 
-    fn fit(&self, index: usize, sole: bool, reply: &Reply) -> Fit {
+    fn fit(&self, index: usize, sole: bool, look: &Look<'_>) -> Fit {
         let Some(pending) = self.pending.get(index) else { return Fit::No };
         if pending.kind == Kind::Unseen {
             // What everyone awaits has been answered when more comes behind it.
+            let reply = look.reply;
             let hello = reply.ok() && reply.lines.len() > 2;
             let awaited = hello || matches!(reply.code, Some(220 | 221 | 235 | 334 | 354 | 534 | 535 | 538));
             return if awaited && index + 1 < self.pending.len() { Fit::No } else { Fit::Part };
         }
-        match likelihood(pending.kind, reply) {
+        match look.likelihood(pending.kind) {
             0 => Fit::No,
             _ if self.has_several_verdicts(pending, sole) => Fit::Part,
             _ => Fit::Whole,
@@ -259,7 +278,7 @@ impl Smtp {
         }
         let at = self.transactions.binary_search_by_key(&pending.transaction, |t| t.id);
         at.ok().and_then(|at| self.transactions.get(at)).is_some_and(|transaction| {
-            transaction.replies_expected(self.lmtp()) > 1 && !(sole && transaction.recipients_known())
+            transaction.expects_several(self.lmtp()) && !(sole && transaction.recipients_known())
         })
     }
 
@@ -332,41 +351,60 @@ impl Smtp {
 }
 /// How well a reply fits a command: 0 not at all, 1 possibly, 2 it is made for it.
 pub(super) fn likelihood(kind: Kind, reply: &Reply) -> u8 {
-    let Some(code) = reply.code else { return 0 };
-    let only = |kinds: bool| if kinds { 2 } else { 0 };
-    match code {
-        354 => return only(kind == Kind::Data),
-        334 | 235 | 534 | 535 | 538 => return only(kind == Kind::Auth),
-        221 => return only(kind == Kind::Quit),
-        220 => return if kind == Kind::Other { 1 } else { only(matches!(kind, Kind::StartTls | Kind::Greeting)) },
-        214 | 252 => return only(kind == Kind::Other),
-        400..=599 => return u8::from(kind != Kind::Unseen),
-        250 | 251 => {}
-        _ => return u8::from(kind != Kind::Greeting),
+    Look::at(reply).likelihood(kind)
+}
+
+/// What matters of a reply, found out once.
+struct Look<'a> {
+    reply: &'a Reply,
+    enhanced: Option<Text>,
+    queue_id: bool,
+}
+
+impl<'a> Look<'a> {
+    fn at(reply: &'a Reply) -> Self {
+        let done = matches!(reply.code, Some(250 | 251));
+        let enhanced = if done { reply.enhanced() } else { None };
+        Look { reply, enhanced, queue_id: done && reply.queue_id().is_some() }
     }
-    if matches!(kind, Kind::Greeting | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit | Kind::Unseen) {
-        return 0;
-    }
-    let enhanced = reply.enhanced();
-    let enhanced = enhanced.as_ref().map_or(&b""[..], |e| &e.0);
-    match kind {
-        Kind::Greeting | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit | Kind::Unseen => 0,
-        Kind::Hello => 1 + u8::from(reply.lines.len() > 1),
-        _ if reply.lines.len() > 2 => 0,
-        Kind::Mail => match enhanced {
-            b"2.1.0" => 2,
-            b"2.1.5" => 0,
-            _ => u8::from(reply.queue_id().is_none()),
-        },
-        Kind::Rcpt(_) => match enhanced {
-            b"2.1.5" => 2,
-            b"2.1.0" => 0,
-            _ => u8::from(reply.queue_id().is_none()),
-        },
-        Kind::EndOfData | Kind::Chunk { last: true } => match enhanced {
-            b"2.1.0" | b"2.1.5" => 0,
-            _ => 1 + u8::from(reply.queue_id().is_some()),
-        },
-        Kind::Chunk { .. } | Kind::Rset | Kind::Other => u8::from(!matches!(enhanced, b"2.1.0" | b"2.1.5")),
+
+    fn likelihood(&self, kind: Kind) -> u8 {
+        let reply = self.reply;
+        let Some(code) = reply.code else { return 0 };
+        let only = |kinds: bool| if kinds { 2 } else { 0 };
+        match code {
+            354 => return only(kind == Kind::Data),
+            334 | 235 | 534 | 535 | 538 => return only(kind == Kind::Auth),
+            221 => return only(kind == Kind::Quit),
+            220 => return if kind == Kind::Other { 1 } else { only(matches!(kind, Kind::StartTls | Kind::Greeting)) },
+            214 | 252 => return only(kind == Kind::Other),
+            400..=599 => return u8::from(kind != Kind::Unseen),
+            250 | 251 => {}
+            _ => return u8::from(kind != Kind::Greeting),
+        }
+        if matches!(kind, Kind::Greeting | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit | Kind::Unseen) {
+            return 0;
+        }
+        let enhanced = self.enhanced.as_ref().map_or(&b""[..], |e| &e.0);
+        match kind {
+            Kind::Greeting | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit | Kind::Unseen => 0,
+            Kind::Hello => 1 + u8::from(reply.lines.len() > 1),
+            _ if reply.lines.len() > 2 => 0,
+            Kind::Mail => match enhanced {
+                b"2.1.0" => 2,
+                b"2.1.5" => 0,
+                _ => u8::from(!self.queue_id),
+            },
+            Kind::Rcpt(_) => match enhanced {
+                b"2.1.5" => 2,
+                b"2.1.0" => 0,
+                _ => u8::from(!self.queue_id),
+            },
+            Kind::EndOfData | Kind::Chunk { last: true } => match enhanced {
+                b"2.1.0" | b"2.1.5" => 0,
+                _ => 1 + u8::from(self.queue_id),
+            },
+            Kind::Chunk { .. } | Kind::Rset | Kind::Other => u8::from(!matches!(enhanced, b"2.1.0" | b"2.1.5")),
+        }
     }
 }

@@ -113,6 +113,11 @@ impl Transaction {
         }
     }
 
+    /// Whether that may be more than one.
+    pub(super) fn expects_several(&self, lmtp: bool) -> bool {
+        self.prdr || lmtp && self.told_recipients().filter(|r| r.accepted != Some(false)).nth(1).is_some()
+    }
+
     /// A final reply. Gives whether it was the last one.
     pub(super) fn verdict(&mut self, reply: &Reply, lmtp: bool) -> bool {
         if reply.code == Some(353) && self.verdicts == 0 {

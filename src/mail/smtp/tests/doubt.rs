@@ -234,3 +234,21 @@ fn lmtp_recipients_without_a_verdict_are_neither_accepted_nor_refused() {
     let found = messages(&steps);
     assert!(found.len() == 1 && found[0].contains("Unknown"), "{found:?}");
 }
+
+#[test]
+fn thousands_of_commands_in_doubt_are_given_up() {
+    let flood = "NOOP\r\n".repeat(4000);
+    let replies = "451 no\r\n".repeat(2000);
+    let steps = [
+        begin(),
+        vec![Step::Gap(CLIENT, 10), c(flood), s(replies)],
+        flight(1),
+        vec![mail(1), s("250 queued as Q1\r\n")],
+        quit(),
+    ]
+    .concat();
+    let (events, summary) = Run::default().feed(&steps, usize::MAX);
+    let unknown = |e: &&Event| matches!(&e.body, EventBody::Reply(r) if r.command.is_none());
+    assert!(events.iter().filter(unknown).count() >= 2000);
+    assert_eq!((summary.commands, summary.messages), (4005, 1));
+}
