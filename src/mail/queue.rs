@@ -23,6 +23,8 @@ pub(crate) struct Pending<K> {
     pub(crate) number: Option<u32>,
     /// The authentication that it began.
     pub(crate) exchange: Option<Exchange>,
+    /// Responses that the client sent before it was asked for them, by `seq` and time: commands, if it never is.
+    pub(crate) early: Vec<(u64, Timestamp)>,
     /// A gap may hold its reply, or the next reply may be another command's.
     pub(crate) uncertain: bool,
 }
@@ -88,8 +90,26 @@ impl<K> Default for Queue<K> {
 }
 
 impl<K> Pending<K> {
+    /// The client sent a response.
+    pub(crate) fn respond(&mut self, seq: u64, sent: Timestamp, early: bool) {
+        match early && self.seq > 0 {
+            true => self.early.push((seq, sent)),
+            false => (self.seq, self.sent) = (seq, sent),
+        }
+    }
+
+    /// The server asked for a response; the client may have sent it.
+    pub(crate) fn challenged(&mut self) {
+        if !self.early.is_empty() {
+            (self.seq, self.sent) = self.early.remove(0);
+        }
+    }
+
     fn cost(&self) -> usize {
-        size_of::<Self>() + self.verb.weight() + self.exchange.as_ref().map_or(0, Exchange::cost)
+        size_of::<Self>()
+            + self.verb.weight()
+            + size_of_val(self.early.as_slice())
+            + self.exchange.as_ref().map_or(0, Exchange::cost)
     }
 }
 
@@ -109,6 +129,7 @@ impl<K> Queue<K> {
             sent: span.last.ts,
             number: None,
             exchange: Some(Exchange::begun_before(tls, span)),
+            early: Vec::new(),
             uncertain: false,
         });
     }
@@ -152,9 +173,34 @@ impl<K> Queue<K> {
         !self.ahead
     }
 
-    /// The client speaks because the server asked it to.
+    /// The client sent a response to a challenge.
     pub(crate) fn client_responds(&mut self) {
         self.turn = Turn::Client;
+    }
+
+    /// Whether what the client sends comes before the server can have asked for it.
+    pub(crate) fn unasked(&self, cx: &Context<'_>) -> bool {
+        let many = self.waiting.back().is_some_and(|last| last.early.len() >= cx.limits.pending_commands);
+        self.turn == Turn::Client && !cx.one_sided && !many
+    }
+
+    /// An authentication is over: responses that nobody asked for were taken for commands, `unknown` ones.
+    pub(crate) fn take_early(&mut self, early: &[(u64, Timestamp)], unknown: K)
+    where
+        K: Copy,
+    {
+        for &(seq, sent) in early.iter().rev() {
+            self.waiting.push_front(Pending {
+                kind: unknown,
+                verb: Text::default(),
+                seq,
+                sent,
+                number: None,
+                exchange: None,
+                early: Vec::new(),
+                uncertain: false,
+            });
+        }
     }
 
     /// Bytes of the client are missing, commands perhaps.

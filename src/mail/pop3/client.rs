@@ -89,6 +89,7 @@ impl Pop3 {
             self.queue.join_exchange(Kind::Auth, line.span, cx.tls);
         }
         let challenged = std::mem::take(&mut self.challenged);
+        let early = !challenged && self.queue.unasked(cx);
         let waiting = if challenged { self.queue.waiting.front_mut() } else { self.queue.waiting.back_mut() };
         let Some(pending) = waiting.filter(|pending| pending.kind == Kind::Auth) else { return false };
         if !challenged && parsed.kind != Kind::Unknown {
@@ -99,8 +100,8 @@ impl Pop3 {
         let args = cx.respond(exchange, line.bytes, line.span);
         let reveals = !revealed && exchange.reveals_secret();
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
-        pending.seq = cx.out.push(line.span, EventBody::Command(command));
-        pending.sent = line.span.last.ts;
+        let seq = cx.out.push(line.span, EventBody::Command(command));
+        pending.respond(seq, line.span.last.ts, early);
         self.queue.client_responds();
         warn_of_plaintext(reveals, line.span, cx);
         true
@@ -125,6 +126,7 @@ impl Pop3 {
             sent: span.last.ts,
             number: parsed.number(),
             exchange,
+            early: Vec::new(),
             uncertain: false,
         };
         self.queue.send(pending, span, cx);

@@ -212,6 +212,7 @@ impl Pop3 {
         let sure = sure || pending.kind == Kind::StartTls;
         if sure {
             self.answer(&mut reply, &pending, line.span);
+            self.queue.take_early(&pending.early, Kind::Unknown);
         }
         if !sure || (pending.uncertain && pending.kind.has_lines() && status == Status::Ok) {
             self.uncertain(pending, status, reply, line.span, cx);
@@ -324,6 +325,7 @@ impl Pop3 {
         }
         if let Some(mut pending) = self.queue.waiting.pop_front_if(|pending| pending.kind == Kind::Auth) {
             self.answer(&mut reply, &pending, span);
+            pending.challenged();
             if let Some(exchange) = &mut pending.exchange {
                 exchange.challenge(text, span, cx.options);
             }

@@ -170,6 +170,28 @@ fn auth_exchanges() {
 }
 
 #[test]
+fn what_is_sent_behind_a_refused_auth_has_its_own_reply() {
+    let answers = |steps: &[Step]| {
+        let told = told(steps);
+        assert!(!told.lines().iter().any(|line| line.starts_with("! unexpected")), "{:?}", told.lines());
+        told.replies().iter().map(|reply| (reply.status.to_str_lossy().into_owned(), reply.command)).collect::<Vec<_>>()
+    };
+    let reply = |status: &str, command| (status.to_owned(), command);
+    // An unknown command may be a password, and is masked; servers take it for a command.
+    let refused = [s("+OK\r\n"), c("AUTH LOGIN\r\nXTND x\r\nNOOP\r\n"), s("-ERR no\r\n-ERR what\r\n+OK\r\n")];
+    assert_eq!(
+        answers(&refused),
+        [reply("+OK", None), reply("-ERR", Some(2)), reply("-ERR", Some(3)), reply("+OK", Some(4))]
+    );
+    // Where the server asks for it, it is the response.
+    let asked = [s("+OK\r\n"), c("AUTH PLAIN\r\nAGEAYg==\r\nNOOP\r\n"), s("+ \r\n-ERR no\r\n+OK\r\n")];
+    assert_eq!(
+        answers(&asked),
+        [reply("+OK", None), reply("+", Some(2)), reply("-ERR", Some(3)), reply("+OK", Some(5))]
+    );
+}
+
+#[test]
 fn a_masked_line_is_no_command() {
     let told = told(&[
         s("+OK\r\n"),

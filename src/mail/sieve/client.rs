@@ -69,6 +69,7 @@ impl Sieve {
             self.queue.join_exchange(Kind::Authenticate, line.span, cx.tls);
         }
         let challenged = std::mem::take(&mut self.challenged);
+        let early = !challenged && self.queue.unasked(cx);
         let waiting = if challenged { self.queue.waiting.front_mut() } else { self.queue.waiting.back_mut() };
         let Some(pending) = waiting.filter(|pending| pending.kind == Kind::Authenticate) else { return false };
         if kind != Kind::Unknown {
@@ -83,8 +84,8 @@ impl Sieve {
         };
         let reveals = !revealed && exchange.reveals_secret();
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
-        pending.seq = cx.out.push(line.span, EventBody::Command(command));
-        pending.sent = line.span.last.ts;
+        let seq = cx.out.push(line.span, EventBody::Command(command));
+        pending.respond(seq, line.span.last.ts, early);
         self.queue.client_responds();
         warn_of_plaintext(reveals, line.span, cx);
         true
@@ -122,7 +123,7 @@ impl Sieve {
         self.lost[1] &= !self.joined || self.told.skipped_bytes > 0;
         self.scripts.command(seq, &verb, args, line, cx);
         let sent = span.last.ts;
-        let pending = Pending { kind, verb, seq, sent, number: None, exchange, uncertain: false };
+        let pending = Pending { kind, verb, seq, sent, number: None, exchange, early: Vec::new(), uncertain: false };
         self.queue.send(pending, span, cx);
     }
 }

@@ -94,15 +94,17 @@ impl Sieve {
         };
         let words = line.words();
         let [word] = words.as_slice() else { return false };
+        let (asked, sent) = (pending.seq, pending.sent);
+        pending.challenged();
         if let Some(exchange) = &mut pending.exchange {
             exchange.challenge(word.value(), line.span, cx.options);
         }
-        let seen = pending.seq > 0;
-        let latency = seen.then(|| line.span.first.ts.nanos_since(pending.sent));
+        let seen = asked > 0;
+        let latency = seen.then(|| line.span.first.ts.nanos_since(sent));
         let reply = Reply {
             tls: cx.tls,
             status: "+".into(),
-            command: seen.then_some(pending.seq),
+            command: seen.then_some(asked),
             text: word.value().into(),
             lines: vec![word.value().into()],
             latency,
@@ -223,6 +225,7 @@ impl Sieve {
         };
         cx.out.push(span, EventBody::Reply(reply));
         self.scripts.answered(pending.seq, status == "OK", &said, cx);
+        self.queue.take_early(&pending.early, Kind::Unknown);
         if let Some(mut exchange) = pending.exchange.take() {
             self.challenged = false;
             // `OK (SASL "…")`: the mechanism's last word comes with the success.

@@ -107,6 +107,13 @@ fn authentication() {
 }
 
 #[test]
+fn what_is_sent_behind_a_refused_authenticate_has_its_own_reply() {
+    let told = told(&[s(GREETING), c("AUTHENTICATE \"X\"\r\nXFOO\r\nNOOP\r\n"), s("NO\r\nNO\r\nOK\r\n")]);
+    let answered: Vec<_> = told.replies().iter().map(|reply| reply.command).collect();
+    assert_eq!(answered, [None, Some(2), Some(3), Some(4)]);
+}
+
+#[test]
 fn a_masked_line_is_no_command() {
     let told = told(&[
         s(GREETING),
