@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use zeroize::Zeroizing;
 
 use super::quoted::unquote;
-use super::sasl::{Exchange, MASK};
+use super::sasl::{Exchange, MASK, is_response};
 use super::{Context, Emitter};
-use crate::event::{AuthOutcome, Command, EventBody, Text};
+use crate::event::{AuthOutcome, Command, EventBody, Reply, Text};
 use crate::position::Span;
 
 /// Hidden texts that are looked for in replies; and for how many replies, as a server repeats a line at once.
@@ -25,6 +25,8 @@ pub(super) struct Veil {
     expecting: bool,
     hidden: VecDeque<Zeroizing<Vec<u8>>>,
     replies: u32,
+    /// Replies that may repeat what was lost of the client, a response perhaps.
+    behind_loss: u32,
 }
 
 impl std::fmt::Debug for Veil {
@@ -54,6 +56,13 @@ impl Context<'_> {
             self.out.veil.hide(line);
             let end = words(line).next().map_or(0, |(raw, _)| raw.len());
             self.out.veil.hide_words(line.get(end..).unwrap_or_default());
+        }
+    }
+
+    /// Bytes of the client are missing.
+    pub(super) fn loses_client(&mut self) {
+        if !self.options.show_secrets {
+            self.out.veil.behind_loss = REPLIES;
         }
     }
 
@@ -114,6 +123,13 @@ impl Veil {
                 self.hide(word);
             }
         }
+    }
+
+    /// Hides what may be a response in a server's complaint about a line that was not captured.
+    fn hide_coded(&mut self, text: &[u8]) {
+        let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+        let words = text.split(|byte| !base64(byte));
+        words.filter(|word| looks_coded(word) && is_response(word)).for_each(|word| self.hide(word));
     }
 
     /// Masks words that look like a secret and, `behind` or behind a word that announces one, all; gives whether the
@@ -188,6 +204,11 @@ impl Emitter {
         match body {
             EventBody::Reply(reply) => {
                 veil.expecting |= reply.code == Some(334);
+                if veil.behind_loss > 0 {
+                    veil.behind_loss -= 1;
+                    let texts = reply.tag.iter().chain(&reply.lines).chain([&reply.text]);
+                    texts.filter(|_| refuses(reply)).for_each(|text| veil.hide_coded(&text.0));
+                }
                 if veil.replies == 0 {
                     return;
                 }
@@ -209,6 +230,10 @@ impl Emitter {
             _ => {}
         }
     }
+}
+
+fn refuses(reply: &Reply) -> bool {
+    reply.code.is_some_and(|code| code >= 400) || matches!(reply.status.0.as_slice(), b"-ERR" | b"NO" | b"BAD")
 }
 
 /// The words of a text, each as it stands and without its quotes and escapes.

@@ -83,6 +83,7 @@ const POP3: &[&str] = &[
     ">AUTH LOGIN\n<+ VXNlcm5hbWU6\n>{user}\n<+ UGFzc3dvcmQ6\n>{pass}\n<+OK",
     "!>AUTH LOGIN\n!<+ VXNlcm5hbWU6\n>{user}\n<+ UGFzc3dvcmQ6\n>{pass}\n<+OK",
     "!>AUTH PLAIN\n!<+ \n>{plain}\n<+OK",
+    ">AUTH PLAIN\n<-ERR no\n!>{plain}\n<-ERR unknown command {plain}",
     ">USER alice\n<+OK\n!>PAS|S {p}\n<+OK",
     ">USER alice\n<+OK\n!>PASS |{p}\n<+OK",
 ];
@@ -113,6 +114,7 @@ const IMAP: &[&str] = &[
     ">a AUTHENTICATE \"PLAIN\" \"{plain}\"\n<a BAD no",
     ">a AUTHENTICATE XOAUTH2 {xoauth}\n<+ eyJzdGF0dXMiOiI0MDAifQ==\n>\n<a NO no",
     "!>a AUTHENTICATE PLAIN\n<+\n>{plain}\n<a OK",
+    ">a AUTHENTICATE PLAIN\n<a NO no\n!>{plain}\n<{plain} BAD what",
     "!>a AUTHENTICATE PLAIN\n!<+\n>{plain}\n<a OK",
     "!>a LOGIN alice |{p}\n<a OK",
     "!>a LO|GIN alice {p}\n<a OK",
@@ -128,6 +130,7 @@ const SIEVE: &[&str] = &[
     ">LOGIN \"alice\" \"{p}\"\n<NO \"{p} is no password\"",
     ">AUTHENTICATE \"PLAIN\" \"{plain}\"\n<NO \"{p} is wrong\"",
     "!>AUTHENTICATE \"PLAIN\"\n<\"\"\n>\"{plain}\"\n<OK",
+    "!>AUTHENTICATE \"PLAIN\" \"{plain}\"\n<NO \"not {plain}\"",
     "!>AUTHENTICATE \"PLAIN\" |\"{plain}\"\n<OK",
 ];
 

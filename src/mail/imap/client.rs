@@ -419,6 +419,7 @@ impl Imap {
     /// `len` bytes of the client are missing.
     pub(super) fn client_gap(&mut self, len: u64, cx: &mut Context<'_>) {
         self.client.challenged = false;
+        cx.loses_client();
         if let State::Wait(Wait::Literal(announced)) = self.client.state {
             // It went on sending: the server's leave is what is missing.
             self.accept_literal(announced, cx);

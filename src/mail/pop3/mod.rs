@@ -90,6 +90,7 @@ impl Pop3 {
         match dir {
             Direction::Client => {
                 self.lost[at] = true;
+                cx.loses_client();
                 self.queue.exchanges_gap();
                 self.client_speaks(true, span, cx);
             }

@@ -118,6 +118,7 @@ impl Sieve {
         self.lost[at] = true;
         match dir {
             Direction::Client => {
+                cx.loses_client();
                 self.queue.client_lost(self.replying(), span, cx);
             }
             Direction::Server => self.server_gap(span, cx),
