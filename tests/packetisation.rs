@@ -157,6 +157,7 @@ fn the_end_of_a_line_behind_a_loss_is_no_beginning() {
 #[test]
 fn the_rest_of_a_command_has_no_tag() {
     one_loss(11_843_242_044_944_797_814).unwrap();
+    one_loss(9_264_616_298_650_100_553).unwrap();
 }
 
 #[test]

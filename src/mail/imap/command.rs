@@ -171,7 +171,7 @@ impl Imap {
         let mut open = *open;
         self.client.scanner = super::fragment::Scanner::default();
         let mut effect = self.effect(&open);
-        let args = self.shown_args(&mut open, &mut effect, cx);
+        let args = self.shown_args(&mut open, whole, &mut effect, cx);
         let mut command = Command {
             tls: cx.tls,
             verb: if open.secret { Text::default() } else { std::mem::take(&mut open.verb) },
@@ -262,21 +262,27 @@ impl Imap {
     }
 
     /// The arguments without what is secret in them; begins the authentication that they belong to.
-    fn shown_args(&mut self, open: &mut Open, effect: &mut Effect, cx: &mut Context<'_>) -> Text {
+    fn shown_args(&mut self, open: &mut Open, whole: bool, effect: &mut Effect, cx: &mut Context<'_>) -> Text {
         if open.secret {
             return MASK.into();
         }
         if open.is("LOGIN") {
             let Some(user) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
             let password = open.word(1);
+            let announced = open.args.last() == Some(&b'}');
+            // Its end may be missing.
+            let cut = !whole && password.is_none() && !announced;
             cx.authenticates(&open.args);
-            let exchange = Exchange::password("LOGIN-COMMAND", &user, password, cx.tls, open.span, cx.options);
+            let mut exchange = Exchange::password("LOGIN-COMMAND", &user, password, cx.tls, open.span, cx.options);
+            if cut {
+                exchange.forget_user();
+            }
             *effect = Effect::Auth(Box::new(exchange));
             if cx.options.show_secrets {
                 return std::mem::take(&mut open.args).into();
             }
-            let mut shown = if user.is_empty() { b"\"\"".to_vec() } else { user };
-            if password.is_some() || open.args.last() == Some(&b'}') {
+            let mut shown = if user.is_empty() && !cut { b"\"\"".to_vec() } else { user };
+            if password.is_some() || announced {
                 shown.push(b' ');
                 shown.extend_from_slice(MASK.as_bytes());
             }

@@ -120,7 +120,7 @@ impl Smtp {
 
     fn command(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
         let parsed = command::parse(line.bytes);
-        self.summary.commands += u64::from(!parsed.name.is_empty());
+        self.summary.commands += u64::from(parsed.verb != Verb::Unknown);
         if !matches!(parsed.verb, Verb::Bdat | Verb::Burl)
             && let Some(id) = self.open_transaction().filter(|t| t.chunk_refused).map(|t| t.id)
         {
@@ -130,7 +130,11 @@ impl Smtp {
             return self.auth(parsed, line.span, cx);
         }
         let seq = match parsed.verb {
-            Verb::Unknown => self.tell_unknown(parsed, line.span, cx),
+            Verb::Unknown => {
+                let (seq, masked) = self.tell_unknown(parsed, line.span, cx);
+                self.summary.commands += u64::from(!masked);
+                seq
+            }
             _ => {
                 cx.understands();
                 self.tell_command(parsed.name, parsed.args.into(), line.span, cx)
@@ -226,10 +230,12 @@ impl Smtp {
         cx.out.push(span, EventBody::Command(command))
     }
 
-    fn tell_unknown(&mut self, parsed: command::Line<'_>, span: Span, cx: &mut Context<'_>) -> u64 {
+    /// Gives whether it has no verb (any more), too.
+    fn tell_unknown(&mut self, parsed: command::Line<'_>, span: Span, cx: &mut Context<'_>) -> (u64, bool) {
         let mut command = command_of(parsed.name, parsed.args.into(), cx);
         cx.veil(&mut command);
-        cx.out.push(span, EventBody::Command(command))
+        let masked = command.verb.is_empty();
+        (cx.out.push(span, EventBody::Command(command)), masked)
     }
 
     /// What follows RSET or a new EHLO is not the open transaction's, whether the reply will be heard or not.

@@ -24,6 +24,7 @@ impl Smtp {
 
     pub(super) fn client_gap(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
         self.gap_since_mail = true;
+        cx.loses_client();
         match self.mode {
             Mode::Data => {
                 let back = self.transactions.back_mut();
