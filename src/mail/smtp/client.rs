@@ -92,6 +92,7 @@ impl Smtp {
             let content = self.chunk_in_gap && command::parse(line.bytes).verb != Verb::Bdat;
             if content || !command::is_trustworthy(line.bytes) {
                 self.skip(Direction::Client, line.wire_len());
+                self.lines_skipped = self.lines_skipped.saturating_add(1);
                 return;
             }
             self.found_again(Direction::Client, line.span, cx);
@@ -113,6 +114,7 @@ impl Smtp {
             // What looked like a command was a mail's text.
             self.lost[0] = true;
             self.skip(Direction::Client, line.wire_len());
+            self.lines_skipped = self.lines_skipped.saturating_add(1);
             return self.commands_lost(line.span, cx);
         }
         self.command(line, cx);
@@ -133,6 +135,7 @@ impl Smtp {
             Verb::Unknown => {
                 let (seq, masked) = self.tell_unknown(parsed, line.span, cx);
                 self.summary.commands += u64::from(!masked);
+                self.lines_skipped = self.lines_skipped.saturating_add(u32::from(self.gap_since_mail));
                 seq
             }
             _ => {
@@ -160,7 +163,7 @@ impl Smtp {
             }
             Verb::Mail => {
                 pending.kind = Kind::Mail;
-                self.gap_since_mail = false;
+                (self.gap_since_mail, self.lines_skipped) = (false, 0);
                 pending.transaction = self.mail(parsed.args, transaction, line.span, cx);
             }
             Verb::Rcpt => {

@@ -97,8 +97,8 @@ impl Smtp {
         if let Some(transaction) = self.open_transaction() {
             transaction.data_seq = data;
         }
-        // Nothing has shown yet that DATA was one.
-        if (unsure || self.unsure_commands)
+        // Nothing has shown yet that DATA was one, or it stood in a mail's text.
+        if (unsure || self.unsure_commands || self.lines_skipped > 1)
             && let Some(builder) = self.builder()
         {
             builder.gap();

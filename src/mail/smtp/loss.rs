@@ -23,7 +23,7 @@ impl Smtp {
     }
 
     pub(super) fn client_gap(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
-        self.gap_since_mail = true;
+        (self.gap_since_mail, self.lines_skipped) = (true, 0);
         cx.loses_client();
         match self.mode {
             Mode::Data => {

@@ -148,6 +148,9 @@ pub struct Smtp {
     lost: [bool; 2],
     /// The client's lines go on behind a gap, and none of them has had a reply.
     unsure_commands: bool,
+    /// Lines of the client behind its last gap that were passed over or are no commands, up to a MAIL. One may be the end of
+    /// a line; with more, what follows may be the text of a mail.
+    lines_skipped: u32,
     /// Bytes passed over since then.
     passed_over: [u64; 2],
     /// The rest of a cut line follows.
@@ -213,6 +216,7 @@ impl Smtp {
             joined: false,
             lost: [false; 2],
             unsure_commands: false,
+            lines_skipped: 0,
             passed_over: [0; 2],
             cut: false,
             assembler: Assembler::default(),

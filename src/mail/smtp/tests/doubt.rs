@@ -210,6 +210,22 @@ fn a_mails_text_behind_a_gap_is_not_taken_for_commands() {
     assert!(messages(&steps).iter().all(|m| m.contains(" incomplete ") && !m.contains("Accepted")));
 }
 
+/// What is passed over may be the end of a line, but not of several.
+#[test]
+fn a_data_that_may_stand_in_a_mails_text_begins_no_complete_message() {
+    for (text, whole) in [("ord\r\nDATA\r\n", true), ("ord\r\nand more\r\nDATA\r\n", false)] {
+        let steps = [
+            begin(),
+            step_by_step(0)[..4].to_vec(),
+            vec![Step::Gap(CLIENT, 16), c(text), s("354 go\r\n"), c("x\r\n.\r\n"), s("250 ok\r\n")],
+            quit(),
+        ]
+        .concat();
+        let told = messages(&steps);
+        assert!(told.len() == 1 && told[0].contains(" complete ") == whole, "{text}: {told:?}");
+    }
+}
+
 #[test]
 fn lmtp_recipients_without_a_verdict_are_neither_accepted_nor_refused() {
     let steps = [
