@@ -207,7 +207,7 @@ fn cases() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 0, failure_persistence: None, rng_seed: common::rng_seed(), ..ProptestConfig::default() })]
 
     #[test]
     fn of_disturbed_captures(seed in any::<u64>()) {

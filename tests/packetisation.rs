@@ -85,7 +85,7 @@ fn cases() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 0, failure_persistence: None, rng_seed: common::rng_seed(), ..ProptestConfig::default() })]
 
     #[test]
     fn any_split_order_and_repetition_tells_the_same(seed in any::<u64>()) {

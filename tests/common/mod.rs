@@ -200,3 +200,9 @@ pub fn peak_memory() -> Option<u64> {
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
     line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
 }
+
+/// The seeds of property tests: the same each time, unless `PROPTEST_RNG_SEED` names others.
+pub fn rng_seed() -> proptest::test_runner::RngSeed {
+    let named = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|n| n.parse().ok());
+    named.unwrap_or(proptest::test_runner::RngSeed::Fixed(1))
+}
