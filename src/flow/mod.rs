@@ -27,8 +27,9 @@
 //! gaps follows what the segments behind them acknowledge, as far as they have been seen by then. A number
 //! acknowledged beyond the last byte seen, with nothing behind it, is taken for a FIN that was not captured; so is the
 //! last number of a longer hole with nothing behind it, if its sender acknowledged the other side's FIN and nothing
-//! was reset; where the gap was told before, [`ConnectionInfo::fins_in_gaps`] says so. Full buffers, the end of a connection and the end of the input turn holes into gaps at once. If the peer
-//! is not in the capture, a hole waits four allowances.
+//! was reset; where the gap was told before, [`ConnectionInfo::fins_in_gaps`] says so. Full buffers, the end of a
+//! connection and the end of the input turn holes into gaps at once. If the peer is not in the capture, a hole waits
+//! four allowances.
 //!
 //! **Without SYN** the first byte seen, or an earlier one that the peer still expected, is offset 0; the first bytes are
 //! held until the allowance is over, as an earlier segment, or the SYN, may have been captured later.

@@ -188,7 +188,7 @@ impl Stack {
         match self.preambles[dir.index()].end() {
             Some(held) if proxy::is_header(&held.bytes) => {
                 self.proxy_bytes += held.bytes.len() as u64;
-                let detail = format!("cut short after {} bytes", held.bytes.len());
+                let detail = format!("cut short after {}", count(held.bytes.len() as u64, "byte"));
                 self.layers.emitter.diagnose(held.span, Code::ProxyHeader, detail);
             }
             // Too little to tell roles by.
@@ -401,11 +401,12 @@ impl Stack {
     pub(super) fn detect(&mut self, roles_sure: bool, last: bool, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
         let hint = self.hint;
         // What is inside TLS is looked at there.
+        let unseen = self.layers.beginning_unseen;
         let Some(detector) = self.layers.detector().filter(|_| self.tls.is_none()) else { return false };
         let Some((verdict, swap)) = detector.judge(hint, !roles_sure, last, env.limits.detect_bytes) else {
             return false;
         };
-        let opening = detector.opening();
+        let opening = if unseen { detector.opening() } else { None };
         let waiting = detector.take();
         if swap {
             self.preambles.swap(0, 1);

@@ -99,18 +99,12 @@ impl Tunnel {
 
     /// The next bytes of the connection.
     pub(super) fn take(&mut self, dir: Direction, bytes: &[u8], span: Span) -> Taken {
-        let proxies = match *self {
-            Tunnel::Over => return Taken::Passed,
-            Tunnel::Fresh(_) if read(bytes, &[]) == Err(Stop::None) => {
-                *self = Tunnel::Over;
-                return Taken::Passed;
-            }
-            Tunnel::Fresh(proxies) => {
-                *self = Tunnel::Asking(Box::new(Asking::new(dir, proxies)));
-                proxies
-            }
-            Tunnel::Asking(ref asking) => asking.proxies,
-        };
+        if let Tunnel::Fresh(proxies) = *self {
+            *self = match read(bytes, &[]) {
+                Err(Stop::None) => Tunnel::Over,
+                _ => Tunnel::Asking(Box::new(Asking::new(dir, proxies))),
+            };
+        }
         let Tunnel::Asking(asking) = self else { return Taken::Passed };
         if !asking.add(dir, bytes, span) {
             return Taken::Held;
@@ -120,7 +114,7 @@ impl Tunnel {
             Err(Stop::More) if asked.len() + answered.len() <= MOST => Taken::Held,
             Err(_) => self.give_up().map_or(Taken::Held, Taken::Settled),
             Ok(agreed) => {
-                let client = asking.client;
+                let (client, proxies) = (asking.client, asking.proxies);
                 let mut settled = self.give_up().unwrap_or_default();
                 if proxies < CHAIN {
                     *self = Tunnel::Fresh(proxies + 1);

@@ -349,6 +349,7 @@ impl Smtp {
         Some(pending)
     }
 }
+
 /// How well a reply fits a command: 0 not at all, 1 possibly, 2 it is made for it.
 pub(super) fn likelihood(kind: Kind, reply: &Reply) -> u8 {
     Look::at(reply).likelihood(kind)
@@ -381,9 +382,6 @@ impl<'a> Look<'a> {
             400..=599 => return u8::from(kind != Kind::Unseen),
             250 | 251 => {}
             _ => return u8::from(kind != Kind::Greeting),
-        }
-        if matches!(kind, Kind::Greeting | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit | Kind::Unseen) {
-            return 0;
         }
         let enhanced = self.enhanced.as_ref().map_or(&b""[..], |e| &e.0);
         match kind {

@@ -103,19 +103,23 @@ impl Transaction {
         self.told_recipients().all(|r| r.accepted.is_some())
     }
 
+    /// Recipients that RCPT's reply did not refuse.
+    fn taken(&self) -> impl Iterator<Item = &Recipient> {
+        self.told_recipients().filter(|r| r.accepted != Some(false))
+    }
+
     /// How many final replies a message gets: one, or one a recipient that was taken (RFC 2033 §4.2), or both.
     pub(super) fn replies_expected(&self, lmtp: bool) -> usize {
-        let taken = || self.told_recipients().filter(|r| r.accepted != Some(false)).count();
         match (lmtp, self.prdr) {
-            (true, _) => taken().max(1),
-            (false, true) => taken() + 1,
+            (true, _) => self.taken().count().max(1),
+            (false, true) => self.taken().count() + 1,
             (false, false) => 1,
         }
     }
 
     /// Whether that may be more than one.
     pub(super) fn expects_several(&self, lmtp: bool) -> bool {
-        self.prdr || lmtp && self.told_recipients().filter(|r| r.accepted != Some(false)).nth(1).is_some()
+        self.prdr || lmtp && self.taken().nth(1).is_some()
     }
 
     /// A final reply. Gives whether it was the last one.
@@ -205,7 +209,7 @@ impl Transaction {
     }
 }
 
-/// Recipients that RCPT's reply did not refuse.
+/// As [`Transaction::taken`], to be changed.
 fn taken(recipients: &mut [Recipient], forgotten: usize) -> impl Iterator<Item = &mut Recipient> {
     recipients.iter_mut().skip(forgotten).filter(|r| r.accepted != Some(false))
 }

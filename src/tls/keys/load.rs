@@ -11,6 +11,7 @@ use super::error::KeyError;
 use super::pbe::{self, PbeError};
 use super::private::PrivateKey;
 use super::{OtherKey, Password};
+use crate::diagnostic::count;
 
 /// Largest key file: a bundle of many keys and chains stays far below.
 const MAX_FILE: u64 = 16 << 20;
@@ -93,7 +94,6 @@ fn is_locked(error: &KeyError) -> bool {
 
 /// `keys: 3 RSA keys; 5 other files passed over, 2 of them keys of other kinds`.
 fn summary(folder: &Path, keys: usize, passed_over: &[KeyError]) -> String {
-    let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
     let others = passed_over.iter().filter_map(other).count();
     let locked = passed_over.iter().filter(|error| is_locked(error)).count();
     let mut of_them = String::new();
@@ -105,8 +105,8 @@ fn summary(folder: &Path, keys: usize, passed_over: &[KeyError]) -> String {
             ", {locked} of them encrypted and no passphrase was given (--key-password-file or MAILCAP_KEY_PASSWORD)"
         );
     }
-    let files = plural(passed_over.len(), "other file");
-    format!("{}: {}; {files} passed over{of_them}", folder.display(), plural(keys, "RSA key"))
+    let files = count(passed_over.len() as u64, "other file");
+    format!("{}: {}; {files} passed over{of_them}", folder.display(), count(keys as u64, "RSA key"))
 }
 
 /// The folder's files in the order of their names, so that runs agree.
