@@ -5,7 +5,10 @@
 
 mod container;
 mod error;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod load;
+mod memory;
 mod pbe;
 mod private;
 #[cfg(test)]
@@ -162,6 +165,17 @@ impl KeyRing {
     /// The private keys, in the order in which they were added.
     pub fn keys(&self) -> &[Arc<PrivateKey>] {
         &self.keys
+    }
+
+    /// Opens premaster secrets of many sessions together, where that takes less time, for [`PrivateKey::decrypt_premaster`]
+    /// to remember; `encrypted` may hold anything. What it gains shows in [`KeyRing::opens_together`].
+    pub fn open_ahead(&self, mut encrypted: Vec<&[u8]>) {
+        self.keys.iter().for_each(|key| key.open_ahead(&mut encrypted));
+    }
+
+    /// Whether there is a key of which several operations together take less time than one by one.
+    pub fn opens_together(&self) -> bool {
+        self.keys.iter().any(|key| key.opens_together())
     }
 
     /// Private keys of other kinds that were given, the first few.

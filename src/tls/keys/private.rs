@@ -1,6 +1,5 @@
 //! An RSA private key and the one operation that passive decryption needs of it.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pkcs1::RsaPrivateKeyRef;
@@ -8,16 +7,19 @@ use pkcs1::der::Decode;
 use rsa::BoxedUint;
 use rsa::hazmat::rsa_decrypt;
 use rsa::traits::PublicKeyParts;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::super::secret::Secret;
+#[cfg(target_arch = "x86_64")]
+use super::lanes::{LANES, Lanes, SIZE};
+use super::memory::{Memory, hash};
 
 /// Length of the premaster secret of the RSA key exchange.
 const PREMASTER_LEN: usize = 48;
 
-/// Decryptions remembered of one key.
-const MEMORY: usize = 1024;
+/// With fewer lanes in use, one by one takes no longer.
+#[cfg(target_arch = "x86_64")]
+const FEWEST_TOGETHER: usize = 5;
 
 /// The private key did not make a premaster secret of it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -37,27 +39,9 @@ pub struct PrivateKey {
     rsa: rsa::PrivateKey,
     #[cfg(feature = "aws-lc")]
     fast: Option<aws_lc_rs::rsa::Pkcs1PrivateDecryptingKey>,
+    #[cfg(target_arch = "x86_64")]
+    lanes: Option<Lanes>,
     memory: Mutex<Memory>,
-}
-
-/// Results by SHA-256 of the ciphertext, oldest out first.
-#[derive(Default)]
-struct Memory {
-    results: HashMap<[u8; 32], Result<Secret, PremasterError>>,
-    order: VecDeque<[u8; 32]>,
-}
-
-impl Memory {
-    fn keep(&mut self, hash: [u8; 32], result: Result<Secret, PremasterError>) {
-        if self.results.insert(hash, result).is_none() {
-            self.order.push_back(hash);
-            if self.order.len() > MEMORY
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.results.remove(&oldest);
-            }
-        }
-    }
 }
 
 impl PrivateKey {
@@ -87,6 +71,8 @@ impl PrivateKey {
             modulus,
             #[cfg(feature = "aws-lc")]
             fast: fast_key(der),
+            #[cfg(target_arch = "x86_64")]
+            lanes: Lanes::new(&rsa),
             rsa,
             memory: Mutex::default(),
         })
@@ -113,16 +99,67 @@ impl PrivateKey {
     ///
     /// Unlike a server's, this answer is definite: a wrong key shows as an error, it does not yield a random secret.
     pub fn decrypt_premaster(&self, encrypted: &[u8]) -> Result<Secret, PremasterError> {
-        let hash: [u8; 32] = Sha256::digest(encrypted).into();
-        if let Some(known) = self.memory().results.get(&hash) {
-            return known.clone();
+        let hash = hash(encrypted);
+        if let Some(known) = self.memory().recall(&hash) {
+            return known;
         }
-        let result = self.decrypt(encrypted).and_then(|secret| match secret.len() {
-            PREMASTER_LEN => Ok(secret),
-            _ => Err(PremasterError::Length),
-        });
+        let result = self.decrypt(encrypted).and_then(premaster);
         self.memory().keep(hash, result.clone());
         result
+    }
+
+    /// See [`super::KeyRing::open_ahead`]; what it opens, it takes out.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn open_ahead(&self, encrypted: &mut Vec<&[u8]>) {
+        let Some(lanes) = &self.lanes else { return };
+        let mut memory = self.memory();
+        // Below the modulus: of equal length, so the bytes' order is the numbers'.
+        let number = |bytes: &&[u8]| <[u8; SIZE]>::try_from(*bytes).ok().filter(|number| number[..] < self.modulus[..]);
+        let hashed = encrypted.iter().filter_map(number).map(|number| (hash(&number), number));
+        let fitting: Vec<([u8; 32], [u8; SIZE])> = hashed.filter(|(hash, _)| !memory.knows(hash)).collect();
+        for group in fitting.chunks(LANES) {
+            if group.len() < FEWEST_TOGETHER || !memory.may_go_ahead(group.len()) {
+                return;
+            }
+            drop(memory);
+            let mut numbers = [[0; SIZE]; LANES];
+            numbers.iter_mut().zip(group).for_each(|(lane, (_, number))| *lane = *number);
+            let opened = lanes.decrypt(&numbers);
+            memory = self.memory();
+            for ((hash, number), block) in group.iter().zip(&*opened) {
+                // What is none may be another key's.
+                if let Ok(secret) = unpad(block).and_then(premaster) {
+                    memory.keep_ahead(*hash, secret);
+                    encrypted.retain(|other| other != number);
+                }
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn open_ahead(&self, _encrypted: &mut Vec<&[u8]>) {}
+
+    /// See [`super::KeyRing::opens_together`].
+    pub(super) fn opens_together(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.lanes.is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    #[cfg(test)]
+    pub(super) fn remember(&self, encrypted: &[u8], secret: Secret) {
+        self.memory().keep(hash(encrypted), Ok(secret));
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembers(&self, encrypted: &[u8]) -> bool {
+        self.memory().knows(&hash(encrypted))
+    }
+
+    #[cfg(test)]
+    pub(super) fn rsa(&self) -> &rsa::PrivateKey {
+        &self.rsa
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -156,6 +193,11 @@ impl PrivateKey {
     }
 }
 
+/// Of what was encrypted, if it has the length.
+fn premaster(secret: Secret) -> Result<Secret, PremasterError> {
+    if secret.len() == PREMASTER_LEN { Ok(secret) } else { Err(PremasterError::Length) }
+}
+
 /// Takes PKCS#1 v1.5 encryption padding off (RFC 8017 section 7.2.2): 00 02, eight or more bytes that are not zero, 00.
 fn unpad(encoded: &[u8]) -> Result<Secret, PremasterError> {
     let Some((&[0, 2], rest)) = encoded.split_first_chunk() else { return Err(PremasterError::Padding) };
@@ -177,7 +219,7 @@ fn fast_key(pkcs1: &[u8]) -> Option<aws_lc_rs::rsa::Pkcs1PrivateDecryptingKey> {
 }
 
 /// The type of a generator for blinding; there is none.
-enum NoRng {}
+pub(super) enum NoRng {}
 
 impl rsa::rand_core::TryRng for NoRng {
     type Error = std::convert::Infallible;
@@ -200,30 +242,5 @@ impl rsa::rand_core::TryCryptoRng for NoRng {}
 impl std::fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PrivateKey").field("name", &self.name).field("bits", &self.bits()).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is remembered is returned, not computed again: here something that no computation gives.
-    #[test]
-    fn the_same_ciphertext_is_decrypted_once() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys/rsa1024.pem");
-        let mut ring = super::super::KeyRing::new();
-        ring.add_key_path(&path, &mut |_| None).unwrap();
-        let key = &ring.keys()[0];
-        let encrypted = [0x55; 128];
-        assert_eq!(key.decrypt_premaster(&encrypted), Err(PremasterError::Padding));
-        let hash: [u8; 32] = Sha256::digest(encrypted).into();
-        key.memory().results.insert(hash, Ok(Secret::new(&[7; PREMASTER_LEN])));
-        assert_eq!(key.decrypt_premaster(&encrypted), Ok(Secret::new(&[7; PREMASTER_LEN])));
-        // The memory is bounded.
-        for n in 0..2 * MEMORY as u64 {
-            key.memory().keep(Sha256::digest(n.to_be_bytes()).into(), Err(PremasterError::Padding));
-        }
-        let memory = key.memory();
-        assert_eq!((memory.results.len(), memory.order.len()), (MEMORY, MEMORY));
     }
 }

@@ -162,11 +162,25 @@ fn folders() {
     assert!(error.to_string().contains("no usable private key in this folder (1 files"), "{error}");
 }
 
+/// PKCS#1 v1.5 to that key (RFC 8017 section 7.2.1).
+fn encrypt(key: &PrivateKey, message: &[u8]) -> Vec<u8> {
+    use rsa::traits::PublicKeyParts;
+    let len = key.modulus().len();
+    let (n, e) = (key.rsa().n().as_ref().clone(), key.rsa().e().clone());
+    let public = rsa::PublicKey::new_with_size_limits(n, e, 512..=8192).unwrap();
+    assert_eq!(public.size(), len);
+    let mut block = vec![0, 2];
+    block.extend((1..=255).cycle().take(len - 3 - message.len()));
+    block.push(0);
+    block.extend(message);
+    let block = rsa::BoxedUint::from_be_slice(&block, (len * 8) as u32).unwrap();
+    let bytes = rsa::hazmat::rsa_encrypt(&public, &block).unwrap().to_be_bytes();
+    bytes[bytes.len() - len..].to_vec()
+}
+
 /// Both implementations agree, on every size; a wrong key is an error and not a random secret.
 #[test]
 fn premasters() {
-    use rsa::hazmat::rsa_encrypt;
-    use rsa::traits::PublicKeyParts;
     let premaster: Vec<u8> = (0..48).map(|n| n * 5 + 3).collect();
     let other = load(&testdata("rsa1024.pem"), passphrase).unwrap();
     for name in [
@@ -182,20 +196,7 @@ fn premasters() {
     ] {
         let ring = load(&testdata(name), passphrase).unwrap();
         let key = &ring.keys()[0];
-        let precision = (key.modulus().len() * 8) as u32;
-        let n = rsa::BoxedUint::from_be_slice(key.modulus(), precision).unwrap();
-        let e = rsa::BoxedUint::from(if name.contains("e3") { 3u64 } else { 65537 });
-        let public = rsa::PublicKey::new_with_size_limits(n, e, 512..=8192).unwrap();
-        assert_eq!(public.size(), key.modulus().len());
-        let encrypt = |message: &[u8]| {
-            let mut block = vec![0, 2];
-            block.extend((1..=255).cycle().take(key.modulus().len() - 3 - message.len()));
-            block.push(0);
-            block.extend(message);
-            let c = rsa_encrypt(&public, &rsa::BoxedUint::from_be_slice(&block, precision).unwrap()).unwrap();
-            let bytes = c.to_be_bytes();
-            bytes[bytes.len() - key.modulus().len()..].to_vec()
-        };
+        let encrypt = |message: &[u8]| encrypt(key, message);
         let encrypted = encrypt(&premaster);
         assert_eq!(&key.decrypt_premaster(&encrypted).unwrap()[..], premaster, "{name}");
         assert_eq!(&key.decrypt_portably(&encrypted).unwrap()[..], premaster, "{name}");
@@ -210,6 +211,45 @@ fn premasters() {
         assert_eq!(key.decrypt_premaster(&vec![0xff; key.modulus().len() + 1]), Err(PremasterError::Range));
         if name != "rsa1024.pem" {
             assert!(other.keys()[0].decrypt_premaster(&encrypted).is_err(), "{name} with another key");
+        }
+    }
+}
+
+/// What is remembered is returned, not computed again: here something that no computation gives.
+#[test]
+fn the_same_ciphertext_is_decrypted_once() {
+    let ring = load(&testdata("rsa1024.pem"), passphrase).unwrap();
+    let key = &ring.keys()[0];
+    let encrypted = [0x55; 128];
+    assert_eq!(key.decrypt_premaster(&encrypted), Err(PremasterError::Padding));
+    key.remember(&encrypted, Secret::new(&[7; 48]));
+    assert_eq!(key.decrypt_premaster(&encrypted), Ok(Secret::new(&[7; 48])));
+}
+
+/// Premasters of two keys, in one list with what is none: each is opened by its key, and the rest is left.
+#[test]
+fn premasters_opened_together_are_those_opened_one_by_one() {
+    let mut ring = load(&testdata("rsa2048.pem"), passphrase).unwrap();
+    ring.add_key_path(&testdata("rsa2048e3.pem"), &mut passphrase).unwrap();
+    let premaster = |n: u8| [&[3, 3], [n; 46].as_slice()].concat();
+    let mut wire: Vec<Vec<u8>> = Vec::new();
+    for n in 0..40 {
+        wire.push(encrypt(&ring.keys()[usize::from(n % 2)], &premaster(n)));
+    }
+    wire.push(vec![0xff; 256]);
+    wire.push(vec![0x17; 256]);
+    wire.push(vec![0x17; 128]);
+    wire.push(Vec::new());
+    ring.open_ahead(wire.iter().map(Vec::as_slice).collect());
+    for (n, encrypted) in wire.iter().enumerate() {
+        for (index, key) in ring.keys().iter().enumerate() {
+            let own = n < 40 && n % 2 == index;
+            assert_eq!(key.remembers(encrypted), own && ring.opens_together(), "{n} by {index}");
+            let opened = key.decrypt_premaster(encrypted);
+            assert_eq!(opened.is_ok(), own, "{n} by {index}");
+            if own {
+                assert_eq!(opened.unwrap()[..], premaster(n as u8));
+            }
         }
     }
 }
