@@ -1,6 +1,8 @@
 //! What comes out depends on the input alone: not on the number of threads, nor on how a pipe delivers it.
 
 mod common;
+#[path = "../benches/workload/mod.rs"]
+mod workload;
 
 use std::fs;
 use std::io::{self, Read};
@@ -14,6 +16,7 @@ use mailcap::output::json::{Json, Select};
 use mailcap::pipeline::{Config, run, run_capture};
 
 use common::{How, config, corpus, testdata};
+use workload::Workload;
 
 /// Bytes that can be looked at once the sink is gone.
 #[derive(Clone, Default)]
@@ -166,6 +169,27 @@ fn the_same_bytes_when_sessions_are_evicted_for_what_they_keep() {
         for (jobs, round_event_bytes) in [(2, usize::MAX), (7, usize::MAX), (1, 0), (2, 0)] {
             assert_eq!(differ(&whole, &with(jobs, round_event_bytes)), None, "{bytes} bytes, {jobs} threads");
         }
+    }
+}
+
+/// Hundreds of sessions in a round, whose premaster secrets are opened together where the processor can: all of them are
+/// opened (by their MACs), whatever the number of threads.
+#[test]
+fn sessions_opened_together_are_those_opened_one_by_one() {
+    let workload = Workload { bytes: 1_400_000, message: 500, ..Workload::named("tls").unwrap() };
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let sessions = workload::write(&workload, file.as_file_mut()).unwrap();
+    assert!(sessions > 200, "{sessions}");
+    let inputs = [file.path().to_owned()];
+    let keys = [testdata().join("keys/encoded/rsa2048.pkcs8.pem")];
+    let with = |jobs| with_jobs(config(&inputs, &How { keys: &keys, ..How::default() }), jobs);
+    let alone = with(1);
+    let opened = |line: &&str| line.contains("\"type\":\"tls\"") && line.contains("\"decrypted\":\"all\"");
+    assert_eq!(alone.lines().filter(opened).count() as u64, sessions);
+    let whole = |line: &&str| line.contains("\"type\":\"message\"") && line.contains("\"complete\":true");
+    assert_eq!(alone.lines().filter(whole).count() as u64, sessions);
+    for jobs in [2, 3] {
+        assert_eq!(differ(&alone, &with(jobs)), None, "{jobs} threads");
     }
 }
 

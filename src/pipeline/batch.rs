@@ -1,8 +1,17 @@
 //! What the reader hands to the shards in a round when threads work on them: the one copy that it costs.
 
+use std::ops::Range;
+
 use super::shard::SHARDS;
 use crate::position::FramePos;
+use crate::tls::premaster_in_segment;
 use crate::wire::Segment;
+
+/// Premaster secrets of a round that are looked for: fewer than a key remembers.
+const PREMASTERS: usize = 512;
+
+/// Of them, those that a thread opens together.
+const TOGETHER: usize = 8;
 
 /// A segment without its payload, which lies in [`Batch::bytes`].
 pub(super) struct Item {
@@ -18,6 +27,8 @@ pub(super) struct Item {
 pub(super) struct Batch {
     bytes: Vec<u8>,
     shards: Vec<Vec<Item>>,
+    /// Where in `bytes` encrypted premaster secrets lie, as far as a look at each segment shows.
+    premasters: Vec<Range<usize>>,
     /// The shards with the most to do come first: the last one to finish then finishes early.
     pub(super) order: Vec<usize>,
     /// All shards look at the clock behind this round: the last frame, and the reader's clock.
@@ -31,6 +42,7 @@ impl Batch {
         Batch {
             bytes: Vec::new(),
             shards: std::iter::repeat_with(Vec::new).take(SHARDS).collect(),
+            premasters: Vec::new(),
             order: (0..SHARDS).collect(),
             boundary: None,
             last: false,
@@ -40,6 +52,7 @@ impl Batch {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.shards.iter_mut().for_each(Vec::clear);
+        self.premasters.clear();
         self.boundary = None;
         self.last = false;
     }
@@ -47,6 +60,11 @@ impl Batch {
     pub(super) fn push(&mut self, shard: usize, segment: &Segment<'_>, at: FramePos, now: i64, interface: Option<u32>) {
         let (from, len) = (self.bytes.len(), segment.payload.len());
         self.bytes.extend_from_slice(segment.payload);
+        if self.premasters.len() < PREMASTERS
+            && let Some(premaster) = premaster_in_segment(segment.payload)
+        {
+            self.premasters.push(from + premaster.start..from + premaster.end);
+        }
         let Segment { src, dst, seq, ack, window, window_scale, flags, payload: _, missing_tail, vlan, tunnel } =
             *segment;
         let segment =
@@ -65,6 +83,12 @@ impl Batch {
     /// Of the shard of that number, in order of capture.
     pub(super) fn items(&self, shard: usize) -> &[Item] {
         self.shards.get(shard).map_or(&[], Vec::as_slice)
+    }
+
+    /// Encrypted premaster secrets that may be in the round, the group of that number.
+    pub(super) fn premasters(&self, group: usize) -> Option<Vec<&[u8]>> {
+        let group = self.premasters.chunks(TOGETHER).nth(group)?;
+        Some(group.iter().filter_map(|range| self.bytes.get(range.clone())).collect())
     }
 
     pub(super) fn payload(&self, item: &Item) -> &[u8] {

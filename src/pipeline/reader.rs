@@ -16,11 +16,14 @@ use crate::flow::Clock;
 use crate::limits::Limits;
 use crate::output::Sink;
 use crate::position::{FileId, FramePos, Timestamp};
-use crate::tls::{KeyRing, SessionCache};
+use crate::tls::{KeyRing, SessionCache, premaster_in_segment};
 use crate::wire::{Decoded, Decoder, Segment};
 
 /// Mean payload, bytes, below which a round is copied and sorted by shard.
 const SMALL_SEGMENT: u64 = 100;
+
+/// With so many premaster secrets in a round, opening them together is worth a copy of it.
+const FEW_PREMASTERS: u64 = 16;
 
 /// Why reading stopped.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -53,8 +56,12 @@ struct Load {
     bytes: u64,
     /// Of the bytes, those of connections in TLS.
     in_tls: u64,
+    /// Segments that hold an encrypted premaster secret, as it seems.
+    premasters: u64,
     /// Messages are hashed.
     digests: bool,
+    /// There is a key that opens several premaster secrets together in less time.
+    opens_together: bool,
 }
 
 impl Load {
@@ -64,7 +71,8 @@ impl Load {
         let small = self.bytes < self.segments * SMALL_SEGMENT;
         // Framing plain text is done before another thread could be told of it.
         let heavy = self.digests || self.in_tls > self.bytes / 4;
-        !(small || threads && heavy)
+        let together = self.opens_together && self.premasters >= FEW_PREMASTERS;
+        !(small || together || threads && heavy)
     }
 }
 
@@ -113,7 +121,7 @@ impl Run {
         let part = first_share(&limits);
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &part, &cache))).collect();
         let reader = Reader {
-            load: Load { digests: shared.options.digests, ..Load::default() },
+            load: Load { digests: shared.options.digests, opens_together: keys.opens_together(), ..Load::default() },
             told_files: files.len(),
             own: Vec::new(),
             refusals: config.connections,
@@ -136,7 +144,7 @@ impl Run {
     /// With that many threads besides this one, or none.
     pub(super) fn go(mut self, threads: usize, sink: &mut dyn Sink) -> Result<Report, Error> {
         let threads = threads.min(SHARDS);
-        let workers = Workers::new(threads);
+        let workers = Workers::new(threads, self.keys.clone());
         let Run { reader, shards, shared, keys, cache, limits } = &mut self;
         let shards: &Shards = shards;
         let whole = thread::scope(|scope| {
@@ -338,7 +346,7 @@ impl Reader {
     fn read(&mut self, mut take: impl FnMut(usize, &Segment<'_>, FramePos, i64, Option<u32>) -> bool) -> Stop {
         let mut comments = 0;
         let mut full = false;
-        self.load = Load { in_tls: self.load.in_tls, digests: self.load.digests, ..Load::default() };
+        self.load = Load { segments: 0, bytes: 0, premasters: 0, ..self.load };
         self.boundary = false;
         self.fresh = true;
         loop {
@@ -367,6 +375,7 @@ impl Reader {
                         Decoded::Segment(segment) => {
                             self.load.segments += 1;
                             self.load.bytes += segment.payload.len() as u64;
+                            self.load.premasters += u64::from(premaster_in_segment(segment.payload).is_some());
                             full = take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
                         }
                         Decoded::Unreachable(what) => {

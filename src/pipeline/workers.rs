@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::batch::Batch;
 use super::round::Shards;
+use crate::tls::KeyRing;
 
 #[derive(Default)]
 struct State {
@@ -27,18 +28,23 @@ pub(super) struct Workers {
     begun: Condvar,
     done: Condvar,
     next: AtomicUsize,
+    /// What opens premaster secrets before the shards ask for them, and the next group of these.
+    keys: KeyRing,
+    next_premasters: AtomicUsize,
     /// The round being worked on, and the one being filled.
     batches: [RwLock<Batch>; 2],
     threads: usize,
 }
 
 impl Workers {
-    pub(super) fn new(threads: usize) -> Self {
+    pub(super) fn new(threads: usize, keys: KeyRing) -> Self {
         Workers {
             state: Mutex::default(),
             begun: Condvar::new(),
             done: Condvar::new(),
             next: AtomicUsize::new(usize::MAX / 2),
+            keys,
+            next_premasters: AtomicUsize::new(0),
             batches: [RwLock::new(Batch::new()), RwLock::new(Batch::new())],
             threads,
         }
@@ -56,6 +62,7 @@ impl Workers {
 
     /// Begins the next round. The one before must be done.
     pub(super) fn begin(&self) {
+        self.next_premasters.store(0, Ordering::SeqCst);
         self.begin_after(1);
     }
 
@@ -86,6 +93,9 @@ impl Workers {
 
     fn work(&self, round: usize, shards: &Shards) {
         let batch = self.batches[round % 2].read().unwrap_or_else(PoisonError::into_inner);
+        while let Some(group) = batch.premasters(self.next_premasters.fetch_add(1, Ordering::SeqCst)) {
+            self.keys.open_ahead(group);
+        }
         while let Some(&number) = batch.order.get(self.next.fetch_add(1, Ordering::SeqCst)) {
             if let Some(mut shard) = shards.lock(number) {
                 shard.work(number, &batch);

@@ -2,6 +2,8 @@
 //!
 //! Tolerant on purpose: a field that can't be read ends the reading, what came before it stands.
 
+use std::ops::Range;
+
 use crate::limits::tls::OFFERED_SUITES;
 
 /// Handshake message types (RFC 8446 appendix B.3, and those of earlier versions).
@@ -417,6 +419,17 @@ pub fn encrypted_premaster(body: &[u8]) -> &[u8] {
     }
 }
 
+/// Where the encrypted premaster secret lies in a segment that begins with the record of a ClientKeyExchange, as most of
+/// them do: a look at the bytes, without knowing what came before, so it may be something else.
+pub fn premaster_in_segment(payload: &[u8]) -> Option<Range<usize>> {
+    let (&[22, 3, _, high, low], rest) = payload.split_first_chunk()? else { return None };
+    let record = rest.get(..usize::from(u16::from_be_bytes([high, low])))?;
+    let (&[kind::CLIENT_KEY_EXCHANGE, 0, high, low], rest) = record.split_first_chunk()? else { return None };
+    let body = rest.get(..usize::from(u16::from_be_bytes([high, low])))?;
+    let end = 9 + body.len();
+    Some(end - encrypted_premaster(body).len()..end)
+}
+
 /// Identity and encrypted premaster secret of an RSA_PSK ClientKeyExchange (RFC 4279 section 4), or the identity alone
 /// of a PSK one.
 pub fn psk_exchange(body: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -443,6 +456,21 @@ mod tests {
                 Joined::TooLong(n) => out.push(vec![255, n as u8]),
             }
         }
+    }
+
+    /// In TLS behind two bytes of length, in SSL 3.0 without, and nothing of it where the segment ends before it does.
+    #[test]
+    fn a_premaster_secret_in_a_segment() {
+        let record = |version: u8, body: &[u8]| {
+            let message = message(16, body);
+            [&[22, 3, version, 0, message.len() as u8], &message[..], &[20, 3, version, 0, 1, 1]].concat()
+        };
+        let tls = record(3, &[0, 4, 1, 2, 3, 4]);
+        assert_eq!(premaster_in_segment(&tls), Some(11..15));
+        assert_eq!(premaster_in_segment(&record(0, &[1, 2, 3, 4])), Some(9..13));
+        (0..15).for_each(|len| assert_eq!(premaster_in_segment(&tls[..len]), None, "{len}"));
+        assert_eq!(premaster_in_segment(&record(3, &[])), Some(9..9));
+        assert_eq!(premaster_in_segment(&[23, 3, 3, 0, 1, 16]), None);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod secret;
 pub mod suites;
 
 pub use connection::{Connection, Env, Progress};
+pub use handshake::premaster_in_segment;
 pub use keys::{KeyError, KeyRing, PrivateKey};
 pub use record::{Looks, looks_like_tls};
 pub use resume::SessionCache;
