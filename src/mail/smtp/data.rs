@@ -3,6 +3,9 @@
 //! The end is a line that is a lone dot, both line ends being CRLF. What only looks like it, because a bare LF or CR
 //! stands for one of the two, is reported and left to the caller: some servers take it (SMTP smuggling).
 
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x64};
+
 use crate::mail::line::find_either;
 
 /// What stood before a line.
@@ -180,29 +183,10 @@ impl Scanner {
     /// From within a line, passes over blocks in which every line ends in CR LF and none begins with a dot: most of most
     /// messages, without a branch for each line. How many bytes these are.
     fn pass_plain_lines(&mut self, bytes: &[u8], at: usize) -> usize {
-        const BLOCK: usize = 64;
-        let all = bytes.get(at..).unwrap_or_default();
-        let (Some(first), Some(rest)) = (all.first(), all.get(1..)) else { return 0 };
-        if *first == b'\n' {
-            return 0;
-        }
-        let (before, _) = all.as_chunks::<BLOCK>();
-        let (now, _) = rest.as_chunks::<BLOCK>();
-        let mut passed = 0;
-        for (before, now) in before.iter().zip(now) {
-            let (mut odd, mut ends) = (0, 0);
-            for (&before, &now) in before.iter().zip(now) {
-                let (cr, lf) = (u8::from(before == b'\r'), u8::from(now == b'\n'));
-                odd |= (cr ^ lf) | (u8::from(before == b'\n') & u8::from(now == b'.'));
-                ends |= cr & lf;
-            }
-            if odd != 0 {
-                break;
-            }
-            self.crlf |= ends != 0;
-            passed += BLOCK;
-        }
-        self.state = match passed.checked_sub(1).and_then(|last| all.get(last)) {
+        let bytes = bytes.get(at..).unwrap_or_default();
+        let (passed, ends) = dispatch!(Level::new(), simd => plain_blocks(simd, bytes));
+        self.crlf |= ends;
+        self.state = match passed.checked_sub(1).and_then(|last| bytes.get(last)) {
             Some(b'\r') => State::Cr,
             Some(b'\n') => State::Line(Before::CrLf),
             _ => State::Within,
@@ -247,6 +231,28 @@ impl Scanner {
 
 /// Whether the first dot of a line behind that line end goes. Lines that end in LF alone are lines to the clients that
 /// send them and to the servers that take them.
+/// From within a line, the bytes of the blocks in front in which each LF has its CR and each CR its LF, as far as they go,
+/// and no line begins with a dot; and whether a line ends in them.
+#[inline(always)]
+fn plain_blocks<S: Simd>(simd: S, bytes: &[u8]) -> (usize, bool) {
+    let (blocks, _) = bytes.as_chunks::<64>();
+    // A bit a byte; what the block before ends with comes in at the lowest.
+    let (mut cr_before, mut lf_before, mut line_ends) = (0, 0, 0);
+    let mut passed = 0;
+    for block in blocks {
+        let block: u8x64<S> = (*block).simd_into(simd);
+        let (cr, lf) = (block.simd_eq(b'\r').to_bitmask(), block.simd_eq(b'\n').to_bitmask());
+        let odd = (cr << 1 | cr_before) ^ lf;
+        if odd | (lf << 1 | lf_before) & block.simd_eq(b'.').to_bitmask() != 0 {
+            break;
+        }
+        (cr_before, lf_before) = (cr >> 63, lf >> 63);
+        line_ends |= lf;
+        passed += 64;
+    }
+    (passed, line_ends != 0)
+}
+
 fn strips(before: Before) -> bool {
     matches!(before, Before::CrLf | Before::Lf)
 }
