@@ -4,6 +4,8 @@
 //! copy is checked against every remembered segment that lies whole within it, so copies with the same or wider bounds
 //! are judged; copies that are pieces of one delivered segment are not.
 
+use twox_hash::XxHash3_64;
+
 /// Segments remembered.
 const KEPT: usize = 8;
 
@@ -44,31 +46,7 @@ impl Recent {
 
 /// Not cryptographic: it notices differences, it does not withstand someone who computes collisions.
 fn hash(bytes: &[u8]) -> u64 {
-    const K: [u64; 4] = [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb, 0xd6e8_feb8_6659_fd93];
-    // Four independent lanes, as a multiplication takes longer than a load; each takes two words at once.
-    let mut lanes = K;
-    let (blocks, rest) = bytes.as_chunks::<64>();
-    for block in blocks {
-        let (pairs, _) = block.as_chunks::<16>();
-        for ((lane, pair), key) in lanes.iter_mut().zip(pairs).zip(K) {
-            *lane = fold(*lane, pair, key);
-        }
-    }
-    let mut state = lanes.into_iter().fold(bytes.len() as u64, |state, lane| state.rotate_left(21) ^ lane);
-    let (pairs, rest) = rest.as_chunks::<16>();
-    for pair in pairs {
-        state = fold(state, pair, K[0]);
-    }
-    for &byte in rest {
-        state = (state.rotate_left(13) ^ u64::from(byte)).wrapping_mul(K[0]);
-    }
-    state ^ state >> 32
-}
-
-fn fold(state: u64, pair: &[u8; 16], key: u64) -> u64 {
-    let pair = u128::from_le_bytes(*pair);
-    let product = u128::from(state ^ pair as u64) * u128::from(key ^ (pair >> 64) as u64);
-    product as u64 ^ (product >> 64) as u64
+    XxHash3_64::oneshot(bytes)
 }
 
 #[cfg(test)]
