@@ -42,6 +42,9 @@ type Limbs = [u64; LIMBS];
 /// A number a lane.
 type Numbers = [__m512i; LIMBS];
 
+/// The limbs of a product, with room for what a loop writes beyond them.
+type Columns = [__m512i; 2 * LIMBS + 2];
+
 /// What the operation takes of a private key, with the processor's word that it can do it.
 pub(super) struct Lanes {
     simd: Avx512,
@@ -137,7 +140,9 @@ impl Prime {
         let low = multiply(simd, low, &splat(simd, &self.squared), &m);
         let high = multiply(simd, high, &splat(simd, &self.cubed), &m);
         let base = add(simd, &low, &high);
-        let double = square(simd, &base, &m);
+        let mut columns: Columns = [base[0]; _];
+        let mut double = base;
+        square(simd, &mut double, &m, &mut columns);
         let mut powers = Zeroizing::new([base; POWERS]);
         for i in 1..POWERS {
             powers[i] = multiply(simd, &powers[i - 1], &double, &m);
@@ -147,7 +152,7 @@ impl Prime {
         let mut sum = powers[first];
         for &(squarings, odd) in windows {
             for _ in 0..squarings {
-                sum = square(simd, &sum, &m);
+                square(simd, &mut sum, &m, &mut columns);
             }
             if odd > 0 {
                 sum = multiply(simd, &sum, &powers[usize::from(odd) / 2], &m);
@@ -332,13 +337,15 @@ kernel!(
 );
 
 kernel!(
-    /// a²·R⁻¹ mod m: the products of different limbs once, doubled.
-    fn square(simd: Avx512, a: &Numbers, m: &Modulus) -> Numbers {
+    /// a becomes a²·R⁻¹ mod m: the products of different limbs once, doubled. What is in `columns` does not matter.
+    fn square(simd: Avx512, a: &mut Numbers, m: &Modulus, columns: &mut Columns) {
         let zero = _mm512_setzero_si512();
-        let mut columns = [zero; 2 * LIMBS + 2];
+        columns[..LIMBS].fill(zero);
         // Two limbs, x and y, with all above them: four products to a column each time it is loaded.
         for i in (0..LIMBS).step_by(2) {
             let (x, y) = (a[i], a[i + 1]);
+            columns[i + LIMBS] = zero;
+            columns[i + LIMBS + 1] = zero;
             columns[2 * i + 1] = _mm512_madd52lo_epu64(columns[2 * i + 1], x, y);
             let mut column = _mm512_madd52hi_epu64(columns[2 * i + 2], x, y);
             let mut next = columns[2 * i + 3];
@@ -362,7 +369,7 @@ kernel!(
             add_high(simd, &mut sum, &m.limbs, q);
         }
         carry(simd, &mut sum);
-        sum
+        *a = sum;
     }
 );
 
