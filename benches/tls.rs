@@ -301,9 +301,43 @@ fn handshakes() {
             timed(|| assert!(key.decrypt_premaster(&exchange).is_ok()))
         },
     );
+    rates("handshake RSA-2048", best);
+}
+
+/// So many a second.
+fn rates(name: &str, (ours, bare): (Duration, Duration)) {
     let rate = |time: Duration| 1.0 / time.as_secs_f64();
-    let ratio = best.1.as_secs_f64() / best.0.as_secs_f64();
-    println!("{:<28} {:>6}  {:>8.0}  {:>8.0}  {ratio:>5.2}", "handshake RSA-2048", "", rate(best.0), rate(best.1));
+    let ratio = bare.as_secs_f64() / ours.as_secs_f64();
+    println!("{name:<28} {:>6}  {:>8.0}  {:>8.0}  {ratio:>5.2}", "", rate(ours), rate(bare));
+}
+
+/// Premaster secrets opened together, where the processor can, against one by one.
+fn together(name: &str, file: &str) {
+    const GROUP: u32 = 8;
+    let mut keys = KeyRing::new();
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys");
+    keys.add_key_path(&home.join(file), &mut |_| None).expect("a key");
+    let key = keys.keys()[0].clone();
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        encrypted_premaster(&key, number)
+    };
+    let mut groups: Vec<Vec<Vec<u8>>> = (0..TURNS).map(|_| (0..GROUP).map(|_| next()).collect()).collect();
+    let mut others: Vec<Vec<u8>> = (0..TURNS).map(|_| next()).collect();
+    let best = beside(
+        || {
+            let group = groups.pop().expect("one a turn");
+            let time = timed(|| keys.open_ahead(group.iter().map(Vec::as_slice).collect()));
+            assert!(group.iter().all(|exchange| key.decrypt_premaster(exchange).is_ok()));
+            time / GROUP
+        },
+        || {
+            let exchange = others.pop().expect("one a turn");
+            timed(|| assert!(key.decrypt_premaster(&exchange).is_ok()))
+        },
+    );
+    rates(name, best);
 }
 
 fn main() {
@@ -325,4 +359,6 @@ fn main() {
     aead::<aes_gcm::AesGcm<camellia::Camellia128, U12>>("CAMELLIA-128-GCM", 0xc07a, PrfHash::Sha256);
     aead::<aes_gcm::AesGcm<aria::Aria128, U12>>("ARIA-128-GCM", 0xc050, PrfHash::Sha256);
     handshakes();
+    together("together RSA-2048", "rsa2048.pem");
+    together("together RSA-1024", "rsa1024.pem");
 }

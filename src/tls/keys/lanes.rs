@@ -1,8 +1,8 @@
 //! Eight RSA private-key operations at once, each in a lane of its own of AVX-512's 52-bit multiply-and-add (IFMA).
 //!
 //! The sessions of an archive come by the hundred and share the server's key. So all lanes run through the same exponents,
-//! and as nobody is there to watch the time, the windows slide and a power is looked up by its place. For keys of 2,048 bits
-//! whose primes have 1,024 each: m = c^d mod n by the Chinese remainder theorem (RFC 8017 section 5.1.2).
+//! and as nobody is there to watch the time, the windows slide and a power is looked up by its place. For keys of up to 2,048
+//! bits with two primes of the same length: m = c^d mod n by the Chinese remainder theorem (RFC 8017 section 5.1.2).
 //!
 //! Numbers have limbs of 52 bits, the least first. Products are Montgomery's: `multiply(a, b)` is a·b·R⁻¹ mod m with R =
 //! 2^1040. With R over 2^16 times the modulus, factors may be several times the modulus without a final subtraction: the
@@ -17,13 +17,13 @@ use std::hint::black_box;
 
 use fearless_simd::{Avx512, Level, SimdInto, kernel, u64x8};
 use rsa::BoxedUint;
-use rsa::traits::{PrivateKeyParts, PublicKeyParts};
+use rsa::traits::PrivateKeyParts;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Operations at once.
 pub(super) const LANES: usize = 8;
 
-/// Length of the modulus, bytes.
+/// Longest modulus, and the length of all numbers, bytes.
 pub(super) const SIZE: usize = 256;
 
 /// Limbs of numbers below R.
@@ -74,20 +74,19 @@ struct Modulus {
 }
 
 impl Lanes {
-    /// None where the processor can't do it, or for keys of another size.
+    /// None where the processor can't do it, or for other keys.
     pub(super) fn new(key: &rsa::PrivateKey) -> Option<Self> {
         let simd = Level::new().as_avx512()?;
         let [p, q] = key.primes() else { return None };
         let coefficient = Zeroizing::new(Zeroizing::new(key.qinv()?.retrieve()).to_be_bytes());
-        let half = SIZE as u32 * 4;
-        if key.n().bit_width().div_ceil(8) as usize != SIZE || p.bit_width() != half || q.bit_width() != half {
+        if p.bit_width() != q.bit_width() || p.bit_width() > SIZE as u32 * 4 {
             return None;
         }
         let coefficient = Zeroizing::new(limbs(&residue(&coefficient, R_BITS, p.as_ref())?));
         Some(Lanes { simd, p: Prime::new(p.as_ref(), key.dp()?)?, q: Prime::new(q.as_ref(), key.dq()?)?, coefficient })
     }
 
-    /// m = c^d mod n for each ciphertext, which has to be below n.
+    /// m = c^d mod n for each ciphertext, which has to be below n; big-endian.
     pub(super) fn decrypt(&self, ciphertexts: &[[u8; SIZE]; LANES]) -> Zeroizing<[[u8; SIZE]; LANES]> {
         let simd = self.simd;
         let mut digits = [[0; LANES]; 2 * LIMBS];
@@ -98,14 +97,14 @@ impl Lanes {
         let vectors = digits.map(|digit| vector(simd, digit));
         let low: Numbers = std::array::from_fn(|i| vectors[i]);
         let high: Numbers = std::array::from_fn(|i| vectors[LIMBS + i]);
-        let of_p = self.p.power(simd, &low, &high);
-        let of_q = self.q.power(simd, &low, &high);
+        let of_p = Zeroizing::new(self.p.power(simd, &low, &high));
+        let of_q = Zeroizing::new(self.q.power(simd, &low, &high));
         // m = mq + q·((mp − mq)·q⁻¹ mod p); q is below 2p.
         let p = self.p.kernel(simd);
         let difference = subtract(simd, &add(simd, &of_p, &add(simd, &p.limbs, &p.limbs)), &of_q);
         let h = multiply(simd, &difference, &splat(simd, &self.coefficient), &p);
         let h = reduce_once(simd, &h, &p.limbs);
-        let product = multiply_add(simd, &h, &splat(simd, &self.q.modulus), &of_q);
+        let product = Zeroizing::new(multiply_add(simd, &h, &splat(simd, &self.q.modulus), &of_q));
         let digits = Zeroizing::new(product.map(|limb| lanes(simd, limb)));
         let mut out = Zeroizing::new([[0; SIZE]; LANES]);
         for (lane, out) in out.iter_mut().enumerate() {
@@ -395,6 +394,7 @@ mod tests {
 
     use proptest::prelude::*;
     use rsa::hazmat::rsa_decrypt;
+    use rsa::traits::PublicKeyParts;
 
     use super::super::KeyRing;
     use super::super::private::NoRng;
@@ -419,13 +419,18 @@ mod tests {
     fn same_as_one_by_one(key: &rsa::PrivateKey, mut ciphertexts: [[u8; SIZE]; LANES]) {
         let Some(lanes) = Lanes::new(key) else { return };
         let n = key.n().to_be_bytes();
-        for number in ciphertexts.iter_mut().filter(|number| number[..] >= n[..]) {
-            number[0] = 0;
+        let zeros = SIZE - n.len();
+        for number in &mut ciphertexts {
+            number[..zeros].fill(0);
+            if number[zeros..] >= n[..] {
+                number[zeros] = 0;
+            }
         }
         for (number, opened) in ciphertexts.iter().zip(&*lanes.decrypt(&ciphertexts)) {
-            let number = BoxedUint::from_be_slice(number, SIZE as u32 * 8).unwrap();
+            let number = BoxedUint::from_be_slice(&number[zeros..], n.len() as u32 * 8).unwrap();
             let alone = rsa_decrypt::<NoRng>(None, key, &number).unwrap().to_be_bytes();
-            assert_eq!(opened[..], alone[..], "{number:x}");
+            assert_eq!(opened[..zeros], vec![0; zeros]);
+            assert_eq!(opened[zeros..], alone[..], "{number:x}");
         }
     }
 
@@ -452,13 +457,13 @@ mod tests {
         }
     }
 
-    /// Only keys of two primes of 1,024 bits.
+    /// Only keys of up to 2,048 bits, whose primes are of one length.
     #[test]
-    fn keys_of_other_sizes_have_no_lanes() {
-        for name in ["rsa1024.pem", "rsa2047.pem", "rsa3072.pem", "rsa4096.pem"] {
+    fn keys_that_have_lanes() {
+        for name in ["rsa2047.pem", "rsa3072.pem", "rsa4096.pem"] {
             assert!(Lanes::new(&key(name)).is_none(), "{name}");
         }
-        for name in ["rsa2048.pem", "rsa2048e3.pem"] {
+        for name in ["rsa512.pem", "rsa768.pem", "rsa1024.pem", "rsa2048.pem", "rsa2048e3.pem"] {
             assert_eq!(Lanes::new(&key(name)).is_some(), Level::new().as_avx512().is_some(), "{name}");
         }
     }
@@ -492,7 +497,8 @@ mod tests {
         fn operations_together_are_operations_one_by_one(
             numbers in prop::array::uniform8(prop::collection::vec(any::<u8>(), SIZE)),
         ) {
-            for key in [key("rsa2048.pem"), swapped(&key("rsa2048.pem")), key("rsa2048e3.pem")] {
+            let long = [key("rsa2048.pem"), swapped(&key("rsa2048.pem")), key("rsa2048e3.pem")];
+            for key in long.into_iter().chain([key("rsa512.pem"), key("rsa1024.pem"), swapped(&key("rsa1024.pem"))]) {
                 same_as_one_by_one(&key, std::array::from_fn(|lane| numbers[lane][..].try_into().unwrap()));
             }
         }

@@ -113,24 +113,26 @@ impl PrivateKey {
     pub(super) fn open_ahead(&self, encrypted: &mut Vec<&[u8]>) {
         let Some(lanes) = &self.lanes else { return };
         let mut memory = self.memory();
-        // Below the modulus: of equal length, so the bytes' order is the numbers'.
-        let number = |bytes: &&[u8]| <[u8; SIZE]>::try_from(*bytes).ok().filter(|number| number[..] < self.modulus[..]);
-        let hashed = encrypted.iter().filter_map(number).map(|number| (hash(&number), number));
-        let fitting: Vec<([u8; 32], [u8; SIZE])> = hashed.filter(|(hash, _)| !memory.knows(hash)).collect();
+        let zeros = SIZE.saturating_sub(self.modulus.len());
+        // Of equal length, so the bytes' order is the numbers'.
+        let fits = |bytes: &&&[u8]| bytes.len() == self.modulus.len() && **bytes < &self.modulus[..];
+        let hashed = encrypted.iter().filter(fits).map(|bytes| (hash(bytes), *bytes));
+        let fitting: Vec<([u8; 32], &[u8])> = hashed.filter(|(hash, _)| !memory.knows(hash)).collect();
         for group in fitting.chunks(LANES) {
             if group.len() < FEWEST_TOGETHER || !memory.may_go_ahead(group.len()) {
                 return;
             }
             drop(memory);
             let mut numbers = [[0; SIZE]; LANES];
-            numbers.iter_mut().zip(group).for_each(|(lane, (_, number))| *lane = *number);
+            let digits = numbers.iter_mut().filter_map(|number| number.get_mut(zeros..));
+            digits.zip(group).for_each(|(digits, (_, bytes))| digits.copy_from_slice(bytes));
             let opened = lanes.decrypt(&numbers);
             memory = self.memory();
-            for ((hash, number), block) in group.iter().zip(&*opened) {
+            for ((hash, bytes), block) in group.iter().zip(&*opened) {
                 // What is none may be another key's.
-                if let Ok(secret) = unpad(block).and_then(premaster) {
+                if let Ok(secret) = unpad(block.get(zeros..).unwrap_or_default()).and_then(premaster) {
                     memory.keep_ahead(*hash, secret);
-                    encrypted.retain(|other| other != number);
+                    encrypted.retain(|other| other != bytes);
                 }
             }
         }

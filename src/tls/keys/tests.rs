@@ -229,8 +229,14 @@ fn the_same_ciphertext_is_decrypted_once() {
 /// Premasters of two keys, in one list with what is none: each is opened by its key, and the rest is left.
 #[test]
 fn premasters_opened_together_are_those_opened_one_by_one() {
-    let mut ring = load(&testdata("rsa2048.pem"), passphrase).unwrap();
-    ring.add_key_path(&testdata("rsa2048e3.pem"), &mut passphrase).unwrap();
+    for (first, second) in [("rsa2048.pem", "rsa2048e3.pem"), ("rsa2048.pem", "rsa1024.pem")] {
+        let mut ring = load(&testdata(first), passphrase).unwrap();
+        ring.add_key_path(&testdata(second), &mut passphrase).unwrap();
+        open_together(&ring);
+    }
+}
+
+fn open_together(ring: &KeyRing) {
     let premaster = |n: u8| [&[3, 3], [n; 46].as_slice()].concat();
     let mut wire: Vec<Vec<u8>> = Vec::new();
     for n in 0..40 {
