@@ -27,6 +27,8 @@ pub(super) struct Veil {
     replies: u32,
     /// Replies that may repeat what was lost of the client, a response perhaps.
     behind_loss: u32,
+    /// Words of the client's lines that were passed over, the last ones: a refusal that repeats one hides it.
+    passed_over: VecDeque<Zeroizing<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for Veil {
@@ -66,6 +68,15 @@ impl Context<'_> {
         }
     }
 
+    /// A line of the client that is not told: the end of a command, a password perhaps.
+    pub(super) fn passes_over(&mut self, line: &[u8]) {
+        if !self.options.show_secrets {
+            self.out.veil.behind_loss = REPLIES;
+            let found = words(line);
+            found.for_each(|(_, word)| keep(&mut self.out.veil.passed_over, &word));
+        }
+    }
+
     /// A command that is known.
     pub(super) fn understands(&mut self) {
         self.out.veil.expecting = false;
@@ -97,7 +108,7 @@ impl Context<'_> {
 impl Veil {
     /// Memory beside its own fields.
     pub(super) fn cost(&self) -> usize {
-        self.hidden.iter().map(|text| text.capacity()).sum()
+        self.hidden.iter().chain(&self.passed_over).map(|text| text.capacity()).sum()
     }
 
     fn hide(&mut self, text: &[u8]) {
@@ -106,13 +117,7 @@ impl Veil {
             return;
         }
         self.replies = REPLIES;
-        if self.hidden.iter().any(|hidden| hidden.as_slice() == text) {
-            return;
-        }
-        self.hidden.push_back(Zeroizing::new(text.to_vec()));
-        if self.hidden.len() > KEPT {
-            self.hidden.pop_front();
-        }
+        keep(&mut self.hidden, text);
     }
 
     /// Hides a text and each word of it, quoted strings also as the server reads them.
@@ -130,6 +135,21 @@ impl Veil {
         let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
         let words = text.split(|byte| !base64(byte));
         words.filter(|word| looks_coded(word) && is_response(word)).for_each(|word| self.hide(word));
+    }
+
+    /// Hides what a server's complaint repeats of lines that were passed over, with what is missing of the word.
+    fn hide_passed_over(&mut self, text: &[u8]) {
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'(' | b')');
+        let passed_over = std::mem::take(&mut self.passed_over);
+        for word in passed_over.iter().filter(|word| !is_plain_word(word) && word.len() >= SHORTEST) {
+            for at in memchr::memmem::find_iter(text, word.as_slice()) {
+                let (before, after) = text.split_at(at);
+                let start = before.iter().rposition(ends).map_or(0, |at| at + 1);
+                let rest = after.iter().skip(word.len()).position(ends).map_or(after.len(), |n| word.len() + n);
+                self.hide(text.get(start..at + rest).unwrap_or_default());
+            }
+        }
+        self.passed_over = passed_over;
     }
 
     /// Masks words that look like a secret and, `behind` or behind a word that announces one, all; gives whether the
@@ -207,7 +227,10 @@ impl Emitter {
                 if veil.behind_loss > 0 {
                     veil.behind_loss -= 1;
                     let texts = reply.tag.iter().chain(&reply.lines).chain([&reply.text]);
-                    texts.filter(|_| refuses(reply)).for_each(|text| veil.hide_coded(&text.0));
+                    texts.filter(|_| refuses(reply)).for_each(|text| {
+                        veil.hide_coded(&text.0);
+                        veil.hide_passed_over(&text.0);
+                    });
                 }
                 if veil.replies == 0 {
                     return;
@@ -229,6 +252,17 @@ impl Emitter {
             }
             _ => {}
         }
+    }
+}
+
+/// Adds a text to the last ones.
+fn keep(texts: &mut VecDeque<Zeroizing<Vec<u8>>>, text: &[u8]) {
+    if texts.iter().any(|kept| kept.as_slice() == text) {
+        return;
+    }
+    texts.push_back(Zeroizing::new(text.to_vec()));
+    if texts.len() > KEPT {
+        texts.pop_front();
     }
 }
 

@@ -86,6 +86,7 @@ const POP3: &[&str] = &[
     ">AUTH PLAIN\n<-ERR no\n!>{plain}\n<-ERR unknown command {plain}",
     ">USER alice\n<+OK\n!>PAS|S {p}\n<+OK",
     ">USER alice\n<+OK\n!>PASS |{p}\n<+OK",
+    ">USER alice\n<+OK\n!>PAS|S {p}\n<-ERR unknown command: PASS {p}",
 ];
 
 const IMAP: &[&str] = &[
@@ -118,6 +119,8 @@ const IMAP: &[&str] = &[
     "!>a AUTHENTICATE PLAIN\n!<+\n>{plain}\n<a OK",
     "!>a LOGIN alice |{p}\n<a OK",
     "!>a LO|GIN alice {p}\n<a OK",
+    "!>a LO|GIN alice {p}\n<a NO not {p}",
+    "!>a LOGIN alice |{p}\n<a BAD unknown command: LOGIN alice {p}",
     "!>a login alice {14}\n<+ go\n>{p}\n<a OK",
     ">a STARTTLS\n>b LOGIN alice {p}\n<a OK go",
 ];
@@ -132,6 +135,7 @@ const SIEVE: &[&str] = &[
     "!>AUTHENTICATE \"PLAIN\"\n<\"\"\n>\"{plain}\"\n<OK",
     "!>AUTHENTICATE \"PLAIN\" \"{plain}\"\n<NO \"not {plain}\"",
     "!>AUTHENTICATE \"PLAIN\" |\"{plain}\"\n<OK",
+    "!>LOGIN \"alice\" |\"{p}\"\n<NO \"what is {p}?\"",
 ];
 
 fn turns(script: &str, password: &str) -> Vec<Turn> {

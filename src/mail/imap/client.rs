@@ -294,8 +294,7 @@ impl Imap {
             let response = self.client.auth.is_some() && !text.contains(&b' ');
             let numbered = first && plausible::numbered_command(text);
             if !done && !response && !numbered && !plausible::command(text, &self.client.last_tag) {
-                self.client.skipped = self.client.skipped.saturating_add(line.bytes.len() as u64 + 2);
-                return Next::Continue;
+                return self.pass_over(&line, cx);
             }
             self.client.state = State::Lines;
             let skipped = std::mem::take(&mut self.client.skipped);
@@ -318,8 +317,7 @@ impl Imap {
             let lone = verbs::known(verbs::word(verbs::word(text).1).0).is_none();
             if lone {
                 self.client.state = State::Resync;
-                self.client.skipped = self.client.skipped.saturating_add(line.bytes.len() as u64 + 2);
-                return Next::Continue;
+                return self.pass_over(&line, cx);
             }
         }
         let (open, args) = Open::begin(text, self.shared.uncertain || !self.shared.spoken, line.span, cx);
@@ -329,6 +327,12 @@ impl Imap {
         }
         self.client.open = Some(Box::new(open));
         self.command_text(args, line.span, cut, cx)
+    }
+
+    fn pass_over(&mut self, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
+        cx.passes_over(line.bytes);
+        self.client.skipped = self.client.skipped.saturating_add(line.bytes.len() as u64 + 2);
+        Next::Continue
     }
 
     /// An authentication whose AUTHENTICATE is not in the capture goes on. Its tag is not known.

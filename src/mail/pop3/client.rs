@@ -54,6 +54,7 @@ impl Pop3 {
         if self.lost[CLIENT] {
             if parsed.kind == Kind::Unknown {
                 // The rest of a line whose beginning is missing, perhaps of a password.
+                cx.passes_over(line.bytes);
                 self.skip(line.bytes.len());
                 self.client_speaks(true, line.span, cx);
                 return false;

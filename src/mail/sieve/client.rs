@@ -47,6 +47,7 @@ impl Sieve {
         }
         if self.lost[CLIENT] {
             if kind == Kind::Unknown {
+                cx.passes_over(&line.text);
                 self.skip(line.text.len());
                 self.queue.client_lost(self.replying(), line.span, cx);
                 return false;

@@ -94,6 +94,25 @@ fn beginning_in_the_middle() {
     assert!(!format!("{:?}", story.events).contains("c3Vw"));
 }
 
+/// The capture begins within a LOGIN, or its beginning is lost, and the server repeats the password.
+#[test]
+fn the_end_of_a_cut_login_is_not_shown_where_the_server_repeats_it() {
+    let begin = [s("* OK hi\r\n"), Step::GapC(9)];
+    for line in ["gin alice s3cretPw\r\n", "s3cretPw\r\n", "cretPw\r\n", "\"alice\" \"s3cretPw\"\r\n", "cretPw\"\r\n"] {
+        for refusal in ["a1 NO not s3cretPw\r\n", "* BAD what is LOGIN \"alice\" \"s3cretPw\"?\r\n"] {
+            let rest =
+                [c(line), s(refusal), c("a2 SELECT Mail/s3cr\r\n"), s("* OK [NOTICE] hello Alice\r\na2 OK done\r\n")];
+            for steps in [rest.to_vec(), [&begin[..], &rest[..]].concat()] {
+                let story = tell(&steps);
+                let told = story.told();
+                assert!(!format!("{:?}", story.events).contains("cretPw"), "{line} {refusal}: {told:?}");
+                assert_eq!(told[told.len() - 2..], ["OK [NOTICE] hello Alice", "a2 OK done"]);
+                assert_eq!(story.lines(), ["a2 SELECT Mail/s3cr"]);
+            }
+        }
+    }
+}
+
 #[test]
 fn cut_by_the_end() {
     let story = tell(&[s("* OK hi\r\n"), c("a APPEND x {10+}\r\n123"), s("* 1 FETCH (UID 7 BODY[] {5}\r\nxy")]);
