@@ -25,10 +25,16 @@ pub(super) struct Veil {
     expecting: bool,
     hidden: VecDeque<Zeroizing<Vec<u8>>>,
     replies: u32,
-    /// Replies that may repeat what was lost of the client, a response perhaps.
-    behind_loss: u32,
-    /// Words of the client's lines that were passed over, the last ones: a refusal that repeats one hides it.
-    passed_over: VecDeque<Zeroizing<Vec<u8>>>,
+    behind_loss: Option<Box<BehindLoss>>,
+}
+
+/// What a refusal may repeat of the client's lines that were not captured.
+#[derive(Default)]
+struct BehindLoss {
+    /// For how many replies more.
+    replies: u32,
+    /// The last words of lines that were passed over.
+    words: VecDeque<Zeroizing<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for Veil {
@@ -64,16 +70,16 @@ impl Context<'_> {
     /// Bytes of the client are missing.
     pub(super) fn loses_client(&mut self) {
         if !self.options.show_secrets {
-            self.out.veil.behind_loss = REPLIES;
+            self.out.veil.behind_loss.get_or_insert_default().replies = REPLIES;
         }
     }
 
     /// A line of the client that is not told: the end of a command, a password perhaps.
     pub(super) fn passes_over(&mut self, line: &[u8]) {
         if !self.options.show_secrets {
-            self.out.veil.behind_loss = REPLIES;
-            let found = words(line);
-            found.for_each(|(_, word)| keep(&mut self.out.veil.passed_over, &word));
+            let loss = self.out.veil.behind_loss.get_or_insert_default();
+            loss.replies = REPLIES;
+            words(line).for_each(|(_, word)| keep(&mut loss.words, &word));
         }
     }
 
@@ -108,7 +114,8 @@ impl Context<'_> {
 impl Veil {
     /// Memory beside its own fields.
     pub(super) fn cost(&self) -> usize {
-        self.hidden.iter().chain(&self.passed_over).map(|text| text.capacity()).sum()
+        let passed_over = self.behind_loss.iter().flat_map(|loss| &loss.words);
+        self.hidden.iter().chain(passed_over).map(|text| text.capacity()).sum()
     }
 
     fn hide(&mut self, text: &[u8]) {
@@ -138,18 +145,18 @@ impl Veil {
     }
 
     /// Hides what a server's complaint repeats of lines that were passed over, with what is missing of the word.
-    fn hide_passed_over(&mut self, text: &[u8]) {
+    fn hide_words_of(&mut self, passed_over: &VecDeque<Zeroizing<Vec<u8>>>, text: &[u8]) {
         let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'(' | b')');
-        let passed_over = std::mem::take(&mut self.passed_over);
         for word in passed_over.iter().filter(|word| !is_plain_word(word) && word.len() >= SHORTEST) {
-            for at in memchr::memmem::find_iter(text, word.as_slice()) {
-                let (before, after) = text.split_at(at);
+            let mut rest = text;
+            while let Some(at) = memchr::memmem::find(rest, word) {
+                let (before, found) = rest.split_at(at);
                 let start = before.iter().rposition(ends).map_or(0, |at| at + 1);
-                let rest = after.iter().skip(word.len()).position(ends).map_or(after.len(), |n| word.len() + n);
-                self.hide(text.get(start..at + rest).unwrap_or_default());
+                let end = at + found.iter().skip(word.len()).position(ends).map_or(found.len(), |n| word.len() + n);
+                self.hide(rest.get(start..end).unwrap_or_default());
+                rest = rest.get(end..).unwrap_or_default();
             }
         }
-        self.passed_over = passed_over;
     }
 
     /// Masks words that look like a secret and, `behind` or behind a word that announces one, all; gives whether the
@@ -224,13 +231,14 @@ impl Emitter {
         match body {
             EventBody::Reply(reply) => {
                 veil.expecting |= reply.code == Some(334);
-                if veil.behind_loss > 0 {
-                    veil.behind_loss -= 1;
+                if let Some(mut loss) = veil.behind_loss.take() {
                     let texts = reply.tag.iter().chain(&reply.lines).chain([&reply.text]);
                     texts.filter(|_| refuses(reply)).for_each(|text| {
                         veil.hide_coded(&text.0);
-                        veil.hide_passed_over(&text.0);
+                        veil.hide_words_of(&loss.words, &text.0);
                     });
+                    loss.replies -= 1;
+                    veil.behind_loss = Some(loss).filter(|loss| loss.replies > 0);
                 }
                 if veil.replies == 0 {
                     return;
