@@ -218,6 +218,15 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
 }
 
+impl Context<'_> {
+    /// Whether a line of POP3 or ManageSieve `reveals` a password to whoever reads it.
+    fn warn_of_plaintext(&mut self, reveals: bool, span: Span) {
+        if reveals && !self.tls {
+            self.out.diagnose(span, Code::PlaintextPassword, "a password or token was sent without TLS");
+        }
+    }
+}
+
 /// A mail protocol's dissector. One a session, from the first byte to the last, across STARTTLS and gaps.
 pub trait Dissector {
     /// Whether these bytes, the server's first, are its greeting: what follows is all of the dialogue.

@@ -104,7 +104,7 @@ impl Pop3 {
         let seq = cx.out.push(line.span, EventBody::Command(command));
         pending.respond(seq, line.span.last.ts, early);
         self.queue.client_responds();
-        warn_of_plaintext(reveals, line.span, cx);
+        cx.warn_of_plaintext(reveals, line.span);
         true
     }
 
@@ -119,7 +119,7 @@ impl Pop3 {
         }
         self.told.commands += u64::from(!command.verb.is_empty());
         let seq = cx.out.push(span, EventBody::Command(command));
-        warn_of_plaintext(reveals, span, cx);
+        cx.warn_of_plaintext(reveals, span);
         let pending = Pending {
             kind: parsed.kind,
             verb,
@@ -211,12 +211,6 @@ fn inject(line: &[u8], span: Span, auth: &mut bool, cx: &mut Context<'_>) {
         cx.veil(&mut command);
     }
     cx.out.push(span, EventBody::Command(command));
-}
-
-fn warn_of_plaintext(reveals: bool, span: Span, cx: &mut Context<'_>) {
-    if reveals && !cx.tls {
-        cx.out.diagnose(span, Code::PlaintextPassword, "a password or token was sent without TLS");
-    }
 }
 
 fn verb(parsed: &Parsed<'_>) -> Text {

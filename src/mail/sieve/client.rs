@@ -2,7 +2,6 @@
 
 use super::lines::{Lines, Logical, Word};
 use super::{Kind, Sieve};
-use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, Text};
 use crate::mail::hold::{Pause, Pauses};
 use crate::mail::queue::Pending;
@@ -88,7 +87,7 @@ impl Sieve {
         let seq = cx.out.push(line.span, EventBody::Command(command));
         pending.respond(seq, line.span.last.ts, early);
         self.queue.client_responds();
-        warn_of_plaintext(reveals, line.span, cx);
+        cx.warn_of_plaintext(reveals, line.span);
         true
     }
 
@@ -119,7 +118,7 @@ impl Sieve {
         }
         self.told.commands += u64::from(!command.verb.is_empty());
         let seq = cx.out.push(span, EventBody::Command(command));
-        warn_of_plaintext(reveals, span, cx);
+        cx.warn_of_plaintext(reveals, span);
         // What the server says next is an answer, from its first line on.
         self.lost[1] &= !self.joined || self.told.skipped_bytes > 0;
         self.scripts.command(seq, &verb, args, line, cx);
@@ -163,12 +162,6 @@ pub(super) fn split_verb(text: &[u8]) -> (&[u8], &[u8]) {
 
 fn shown_verb(kind: Kind, verb: &[u8]) -> Text {
     if kind == Kind::Unknown { verb.into() } else { Text(verb.to_ascii_uppercase()) }
-}
-
-fn warn_of_plaintext(reveals: bool, span: Span, cx: &mut Context<'_>) {
-    if reveals && !cx.tls {
-        cx.out.diagnose(span, Code::PlaintextPassword, "a password or token was sent without TLS");
-    }
 }
 
 /// Commands behind STARTTLS that came before TLS did.
