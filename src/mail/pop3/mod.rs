@@ -8,6 +8,7 @@ mod client;
 mod command;
 pub mod detect;
 mod download;
+mod listing;
 mod server;
 
 use std::collections::BTreeMap;

@@ -1,9 +1,10 @@
-//! The server's side: greeting, status lines, listings.
+//! The server's side: greeting, status lines.
 
 use super::Pop3;
 use super::command::{Kind, Status, begins_mail, response_code, status};
 use super::download::{Download, feed};
-use crate::diagnostic::{Code, count};
+use super::listing::Listing;
+use crate::diagnostic::Code;
 use crate::event::weight::texts;
 use crate::event::{AuthOutcome, EventBody, MessagePart, Reply, Text};
 use crate::mail::hold::Pauses as _;
@@ -35,7 +36,7 @@ impl Mode {
     pub(super) fn cost(&self) -> usize {
         match self {
             Mode::Status => 0,
-            Mode::Listing(listing) => size_of::<Listing>() + texts(&listing.reply.lines) + listing.reply.text.weight(),
+            Mode::Listing(listing) => listing.cost(),
             Mode::Body(download) => size_of::<Download>() + download.builder.cost(),
             Mode::Guess(guess) => size_of::<Guess>() + texts(&guess.reply.lines) + guess.reply.text.weight(),
             Mode::First(first) => size_of::<First>() + first.bytes.capacity(),
@@ -58,19 +59,6 @@ impl Mode {
     pub(super) fn is_guess(&self) -> bool {
         matches!(self, Mode::Guess(_))
     }
-}
-
-pub(super) struct Listing {
-    reply: Reply,
-    span: Span,
-    seq: Option<u64>,
-    unique_ids: bool,
-    /// Numbers or capabilities, of a command that is known.
-    of_numbers: bool,
-    /// Bytes of the lines kept.
-    bytes: usize,
-    dropped: u64,
-    gapped: bool,
 }
 
 /// A status line that is not judged yet.
@@ -382,41 +370,6 @@ impl Pop3 {
         if pending.kind == Kind::StartTls { Next::StartTls } else { Next::Continue }
     }
 
-    fn listing_line(&mut self, mut listing: Box<Listing>, line: &Line<'_>, cx: &mut Context<'_>) {
-        listing.span.last = line.span.last;
-        if line.bytes == b"." && line.end != LineEnd::Cut {
-            self.finish_listing(*listing, cx);
-            return;
-        }
-        let text = line.bytes.strip_prefix(b".").unwrap_or(line.bytes);
-        if listing.unique_ids {
-            self.unique_id(text, cx);
-        }
-        listing.add(text, cx);
-        self.mode = Mode::Listing(listing);
-    }
-
-    fn finish_listing(&mut self, listing: Listing, cx: &mut Context<'_>) {
-        let (span, dropped) = (listing.span, listing.dropped);
-        push_reply(listing.seq, listing.reply, span, cx.out);
-        if dropped > 0 {
-            cx.out.diagnose(span, Code::EntryLimit, format!("not kept of a reply: {}", count(dropped, "line")));
-        }
-    }
-
-    /// Remembers `number unique-id`.
-    fn unique_id(&mut self, text: &[u8], cx: &Context<'_>) {
-        let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let number = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse::<u32>().ok());
-        if let (Some(number), Some(id)) = (number, words.next())
-            // RFC 1939 §7: 1 to 70 characters.
-            && id.len() <= 255
-            && (self.unique_ids.len() < cx.limits.unique_ids || self.unique_ids.contains_key(&number))
-        {
-            self.unique_ids.insert(number, id.into());
-        }
-    }
-
     /// The client's next command: what could have been a multi-line reply was one line.
     pub(super) fn settle_guess(&mut self, cx: &mut Context<'_>) {
         if let Mode::Guess(guess) = &self.mode
@@ -485,21 +438,6 @@ pub(super) fn is_greeting(text: &[u8]) -> bool {
     let text = text.to_ascii_lowercase();
     let has = |word: &[u8]| text.windows(word.len()).any(|w| w == word);
     has(b"<") && has(b"@") || [&b"pop"[..], b"ready", b"welcome", b"hello", b"server"].into_iter().any(has)
-}
-
-impl Listing {
-    fn new(reply: Reply, span: Span, seq: Option<u64>, unique_ids: bool) -> Self {
-        Listing { reply, span, seq, unique_ids, of_numbers: false, bytes: 0, dropped: 0, gapped: false }
-    }
-
-    fn add(&mut self, text: &[u8], cx: &Context<'_>) {
-        self.bytes = self.bytes.saturating_add(text.len());
-        if self.reply.lines.len() < cx.limits.reply_lines && self.bytes <= cx.limits.header_bytes {
-            self.reply.lines.push(text.into());
-        } else {
-            self.dropped += 1;
-        }
-    }
 }
 
 /// Tells a reply, at its place if it has one.
