@@ -31,7 +31,7 @@ use crate::position::{Direction, FramePos, Span};
 use crate::tls::{KeyRing, SessionCache};
 
 use layers::Env;
-use stack::{Secrets, Stack};
+use stack::{Input, Secrets, Stack};
 
 /// What a session works with besides its own bytes.
 pub struct World<'a> {
@@ -296,8 +296,8 @@ impl Live {
             StreamChunk::Data { side, bytes, at, .. } => {
                 let dir = self.direction(side);
                 self.bytes[dir.index()] += bytes.len() as u64;
-                let sure = info.roles == Roles::Handshake;
-                if self.stack.data(dir, bytes, Span::at(at), sure, env, &mut secrets) {
+                let input = Input { dir, bytes, span: Span::at(at), roles_sure: info.roles == Roles::Handshake };
+                if self.stack.data(input, env, &mut secrets) {
                     self.swap();
                 }
             }

@@ -60,6 +60,23 @@ pub(super) struct Secrets<'a> {
     pub(super) sessions: &'a mut tls::SessionCache,
 }
 
+/// Bytes that TCP delivered.
+#[derive(Copy, Clone)]
+pub(super) struct Input<'a> {
+    pub(super) dir: Direction,
+    pub(super) bytes: &'a [u8],
+    pub(super) span: Span,
+    /// Who is the client is known for sure, or does not matter any more.
+    pub(super) roles_sure: bool,
+}
+
+impl<'a> Input<'a> {
+    /// What was held back.
+    fn held(dir: Direction, held: &'a Held) -> Self {
+        Input { dir, bytes: &held.bytes, span: held.span, roles_sure: true }
+    }
+}
+
 impl Stack {
     pub(super) fn new(session: u64, hint: Option<Protocol>, forced: Option<DecodeAs>) -> Self {
         let hint = forced.and_then(|f| f.protocol).or(hint);
@@ -105,19 +122,11 @@ impl Stack {
     }
 
     /// The next bytes that TCP delivered. True when both roles turned out to be the other way round.
-    pub(super) fn data(
-        &mut self,
-        dir: Direction,
-        bytes: &[u8],
-        span: Span,
-        roles_sure: bool,
-        env: Env<'_>,
-        secrets: &mut Secrets<'_>,
-    ) -> bool {
-        match self.tunnel.take(dir, bytes, span) {
-            Taken::Passed => self.above_tunnel(dir, bytes, span, roles_sure, env, secrets),
+    pub(super) fn data(&mut self, input: Input<'_>, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
+        match self.tunnel.take(input.dir, input.bytes, input.span) {
+            Taken::Passed => self.above_tunnel(input, env, secrets),
             Taken::Held => false,
-            Taken::Settled(settled) => self.settled(settled, roles_sure, env, secrets),
+            Taken::Settled(settled) => self.settled(settled, input.roles_sure, env, secrets),
         }
     }
 
@@ -139,31 +148,24 @@ impl Stack {
             let dir = if swap { dir.opposite() } else { dir };
             swap ^= match proxied {
                 // There may be another proxy behind it.
-                true => self.data(dir, &bytes, span, true, env, secrets),
-                false => self.above_tunnel(dir, &bytes, span, roles_sure, env, secrets),
+                true => self.data(Input { dir, bytes: &bytes, span, roles_sure: true }, env, secrets),
+                false => self.above_tunnel(Input { dir, bytes: &bytes, span, roles_sure }, env, secrets),
             };
         }
         swap
     }
 
-    fn above_tunnel(
-        &mut self,
-        dir: Direction,
-        bytes: &[u8],
-        span: Span,
-        roles_sure: bool,
-        env: Env<'_>,
-        secrets: &mut Secrets<'_>,
-    ) -> bool {
+    fn above_tunnel(&mut self, input: Input<'_>, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
+        let Input { dir, bytes, span, .. } = input;
         // A proxy speaks before anybody.
         let other = dir.opposite();
         if let Some(held) = self.preambles[other.index()].give_up() {
-            self.above_preamble(other, &held.bytes, held.span, true, env, secrets);
+            self.above_preamble(Input::held(other, &held), env, secrets);
         }
         let preamble = &mut self.preambles[dir.index()];
         if !preamble.concerns(bytes) {
             *preamble = Preamble::Over;
-            return self.above_preamble(dir, bytes, span, roles_sure, env, secrets);
+            return self.above_preamble(input, env, secrets);
         }
         let Some((held, len, header)) = preamble.take(bytes, span) else { return false };
         if let Some(client) = header {
@@ -174,8 +176,10 @@ impl Stack {
         }
         match held.bytes.get(len..) {
             None | Some([]) => false,
-            Some(rest) if header.is_some() => self.data(dir, rest, held.span, roles_sure, env, secrets),
-            Some(rest) => self.above_preamble(dir, rest, held.span, roles_sure, env, secrets),
+            Some(rest) => {
+                let rest = Input { bytes: rest, span: held.span, ..input };
+                if header.is_some() { self.data(rest, env, secrets) } else { self.above_preamble(rest, env, secrets) }
+            }
         }
     }
 
@@ -193,7 +197,7 @@ impl Stack {
             }
             // Too little to tell roles by.
             Some(held) => {
-                self.above_preamble(dir, &held.bytes, held.span, true, env, secrets);
+                self.above_preamble(Input::held(dir, &held), env, secrets);
             }
             None => {}
         }
@@ -203,15 +207,8 @@ impl Stack {
         }
     }
 
-    fn above_preamble(
-        &mut self,
-        dir: Direction,
-        bytes: &[u8],
-        span: Span,
-        roles_sure: bool,
-        env: Env<'_>,
-        secrets: &mut Secrets<'_>,
-    ) -> bool {
+    fn above_preamble(&mut self, input: Input<'_>, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
+        let Input { dir, bytes, span, roles_sure } = input;
         if self.tls.is_some() {
             self.tls_data(dir, bytes, span, env, secrets);
         } else if self.layers.detector().is_some() {
@@ -422,7 +419,7 @@ impl Stack {
         for item in waiting {
             match item {
                 Waiting::Data { dir, bytes, span } => {
-                    self.above_preamble(turned(dir), &bytes, span, true, env, secrets);
+                    self.above_preamble(Input::held(turned(dir), &Held { bytes, span }), env, secrets);
                 }
                 Waiting::Gap { dir, len, span } => self.gap(turned(dir), len, GapCause::Lost, span, env, secrets),
                 Waiting::End { dir, span } => self.end(turned(dir), span, env, secrets),

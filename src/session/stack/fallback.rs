@@ -6,7 +6,7 @@
 //! it over.
 
 use super::super::layers::Env;
-use super::{Secrets, Stack, Tls};
+use super::{Input, Secrets, Stack, Tls};
 use crate::diagnostic::Code;
 use crate::event::{Security, TlsHandshake};
 use crate::mail::Chunk;
@@ -158,7 +158,7 @@ impl Stack {
             let held = &mut both[dir.index()];
             while let Some(Front::Bytes(Chunk { bytes, span })) = held.front() {
                 let len = bytes.len();
-                self.above_preamble(dir, bytes, span, true, env, secrets);
+                self.above_preamble(Input { dir, bytes, span, roles_sure: true }, env, secrets);
                 held.advance(len);
             }
         }
