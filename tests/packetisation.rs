@@ -173,6 +173,12 @@ fn the_undamaged_samples_are_complete() {
     }
 }
 
+/// The BDAT of a message's first chunk is lost, which ends amid a line; the next chunk has lines like commands.
+#[test]
+fn a_lost_first_bdat_invents_no_command() {
+    one_loss(10_485_523_754_389_051_563).unwrap();
+}
+
 /// A segment with a BDAT is lost, and what is left of its chunk looks like commands.
 #[test]
 fn a_lost_bdat_invents_no_command() {

@@ -71,6 +71,16 @@ impl Hold {
         self.pieces.push_back(Piece::Gap(len, span));
     }
 
+    /// Adds what another holds.
+    pub(crate) fn append(&mut self, other: Hold) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.bytes.extend_from_slice(other.bytes());
+            self.pieces.extend(other.pieces);
+        }
+    }
+
     /// What comes first.
     pub(crate) fn front(&self) -> Option<Front<'_>> {
         match self.pieces.front()? {

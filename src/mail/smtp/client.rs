@@ -56,13 +56,18 @@ impl Smtp {
                     chunk.bytes.len() - rest.bytes.len()
                 }
                 Front::Gap(len, span) => {
+                    self.settle_commands(cx);
+                    if self.wait != Wait::No {
+                        break;
+                    }
                     self.client_gap(len, span, cx);
                     0
                 }
             };
             hold.advance(used);
         }
-        self.hold = hold;
+        // What was withheld comes before the rest.
+        self.hold.append(hold);
         self.note_haste();
     }
 
@@ -89,10 +94,12 @@ impl Smtp {
             return;
         }
         if self.lost[0] {
-            let content = self.chunk_in_gap && command::parse(line.bytes).verb != Verb::Bdat;
-            if content || !command::is_trustworthy(line.bytes) {
+            if !command::is_trustworthy(line.bytes) {
                 self.skip(Direction::Client, line.wire_len());
                 self.lines_skipped = self.lines_skipped.saturating_add(1);
+                return self.sift_text();
+            }
+            if self.withhold(&line, cx) {
                 return;
             }
             self.found_again(Direction::Client, line.span, cx);
@@ -115,6 +122,7 @@ impl Smtp {
             self.lost[0] = true;
             self.skip(Direction::Client, line.wire_len());
             self.lines_skipped = self.lines_skipped.saturating_add(1);
+            self.suspect_chunk(self.chunks, cx);
             return self.commands_lost(line.span, cx);
         }
         self.command(line, cx);
@@ -182,6 +190,7 @@ impl Smtp {
                     cx.out.diagnose(line.span, Code::BadLength, "the arguments of BDAT are not a size and LAST");
                     return self.expect(pending, line.span, cx);
                 };
+                self.chunks = true;
                 let id = self.begin_chunk(size, last, cx);
                 pending.kind = Kind::Chunk { last };
                 pending.transaction = id;

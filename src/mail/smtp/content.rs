@@ -401,6 +401,7 @@ impl Smtp {
         } else {
             self.end_chunk(span, cx);
             self.lost[0] = true;
+            self.suspect_chunk(!last, cx);
             self.commands_lost(span, cx);
         }
     }

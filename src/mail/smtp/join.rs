@@ -63,6 +63,7 @@ impl Smtp {
         self.login = Some(Login { exchange, mechanism: Vec::new(), responses: 0, cancelled: false });
         self.mode = Mode::Response;
         self.lost[Direction::Client.index()] = false;
+        self.sift = Sift::default();
     }
 
     /// Whether a message's verdict is a recipient's own, as LMTP has it: it begins with the address.
@@ -102,6 +103,9 @@ impl Smtp {
         let line = self.hold.bytes().trim_ascii();
         let known = !line.contains(&b'\n') && !matches!(command::parse(line).verb, Verb::Unknown | Verb::Auth);
         self.lost[Direction::Client.index()] = !known;
+        if !known {
+            self.suspect_chunk(false, cx);
+        }
         self.release(cx);
     }
 }

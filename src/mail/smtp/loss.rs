@@ -6,6 +6,7 @@ use super::reply;
 use super::*;
 use crate::diagnostic::count;
 use crate::mail::line::{Line, LineEnd, find_byte};
+use crate::mail::message::MessageBuilder;
 
 impl Smtp {
     /// Bytes of the client are missing.
@@ -15,6 +16,7 @@ impl Smtp {
             self.reject_look_alike(cx);
             self.replay(cx);
         }
+        self.settle_commands(cx);
         if self.wait == Wait::No {
             self.client_gap(len, span, cx);
         } else {
@@ -44,17 +46,11 @@ impl Smtp {
             Mode::Chunk { .. } => self.chunk_gap(len, span, cx),
             Mode::Command | Mode::Response => {
                 self.mode = Mode::Command;
-                if let Some(builder) = self.builder() {
-                    // Between two chunks: one more may be missing.
-                    builder.gap();
-                    self.chunk_in_gap = !cx.one_sided;
-                }
+                let between_chunks = self.builder().map(MessageBuilder::gap).is_some();
                 let partial = self.lines[0].take_pending().map(|(bytes, _)| bytes).unwrap_or_default();
                 let verb = partial.get(..b"BDAT".len()).unwrap_or(&partial);
-                if !verb.is_empty() && b"BDAT".get(..verb.len()).is_some_and(|bdat| bdat.eq_ignore_ascii_case(verb)) {
-                    // Its chunk comes next.
-                    self.chunk_in_gap = !cx.one_sided;
-                }
+                let cut = !verb.is_empty() && b"BDAT".get(..verb.len()).is_some_and(|b| b.eq_ignore_ascii_case(verb));
+                self.suspect_chunk(between_chunks || cut, cx);
                 self.skip(Direction::Client, partial.len());
                 self.lost[0] = true;
                 self.cut = false;
@@ -117,7 +113,7 @@ impl Smtp {
                 self.end_in_gap(span, cx);
             }
         }
-        self.chunk_in_gap = false;
+        self.settle_commands(cx);
         self.lost[1] = true;
         if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting) {
             self.pending.pop_front();
@@ -139,7 +135,9 @@ impl Smtp {
         let index = dir.index();
         self.lost[index] = false;
         self.unsure_commands |= dir == Direction::Client;
-        self.chunk_in_gap &= dir == Direction::Server;
+        if dir == Direction::Client {
+            self.sift.end();
+        }
         let passed_over = std::mem::take(&mut self.passed_over[index]);
         if self.joined && passed_over == 0 && self.summary.skipped_bytes == 0 {
             // It has not been lost.
@@ -276,6 +274,7 @@ impl Smtp {
         if self.wait == Wait::Beginning {
             self.pass_over_beginning(cx);
         }
+        self.settle_commands(cx);
         if self.wait != Wait::No && !self.hold.is_empty() {
             if cx.one_sided || self.server_gap {
                 self.decide_by_looks(span, cx);

@@ -4,7 +4,8 @@
 //! - `client`, `content`: what the client's bytes are, by mode; `server`: what a reply does;
 //! - `answers`: which command a reply answers, and what losses leave open of that;
 //! - `transaction`: envelopes and messages;
-//! - `loss`: finding the way again after a gap; `join`: finding it where the beginning is not in the capture.
+//! - `loss`: finding the way again after a gap; `sift`: the same where the gap may have a BDAT; `join`: finding it where
+//!   the beginning is not in the capture.
 //!
 //! What the server's next reply decides (354 or not, 334 or not, 220 to STARTTLS, whether a line that looks like the
 //! end of data was one) makes the client's bytes behind it wait: an honest client sends none, so that nothing is held.
@@ -19,6 +20,7 @@ mod join;
 mod loss;
 mod reply;
 mod server;
+mod sift;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -35,6 +37,7 @@ use crate::position::{Direction, FramePos, Span};
 use answers::Doubt;
 use content::Content;
 use reply::{Assembler, Reply};
+use sift::Sift;
 use transaction::{Progress, Transaction};
 
 /// What the client's next bytes are.
@@ -140,8 +143,9 @@ pub struct Smtp {
     doubt: Doubt,
     /// Bytes of the client are missing since the last MAIL: chunks may be among them.
     gap_since_mail: bool,
-    /// Between two chunks bytes are missing, a BDAT perhaps: what follows may be its chunk until the server replies.
-    chunk_in_gap: bool,
+    /// The server takes chunks, or may.
+    chunks: bool,
+    sift: Sift,
     /// The beginning of the dialogue is not in the capture.
     joined: bool,
     /// Looking for a line to trust, by direction.
@@ -212,7 +216,8 @@ impl Smtp {
             }]),
             doubt: Doubt::default(),
             gap_since_mail: false,
-            chunk_in_gap: false,
+            chunks: true,
+            sift: Sift::default(),
             joined: false,
             lost: [false; 2],
             unsure_commands: false,
@@ -466,6 +471,7 @@ impl Dissector for Smtp {
         self.transactions.retain(Transaction::has_message);
         self.current = false;
         self.lost = [false; 2];
+        self.sift = Sift::default();
         self.cut = false;
     }
 
@@ -495,6 +501,7 @@ impl Dissector for Smtp {
         size_of::<Self>()
             + self.lines.iter().map(LineBuffer::cost).sum::<usize>()
             + self.hold.cost()
+            + self.sift.cost()
             + self.transactions.iter().map(Transaction::cost).sum::<usize>()
             + self.pending.capacity() * size_of::<Pending>()
             + self.assembler.cost()

@@ -64,10 +64,10 @@ impl Smtp {
 
     /// A whole reply: finds its command, tells it, does what it does.
     pub(super) fn answer(&mut self, reply: Reply, cx: &mut Context<'_>) -> Next {
-        self.chunk_in_gap = false;
         if self.wait == Wait::Beginning {
             self.settle_beginning(&reply, cx);
         }
+        self.weigh_commands(&reply, cx);
         let reply = if self.wait == Wait::EndOfData {
             match self.judge(reply, cx) {
                 Some(reply) => reply,
@@ -186,6 +186,7 @@ impl Smtp {
             // DATA is in the gap.
             self.all_answered(reply.span, cx);
             self.lost[0] = false;
+            self.sift = Sift::default();
             let unsure = !self.joined || self.seen[Direction::Client.index()];
             self.begin_data(false, unsure, None, cx);
         } else if reply.code == Some(334) && lossy && self.wait == Wait::No && self.login.is_none() {
@@ -244,6 +245,8 @@ impl Smtp {
                         self.protocol = Protocol::Smtp;
                     }
                     self.reset_transactions(pending.transaction, span, cx);
+                    let chunking = |line: &Text| line.0.trim_ascii().eq_ignore_ascii_case(b"CHUNKING");
+                    self.chunks = self.server_gap || reply.lines.iter().any(chunking);
                 } else {
                     self.not_reset(pending.transaction);
                 }

@@ -1,0 +1,155 @@
+//! Behind a gap that may have a BDAT: whether what comes is its chunk's text or commands.
+//!
+//! A line that is no command shows a text, unless it may be the end of one that the gap cut; so does a command behind one
+//! that everyone awaits. Lines that look like commands wait for the server's next reply: it has to fit the first of them
+//! or be no chunk's, and to be made for the first where text stands before. Another BDAT announces its own chunk. Without
+//! the server's word, lines without a text are taken for what they look like.
+
+use super::answers::likelihood;
+use super::command::{self, Verb};
+use super::*;
+use crate::mail::line::{Line, find_byte};
+
+/// What has come since the gap, or since a reply behind it.
+#[derive(Copy, Clone, Default, PartialEq, Eq)]
+enum Run {
+    /// Nothing is in doubt.
+    #[default]
+    Off,
+    /// Commands, as far as that shows.
+    Clean,
+    /// A text, and what looks like commands behind it.
+    Text,
+    /// Such, and a reply that the commands did not get.
+    Answered,
+}
+
+/// What is sifted, and the commands among it.
+#[derive(Default)]
+pub(super) struct Sift {
+    run: Run,
+    commands: Hold,
+    /// What the last of them awaits.
+    last: Option<Kind>,
+}
+
+impl Sift {
+    /// Memory beside its own fields.
+    pub(super) fn cost(&self) -> usize {
+        self.commands.cost()
+    }
+
+    /// The client's lines go on for sure.
+    pub(super) fn end(&mut self) {
+        self.run = Run::Off;
+    }
+}
+
+impl Smtp {
+    /// A BDAT may be missing. `sure`: nothing else is.
+    pub(super) fn suspect_chunk(&mut self, sure: bool, cx: &Context<'_>) {
+        // Who awaits nothing sends a mail's text behind DATA at once.
+        if !cx.one_sided && (sure || self.chunks && !self.doubt.rhythm.early) {
+            self.sift.run = if sure { Run::Text } else { Run::Clean };
+        }
+    }
+
+    /// A line that is no command has been passed over.
+    pub(super) fn sift_text(&mut self) {
+        let cut = self.sift.run == Run::Clean && self.sift.commands.is_empty() && self.lines_skipped < 2;
+        if self.sift.run != Run::Off && !cut {
+            self.drop_commands();
+            self.sift.run = Run::Text;
+        }
+    }
+
+    /// Whether a line that looks like a command has to wait.
+    pub(super) fn withhold(&mut self, line: &Line<'_>, cx: &mut Context<'_>) -> bool {
+        if self.sift.run == Run::Off {
+            return false;
+        }
+        if self.sift.run == Run::Answered {
+            self.drop_commands();
+            self.sift.run = Run::Clean;
+        }
+        if self.sift.last.is_some_and(Kind::is_awaited) {
+            self.drop_commands();
+            self.sift.run = Run::Text;
+        }
+        let verb = command::parse(line.bytes).verb;
+        if verb == Verb::Bdat || self.sift.commands.bytes().len() > cx.limits.line_bytes {
+            self.settle_commands(cx);
+            return false;
+        }
+        self.sift.last = Some(kind(verb));
+        self.sift.commands.push(Chunk { bytes: line.bytes, span: line.span });
+        self.sift.commands.push(Chunk { bytes: line.end.as_bytes(), span: line.span });
+        true
+    }
+
+    /// A reply tells what the lines before it were.
+    pub(super) fn weigh_commands(&mut self, reply: &Reply, cx: &mut Context<'_>) {
+        let held = self.sift.commands.bytes();
+        let first = held.get(..find_byte(held, b'\n').unwrap_or(held.len())).unwrap_or_default();
+        let fit = if held.is_empty() { 0 } else { likelihood(kind(command::parse(first).verb), reply) };
+        let believed = match self.sift.run {
+            Run::Off => return,
+            Run::Clean => !held.is_empty() && (fit > 0 || !is_of_chunk(reply)),
+            Run::Text | Run::Answered => fit > 1,
+        };
+        if believed {
+            self.believe_commands(cx);
+        } else if self.sift.run == Run::Text {
+            self.sift.run = Run::Answered;
+            // A chunk need not end with a line.
+            if let Some((partial, _)) = self.lines[0].take_pending() {
+                self.skip(Direction::Client, partial.len());
+            }
+        }
+    }
+
+    /// The server's word on the lines will not come.
+    pub(super) fn settle_commands(&mut self, cx: &mut Context<'_>) {
+        if self.sift.run == Run::Clean && !self.sift.commands.is_empty() {
+            self.believe_commands(cx);
+        } else if self.sift.run != Run::Off {
+            self.drop_commands();
+            self.sift.run = Run::Clean;
+        }
+    }
+
+    fn believe_commands(&mut self, cx: &mut Context<'_>) {
+        self.hold = std::mem::take(&mut self.sift).commands;
+        if let Some((partial, span)) = self.lines[0].take_pending() {
+            self.hold.push(Chunk { bytes: &partial, span });
+        }
+        self.release(cx);
+    }
+
+    /// They were a text.
+    fn drop_commands(&mut self) {
+        let commands = std::mem::take(&mut self.sift.commands);
+        self.sift.last = None;
+        self.skip(Direction::Client, commands.bytes().len());
+    }
+}
+
+/// Whether a reply may be a chunk's.
+fn is_of_chunk(reply: &Reply) -> bool {
+    [false, true].iter().any(|&last| likelihood(Kind::Chunk { last }, reply) > 0)
+}
+
+/// What a command awaits.
+fn kind(verb: Verb) -> Kind {
+    match verb {
+        Verb::Helo | Verb::Ehlo | Verb::Lhlo => Kind::Hello,
+        Verb::Mail => Kind::Mail,
+        Verb::Rcpt => Kind::Rcpt(None),
+        Verb::Data => Kind::Data,
+        Verb::Rset => Kind::Rset,
+        Verb::Quit => Kind::Quit,
+        Verb::Auth => Kind::Auth,
+        Verb::StartTls => Kind::StartTls,
+        Verb::Bdat | Verb::Burl | Verb::Other | Verb::Unknown => Kind::Other,
+    }
+}
