@@ -276,8 +276,7 @@ impl Smtp {
         if !pending.kind.ends_message() {
             return false;
         }
-        let at = self.transactions.binary_search_by_key(&pending.transaction, |t| t.id);
-        at.ok().and_then(|at| self.transactions.get(at)).is_some_and(|transaction| {
+        self.place_of(pending.transaction).and_then(|at| self.transactions.get(at)).is_some_and(|transaction| {
             transaction.expects_several(self.lmtp()) && !(sole && transaction.recipients_known())
         })
     }

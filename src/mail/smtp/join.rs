@@ -71,8 +71,7 @@ impl Smtp {
         let Some(pending) = self.pending.front().filter(|p| p.kind == Kind::EndOfData) else { return false };
         let text = reply.text.0.as_slice();
         let text = reply::enhanced(text).and_then(|code| text.get(code.len()..)).unwrap_or(text).trim_ascii();
-        let at = self.transactions.binary_search_by_key(&pending.transaction, |t| t.id);
-        at.ok().and_then(|at| self.transactions.get(at)).is_some_and(|transaction| {
+        self.place_of(pending.transaction).and_then(|at| self.transactions.get(at)).is_some_and(|transaction| {
             transaction.recipients.iter().any(|recipient| {
                 let address = recipient.address.0.as_slice();
                 !address.is_empty()

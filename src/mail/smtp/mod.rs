@@ -264,8 +264,12 @@ impl Smtp {
     }
 
     fn transaction(&mut self, id: u64) -> Option<&mut Transaction> {
-        let at = self.transactions.binary_search_by_key(&id, |t| t.id).ok()?;
+        let at = self.place_of(id)?;
         self.transactions.get_mut(at)
+    }
+
+    fn place_of(&self, transaction: u64) -> Option<usize> {
+        self.transactions.binary_search_by_key(&transaction, |t| t.id).ok()
     }
 
     /// Begins a transaction.
@@ -287,7 +291,7 @@ impl Smtp {
 
     /// Ends a transaction and tells of its message.
     fn close_transaction(&mut self, id: u64, otherwise: MessageOutcome, span: Span, cx: &mut Context<'_>) {
-        let Ok(at) = self.transactions.binary_search_by_key(&id, |t| t.id) else { return };
+        let Some(at) = self.place_of(id) else { return };
         if at + 1 == self.transactions.len() {
             self.current = false;
         }

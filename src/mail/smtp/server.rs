@@ -325,7 +325,7 @@ impl Smtp {
 
     /// What followed a refused MAIL in the same flight goes to the transaction that it was to replace, if there is one.
     fn unite_nested(&mut self, id: u64) -> bool {
-        let Ok(at) = self.transactions.binary_search_by_key(&id, |t| t.id) else { return false };
+        let Some(at) = self.place_of(id) else { return false };
         let Some([outer, nested]) = self.transactions.make_contiguous().get_mut(at.wrapping_sub(1)..=at) else {
             return false;
         };
