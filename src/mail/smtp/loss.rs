@@ -113,7 +113,7 @@ impl Smtp {
                 self.end_in_gap(span, cx);
             }
         }
-        self.settle_commands(cx);
+        self.weighing_lost(cx);
         self.lost[1] = true;
         if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting) {
             self.pending.pop_front();
@@ -274,7 +274,7 @@ impl Smtp {
         if self.wait == Wait::Beginning {
             self.pass_over_beginning(cx);
         }
-        self.settle_commands(cx);
+        self.end_sifting(cx);
         if self.wait != Wait::No && !self.hold.is_empty() {
             if cx.one_sided || self.server_gap {
                 self.decide_by_looks(span, cx);

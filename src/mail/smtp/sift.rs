@@ -20,7 +20,7 @@ enum Run {
     Clean,
     /// A text, and what looks like commands behind it.
     Text,
-    /// Such, and a reply that the commands did not get.
+    /// Such, and a reply that the commands did not get, or one that is missing.
     Answered,
 }
 
@@ -106,6 +106,23 @@ impl Smtp {
                 self.skip(Direction::Client, partial.len());
             }
         }
+    }
+
+    /// Bytes of the server are missing, a reply perhaps.
+    pub(super) fn weighing_lost(&mut self, cx: &mut Context<'_>) {
+        match self.sift.run {
+            Run::Clean => self.settle_commands(cx),
+            Run::Text => self.sift.run = Run::Answered,
+            Run::Off | Run::Answered => {}
+        }
+    }
+
+    /// The connection is over. What a client says last is QUIT, whatever stands before.
+    pub(super) fn end_sifting(&mut self, cx: &mut Context<'_>) {
+        if self.sift.commands.bytes().trim_ascii_end().eq_ignore_ascii_case(b"QUIT") {
+            self.believe_commands(cx);
+        }
+        self.settle_commands(cx);
     }
 
     /// The server's word on the lines will not come.

@@ -421,6 +421,10 @@ fn a_first_chunk_whose_bdat_is_lost_is_not_read_as_commands() {
         let steps = [&begin[..], &gap, &[s("250 2.0.0 queued as A1\r\n221 bye\r\n")]].concat();
         assert_eq!(commands(&steps), ["QUIT"], "{lost} bytes lost");
     }
+    // No reply to it is there.
+    let gap = [Step::Gap(CLIENT, 40), c([&chunk[40..], "QUIT\r\n"].concat()), Step::Gap(SERVER, 33)];
+    assert_eq!(commands(&[&begin[..], &gap].concat()), ["QUIT"]);
+    assert_eq!(commands(&[&begin[..], &gap, &[c("NOOP\r\n"), s("250 ok\r\n")]].concat()), ["NOOP"]);
     // The envelope has its replies only now, and the chunk's first part is there.
     let early = [&begin[..4], &[Step::Gap(CLIENT, 36), c(&chunk[36..70])], &begin[4..]].concat();
     assert_eq!(commands(&[&early[..], &[c(&chunk[70..])], &end].concat()), ["QUIT"]);
