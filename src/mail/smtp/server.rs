@@ -82,7 +82,8 @@ impl Smtp {
         if self.mode == Mode::Data && self.wait == Wait::No && self.pending.is_empty() {
             self.amid_data(&reply, cx);
         }
-        if self.joined && self.protocol == Protocol::Smtp && self.summary.helo.is_none() && self.is_of_lmtp(&reply) {
+        let unseen = self.doubt.lossy && self.summary.helo.is_none();
+        if unseen && self.protocol == Protocol::Smtp && self.is_of_lmtp(&reply) {
             self.protocol = Protocol::Lmtp;
         }
         self.doubt.rhythm.reply();

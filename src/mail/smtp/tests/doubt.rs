@@ -251,6 +251,29 @@ fn lmtp_recipients_without_a_verdict_are_neither_accepted_nor_refused() {
     assert!(found.len() == 1 && found[0].contains("Unknown"), "{found:?}");
 }
 
+/// Its greeting does not name it, either.
+#[test]
+fn lmtp_whose_lhlo_is_lost_is_known_by_its_verdicts() {
+    let steps = [
+        s("220 mx Dovecot ready.\r\n"),
+        Step::Gap(CLIENT, 9),
+        s("250-mx\r\n250 8BITMIME\r\n"),
+        c("MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nRCPT TO:<c@y>\r\nDATA\r\n"),
+        s("250 2.1.0 OK\r\n250 2.1.5 OK\r\n250 2.1.5 OK\r\n354 OK\r\n"),
+        c("x\r\n.\r\n"),
+        s("250 2.0.0 <b@y> 2KbYB7z9BGtvdwAAg Saved\r\n550 5.2.2 <c@y> Quota exceeded\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    let (events, summary) = Run::default().feed(&steps, usize::MAX);
+    let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None }).unwrap();
+    let accepted: Vec<Option<bool>> = message.rcpt_to.iter().map(|r| r.accepted).collect();
+    assert_eq!((summary.protocol, accepted), (Some(Protocol::Lmtp), vec![Some(true), Some(false)]));
+    // A server of SMTP may name one recipient as well, behind EHLO.
+    let smtp = [&steps[..1], &[c("EHLO me\r\n"), Step::Gap(CLIENT, 9)], &steps[2..]].concat();
+    assert_eq!(Run::default().feed(&smtp, usize::MAX).1.protocol, Some(Protocol::Smtp));
+}
+
 #[test]
 fn thousands_of_commands_in_doubt_are_given_up() {
     let flood = "NOOP\r\n".repeat(4000);
