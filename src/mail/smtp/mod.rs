@@ -302,7 +302,7 @@ impl Smtp {
         }
         let accepted = transaction.outcome == Some(MessageOutcome::Accepted) && !transaction.chunk_refused;
         self.summary.served |= accepted && transaction.has_message();
-        transaction.close(otherwise, span, cx.out);
+        transaction.close(self.protocol, otherwise, span, cx.out);
     }
 
     /// Ends the transactions up to `id` whose message did not end: RSET, a new EHLO.

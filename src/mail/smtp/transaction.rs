@@ -180,9 +180,11 @@ impl Transaction {
     }
 
     /// Emits the message, if there is one, with what is known. `otherwise` is its outcome where no reply told.
-    pub(super) fn close(mut self, otherwise: MessageOutcome, at: Span, out: &mut Emitter) {
+    pub(super) fn close(mut self, protocol: Protocol, otherwise: MessageOutcome, at: Span, out: &mut Emitter) {
         self.end_message(false, at, out);
         let Progress::Ended { mut message, span, seq } = self.message else { return };
+        // Its verdicts may have shown it.
+        message.protocol = protocol;
         if self.chunk_refused {
             message.outcome = MessageOutcome::Aborted;
         } else {
@@ -200,7 +202,7 @@ impl Transaction {
         message.mail_from = self.mail_from;
         message.mail_params = self.mail_params;
         self.recipients.drain(..self.forgotten.min(self.recipients.len()));
-        if message.protocol == Protocol::Lmtp && self.outcome.is_none() && message.outcome == MessageOutcome::Unknown {
+        if protocol == Protocol::Lmtp && self.outcome.is_none() && message.outcome == MessageOutcome::Unknown {
             // Whoever was taken before the message awaits its verdict.
             taken(&mut self.recipients, 0).for_each(|recipient| recipient.accepted = None);
         }

@@ -268,7 +268,8 @@ fn lmtp_whose_lhlo_is_lost_is_known_by_its_verdicts() {
     let (events, summary) = Run::default().feed(&steps, usize::MAX);
     let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None }).unwrap();
     let accepted: Vec<Option<bool>> = message.rcpt_to.iter().map(|r| r.accepted).collect();
-    assert_eq!((summary.protocol, accepted), (Some(Protocol::Lmtp), vec![Some(true), Some(false)]));
+    let protocols = [summary.protocol, Some(message.protocol)];
+    assert_eq!((protocols, accepted), ([Some(Protocol::Lmtp); 2], vec![Some(true), Some(false)]));
     // A server of SMTP may name one recipient as well, behind EHLO.
     let smtp = [&steps[..1], &[c("EHLO me\r\n"), Step::Gap(CLIENT, 9)], &steps[2..]].concat();
     assert_eq!(Run::default().feed(&smtp, usize::MAX).1.protocol, Some(Protocol::Smtp));
