@@ -144,10 +144,11 @@ impl Veil {
         words.filter(|word| looks_coded(word) && is_response(word)).for_each(|word| self.hide(word));
     }
 
-    /// Hides what a server's complaint repeats of lines that were passed over, with what is missing of the word.
+    /// Hides what a server's complaint repeats of lines that were passed over, with what is missing of the word. A word in
+    /// capitals is a verb that the server did not know.
     fn hide_words_of(&mut self, passed_over: &VecDeque<Zeroizing<Vec<u8>>>, text: &[u8]) {
         let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'(' | b')');
-        for word in passed_over.iter().filter(|word| !is_plain_word(word) && word.len() >= SHORTEST) {
+        for word in passed_over.iter().filter(|word| word.len() >= SHORTEST && !is_plain_word(word) && !is_verb(word)) {
             let mut rest = text;
             while let Some(at) = memchr::memmem::find(rest, word) {
                 let (before, found) = rest.split_at(at);
@@ -232,6 +233,8 @@ impl Emitter {
             EventBody::Reply(reply) => {
                 veil.expecting |= reply.code == Some(334);
                 if let Some(mut loss) = veil.behind_loss.take() {
+                    // What the server answers by its tag is no end of a line.
+                    loss.words.retain(|word| reply.tag.as_ref().is_none_or(|tag| tag.0 != word.as_slice()));
                     let texts = reply.tag.iter().chain(&reply.lines).chain([&reply.text]);
                     texts.filter(|_| refuses(reply)).for_each(|text| {
                         veil.hide_coded(&text.0);
@@ -310,6 +313,10 @@ fn names_secret(word: &[u8]) -> bool {
 /// Whether a password could be a word of any reply: hiding it there would hide the reply, and tell what it is.
 fn is_plain_word(word: &[u8]) -> bool {
     word.iter().all(u8::is_ascii_lowercase)
+}
+
+fn is_verb(word: &[u8]) -> bool {
+    word.iter().all(u8::is_ascii_uppercase)
 }
 
 /// Whether a word looks like base64 or a digest rather than a word of a language.

@@ -113,6 +113,15 @@ fn the_end_of_a_cut_login_is_not_shown_where_the_server_repeats_it() {
     }
 }
 
+/// Not a whole line that is no command, which the server names.
+#[test]
+fn a_refusal_of_a_line_that_was_passed_over_keeps_its_tag_and_verb() {
+    let refusal = "A054 BAD Error in IMAP command BOGUS: Unknown command.";
+    let story =
+        tell(&[c("A054 BOGUS command\r\n"), s(&format!("{refusal}\r\n")), c("A055 NOOP\r\n"), s("A055 OK\r\n")]);
+    assert_eq!(story.told(), [refusal, "A055 OK "]);
+}
+
 #[test]
 fn cut_by_the_end() {
     let story = tell(&[s("* OK hi\r\n"), c("a APPEND x {10+}\r\n123"), s("* 1 FETCH (UID 7 BODY[] {5}\r\nxy")]);
