@@ -5,6 +5,9 @@
 pub struct Limits {
     /// Largest record of a capture file, bytes. Wireshark's own bound is 256 KiB for packets; DSBs may be larger.
     pub record_bytes: usize,
+    /// Bytes that the inputs which are open together hold: a plain file 256 KiB, `xz -6` 9 MiB, `xz -9` 65 MiB of a file that
+    /// is as long.
+    pub input_bytes: usize,
     /// Key-log text taken from a capture's secrets blocks over all, bytes: about 200 a session.
     pub secret_bytes: usize,
     /// Members of one archive that are looked at: name and place of each are kept. Zip has room for 65,535 before zip64.
@@ -108,6 +111,7 @@ impl Default for Limits {
         const SECOND: i64 = 1_000_000_000;
         Limits {
             record_bytes: 64 * MIB,
+            input_bytes: 1024 * MIB,
             secret_bytes: 256 * MIB,
             archive_members: 100_000,
             archive_name_bytes: 1024,
@@ -160,6 +164,7 @@ impl Limits {
     /// Bounds that add up to about so many bytes.
     pub fn within(memory: usize) -> Self {
         let mut limits = Limits::default();
+        limits.input_bytes = memory / 4;
         limits.reassembly_total_bytes = memory / 4;
         limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);

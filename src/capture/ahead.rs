@@ -124,6 +124,7 @@ fn fill(reader: &mut dyn Read, data: &mut [u8]) -> (usize, Option<io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::super::buffer::Buffer;
+    use super::super::room::{Room, Window};
     use super::*;
 
     /// Gives its bytes in pieces of changing length, and an error behind them if there is to be one.
@@ -152,7 +153,8 @@ mod tests {
 
     /// Reads records of that length through a buffer, the first of them before the thread begins.
     fn through_a_buffer(all: &[u8], record: usize, fails: bool) -> (Vec<u8>, bool) {
-        let mut buffer = Buffer::new(Box::new(Pieces { left: all.to_vec(), reads: 0, fails }));
+        let mut buffer =
+            Buffer::new(Box::new(Pieces { left: all.to_vec(), reads: 0, fails }), Window::default(), &Room::default());
         let mut out = Vec::new();
         buffer.ensure(50_000);
         buffer.read_ahead();
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn it_ends_with_its_taker() {
-        let mut buffer = Buffer::new(Box::new(io::repeat(7)));
+        let mut buffer = Buffer::new(Box::new(io::repeat(7)), Window::default(), &Room::default());
         buffer.ensure(50_000);
         buffer.read_ahead();
         assert!(buffer.ensure(CHUNK + 1));

@@ -3,9 +3,16 @@
 use std::io::{self, Read};
 
 use super::ahead::Ahead;
+use super::room::{Room, Share, Window};
+
+/// Enough to see what a stream is, and all of a small file: thousands of them may be open together.
+const FIRST: usize = 36 << 10;
 
 /// Large enough that a read is cheap beside its copy, small enough to stay in the second-level cache.
-const INITIAL: usize = 256 << 10;
+const USUAL: usize = 256 << 10;
+
+/// What a decoder remembers is counted anew each time that it has given so much.
+const STEP: u64 = 64 << 10;
 
 /// Of a stream that has given less at once, a thread would not read on: it may be over.
 const WORTH_A_THREAD: usize = 32 << 10;
@@ -27,11 +34,41 @@ pub(super) struct Buffer {
     offset: u64,
     eof: bool,
     error: Option<io::Error>,
+    /// What it holds, with the decoder below.
+    share: Share,
+    window: Window,
+    /// The offset from which on the decoder holds more.
+    recount: u64,
 }
 
 impl Buffer {
-    pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
-        Buffer { from: From::Reader(reader), data: Vec::new(), start: 0, end: 0, offset: 0, eof: false, error: None }
+    /// `window` is what the reader itself may come to hold.
+    pub(super) fn new(reader: Box<dyn Read + Send>, window: Window, room: &Room) -> Self {
+        Buffer {
+            from: From::Reader(reader),
+            data: Vec::new(),
+            start: 0,
+            end: 0,
+            offset: 0,
+            eof: false,
+            error: None,
+            share: room.share(),
+            recount: if window.bytes() > 0 { STEP } else { u64::MAX },
+            window,
+        }
+    }
+
+    /// Counts what it holds when its own window is `len` bytes; what does not fit ends it. By what was taken from it, as a
+    /// thread may have read on.
+    #[cold]
+    fn count(&mut self, len: usize) -> bool {
+        let remembered = self.window.bytes().min(self.offset.saturating_add(STEP));
+        let Err(e) = self.share.hold(remembered.saturating_add(len as u64)) else { return true };
+        self.eof = true;
+        self.error = Some(e);
+        self.from = From::Nowhere;
+        self.start = self.end;
+        false
     }
 
     /// Lets a thread of its own read what is to come, if that may be much. Not for what has to be used as it comes.
@@ -62,34 +99,52 @@ impl Buffer {
         self.end - self.start >= n || self.fill(n)
     }
 
+    /// Grows only once half of it is unread: a length that lies costs no more than four times what the file holds. Moves
+    /// only once half of it is done with: a copy costs no more than what was read.
+    fn make_space(&mut self) -> bool {
+        let unread = self.end - self.start;
+        let len = match self.data.len() {
+            0 => FIRST,
+            len if len < USUAL => USUAL,
+            len if unread >= len / 2 => len.saturating_mul(2),
+            len => len,
+        };
+        if len > self.data.len() {
+            if !self.count(len) {
+                return false;
+            }
+            self.data.resize(len, 0);
+        }
+        self.data.copy_within(self.start..self.end, 0);
+        self.start = 0;
+        self.end = unread;
+        true
+    }
+
     #[cold]
     fn fill(&mut self, n: usize) -> bool {
         while self.end - self.start < n {
             if self.eof {
                 return false;
             }
+            if matches!(self.from, From::Reader(_)) && self.end == self.data.len() && !self.make_space() {
+                return false;
+            }
             let got = match &mut self.from {
                 From::Reader(reader) => {
-                    if self.end == self.data.len() {
-                        // Growing only once half of it is unread: a length that lies costs no more than four times what
-                        // the file holds. Moving only once half of it is done with: a copy costs no more than what was
-                        // read.
-                        let unread = self.end - self.start;
-                        if unread >= self.data.len() / 2 {
-                            let len = self.data.len().saturating_mul(2).max(INITIAL);
-                            self.data.resize(len, 0);
-                        }
-                        self.data.copy_within(self.start..self.end, 0);
-                        self.start = 0;
-                        self.end = unread;
-                    }
                     let Some(space) = self.data.get_mut(self.end..) else { return false };
                     reader.read(space).map(|got| {
                         let end = self.end.saturating_add(got).min(self.data.len());
                         (got > 0).then_some((self.start, end))
                     })
                 }
-                From::Ahead(ahead) => ahead.append(&mut self.data, self.start, self.end),
+                From::Ahead(ahead) => {
+                    let got = ahead.append(&mut self.data, self.start, self.end);
+                    if self.data.len() > 2 * USUAL && !self.count(self.data.len()) {
+                        return false;
+                    }
+                    got
+                }
                 From::Nowhere => Ok(None),
             };
             match got {
@@ -111,6 +166,10 @@ impl Buffer {
         let n = n.min(self.end - self.start);
         self.start += n;
         self.offset = self.offset.saturating_add(n as u64);
+        if self.offset >= self.recount {
+            self.recount = self.offset.saturating_add(STEP);
+            self.count(self.data.len());
+        }
     }
 
     /// Steps over `n` bytes, read as needed and not kept; how many there really were.

@@ -11,8 +11,10 @@ use crate::limits::Limits;
 
 use super::archive::{self, Kind, Notes};
 use super::buffer::Buffer;
+use super::compress::Decoder;
 use super::error::CaptureError;
 use super::hop::{self, Ahead};
+use super::room::{Room, Window};
 use super::{Input, compress, pcap, pcapng};
 
 /// Bytes that tell formats apart.
@@ -104,18 +106,19 @@ pub(super) enum Format {
     PcapNg(pcapng::PcapNg),
 }
 
-/// Bytes read of a file as it is stored.
-#[derive(Clone, Debug, Default)]
+/// Bytes read of a file as it is stored, and the room for what is held of it.
+#[derive(Clone, Debug)]
 pub(super) struct Stored {
     read: Arc<AtomicU64>,
+    room: Room,
     /// Compression is around what was found.
     pub(super) compressed: bool,
 }
 
 impl Stored {
     /// So many, and no more to come.
-    pub(super) fn fixed(bytes: u64) -> Self {
-        Stored { read: Arc::new(AtomicU64::new(bytes)), compressed: true }
+    pub(super) fn fixed(bytes: u64, room: &Room) -> Self {
+        Stored { read: Arc::new(AtomicU64::new(bytes)), room: room.clone(), compressed: true }
     }
 }
 
@@ -166,31 +169,32 @@ pub(super) fn unreadable(name: &str, e: &io::Error) -> Refused {
 }
 
 /// Looks into a stream, through compression if there is any.
-pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>) -> Result<Content, Refused> {
-    let stored = Stored::default();
-    let reader = Box::new(Counted { inner: reader, read: stored.read.clone() });
-    look_into(name, reader, stored, Limits::default().free_expansion)
+pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>, room: &Room) -> Result<Content, Refused> {
+    let stored = Stored { read: Arc::default(), room: room.clone(), compressed: false };
+    let reader: Box<dyn Read + Send> = Box::new(Counted { inner: reader, read: stored.read.clone() });
+    look_into(name, (reader, Window::default()), stored, Limits::default().free_expansion)
 }
 
 /// Whether an input begins like a capture or an archive.
 pub(super) fn look(input: &Input) -> Result<(), CaptureError> {
-    recognise(&input.name(), input.open(false)?)?;
+    recognise(&input.name(), input.open(false)?, &Room::default())?;
     Ok(())
 }
 
 /// As [`recognise`]; `free` bytes may come out whatever was stored.
-fn look_into(name: &str, reader: Box<dyn Read + Send>, mut stored: Stored, free: u64) -> Result<Content, Refused> {
-    let mut buffer = Buffer::new(reader);
+fn look_into(name: &str, (reader, window): Decoder, mut stored: Stored, free: u64) -> Result<Content, Refused> {
+    let mut buffer = Buffer::new(reader, window, &stored.room);
     let mut plain = true;
     // A gzip file may be compressed once more by a rotation script; deeper is a trick.
     for _ in 0..3 {
         buffer.ensure(HEAD);
         let Some(kind) = compress::detect(buffer.data()) else { break };
-        let inner = compress::decoder(kind, Box::new(Unread { buffer })).map_err(|e| {
+        let (inner, window) = compress::decoder(kind, Box::new(Unread { buffer })).map_err(|e| {
             CaptureError::new(name, format!("{kind} can't be read: {e}"), format!("decompress it with {kind} first"))
         })?;
         let ratio = Limits::default().expansion_ratio;
-        buffer = Buffer::new(Box::new(Bounded { inner, made: 0, stored: stored.read.clone(), ratio, free }));
+        let bounded = Bounded { inner, made: 0, stored: stored.read.clone(), ratio, free };
+        buffer = Buffer::new(Box::new(bounded), window, &stored.room);
         plain = false;
     }
     buffer.ensure(HEAD);
@@ -210,11 +214,7 @@ fn look_into(name: &str, reader: Box<dyn Read + Send>, mut stored: Stored, free:
 
 /// As [`recognise`], of an archive's member, which must not be an archive itself; `stored` is what was read of the archive's
 /// file, or of the member in it: what is compressed once more is not stored.
-pub(super) fn capture_inside(
-    name: &str,
-    reader: Box<dyn Read + Send>,
-    stored: &Stored,
-) -> Result<(Buffer, Format), Refused> {
+pub(super) fn capture_inside(name: &str, reader: Decoder, stored: &Stored) -> Result<(Buffer, Format), Refused> {
     match look_into(name, reader, stored.clone(), Limits::default().free_member_expansion)? {
         Content::Capture(buffer, format) => Ok((buffer, format)),
         Content::Archive(kind, ..) => {
@@ -312,7 +312,7 @@ pub(super) fn is_capture(path: &Path) -> bool {
         Ok(file) => file,
         Err(e) => return e.kind() == io::ErrorKind::PermissionDenied,
     };
-    let Ok(content) = recognise("", Box::new(file)) else { return false };
+    let Ok(content) = recognise("", Box::new(file), &Room::default()) else { return false };
     match content {
         Content::Capture(..) => true,
         Content::Archive(kind, buffer, stored) => archive::holds_capture(kind, path, buffer, stored),

@@ -16,6 +16,7 @@ use crate::position::FileId;
 use super::archive::{self, Kind, Member, Notes, Stream};
 use super::error::CaptureError;
 use super::input::{self, Content, Format, Stored};
+use super::room::Room;
 use super::source::Source;
 use super::{Buffer, Input, Item, Problem};
 
@@ -31,6 +32,8 @@ pub struct Capture {
     waiting: Vec<Waiting>,
     /// Begun; a slot is free again after its file's end.
     open: Vec<Option<Opened>>,
+    /// Slots of `open` that are free.
+    free: Vec<usize>,
     /// Slots of `open` by whose turn it is, but for `current`.
     turns: BinaryHeap<Reverse<(i64, usize, usize)>>,
     /// The slot whose record was handed out last.
@@ -55,6 +58,8 @@ pub struct Capture {
     refused: Option<Vec<CaptureError>>,
     /// Bytes read of the inputs as they are stored.
     meter: Arc<AtomicU64>,
+    /// For what open inputs hold.
+    room: Room,
 }
 
 /// Counts what is read, for who wants to know how far a run is.
@@ -199,7 +204,7 @@ impl Capture {
             let reopens = input.reopens();
             self.live |= !reopens;
             let opened = input.open(false).map(|reader| self.metered(reader));
-            let opened = opened.and_then(|reader| Ok(input::recognise(&input.name(), reader)?));
+            let opened = opened.and_then(|reader| Ok(input::recognise(&input.name(), reader, &self.room)?));
             let used = opened.and_then(|content| match content {
                 Content::Capture(buffer, format) if alone => {
                     // Nothing to compare with, and a live pipe may not have a packet yet.
@@ -236,7 +241,7 @@ impl Capture {
         let mut capture = Capture::empty(limits);
         capture.live = true;
         let id = capture.name(name.to_owned());
-        match input::recognise(name, reader)? {
+        match input::recognise(name, reader, &capture.room)? {
             Content::Capture(buffer, format) => {
                 let how = How::Opened(Box::new(Source::new(id, buffer, format)), false);
                 capture.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
@@ -256,6 +261,7 @@ impl Capture {
             limits: limits.clone(),
             waiting: Vec::new(),
             open: Vec::new(),
+            free: Vec::new(),
             turns: BinaryHeap::new(),
             current: None,
             frames: 0,
@@ -268,6 +274,7 @@ impl Capture {
             later: VecDeque::new(),
             refused: None,
             meter: Arc::default(),
+            room: Room::new(limits),
         }
     }
 
@@ -452,7 +459,7 @@ impl Capture {
     /// Opens an input whose turn has come.
     fn begin(&mut self, waiting: Waiting) -> Result<(), Problem> {
         let Waiting { id, rank, how, .. } = waiting;
-        let lazily = self.open.iter().flatten().count() >= OPEN;
+        let lazily = self.open.len() - self.free.len() >= OPEN;
         let failed = |e: CaptureError| e.into_problem(id);
         let mut new = match how {
             How::Opened(source, true) => {
@@ -469,14 +476,14 @@ impl Capture {
             }
             How::Opened(source, false) => *source,
             How::Member(member) => {
-                let opened = member.open(lazily).map(|reader| self.metered(reader));
-                let opened = opened.and_then(|r| Ok(member.look_into(r)?));
+                let opened = member.open(lazily).map(|(reader, window)| (self.metered(reader), window));
+                let opened = opened.and_then(|r| Ok(member.look_into(r, &self.room)?));
                 let (buffer, format) = opened.map_err(failed)?;
                 Source::new(id, buffer, format)
             }
             How::Reopen(input) => {
                 let opened = input.open(lazily).map(|reader| self.metered(reader));
-                let opened = opened.and_then(|r| Ok(input::recognise(&input.name(), r)?));
+                let opened = opened.and_then(|r| Ok(input::recognise(&input.name(), r, &self.room)?));
                 match opened.map_err(failed)? {
                     Content::Capture(buffer, format) => {
                         let secrets = input.secrets(&format, &self.limits);
@@ -491,7 +498,7 @@ impl Capture {
             }
         };
         // One thread is enough: files that overlap in time are read in turn.
-        if self.ahead && !self.live && self.open.iter().all(Option::is_none) {
+        if self.ahead && !self.live && self.open.len() == self.free.len() {
             new.read_ahead();
         }
         if new.advance(&self.limits) {
@@ -512,10 +519,10 @@ impl Capture {
     /// Lets a source that stands at a record take its turn.
     fn place(&mut self, source: Source, rank: usize, stream: Option<Chain>) {
         let turn = source.turn();
-        let slot = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
-        if slot == self.open.len() {
+        let slot = self.free.pop().unwrap_or_else(|| {
             self.open.push(None);
-        }
+            self.open.len() - 1
+        });
         if let Some(place) = self.open.get_mut(slot) {
             *place = Some(Opened { source, rank, stream });
         }
@@ -524,6 +531,7 @@ impl Capture {
 
     fn finish(&mut self, slot: usize) {
         if let Some(Opened { source, rank, stream }) = self.open.get_mut(slot).and_then(Option::take) {
+            self.free.push(slot);
             self.finished_bytes = self.finished_bytes.saturating_add(source.bytes_read());
             drop(source);
             if let Some(chain) = stream {

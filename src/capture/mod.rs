@@ -16,6 +16,7 @@ mod pcap;
 mod pcapng;
 mod record;
 mod ring;
+mod room;
 mod source;
 mod time;
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::buffer::Buffer;
-use super::super::compress;
+use super::super::compress::{self, Decoder};
 use super::super::error::CaptureError;
 use super::super::input::{self, Format, Refused, Stored};
+use super::super::room::{Room, Window};
 
 /// Reads through the archive for one member.
 const INPUT: usize = 64 << 10;
@@ -49,15 +50,18 @@ impl Method {
     }
 
     /// A reader of what `inner` holds, which is held to the sum.
-    pub(super) fn reader(self, inner: Box<dyn Read + Send>, sum: Option<Sum>) -> io::Result<Box<dyn Read + Send>> {
-        let plain: Box<dyn Read + Send> = match self {
-            Method::Stored => inner,
-            Method::Deflate => Box::new(flate2::bufread::DeflateDecoder::new(BufReader::with_capacity(INPUT, inner))),
+    pub(super) fn reader(self, inner: Box<dyn Read + Send>, sum: Option<Sum>) -> io::Result<Decoder> {
+        let (plain, window): Decoder = match self {
+            Method::Stored => (inner, Window::default()),
+            Method::Deflate => {
+                let inner = BufReader::with_capacity(INPUT, inner);
+                (Box::new(flate2::bufread::DeflateDecoder::new(inner)), Window::new(2 * INPUT as u64))
+            }
             Method::Other(kind) => compress::decoder(kind, inner)?,
         };
         Ok(match sum {
-            Some(sum) => Box::new(Summed { inner: plain, sum, crc: flate2::Crc::new(), size: 0 }),
-            None => plain,
+            Some(sum) => (Box::new(Summed { inner: plain, sum, crc: flate2::Crc::new(), size: 0 }), window),
+            None => (plain, window),
         })
     }
 }
@@ -80,20 +84,20 @@ pub(in crate::capture) struct Member {
 
 impl Member {
     /// Opens it. With `lazily`, the archive is only open while it is being read from.
-    pub(in crate::capture) fn open(&self, lazily: bool) -> Result<Box<dyn Read + Send>, CaptureError> {
+    pub(in crate::capture) fn open(&self, lazily: bool) -> Result<Decoder, CaptureError> {
         let archive = input::open_file(&self.path, self.data, lazily)?;
         let failed = |e: io::Error| CaptureError::new(&self.name, format!("can't be read: {e}"), "");
         self.method.reader(Box::new(archive.take(self.stored)), self.sum).map_err(failed)
     }
 
     /// Looks into what was opened.
-    pub(in crate::capture) fn look_into(&self, reader: Box<dyn Read + Send>) -> Result<(Buffer, Format), Refused> {
-        input::capture_inside(&self.name, reader, &Stored::fixed(self.stored))
+    pub(in crate::capture) fn look_into(&self, reader: Decoder, room: &Room) -> Result<(Buffer, Format), Refused> {
+        input::capture_inside(&self.name, reader, &Stored::fixed(self.stored, room))
     }
 
     /// Opens it and looks into it.
     pub(in crate::capture) fn recognise(&self) -> Result<(Buffer, Format), Refused> {
-        self.look_into(self.open(false)?)
+        self.look_into(self.open(false)?, &Room::default())
     }
 }
 

@@ -186,3 +186,103 @@ fn secrets_ahead_are_bounded() {
     let found = super::super::hop::secrets(&path, &limits);
     assert_eq!((found.keylog.len(), found.blocks), (601, vec![48]));
 }
+
+/// A capture of `records` seconds, each a packet of 64 KB that compresses well.
+#[cfg(feature = "compression")]
+fn alike(records: u32) -> Vec<u8> {
+    let mut file = pcap_at(&[]);
+    for second in 0..records {
+        file.extend(pcap_record(Order::Little, second, 0, &[7; 65_520]));
+    }
+    file
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_decoders_remember_is_bounded_over_all_files() {
+    use std::io::Write;
+    let file = alike(64);
+    // Dictionaries of 64 MiB, of which the file fills four.
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 9);
+    xz.write_all(&file).unwrap();
+    let mut zs = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    zs.window_log(26).unwrap();
+    zs.write_all(&file).unwrap();
+    for bytes in [xz.finish().unwrap(), zs.finish().unwrap()] {
+        let dir = tempfile::tempdir().unwrap();
+        let inputs: Vec<_> = (0..6).map(|n| write(dir.path(), &n.to_string(), &bytes)).collect();
+        let read = |inputs: &[Input], mib: usize| {
+            let limits = Limits { input_bytes: mib << 20, ..Limits::default() };
+            let got = drain(&mut Capture::open(inputs, &limits).unwrap());
+            let told = problems(&got);
+            assert!(told.iter().all(|p| p.2 && p.1.contains("no room for it beside")), "{told:?}");
+            (times(&got).len(), told.len())
+        };
+        assert_eq!(read(&inputs, 32), (6 * 64, 0));
+        assert_eq!(read(&inputs[..1], 8), (64, 0), "a large dictionary costs what fills it");
+        let (packets, told) = read(&inputs, 8);
+        assert!(told > 0 && packets > 64 && packets < 6 * 64, "{packets} packets, {told} problems");
+    }
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn a_window_beyond_all_measure_is_refused_with_a_way_out() {
+    use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
+    use std::io::Write;
+    let mut options = LzmaOptions::new_preset(0).unwrap();
+    options.dict_size(4096);
+    let stream = Stream::new_stream_encoder(Filters::new().lzma2(&options), Check::Crc32).unwrap();
+    let mut xz = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+    xz.write_all(&pcap_at(&[1])).unwrap();
+    let mut xz = xz.finish().unwrap();
+    // The block's header: size, flags, then the filter's id, the size of its properties, and the dictionary's size (xz
+    // file format 5.3.1), 39 for 3 GiB; CRC-32 over it all.
+    let header = usize::from(xz[12]) * 4;
+    assert_eq!(xz[14..16], [0x21, 1]);
+    xz[16] = 39;
+    let mut crc = flate2::Crc::new();
+    crc.update(&xz[12..12 + header]);
+    xz[12 + header..16 + header].copy_from_slice(&crc.sum().to_le_bytes());
+    let error = read_by(xz, usize::MAX).unwrap_err().to_string();
+    assert!(error.contains("more than 1 GiB of memory at once; decompress it with xz first"), "{error}");
+
+    // RFC 8878 §3.1.1: a frame with a window of 2^31, then a raw block.
+    let mut zs = vec![0x28, 0xb5, 0x2f, 0xfd, 0, (31 - 10) << 3];
+    let file = pcap_at(&[1]);
+    zs.extend(&(u32::try_from(file.len()).unwrap() << 3 | 1).to_le_bytes()[..3]);
+    zs.extend(&file);
+    let error = read_by(zs.clone(), usize::MAX).unwrap_err().to_string();
+    assert!(error.contains("decompress it with zstd --long=31 first"), "{error}");
+    zs[5] = (30 - 10) << 3;
+    assert_eq!(read(zs), read(file));
+}
+
+#[test]
+fn many_members_of_one_time_are_bounded() {
+    let mut tar = Vec::new();
+    for n in 0..300 {
+        let file = pcap_at(&[n, 10_000 + n]);
+        let mut header = vec![0; 512];
+        let name = format!("{n}.pcap");
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        header[124..135].copy_from_slice(format!("{:011o}", file.len()).as_bytes());
+        header[148..156].fill(b' ');
+        header[257..263].copy_from_slice(b"ustar\0");
+        let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        tar.extend(header);
+        tar.extend(&file);
+        tar.resize(tar.len().next_multiple_of(512), 0);
+    }
+    tar.resize(tar.len() + 1024, 0);
+    let dir = tempfile::tempdir().unwrap();
+    let input = write(dir.path(), "many.tar", &tar);
+    let got = open(std::slice::from_ref(&input));
+    assert_eq!((times(&got).len(), problems(&got).len()), (600, 0));
+    // Room for 227 of them.
+    let limits = Limits { input_bytes: 8 << 20, ..Limits::default() };
+    let got = drain(&mut Capture::open(&[input], &limits).unwrap());
+    assert_eq!(times(&got).len(), 2 * 227);
+    assert_eq!(problems(&got).iter().filter(|p| p.2 && p.1.contains("no room for it beside")).count(), 73);
+}
