@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::container::{Shape, algorithm_name, der_len, pem_blocks, shape};
 use super::error::KeyError;
-use super::pbe::{self, PbeError};
+use super::pbe::{self, PbeError, Work};
+use super::pkcs12;
 use super::private::PrivateKey;
 use super::{OtherKey, Password};
 use crate::diagnostic::count;
@@ -144,7 +145,14 @@ fn load_file(path: &Path, password: Password<'_>, max: u64) -> Result<Loaded, Ke
 
 /// Loads what a file holds; `path` is its name in messages.
 pub(super) fn load_bytes(path: &Path, bytes: &[u8], password: Password<'_>) -> Result<Loaded, KeyError> {
-    let mut file = File { path, name: path.to_string_lossy().into(), password, asked: None, loaded: Loaded::default() };
+    let mut file = File {
+        path,
+        name: path.to_string_lossy().into(),
+        password,
+        asked: None,
+        loaded: Loaded::default(),
+        work: Work::default(),
+    };
     file.read(bytes)?;
     Ok(file.loaded)
 }
@@ -157,6 +165,7 @@ struct File<'a> {
     /// The passphrase, once it was asked for.
     asked: Option<Option<Zeroizing<String>>>,
     loaded: Loaded,
+    work: Work,
 }
 
 impl File<'_> {
@@ -192,7 +201,7 @@ impl File<'_> {
         match label {
             "RSA PRIVATE KEY" => match dek_info {
                 Some(dek_info) => {
-                    let plain = self.unlock(|password| pbe::open_dek(dek_info, der, password))?;
+                    let plain = self.unlock(|password, _| pbe::open_dek(dek_info, der, password))?;
                     // A wrong passphrase leaves valid padding once in 256 times.
                     self.pkcs1(&plain).map_err(|_| KeyError::PasswordWrong { path: self.path.into() })
                 }
@@ -220,7 +229,7 @@ impl File<'_> {
             Some(Shape::Pkcs1) => self.pkcs1(der),
             Some(Shape::Pkcs8) => self.pkcs8(der),
             Some(Shape::EncryptedPkcs8) => {
-                let plain = self.unlock(|password| pbe::open_pkcs8(der, password))?;
+                let plain = self.unlock(|password, work| pbe::open_pkcs8(der, password, work))?;
                 match shape(&plain) {
                     Some(Shape::Pkcs8) => self.pkcs8(&plain),
                     _ => Err(KeyError::PasswordWrong { path: path() }),
@@ -254,24 +263,15 @@ impl File<'_> {
     }
 
     fn pkcs12(&mut self, der: &[u8]) -> Result<(), KeyError> {
-        use p12_keystore::Pkcs12Archive;
-        use p12_keystore::error::Error;
         // Many are made without a passphrase: no need to ask.
-        let archive = match Pkcs12Archive::from_pkcs12(der, "") {
-            Ok(archive) => archive,
-            Err(_) => self.unlock(|password| {
-                Pkcs12Archive::from_pkcs12(der, password).map_err(|error| match error {
-                    Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm | Error::InvalidParameters => {
-                        PbeError::Method("another scheme than PBES2, 3DES or 40-bit RC2".into())
-                    }
-                    _ => PbeError::Wrong,
-                })
-            })?,
+        let keys = match pkcs12::keys(der, "", &mut self.work) {
+            Ok(keys) => keys,
+            Err(_) => self.unlock(|password, work| pkcs12::keys(der, password, work))?,
         };
         let mut last = KeyError::NotAKey { path: self.path.into() };
         let before = self.loaded.keys.len();
-        for bag in &archive.keys {
-            if let Err(error) = self.pkcs8(bag.key.as_der()) {
+        for key in &keys {
+            if let Err(error) = self.pkcs8(key) {
                 last = error;
             }
         }
@@ -279,11 +279,11 @@ impl File<'_> {
     }
 
     /// Asks for the file's passphrase, once, and tries it.
-    fn unlock<T>(&mut self, open: impl FnOnce(&str) -> Result<T, PbeError>) -> Result<T, KeyError> {
+    fn unlock<T>(&mut self, open: impl FnOnce(&str, &mut Work) -> Result<T, PbeError>) -> Result<T, KeyError> {
         let path = self.path;
         let password = self.asked.get_or_insert_with(|| (self.password)(path));
         let Some(password) = password else { return Err(KeyError::PasswordMissing { path: path.into() }) };
-        open(password).map_err(|error| match error {
+        open(password, &mut self.work).map_err(|error| match error {
             PbeError::Wrong => KeyError::PasswordWrong { path: path.into() },
             PbeError::Method(method) => KeyError::Encryption { path: path.into(), method },
         })

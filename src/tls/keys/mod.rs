@@ -10,6 +10,7 @@ mod lanes;
 mod load;
 mod memory;
 mod pbe;
+mod pkcs12;
 mod private;
 #[cfg(test)]
 mod tests;

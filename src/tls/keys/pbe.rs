@@ -4,7 +4,7 @@
 use md5::Md5;
 use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::der::{Decode, Reader, SliceReader};
-use pkcs8::pkcs5::pbes2::Kdf;
+use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
 use pkcs8::spki::AlgorithmIdentifierRef;
 use sha1::Sha1;
 use sha2::Digest;
@@ -13,14 +13,33 @@ use zeroize::{Zeroize, Zeroizing};
 use super::super::protection::BlockCipher;
 use super::super::suites::BulkCipher;
 
-/// Key derivations beyond this many rounds are refused: a minute of work. A fuzzer has no patience.
-const MAX_ITERATIONS: u32 = if cfg!(fuzzing) { 20_000 } else { 20_000_000 };
+/// Rounds of key derivation that one file may ask for over all that is in it: a minute of work. A fuzzer has no patience.
+const MAX_ROUNDS: u64 = if cfg!(fuzzing) { 20_000 } else { 20_000_000 };
 
 /// scrypt with more memory than this, bytes, is refused. OpenSSL writes 16 MiB by default.
 const MAX_SCRYPT_BYTES: u64 = if cfg!(fuzzing) { 1 << 24 } else { 1 << 30 };
 
-/// Passes of scrypt over its memory.
-const MAX_SCRYPT_PASSES: u16 = 64;
+/// Rounds that a file may still ask for.
+pub(super) struct Work(u64);
+
+impl Default for Work {
+    fn default() -> Self {
+        Work(MAX_ROUNDS)
+    }
+}
+
+impl Work {
+    #[cfg(test)]
+    pub(super) fn of(rounds: u64) -> Self {
+        Work(rounds)
+    }
+
+    fn take(&mut self, rounds: u64) -> Result<(), PbeError> {
+        let excess = || PbeError::Method(format!("more than {MAX_ROUNDS} rounds of key derivation in all"));
+        self.0 = self.0.checked_sub(rounds).ok_or_else(excess)?;
+        Ok(())
+    }
+}
 
 /// Why a key stayed closed.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,20 +50,29 @@ pub(super) enum PbeError {
     Method(String),
 }
 
+impl From<pkcs8::der::Error> for PbeError {
+    fn from(_: pkcs8::der::Error) -> Self {
+        PbeError::Wrong
+    }
+}
+
 type Opened = Result<Zeroizing<Vec<u8>>, PbeError>;
 
 /// Opens PKCS#8's `EncryptedPrivateKeyInfo`; what comes out is a `PrivateKeyInfo`.
-pub(super) fn open_pkcs8(der: &[u8], password: &str) -> Opened {
-    let (algorithm, data) = parse_encrypted(der).map_err(|_| PbeError::Wrong)?;
+pub(super) fn open_pkcs8(der: &[u8], password: &str, work: &mut Work) -> Opened {
+    let (algorithm, data) = parse_encrypted(der)?;
+    open(&algorithm, data, password, work)
+}
+
+/// Opens what is encrypted as `algorithm` says.
+pub(super) fn open(algorithm: &AlgorithmIdentifierRef<'_>, data: &[u8], password: &str, work: &mut Work) -> Opened {
     let oid = algorithm.oid.to_string();
     if oid == "1.2.840.113549.1.5.13" {
-        return open_pbes2(der, password);
+        return open_pbes2(algorithm, data, password, work);
     }
     let scheme = Pbes1::by_oid(&oid).ok_or(PbeError::Method(oid))?;
-    let (salt, iterations) = parse_parameters(&algorithm).map_err(|_| PbeError::Wrong)?;
-    if iterations > MAX_ITERATIONS {
-        return Err(PbeError::Method(format!("{iterations} rounds")));
-    }
+    let (salt, iterations) = parse_parameters(algorithm)?;
+    work.take(iterations.into())?;
     let (cipher, iv) = scheme.cipher(password, salt, iterations);
     decrypt(cipher.ok_or(PbeError::Wrong)?, &iv, data)
 }
@@ -66,16 +94,12 @@ fn parse_parameters<'a>(algorithm: &AlgorithmIdentifierRef<'a>) -> pkcs8::der::R
     })
 }
 
-fn open_pbes2(der: &[u8], password: &str) -> Opened {
-    use pkcs8::pkcs5::{EncryptionScheme, Error};
-    let info = pkcs8::EncryptedPrivateKeyInfoRef::from_der(der)
-        .map_err(|_| PbeError::Method("an unknown PBES2 variant".into()))?;
-    if let EncryptionScheme::Pbes2(parameters) = &info.encryption_algorithm
-        && let Some(excess) = beyond_bounds(&parameters.kdf)
-    {
-        return Err(PbeError::Method(excess));
-    }
-    match info.encryption_algorithm.decrypt(password, info.encrypted_data.as_bytes()) {
+fn open_pbes2(algorithm: &AlgorithmIdentifierRef<'_>, data: &[u8], password: &str, work: &mut Work) -> Opened {
+    use pkcs8::pkcs5::Error;
+    let parameters = algorithm.parameters.and_then(|p| p.decode_as::<Parameters>().ok());
+    let parameters = parameters.ok_or_else(|| PbeError::Method("an unknown PBES2 variant".into()))?;
+    work.take(rounds(&parameters.kdf)?)?;
+    match parameters.decrypt(password, data) {
         Ok(plain) => Ok(Zeroizing::new(plain)),
         Err(Error::UnsupportedAlgorithm { oid } | Error::AlgorithmParametersInvalid { oid }) => {
             Err(PbeError::Method(oid.to_string()))
@@ -84,19 +108,20 @@ fn open_pbes2(der: &[u8], password: &str) -> Opened {
     }
 }
 
-/// Why a key derivation is not tried: a key file may ask for any amount of work and memory.
-fn beyond_bounds(kdf: &Kdf) -> Option<String> {
+/// The work of a key derivation; a key file may ask for any amount, and of memory.
+fn rounds(kdf: &Kdf) -> Result<u64, PbeError> {
     match kdf {
-        Kdf::Pbkdf2(kdf) if kdf.iteration_count > MAX_ITERATIONS => Some(format!("{} rounds", kdf.iteration_count)),
+        Kdf::Pbkdf2(kdf) => Ok(kdf.iteration_count.into()),
         Kdf::Scrypt(kdf) => {
-            let (n, r, p) = (kdf.cost_parameter, kdf.block_size, kdf.parallelization);
-            let memory = n.checked_mul(128 * u64::from(r));
+            let (n, r, p) = (kdf.cost_parameter, u64::from(kdf.block_size), u64::from(kdf.parallelization));
             // RFC 7914 §6: N is a power of two beyond 1.
-            let sound = n > 1 && n.is_power_of_two() && r > 0 && (1..=MAX_SCRYPT_PASSES).contains(&p);
-            let fits = memory.is_some_and(|bytes| bytes <= MAX_SCRYPT_BYTES);
-            (!sound || !fits).then(|| format!("scrypt with N={n}, r={r}, p={p}"))
+            let sound = n > 1 && n.is_power_of_two() && r > 0 && p > 0;
+            let memory = n.checked_mul(128 * r).filter(|bytes| sound && *bytes <= MAX_SCRYPT_BYTES);
+            // 64 bytes are mixed four times: about one round in two.
+            let rounds = memory.and_then(|bytes| (bytes / 64).checked_mul(p));
+            rounds.ok_or_else(|| PbeError::Method(format!("scrypt with N={n}, r={r}, p={p}")))
         }
-        _ => None,
+        _ => Ok(0),
     }
 }
 

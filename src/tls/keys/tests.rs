@@ -282,7 +282,90 @@ fn a_key_file_can_not_ask_for_any_amount_of_work() {
         [(0, 8, 1), (1, 8, 1), (1000, 8, 1), (1 << 40, 8, 1), (1 << 63, 8, 1), (1 << 24, 8, 1), (16384, 8, 999)]
     {
         let refused = open(n, r, p).unwrap_err();
-        assert!(matches!(&refused, KeyError::Encryption { method, .. } if method.contains("scrypt")), "{n}: {refused}");
+        assert!(
+            matches!(&refused, KeyError::Encryption { method, .. } if method.contains("scrypt") || method.contains("rounds")),
+            "{n}: {refused}"
+        );
+    }
+}
+
+fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let value = parts.concat();
+    let len = u32::try_from(value.len()).unwrap().to_be_bytes();
+    [&[tag, 0x84][..], &len, &value].concat()
+}
+
+/// A PKCS#12 file without a MAC, of one safe in the clear with the encrypted keys in a bag each.
+fn pfx(encrypted: &[&[u8]]) -> Vec<u8> {
+    const DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
+    const SHROUDED_KEY: &[u8] = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01\x02";
+    let bags: Vec<Vec<u8>> = encrypted.iter().map(|key| tlv(0x30, &[SHROUDED_KEY, &tlv(0xa0, &[key])])).collect();
+    let content = |of: &[u8]| tlv(0x30, &[DATA, &tlv(0xa0, &[&tlv(0x04, &[of])])]);
+    let safe = content(&tlv(0x30, &bags.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    // Lengths are as short as can be in DER.
+    shortest(&tlv(0x30, &[&[2, 1, 3], &content(&tlv(0x30, &[&safe]))]))
+}
+
+/// The same with definite lengths in their shortest form, all the way down.
+fn shortest(der: &[u8]) -> Vec<u8> {
+    let (mut rest, mut out) = (der, Vec::new());
+    while let [tag, first, more @ ..] = rest {
+        let (len, value) = match *first {
+            0x84 => (u32::from_be_bytes(more[..4].try_into().unwrap()) as usize, &more[4..]),
+            first @ 0..0x80 => (usize::from(first), more),
+            first => {
+                let bytes = usize::from(first & 0x7f);
+                (more[..bytes].iter().fold(0, |len, b| len << 8 | usize::from(*b)), &more[bytes..])
+            }
+        };
+        let nested = tag & 0x20 != 0 || (*tag == 0x04 && value.first() == Some(&0x30) && value[1] == 0x84);
+        let content = if nested { shortest(&value[..len]) } else { value[..len].to_vec() };
+        out.push(*tag);
+        match content.len() {
+            short @ 0..0x80 => out.push(short as u8),
+            long => {
+                let bytes: Vec<u8> = long.to_be_bytes().into_iter().skip_while(|b| *b == 0).collect();
+                out.push(0x80 | bytes.len() as u8);
+                out.extend(bytes);
+            }
+        }
+        out.extend(content);
+        rest = &value[len..];
+    }
+    out
+}
+
+/// Each bag was bounded, not how many of them there are.
+#[test]
+fn a_pkcs12_file_of_many_bags_can_not_ask_for_any_amount_of_work() {
+    use pkcs8::der::Encode;
+    use pkcs8::pkcs5::EncryptionScheme;
+    use pkcs8::pkcs5::pbes2::Kdf;
+    let text = std::fs::read_to_string(testdata("encoded/rsa2048.enc-pkcs8-aes256-pbes2.pem")).unwrap();
+    let (_, document) = pkcs8::der::SecretDocument::from_pem(&text).unwrap();
+    let mut info: pkcs8::EncryptedPrivateKeyInfoRef<'_> = document.decode_msg().unwrap();
+    let EncryptionScheme::Pbes2(parameters) = &mut info.encryption_algorithm else { panic!() };
+    let Kdf::Pbkdf2(kdf) = &mut parameters.kdf else { panic!() };
+    let rounds = std::mem::replace(&mut kdf.iteration_count, u32::MAX);
+    let endless = info.to_der().unwrap();
+    let sound = document.as_bytes();
+    let password = passphrase("".as_ref()).unwrap();
+    let open = |bags: &[&[u8]], granted: u64| {
+        super::pkcs12::keys(&pfx(bags), &password, &mut super::pbe::Work::of(granted)).map(|keys| keys.len())
+    };
+    let granted = 3 * u64::from(rounds);
+    assert_eq!(open(&[sound; 3], granted), Ok(3));
+    let refused = |result| matches!(result, Err(super::pbe::PbeError::Method(what)) if what.contains("rounds of key"));
+    assert!(refused(open(&[sound; 4], granted)));
+    assert!(refused(open(&[sound, &endless], granted)));
+    let load = |der: &[u8]| {
+        let mut ring = KeyRing::new();
+        ring.add_key_bytes("key.p12".as_ref(), der, &mut passphrase).map(|_| ring.keys()[0].modulus().to_vec())
+    };
+    assert_eq!(load(&pfx(&[sound])).unwrap(), modulus());
+    for der in [pfx(&[&endless]), endless] {
+        let error = load(&der).unwrap_err().to_string();
+        assert!(error.contains("key.p12: is encrypted with more than 20000000 rounds of key derivation"), "{error}");
     }
 }
 
