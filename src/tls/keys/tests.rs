@@ -369,6 +369,18 @@ fn a_pkcs12_file_of_many_bags_can_not_ask_for_any_amount_of_work() {
     }
 }
 
+/// PBMAC1 (RFC 9579) and others than SHA-1 and SHA-2: what the passphrase opens is proof enough.
+#[test]
+fn a_mac_of_another_kind_is_no_hindrance() {
+    let mut der = std::fs::read(testdata("encoded/rsa2048.password.p12")).unwrap();
+    // id-sha256, at the end the MAC's; id-sha3-256.
+    let sha256 = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
+    let at = der.windows(sha256.len()).rposition(|w| w == sha256).unwrap();
+    der[at + 8] = 8;
+    let (_folder, path) = temporary("key.p12", &der);
+    assert_eq!(load(&path, passphrase).unwrap().keys()[0].modulus(), modulus());
+}
+
 #[test]
 fn nothing_secret_is_shown() {
     let ring = load(&testdata("rsa512.pem"), passphrase).unwrap();
