@@ -164,7 +164,8 @@ impl Limits {
     /// Bounds that add up to about so many bytes.
     pub fn within(memory: usize) -> Self {
         let mut limits = Limits::default();
-        limits.input_bytes = memory / 4;
+        // As much as one `xz -9` needs comes first.
+        limits.input_bytes = (memory / 4).max((80 << 20).min(memory / 4 * 3));
         limits.reassembly_total_bytes = memory / 4;
         limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);

@@ -46,8 +46,8 @@ impl Share {
         let fits = |used: u64| used.checked_add(more).filter(|sum| *sum <= limit);
         if self.room.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
             let text = format!(
-                "no room for it beside the other inputs of the same time: together they may hold {} MiB, or a quarter of --max-memory; \
-                 decompress them first, or read fewer at once",
+                "no room for it beside the other inputs of the same time: together they may hold {} MiB; decompress them \
+                 first, read fewer at once, or allow more (--max-memory)",
                 limit >> 20
             );
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
