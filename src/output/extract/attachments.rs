@@ -1,8 +1,8 @@
-//! A saved message's attachments, decoded, each in a file of its own.
+//! A saved message's attachments, decoded, each in a file of its own. They come up together, once all are whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::names;
 use crate::limits::Limits;
@@ -11,7 +11,6 @@ use crate::output::FileError;
 
 struct Save<'a> {
     dir: &'a Path,
-    force: bool,
     max: usize,
     count: usize,
     open: Vec<(u64, BufWriter<File>)>,
@@ -25,13 +24,7 @@ impl Save<'_> {
         }
         self.count += 1;
         let path = self.dir.join(names::attachment(self.count, part.filename.as_deref(), &part.content_type));
-        if self.force {
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-        }
-        Ok(Some(BufWriter::new(create_new(path)?)))
+        Ok(Some(BufWriter::new(create_new(&path)?)))
     }
 
     fn note(&mut self, result: io::Result<()>) {
@@ -41,13 +34,12 @@ impl Save<'_> {
     }
 }
 
-/// Creates a file that was not there; never follows a link that waits under its name.
-fn create_new(path: PathBuf) -> io::Result<File> {
+fn create_new(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&path).map_err(|e| FileError::wrap(&path, &e))
+    options.open(path)
 }
 
 impl PartObserver for Save<'_> {
@@ -75,14 +67,19 @@ impl PartObserver for Save<'_> {
     }
 }
 
-/// Saves the attachments of the message in `message` into the new folder `dir`.
+/// Saves the attachments of the message in `message` into the new folder `dir`, or all over what stands in it by `force`.
 pub(super) fn save(message: &Path, dir: &Path, force: bool, limits: &Limits) -> io::Result<()> {
-    match fs::create_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && force && dir.symlink_metadata()?.is_dir() => {}
-        Err(e) => return Err(FileError::wrap(dir, &e)),
-        Ok(()) => {}
-    }
-    let mut save = Save { dir, force, max: limits.attachments, count: 0, open: Vec::new(), error: None };
+    let taken = dir.symlink_metadata().map(|there| there.is_dir());
+    let result = match taken {
+        Ok(is_folder) if !force || !is_folder => Err(io::ErrorKind::AlreadyExists.into()),
+        _ => write(message, dir, taken.is_ok(), limits),
+    };
+    result.map_err(|e| FileError::wrap(dir, &e))
+}
+
+fn write(message: &Path, dir: &Path, over: bool, limits: &Limits) -> io::Result<()> {
+    let made = super::hidden().tempdir_in(dir.parent().unwrap_or(dir))?;
+    let mut save = Save { dir: made.path(), max: limits.attachments, count: 0, open: Vec::new(), error: None };
     let (mut walker, mut file, mut buffer) = (Walker::new(limits), File::open(message)?, vec![0; 64 << 10]);
     loop {
         let n = file.read(&mut buffer)?;
@@ -92,5 +89,16 @@ pub(super) fn save(message: &Path, dir: &Path, force: bool, limits: &Limits) -> 
         walker.push(&buffer[..n], &mut save);
     }
     walker.finish(&mut save);
-    save.error.map_or(Ok(()), Err)
+    save.error.map_or(Ok(()), Err)?;
+    if !over {
+        fs::rename(made.path(), dir)?;
+        let _ = made.keep();
+        return Ok(());
+    }
+    for entry in fs::read_dir(made.path())? {
+        let entry = entry?;
+        // Replaces a link that waits there, not what it names.
+        fs::rename(entry.path(), dir.join(entry.file_name()))?;
+    }
+    Ok(())
 }

@@ -143,9 +143,16 @@ impl Drop for Extract {
     }
 }
 
-/// A hidden file of mode 0600, gone when it is dropped.
+/// Of what is not whole yet: hidden, and for the user alone.
+fn hidden() -> Builder<'static, 'static> {
+    let mut builder = Builder::new();
+    builder.prefix(".mailcap-").suffix(".part");
+    builder
+}
+
+/// A file of mode 0600, gone when it is dropped.
 fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
-    Builder::new().prefix(".mailcap-").suffix(".part").tempfile_in(dir)
+    hidden().tempfile_in(dir)
 }
 
 impl Sink for Extract {
