@@ -17,6 +17,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use mailcap::capture::{Capture, Input, Item};
 use mailcap::limits::Limits;
 use mailcap::wire::{Decoded, Decoder};
@@ -483,6 +485,20 @@ fn known_secrets(truth: &Value) -> BTreeMap<String, String> {
     secrets
 }
 
+/// What a client said to proxies, which the truth of the mail sessions does not have.
+fn proxy_secrets(capture: &Path) -> Vec<String> {
+    let bytes = fs::read(capture).unwrap();
+    let mark = b"Proxy-Authorization: Basic ";
+    let at = bytes.windows(mark.len()).position(|w| w == mark).unwrap() + mark.len();
+    let line = bytes[at..].split(|b| *b == b'\r').next().unwrap();
+    let login = String::from_utf8(STANDARD.decode(line).unwrap()).unwrap();
+    let (user, password) = login.split_once(':').unwrap();
+    // RFC 1929: the same ones, to a SOCKS proxy.
+    let socks = [&[1, user.len() as u8], user.as_bytes(), &[password.len() as u8], password.as_bytes()].concat();
+    assert!(bytes.windows(socks.len()).any(|w| w == socks));
+    vec![login.clone(), password.to_owned()]
+}
+
 /// Every command, every output, every encoding: no password without --show-secrets.
 #[test]
 fn no_command_leaks_a_password() {
@@ -490,7 +506,10 @@ fn no_command_leaks_a_password() {
     let (mut searched, mut shown) = (0, 0);
     for case in cases("servers").into_iter().chain(cases("tls").into_iter().step_by(3)) {
         let truth = case.truth();
-        let secrets = known_secrets(&truth);
+        let mut secrets = known_secrets(&truth);
+        if case.name() == "smtp-proxied.pcap" {
+            secrets.extend(proxy_secrets(&case.capture).into_iter().map(|s| (format!("{s}, to a proxy"), s)));
+        }
         if secrets.is_empty() {
             continue;
         }
@@ -500,7 +519,8 @@ fn no_command_leaks_a_password() {
         let accounts = truth["accounts"].as_object().into_iter().flatten();
         let list: String = accounts.map(|(u, p)| format!("{u}:{}\n", p.as_str().unwrap())).collect();
         fs::write(&users, format!("{list}nobody:x\n")).unwrap();
-        let [mails, boxes, tables, lines] = ["mails", "mbox", "tables", "lines"].map(|name| home.join(name));
+        let [mails, boxes, tables, lines, dirs] =
+            ["mails", "mbox", "tables", "lines", "maildir"].map(|name| home.join(name));
         let runs: Vec<Vec<String>> = vec![
             case.args("decode", None, &[]),
             case.args("decode", None, &["--bodies", "--abs"]),
@@ -521,6 +541,7 @@ fn no_command_leaks_a_password() {
             case.args("auth", None, &["--json", "--check", &text(&users)]),
             case.args("extract", Some(&mails), &["--attachments", "--parts"]),
             case.args("extract", Some(&boxes), &["--format", "mbox"]),
+            case.args("extract", Some(&dirs), &["--format", "maildir", "--json"]),
             case.args("batch", Some(&tables), &["--extract", "--attachments", "--stats"]),
             case.args("batch", Some(&lines), &["--json"]),
             case.args("keylog", None, &[]),
@@ -534,7 +555,7 @@ fn no_command_leaks_a_password() {
             outputs.push((format!("{args:?}"), lossy(&ran.stdout)));
             outputs.push((format!("stderr of {args:?}"), ran.stderr));
         }
-        for folder in [mails, boxes, tables, lines] {
+        for folder in [mails, boxes, tables, lines, dirs] {
             files(&folder, &mut outputs);
         }
         for (what, secret) in &secrets {
@@ -551,4 +572,56 @@ fn no_command_leaks_a_password() {
     }
     assert!(searched > 10_000, "only {searched} searches");
     assert!(shown >= 5, "only {shown} passwords with --show-secrets");
+}
+
+/// Passwords that are typed, or stand in files that were given, are not repeated when something is wrong with them.
+/// `--tshark-key` did so.
+#[test]
+fn what_was_given_in_confidence_is_not_repeated() {
+    const SECRET: &str = "Xq7zKw9pLm";
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        fs::write(dir.path().join(name), content).unwrap();
+        text(&dir.path().join(name))
+    };
+    let capture = text(&case("servers", "smtp-auth-all.pcap").capture);
+    let locked = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys/encoded");
+    let wrong = file("password", &format!("{SECRET}\n"));
+    let mut runs: Vec<Vec<String>> = vec![
+        vec!["--tshark-key".into(), format!("1.2.3.4,25,smtp,server.key,{SECRET}")],
+        vec![format!("--tshark-key=1.2.3.4,x,smtp,server.key,{SECRET}")],
+        vec!["--psk".into(), SECRET.into()],
+        vec!["--keylog".into(), file("log", &format!("CLIENT_RANDOM {SECRET} {SECRET}\n{SECRET}\n"))],
+        vec![
+            "-k".into(),
+            file("key", &format!("-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----")),
+        ],
+        vec!["--key-password-file".into(), wrong.clone(), "-k".into(), wrong.clone()],
+    ];
+    for name in ["rsa2048.password.p12", "rsa2048.enc-legacy-des3.pem", "rsa2048.enc-pkcs8-aes256-scrypt.pem"] {
+        runs.push(vec!["--key-password-file".into(), wrong.clone(), "-k".into(), text(&locked.join(name))]);
+    }
+    for run in &mut runs {
+        run.splice(0..0, ["decode".to_owned(), capture.clone()]);
+    }
+    for list in [format!("alice{SECRET}\n"), format!("alice:x\n\u{0}{SECRET}\n")] {
+        let users = file(&format!("users{}", runs.len()), &list);
+        runs.push(vec!["auth".into(), capture.clone(), "--check".into(), users]);
+    }
+    for method in ["cram-md5", "apop"] {
+        let compute = ["auth", "--compute", method, "--user", "alice", "--challenge", "?", "--password-file", &wrong];
+        runs.push(compute.map(str::to_owned).to_vec());
+    }
+    for args in &runs {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailcap"));
+        let output = command.env("MAILCAP_KEY_PASSWORD", SECRET).args(args).stdin(Stdio::null()).output().unwrap();
+        let told = lossy(&output.stdout) + &lossy(&output.stderr);
+        assert!(!told.is_empty(), "{args:?}");
+        for needle in encodings(SECRET.as_bytes()) {
+            assert!(!told.contains(&needle), "{args:?}: {told}");
+        }
+    }
+    let mut help = Command::new(env!("CARGO_BIN_EXE_mailcap"));
+    let output = help.env("MAILCAP_KEY_PASSWORD", SECRET).args(["decode", "--help"]).output().unwrap();
+    assert!(!lossy(&output.stdout).contains(SECRET));
 }

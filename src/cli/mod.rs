@@ -42,7 +42,12 @@ pub(crate) fn main() -> ExitCode {
     }
     let cli = match Cli::command().try_get_matches_from(&words).and_then(|mut m| Cli::from_arg_matches_mut(&mut m)) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(mut error) => {
+            // In tshark's syntax a password follows: it must not be repeated.
+            if matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if arg.starts_with("--tshark-key"))
+            {
+                error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
+            }
             // Help and version go to stdout with 0, usage errors to stderr with 2.
             tell_usage(&error, &words);
             if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
