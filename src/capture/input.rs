@@ -14,6 +14,7 @@ use super::buffer::Buffer;
 use super::compress::Decoder;
 use super::error::CaptureError;
 use super::hop::{self, Ahead};
+use super::pipe::{self, Stop};
 use super::room::{Room, Window};
 use super::{Input, compress, pcap, pcapng};
 
@@ -38,9 +39,13 @@ impl Input {
     }
 
     /// Opens it. With `lazily`, the file is only open while it is being read from, so that any number can be.
-    pub(super) fn open(&self, lazily: bool) -> Result<Box<dyn Read + Send>, CaptureError> {
+    pub(super) fn open(&self, lazily: bool, stop: &Stop) -> Result<Box<dyn Read + Send>, CaptureError> {
         match self {
-            Input::Stdin => Ok(Box::new(io::stdin())),
+            Input::Stdin => pipe::stdin(stop).map_err(|e| CaptureError::new("-", format!("can't be read: {e}"), "")),
+            #[cfg(unix)]
+            Input::File(path) | Input::Found(path) if !self.reopens() => {
+                Ok(Box::new(pipe::Pipe::new(opened(path)?, stop)))
+            }
             Input::File(path) | Input::Found(path) => open_file(path, 0, lazily),
         }
     }
@@ -65,22 +70,30 @@ pub(super) fn open_file(path: &Path, at: u64, lazily: bool) -> Result<Box<dyn Re
     if lazily {
         return Ok(Box::new(LazyFile { path: path.to_owned(), position: at }));
     }
+    let mut file = opened(path)?;
+    if at > 0 {
+        file.seek(SeekFrom::Start(at)).map_err(|e| failed(path, &e))?;
+    }
+    Ok(Box::new(file))
+}
+
+fn opened(path: &Path) -> Result<File, CaptureError> {
+    if path.is_dir() {
+        let what = "a folder that can't be listed, or lies too deep in others";
+        return Err(CaptureError::new(&path.display().to_string(), what, ""));
+    }
+    File::open(path).map_err(|e| failed(path, &e))
+}
+
+fn failed(path: &Path, e: &io::Error) -> CaptureError {
     let name = path.display().to_string();
-    let failed = |e: io::Error| match e.kind() {
+    match e.kind() {
         io::ErrorKind::NotFound => CaptureError::new(&name, "no such file or folder", ""),
         io::ErrorKind::PermissionDenied => {
             CaptureError::new(&name, "permission denied", "captures often belong to root")
         }
         _ => CaptureError::new(&name, format!("can't be opened: {e}"), ""),
-    };
-    if path.is_dir() {
-        return Err(CaptureError::new(&name, "a folder that can't be listed, or lies too deep in others", ""));
     }
-    let mut file = File::open(path).map_err(failed)?;
-    if at > 0 {
-        file.seek(SeekFrom::Start(at)).map_err(failed)?;
-    }
-    Ok(Box::new(file))
 }
 
 /// A file that is opened for each read: for merges of more files than may be open.
@@ -177,7 +190,7 @@ pub(super) fn recognise(name: &str, reader: Box<dyn Read + Send>, room: &Room) -
 
 /// Whether an input begins like a capture or an archive.
 pub(super) fn look(input: &Input) -> Result<(), CaptureError> {
-    recognise(&input.name(), input.open(false)?, &Room::default())?;
+    recognise(&input.name(), input.open(false, &Stop::default())?, &Room::default())?;
     Ok(())
 }
 

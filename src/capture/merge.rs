@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io::Read;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::limits::Limits;
 use crate::position::FileId;
@@ -16,6 +16,7 @@ use crate::position::FileId;
 use super::archive::{self, Kind, Member, Notes, Stream};
 use super::error::CaptureError;
 use super::input::{self, Content, Format, Stored};
+use super::pipe::Stop;
 use super::room::Room;
 use super::source::Source;
 use super::{Buffer, Input, Item, Problem};
@@ -60,6 +61,7 @@ pub struct Capture {
     meter: Arc<AtomicU64>,
     /// For what open inputs hold.
     room: Room,
+    stop: Stop,
 }
 
 /// Counts what is read, for who wants to know how far a run is.
@@ -184,8 +186,16 @@ impl Capture {
         self.ahead = true;
     }
 
+    /// Once it is set to true, all inputs are at their end: nothing more is read of them, nor waited for if they are pipes.
+    pub fn stop(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
     /// Begins the next capture; false if there is none. Frames and files are numbered on.
     pub fn begin_next(&mut self) -> bool {
+        if self.stop.load(Ordering::Relaxed) {
+            return false;
+        }
         let Some(inputs) = self.later.pop_front() else { return false };
         (self.current, self.told, self.ready) = (None, None, false);
         if let Err(e) = self.load(&inputs, false) {
@@ -203,7 +213,7 @@ impl Capture {
             let id = self.name(input.name());
             let reopens = input.reopens();
             self.live |= !reopens;
-            let opened = input.open(false).map(|reader| self.metered(reader));
+            let opened = input.open(false, &self.stop).map(|reader| self.metered(reader));
             let opened = opened.and_then(|reader| Ok(input::recognise(&input.name(), reader, &self.room)?));
             let used = opened.and_then(|content| match content {
                 Content::Capture(buffer, format) if alone => {
@@ -275,6 +285,7 @@ impl Capture {
             refused: None,
             meter: Arc::default(),
             room: Room::new(limits),
+            stop: Stop::default(),
         }
     }
 
@@ -395,6 +406,9 @@ impl Capture {
     /// Steps to the next item, which may bring a new file with it ([`Capture::names`]); none at the end of all inputs.
     pub fn advance(&mut self) -> Option<()> {
         self.told = None;
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
         if self.troubles.is_empty() && !self.ready {
             self.ready = self.select().is_some();
         }
@@ -482,7 +496,7 @@ impl Capture {
                 Source::new(id, buffer, format)
             }
             How::Reopen(input) => {
-                let opened = input.open(lazily).map(|reader| self.metered(reader));
+                let opened = input.open(lazily, &self.stop).map(|reader| self.metered(reader));
                 let opened = opened.and_then(|r| Ok(input::recognise(&input.name(), r, &self.room)?));
                 match opened.map_err(failed)? {
                     Content::Capture(buffer, format) => {

@@ -14,6 +14,7 @@ mod input;
 mod merge;
 mod pcap;
 mod pcapng;
+mod pipe;
 mod record;
 mod ring;
 mod room;

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use mailcap::output::extract;
 
 use super::args;
 use super::complain;
-use super::interrupt::Interrupt;
+use super::interrupt::{Interrupt, Signalled};
 use super::run::{Job, Outcome, PLAIN};
 
 const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
@@ -48,7 +49,7 @@ pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Outcome> {
         force: common.force,
     };
     let (progress, over) = (Progress::default(), AtomicBool::new(false));
-    let interrupt = Interrupt::listen(INTERRUPTED);
+    let interrupt = Interrupt::listen(Signalled { text: INTERRUPTED, stop: Arc::default(), unfinished: None });
     let result = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| watch(&progress, &interrupt, &over));
         let result = batch::run(&options.paths, &wanted, &progress);

@@ -2,6 +2,7 @@
 //! the exit code is 130.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
@@ -17,7 +18,10 @@ pub(super) const CODE: u8 = 130;
 /// What is said.
 pub(super) const TEXT: &str = "interrupted; only what was read until then is in the output";
 
-/// How long a run may take to notice: one that waits for a silent pipe never does.
+/// What is said where half an output is none.
+pub(super) const UNWRITTEN: &str = "interrupted; nothing was written";
+
+/// How long a run may take to end in order.
 #[cfg(unix)]
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -25,28 +29,41 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Interrupt(Arc<AtomicBool>);
 
+/// What to do when a signal comes, and when nobody has noticed it in time.
+#[derive(Clone, Debug)]
+pub(super) struct Signalled {
+    /// Is said.
+    pub(super) text: &'static str,
+    /// Is raised at once: the inputs end there.
+    pub(super) stop: Arc<AtomicBool>,
+    /// Goes with the program.
+    pub(super) unfinished: Option<PathBuf>,
+}
+
 impl Interrupt {
-    /// Listens from now on, and says `text` where nobody else notices. Where that can't be had, a signal ends the program as ever.
-    pub(super) fn listen(text: &'static str) -> Self {
+    /// Listens from now on. Where that can't be had, a signal ends the program as ever.
+    pub(super) fn listen(then: Signalled) -> Self {
         let interrupt = Interrupt::default();
         #[cfg(unix)]
-        interrupt.watch(text);
+        interrupt.watch(then);
         #[cfg(not(unix))]
-        let _ = text;
+        let _ = then;
         interrupt
     }
 
     #[cfg(unix)]
-    fn watch(&self, text: &'static str) {
+    fn watch(&self, then: Signalled) {
         let raised = self.0.clone();
         use signal_hook::consts::{SIGINT, SIGTERM};
         let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return };
         std::thread::spawn(move || {
             for _ in signals.forever() {
                 raised.store(true, Ordering::SeqCst);
+                then.stop.store(true, Ordering::SeqCst);
                 std::thread::sleep(PATIENCE);
                 if raised.load(Ordering::SeqCst) {
-                    super::complain(text);
+                    super::complain(then.text);
+                    then.unfinished.iter().for_each(|path| drop(std::fs::remove_file(path)));
                     std::process::exit(i32::from(CODE));
                 }
             }
@@ -73,13 +90,25 @@ impl Interrupt {
 }
 
 /// Runs; an interrupted run still finishes its output.
-pub(super) fn run(capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, pipeline::Error> {
+pub(super) fn run(
+    capture: Capture,
+    config: Config,
+    sink: &mut dyn Sink,
+    interrupt: &Interrupt,
+) -> Result<Report, pipeline::Error> {
     let result = pipeline::run_capture(capture, config, sink);
-    if matches!(&result, Err(pipeline::Error::Output(e)) if e.kind() == io::ErrorKind::Interrupted) {
+    if result.as_ref().is_err_and(ends) {
         sink.finish(&Report::default())?;
     }
+    // There may have been nothing more to tell.
+    interrupt.check().map_err(pipeline::Error::Output)?;
     result
 }
+
+/// What is to be said of an interrupted run, in the error's context.
+#[derive(Copy, Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Said(pub(super) &'static str);
 
 /// Makes a file that grows beyond what `ulimit -f` allows an error like a full disk; it would end the program.
 pub(super) fn survive_file_limits() {
@@ -88,11 +117,11 @@ pub(super) fn survive_file_limits() {
 }
 
 /// Whether that is why a run ended.
+pub(super) fn ends(error: &pipeline::Error) -> bool {
+    matches!(error, pipeline::Error::Output(e) if e.kind() == io::ErrorKind::Interrupted)
+}
+
+/// The same of what became of its error.
 pub(super) fn is_interrupted(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        matches!(
-            cause.downcast_ref::<pipeline::Error>(),
-            Some(pipeline::Error::Output(e)) if e.kind() == io::ErrorKind::Interrupted
-        )
-    })
+    error.chain().any(|cause| cause.downcast_ref::<pipeline::Error>().is_some_and(ends))
 }

@@ -75,7 +75,7 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) if interrupt::is_interrupted(&error) => {
-            complain(interrupt::TEXT);
+            complain(error.downcast_ref::<interrupt::Said>().map_or(interrupt::TEXT, |said| said.0));
             ExitCode::from(interrupt::CODE)
         }
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

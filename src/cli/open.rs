@@ -164,6 +164,11 @@ impl<'a> Private<'a> {
         Ok(buffered(file, self.path, "; it was not made"))
     }
 
+    /// Where it stands until it has its name.
+    pub(super) fn unfinished(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Gives it its name. Without this it is removed.
     pub(super) fn keep(self) -> anyhow::Result<()> {
         let Private { path, force, file } = self;

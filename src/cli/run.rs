@@ -25,7 +25,7 @@ use mailcap::position::Timestamp;
 use mailcap::wire::link_type_name;
 
 use super::args::{self, Common};
-use super::interrupt::{self, Interrupt};
+use super::interrupt::{self, Interrupt, Signalled};
 use super::open::{self, Output, Reads};
 use super::watch::{Seen, Watch};
 use super::{complain, compute, keys, stats, stdout_is_terminal};
@@ -100,6 +100,7 @@ pub(super) struct Job<'a> {
     capture: Capture,
     live: bool,
     memory: usize,
+    signalled: Signalled,
 }
 
 impl<'a> Job<'a> {
@@ -123,7 +124,14 @@ impl<'a> Job<'a> {
         let live = inputs.contains(&Input::Stdin);
         // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
         let memory = options.max_memory.map_or(DEFAULT_BUDGET, |m| m / 8);
-        Ok(Job { options, inputs, capture, live, memory })
+        let signalled = Signalled { text: interrupt::TEXT, stop: capture.stop(), unfinished: None };
+        Ok(Job { options, inputs, capture, live, memory, signalled })
+    }
+
+    /// What goes when the run is interrupted and does not end in order, and what is said then.
+    pub(super) fn when_interrupted(&mut self, unfinished: &Path, text: &'static str) {
+        self.signalled.text = text;
+        self.signalled.unfinished = Some(unfinished.to_owned());
     }
 
     /// Where the command writes; `private` if messages, `more` what it reads besides inputs and keys.
@@ -219,12 +227,16 @@ impl<'a> Job<'a> {
         let told = self.options.stats && !self.options.json;
         let mut seen =
             Seen { tally: told.then(Tally::default), unusable: !self.capture.refused().is_empty(), ..Seen::default() };
-        let watch = Watch::new(sink, &mut seen, Interrupt::listen(interrupt::TEXT));
+        let interrupt = Interrupt::listen(self.signalled.clone());
+        let watch = Watch::new(sink, &mut seen, interrupt.clone());
         let report = match filtered {
-            true => interrupt::run(self.capture, config, &mut Filter::new(watch, criteria, self.memory)),
-            false => interrupt::run(self.capture, config, &mut { watch }),
+            true => interrupt::run(self.capture, config, &mut Filter::new(watch, criteria, self.memory), &interrupt),
+            false => interrupt::run(self.capture, config, &mut { watch }, &interrupt),
         };
         let report = match report {
+            Err(error) if interrupt::ends(&error) => {
+                return Err(anyhow::Error::new(error).context(interrupt::Said(self.signalled.text)));
+            }
             Err(pipeline::Error::Output(error)) if FileError::of(&error).is_none() => {
                 let output = self.options.file().map_or("standard output".into(), |p| p.to_string_lossy());
                 let context = format!("{output}: can't be written");

@@ -11,6 +11,7 @@ use mailcap::pipeline::{self, Config, Error, Report};
 
 use super::args::{Common, Decrypt, Keylog};
 use super::complain;
+use super::interrupt;
 use super::open::{self, Private};
 use super::run::{self, Job, Outcome, PLAIN, Wanted, count};
 use super::watch::Seen;
@@ -34,7 +35,7 @@ fn outcome(seen: &Seen, report: &Report) -> Outcome {
 pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
     let common = &options.common;
     no_json(common, "a key log is lines of its own")?;
-    let job = Job::new(common, &options.input.files)?;
+    let mut job = Job::new(common, &options.input.files)?;
     let private = match common.file() {
         Some(path) => Some(Private::new(path, common.force, &job.reads(None))?),
         None => None,
@@ -43,9 +44,20 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
         Some(private) => Box::new(private.writer()?),
         None => open::output(common, &job.reads(None), true)?,
     };
+    if let Some(private) = &private {
+        job.when_interrupted(private.unfinished(), interrupt::TEXT);
+    }
     let mut written = 0;
     let sink = KeyLog::new(out, job.flush(), &mut written);
-    let (seen, report) = job.run(Box::new(sink), Wanted { tls_secrets: true, all_tls: true, ..PLAIN })?;
+    let ran = job.run(Box::new(sink), Wanted { tls_secrets: true, all_tls: true, ..PLAIN });
+    let (seen, report) = match ran {
+        Err(error) if written > 0 && interrupt::is_interrupted(&error) => {
+            // Each line is of use by itself.
+            private.map_or(Ok(()), Private::keep)?;
+            return Err(error);
+        }
+        ran => ran?,
+    };
     let outcome = outcome(&seen, &report);
     if outcome != Outcome::Nothing {
         if let Some(private) = private {
@@ -72,6 +84,7 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     no_json(common, "decrypt writes a capture")?;
     let mut job = Job::checked(common, &options.input.files, readable_twice)?;
     let private = Private::new(path, common.force, &job.reads(None))?;
+    job.when_interrupted(private.unfinished(), interrupt::UNWRITTEN);
     let cant = || format!("{}: can't be written", path.display());
     let mut writer = Writer::new(private.writer()?, output::APPLICATION).with_context(cant)?;
     let filtered = options.mail_only || !job.criteria()?.is_empty();

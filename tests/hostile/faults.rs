@@ -1,5 +1,6 @@
 //! What the machine does to us: full disks, closed outputs, files cut while they are read, links that wait, Ctrl-C.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -240,6 +241,40 @@ fn ctrl_c_ends_a_wait_for_a_silent_pipe() {
     drop(stdin);
 }
 
+/// A wait for a silent pipe was broken off: the manifest was lost, and a hidden half of it left behind.
+#[cfg(unix)]
+#[test]
+fn a_signal_while_a_pipe_is_silent_leaves_what_was_finished_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let mut child = mailcap()
+        .args(["extract", "-", "-o"])
+        .arg(&out)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut file = Pcap::new();
+    one_mail(&mut file, 0);
+    // The next one has begun.
+    let begun = file.bytes.len();
+    one_mail(&mut file, 1);
+    stdin.write_all(&file.bytes[..(begun + file.bytes.len()) / 2]).unwrap();
+    stdin.flush().unwrap();
+    while !out.is_dir() || !names(&out).iter().any(|n| n.ends_with(".eml")) {
+        std::thread::yield_now();
+    }
+    send("-TERM", &child);
+    assert_said(&child.wait_with_output().unwrap(), 130, &["mailcap: interrupted"]);
+    drop(stdin);
+    let left = names(&out);
+    assert!(left.iter().all(|n| n.ends_with(".eml") || n == "manifest.jsonl"), "{left:?}");
+    let manifest = fs::read_to_string(out.join("manifest.jsonl")).unwrap();
+    assert_eq!(manifest.lines().count(), left.len() - 1);
+}
+
 /// Runs it where no file may grow beyond 16 KiB, as on a disk that fills up.
 #[cfg(unix)]
 fn with_little_room(args: &[&str], files: &[&Path]) -> Output {
@@ -294,4 +329,74 @@ fn a_disk_that_fills_up_leaves_what_was_whole_and_nothing_else() {
     assert!(!made(&["decrypt", "--plaintext"], "a.pcapng"));
     assert!(made(&["decode", "--bodies", "--json"], "a.json"));
     assert_eq!(names(dir.path()), ["a.json", "out"]);
+}
+
+/// Every file below a folder, by its path in it.
+#[cfg(target_os = "linux")]
+fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = PathBuf::from(path.file_name().unwrap());
+        match path.is_dir() {
+            true => all.extend(tree(&path).into_iter().map(|(below, bytes)| (name.join(below), bytes))),
+            false => drop(all.insert(name, fs::read(&path).unwrap())),
+        }
+    }
+    all
+}
+
+/// The second attachment of a mail was left half written on a disk that was full then.
+#[cfg(target_os = "linux")]
+#[test]
+fn attachments_are_whole_on_a_disk_of_any_size() {
+    let mut file = Pcap::new();
+    for n in 0..3 {
+        let mut conn = Conn::new(n, 25);
+        conn.open(&mut file);
+        conn.say(&mut file, S, b"220 mx ESMTP\r\n");
+        conn.say(&mut file, C, b"MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n");
+        conn.say(&mut file, S, b"250 ok\r\n250 ok\r\n354 go\r\n");
+        conn.say(&mut file, C, b"Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+        for (name, lines) in [("small", 1), ("large", 700), ("other", 300)] {
+            let head = format!("--b\r\nContent-Disposition: attachment; filename={name}.txt\r\n\r\n");
+            conn.say(&mut file, C, head.as_bytes());
+            conn.say(&mut file, C, &b"0123456789abcde\r\n".repeat(lines));
+        }
+        conn.say(&mut file, C, b"--b--\r\n.\r\nQUIT\r\n");
+        conn.say(&mut file, S, b"250 ok\r\n221 bye\r\n");
+        conn.close(&mut file);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::write(at("a.pcap"), &file.bytes).unwrap();
+    fs::create_dir(at("disk")).unwrap();
+    // The disk is there for this process only; what stands on it at the end is copied.
+    let script = "mount -t tmpfs -o size=$1k none $2 || exit 77; \"$4\" extract --attachments -o $2/out $5; code=$?; \
+                  cp -r $2/out $3; exit $code";
+    let mut full = 0;
+    for kib in (8..200).step_by(8) {
+        let kept = at(&format!("kept{kib}"));
+        let mut command = Command::new("unshare");
+        command.args(["-r", "-m", "sh", "-c", script, "sh", &kib.to_string()]).arg(at("disk")).arg(&kept);
+        command.arg(env!("CARGO_BIN_EXE_mailcap")).arg(at("a.pcap")).stdin(Stdio::null());
+        let Some(output) = command.output().ok().filter(|o| matches!(o.status.code(), Some(0 | 2))) else {
+            println!("skipped: no disk of its own can be had here");
+            return;
+        };
+        if output.status.code() == Some(2) {
+            assert_said(&output, 2, &["mailcap: ", "No space left"]);
+            full += 1;
+        }
+    }
+    let whole = tree(&at("kept192"));
+    assert_eq!(whole.keys().filter(|path| path.ends_with("02-large.txt")).count(), 3);
+    assert!(full > 10, "{full}");
+    for kib in (8..200).step_by(8).filter(|kib| at(&format!("kept{kib}")).exists()) {
+        for (path, bytes) in tree(&at(&format!("kept{kib}"))) {
+            let expected = &whole[&path];
+            let manifest = path.ends_with("manifest.jsonl");
+            assert!(if manifest { expected.starts_with(&bytes) } else { *expected == bytes }, "{kib} KiB: {path:?}");
+        }
+    }
 }
