@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// Once it is true, no more is waited for, nor read.
 pub(super) type Stop = Arc<AtomicBool>;
@@ -38,6 +38,7 @@ impl Pipe {
     /// Waits until there is something, or its end; false if it was stopped meanwhile.
     fn wait(&self) -> io::Result<bool> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use std::sync::atomic::Ordering;
         const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         while !self.stop.load(Ordering::Relaxed) {
             match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&LOOK)) {
