@@ -266,7 +266,7 @@ impl Smtp {
         }
         match look.likelihood(pending.kind) {
             0 => Fit::No,
-            _ if self.has_several_verdicts(pending, sole) => Fit::Part,
+            _ if self.has_several_verdicts(pending, sole) && !self.names_recipient(pending, look.reply) => Fit::Part,
             _ => Fit::Whole,
         }
     }
@@ -279,6 +279,12 @@ impl Smtp {
         self.place_of(pending.transaction).and_then(|at| self.transactions.get(at)).is_some_and(|transaction| {
             transaction.expects_several(self.lmtp()) && !(sole && transaction.recipients_known())
         })
+    }
+
+    /// Whether it is known all the same, as it names its recipient.
+    fn names_recipient(&self, pending: &Pending, reply: &Reply) -> bool {
+        let transaction = self.place_of(pending.transaction).and_then(|at| self.transactions.get(at));
+        self.lmtp() && transaction.is_some_and(|transaction| transaction.names(reply).is_some())
     }
 
     /// A reply that several commands may have got.

@@ -4,7 +4,6 @@
 //! until the reply, so that neither a password nor a mail's text is taken for commands.
 
 use super::command::{self, Verb};
-use super::reply;
 use super::*;
 use crate::mail::sasl;
 
@@ -69,18 +68,9 @@ impl Smtp {
     /// Whether a message's verdict is a recipient's own, as LMTP has it: it begins with the address.
     pub(super) fn is_of_lmtp(&self, reply: &Reply) -> bool {
         let Some(pending) = self.pending.front().filter(|p| p.kind == Kind::EndOfData) else { return false };
-        let text = reply.text.0.as_slice();
-        let text = reply::enhanced(text).and_then(|code| text.get(code.len()..)).unwrap_or(text).trim_ascii();
-        self.place_of(pending.transaction).and_then(|at| self.transactions.get(at)).is_some_and(|transaction| {
-            transaction.recipients.iter().any(|recipient| {
-                let address = recipient.address.0.as_slice();
-                !address.is_empty()
-                    && text
-                        .strip_prefix(b"<")
-                        .and_then(|rest| rest.strip_prefix(address))
-                        .is_some_and(|b| b.starts_with(b">"))
-            })
-        })
+        self.place_of(pending.transaction)
+            .and_then(|at| self.transactions.get(at))
+            .is_some_and(|transaction| transaction.names(reply).is_some())
     }
 
     /// What is held is the rest of a message, and more of it may come.

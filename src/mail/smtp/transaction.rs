@@ -6,7 +6,7 @@ use crate::mail::Emitter;
 use crate::mail::message::MessageBuilder;
 use crate::position::Span;
 
-use super::reply::Reply;
+use super::reply::{self, Reply};
 
 /// One transaction, from MAIL to the reply that ends it.
 #[derive(Default)]
@@ -35,6 +35,8 @@ pub(super) struct Transaction {
     pub(super) chunk_refused: bool,
     /// Verdicts by recipient (LMTP, PRDR), or the one of all.
     pub(super) verdicts: usize,
+    /// Some of them went missing.
+    pub(super) passed_over: bool,
     /// A 353 said that a verdict for each recipient follows, then the one of all (draft-hall-prdr, as in Exim).
     pub(super) prdr: bool,
     pub(super) outcome: Option<MessageOutcome>,
@@ -108,6 +110,19 @@ impl Transaction {
         self.told_recipients().filter(|r| r.accepted != Some(false))
     }
 
+    /// Which of the recipients that were taken and await a verdict this one names, as Dovecot's do: it begins with the
+    /// address.
+    pub(super) fn names(&self, reply: &Reply) -> Option<usize> {
+        let text = reply.text.0.as_slice();
+        let text = reply::enhanced(text).and_then(|code| text.get(code.len()..)).unwrap_or(text).trim_ascii();
+        let named = text.strip_prefix(b"<")?;
+        let is_named = |recipient: &Recipient| {
+            let address = recipient.address.0.as_slice();
+            !address.is_empty() && named.strip_prefix(address).is_some_and(|rest| rest.starts_with(b">"))
+        };
+        self.taken().skip(self.verdicts).position(is_named).map(|at| self.verdicts + at)
+    }
+
     /// How many final replies a message gets: one, or one a recipient that was taken (RFC 2033 §4.2), or both.
     pub(super) fn replies_expected(&self, lmtp: bool) -> usize {
         match (lmtp, self.prdr) {
@@ -130,6 +145,13 @@ impl Transaction {
         }
         let expected = self.replies_expected(lmtp);
         let each = lmtp || self.prdr;
+        if let Some(named) = self.names(reply).filter(|_| lmtp) {
+            // Those before it got theirs in a gap, or were not taken.
+            let skipped = taken(&mut self.recipients, self.forgotten).skip(self.verdicts).take(named - self.verdicts);
+            skipped.for_each(|recipient| (recipient.code, recipient.text) = (None, Text::default()));
+            self.passed_over |= named > self.verdicts;
+            self.verdicts = named;
+        }
         // RCPT's refusals do not count; their order is that of the recipients.
         if each && let Some(recipient) = taken(&mut self.recipients, self.forgotten).nth(self.verdicts) {
             recipient.code = reply.code;
@@ -146,6 +168,9 @@ impl Transaction {
             self.queue_id = reply.queue_id();
         }
         let done = self.verdicts >= expected;
+        if done && self.passed_over {
+            self.verdicts_missing(true);
+        }
         if done && self.prdr {
             // The last one is of all.
             self.outcome = Some(if accepted { MessageOutcome::Accepted } else { MessageOutcome::Rejected });

@@ -275,6 +275,35 @@ fn lmtp_whose_lhlo_is_lost_is_known_by_its_verdicts() {
     assert_eq!(Run::default().feed(&smtp, usize::MAX).1.protocol, Some(Protocol::Smtp));
 }
 
+/// Verdicts that name their recipients, though replies to RCPT or other verdicts are lost.
+#[test]
+fn a_verdict_of_lmtp_is_the_recipients_that_it_names() {
+    let told = |replies: &[Step], verdicts: &[Step]| {
+        let begin =
+            [s("220 mx\r\n"), c("LHLO me\r\n"), s("250 mx\r\n"), c("MAIL FROM:<a@x>\r\n"), s("250 2.1.0 OK\r\n")];
+        let rcpt = [c("RCPT TO:<b@y>\r\nRCPT TO:<c@y>\r\nRCPT TO:<d@y>\r\nDATA\r\n")];
+        let steps = [&begin[..], &rcpt, replies, &[c("x\r\n.\r\n")], verdicts, &quit()].concat();
+        let (events, _) = Run::default().feed(&steps, usize::MAX);
+        let message =
+            events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None }).unwrap();
+        let accepted: Vec<Option<bool>> = message.rcpt_to.iter().map(|r| r.accepted).collect();
+        (message.outcome, accepted)
+    };
+    let (lost, replies) = (Step::Gap(SERVER, 14), s("250 2.1.5 OK\r\n250 2.1.5 OK\r\n354 OK\r\n"));
+    let (b, c, d) = (s("250 2.0.0 <b@y> Saved\r\n"), s("250 2.0.0 <c@y> Saved\r\n"), s("550 5.2.2 <d@y> Full\r\n"));
+    let all = [b.clone(), c.clone(), d.clone()];
+    let (yes, no) = (Some(true), Some(false));
+    assert_eq!(told(&[lost.clone(), replies.clone()], &all), (MessageOutcome::Accepted, vec![yes, yes, no]));
+    // The first recipient was not taken.
+    assert_eq!(told(&[lost, replies.clone()], &all[1..]), (MessageOutcome::Accepted, vec![None, yes, no]));
+    // All were, and a verdict is lost.
+    let (lost, replies) = (Step::Gap(SERVER, 23), [s("250 2.1.5 OK\r\n"), replies]);
+    let verdicts = [b.clone(), lost.clone(), d.clone()];
+    assert_eq!(told(&replies, &verdicts), (MessageOutcome::Accepted, vec![yes, None, no]));
+    assert_eq!(told(&replies, &[lost.clone(), lost, d]), (MessageOutcome::Unknown, vec![None, None, no]));
+    assert_eq!(told(&replies, &all), (MessageOutcome::Accepted, vec![yes, yes, no]));
+}
+
 #[test]
 fn thousands_of_commands_in_doubt_are_given_up() {
     let flood = "NOOP\r\n".repeat(4000);
