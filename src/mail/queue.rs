@@ -33,6 +33,8 @@ pub(crate) struct Pending<K> {
 pub(crate) struct Queue<K> {
     /// The oldest first.
     pub(crate) waiting: VecDeque<Pending<K>>,
+    /// All that wait are uncertain: each new command need not make them so again.
+    doubted: bool,
     /// The client has sent commands without waiting for replies.
     pub(crate) pipelined: bool,
     /// The client has spoken again before the server was done: that it speaks does not show what it has had. One that
@@ -73,6 +75,7 @@ impl<K> Default for Queue<K> {
     fn default() -> Self {
         Queue {
             waiting: VecDeque::new(),
+            doubted: false,
             pipelined: false,
             ahead: false,
             turn: Turn::Client,
@@ -122,6 +125,7 @@ impl<K> Queue<K> {
 
     /// An authentication whose command is not in the capture goes on.
     pub(crate) fn join_exchange(&mut self, kind: K, span: Span, tls: bool) {
+        self.doubted = false;
         self.waiting.push_back(Pending {
             kind,
             verb: Text::default(),
@@ -189,6 +193,7 @@ impl<K> Queue<K> {
     where
         K: Copy,
     {
+        self.doubted &= early.is_empty();
         for &(seq, sent) in early.iter().rev() {
             self.waiting.push_front(Pending {
                 kind: unknown,
@@ -231,7 +236,14 @@ impl<K> Queue<K> {
             self.doubt();
         }
         pending.uncertain |= self.astray || self.waiting.front().is_some_and(|first| first.uncertain);
+        self.doubted &= pending.uncertain;
         self.waiting.push_back(pending);
+    }
+
+    /// The one that was answered first waits on: the reply was a challenge.
+    pub(crate) fn wait_on(&mut self, pending: Pending<K>) {
+        self.doubted &= pending.uncertain;
+        self.waiting.push_front(pending);
     }
 
     /// Whether the server's next reply answers the first command for sure. Where replies are lost, it may be any of
@@ -258,6 +270,9 @@ impl<K> Queue<K> {
     }
 
     fn doubt(&mut self) {
+        if std::mem::replace(&mut self.doubted, true) {
+            return;
+        }
         for pending in &mut self.waiting {
             pending.uncertain = true;
         }

@@ -155,7 +155,10 @@ impl Table {
         let pending = self.by_seq.remove(&seq)?;
         self.doubtful -= usize::from(pending.doubtful);
         if let Some(seqs) = self.by_tag.get_mut(&pending.tag) {
-            seqs.retain(|&s| s != seq);
+            // Mostly the oldest.
+            if let Some(at) = seqs.iter().position(|&s| s == seq) {
+                seqs.remove(at);
+            }
             if seqs.is_empty() {
                 self.by_tag.remove(&pending.tag);
             }

@@ -317,7 +317,7 @@ impl Pop3 {
             if let Some(exchange) = &mut pending.exchange {
                 exchange.challenge(text, span, cx.options);
             }
-            self.queue.waiting.push_front(pending);
+            self.queue.wait_on(pending);
             self.challenged = true;
         }
         push_reply(None, reply, span, cx.out);
