@@ -86,7 +86,7 @@ fn watch(progress: &Progress, interrupt: &Interrupt, over: &AtomicBool) {
     let bar = io::stderr().is_terminal().then(bar);
     let (begun, mut said) = (Instant::now(), Instant::now());
     while !over.load(Ordering::SeqCst) {
-        if interrupt.is_raised() {
+        if interrupt.is_signalled() {
             progress.stop.store(true, Ordering::SeqCst);
         }
         let (read, all) = (progress.read(), progress.bytes.load(Ordering::Relaxed));

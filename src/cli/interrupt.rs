@@ -21,13 +21,18 @@ pub(super) const TEXT: &str = "interrupted; only what was read until then is in 
 /// What is said where half an output is none.
 pub(super) const UNWRITTEN: &str = "interrupted; nothing was written";
 
-/// How long a run may take to end in order.
+/// How long a run may take to tell what it has read, and as much again to notice that it was too long.
 #[cfg(unix)]
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Raised by a signal, lowered by who notices.
+/// What a signal raises.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Interrupt(Arc<AtomicBool>);
+pub(super) struct Interrupt {
+    /// At once.
+    signalled: Arc<AtomicBool>,
+    /// Later, if the run has not ended; lowered by who notices.
+    raised: Arc<AtomicBool>,
+}
 
 /// What to do when a signal comes, and when nobody has noticed it in time.
 #[derive(Clone, Debug)]
@@ -53,13 +58,15 @@ impl Interrupt {
 
     #[cfg(unix)]
     fn watch(&self, then: Signalled) {
-        let raised = self.0.clone();
+        let Interrupt { signalled, raised } = self.clone();
         use signal_hook::consts::{SIGINT, SIGTERM};
         let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return };
         std::thread::spawn(move || {
             for _ in signals.forever() {
-                raised.store(true, Ordering::SeqCst);
+                signalled.store(true, Ordering::SeqCst);
                 then.stop.store(true, Ordering::SeqCst);
+                std::thread::sleep(PATIENCE);
+                raised.store(true, Ordering::SeqCst);
                 std::thread::sleep(PATIENCE);
                 if raised.load(Ordering::SeqCst) {
                     super::complain(then.text);
@@ -70,26 +77,27 @@ impl Interrupt {
         });
     }
 
-    /// Whether it was raised.
-    pub(super) fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Whether a signal came.
+    pub(super) fn is_signalled(&self) -> bool {
+        self.signalled.load(Ordering::Relaxed)
     }
 
     /// It was noticed.
     pub(super) fn lower(&self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.raised.store(false, Ordering::SeqCst);
     }
 
     /// An error if it was raised; once.
     pub(super) fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::SeqCst) {
+        if self.raised.load(Ordering::Relaxed) && self.raised.swap(false, Ordering::SeqCst) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         Ok(())
     }
 }
 
-/// Runs; an interrupted run still finishes its output.
+/// Runs; a signal ends the inputs, and what was read until then is told, if that does not take long. An interrupted run still
+/// finishes its output.
 pub(super) fn run(
     capture: Capture,
     config: Config,
@@ -100,9 +108,11 @@ pub(super) fn run(
     if result.as_ref().is_err_and(ends) {
         sink.finish(&Report::default())?;
     }
-    // There may have been nothing more to tell.
-    interrupt.check().map_err(pipeline::Error::Output)?;
-    result
+    interrupt.lower();
+    match result {
+        Ok(_) if interrupt.is_signalled() => Err(pipeline::Error::Output(io::ErrorKind::Interrupted.into())),
+        result => result,
+    }
 }
 
 /// What is to be said of an interrupted run, in the error's context.
