@@ -136,6 +136,15 @@ mod tests {
         assert_eq!(announced(b"{4294967296}"), literal(4_294_967_296, true));
     }
 
+    /// A piece that ends between CR and LF.
+    #[test]
+    fn with_the_carriage_return_of_its_line_end() {
+        let literal = Some(Announced::Literal { len: 11, sync: true });
+        assert_eq!(announced(b"A001 LOGIN {11}\r"), literal);
+        assert_eq!(announced(b"A001 LOGIN {11}\r\r"), literal);
+        assert_eq!(announced(b"A001 LOGIN {11}x\r"), None);
+    }
+
     #[test]
     fn what_is_none() {
         assert_eq!(announced(b"a SEARCH SUBJECT \"x {50}\""), None);
