@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pkcs8::der::Decode;
 use zeroize::Zeroizing;
 
+use super::ber;
 use super::container::{Shape, algorithm_name, der_len, pem_blocks, shape};
 use super::error::KeyError;
 use super::pbe::{self, PbeError, Work};
@@ -184,6 +185,8 @@ impl File<'_> {
             }
         } else if let Some(der) = der_len(bytes).and_then(|len| bytes.get(..len)) {
             errors.extend(self.der(der).err());
+        } else if let Some(der) = Some(bytes).filter(|b| b.starts_with(ber::INDEFINITE)).and_then(ber::to_der) {
+            errors.extend(self.der(&der).err());
         } else if super::super::keylog::looks_like_one(bytes) {
             return Err(KeyError::IsKeyLog { path: self.path.into() });
         }

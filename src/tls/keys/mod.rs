@@ -3,6 +3,7 @@
 //! A [`KeyRing`] is filled before (and, for secrets in pcapng blocks, while) a capture is read. Keys are matched to
 //! sessions by the modulus in the server's certificate, never by address.
 
+mod ber;
 mod container;
 mod error;
 #[cfg(target_arch = "x86_64")]

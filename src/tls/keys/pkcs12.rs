@@ -3,10 +3,11 @@
 //! The MAC is not looked at: whether the passphrase is right shows by what it opens.
 
 use pkcs8::der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
-use pkcs8::der::{self, Decode, Encode, Reader, SliceReader};
+use pkcs8::der::{self, Decode, Encode, Reader, SliceReader, Tagged};
 use pkcs8::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
+use super::ber;
 use super::container::{Shape, shape};
 use super::pbe::{self, PbeError, Work};
 
@@ -22,22 +23,30 @@ const DEPTH: u32 = 8;
 /// The private keys of a `PFX`, each a `PrivateKeyInfo`.
 pub(super) fn keys(der: &[u8], password: &str, work: &mut Work) -> Result<Vec<Zeroizing<Vec<u8>>>, PbeError> {
     let mut keys = Keys { password, work, found: Vec::new() };
-    let content = inside(AnyRef::from_der(der)?)?.nth(1).ok_or(PbeError::Wrong)??;
+    let der = ber::to_der(der).ok_or(PbeError::Wrong)?;
+    let content = inside(AnyRef::from_der(&der)?)?.nth(1).ok_or(PbeError::Wrong)??;
     let (kind, safes) = typed(content)?;
     if kind != DATA {
         return Err(PbeError::Method("a public key, as PKCS#12 may be".into()));
     }
-    for safe in inside(AnyRef::from_der(octets(safes)?)?)? {
+    let safes = octets(safes)?;
+    for safe in inside(AnyRef::from_der(&safes)?)? {
         let (kind, content) = typed(safe?)?;
         match kind.as_str() {
-            DATA => keys.bags(AnyRef::from_der(octets(content)?)?, DEPTH)?,
+            DATA => keys.bags(AnyRef::from_der(&octets(content)?)?, DEPTH)?,
             ENCRYPTED_DATA => {
                 let info = inside(content)?.nth(1).ok_or(PbeError::Wrong)??;
                 let mut parts = inside(info)?.skip(1);
                 let (Some(algorithm), Some(data)) = (parts.next(), parts.next()) else { continue };
                 let algorithm: AlgorithmIdentifierRef<'_> = algorithm?.decode_as()?;
-                let plain = pbe::open(&algorithm, data?.value(), password, keys.work)?;
-                keys.bags(AnyRef::from_der(&plain)?, DEPTH)?;
+                let data = data?;
+                // An octet string by another name.
+                let data = match data.tag().is_constructed() {
+                    true => ber::joined(data.value()).ok_or(PbeError::Wrong)?,
+                    false => Zeroizing::new(data.value().to_vec()),
+                };
+                let plain = pbe::open(&algorithm, &data, password, keys.work)?;
+                keys.bags(AnyRef::from_der(&ber::to_der(&plain).ok_or(PbeError::Wrong)?)?, DEPTH)?;
             }
             _ => {}
         }
@@ -87,6 +96,7 @@ fn typed(structure: AnyRef<'_>) -> Result<(String, AnyRef<'_>), PbeError> {
     Ok((kind.to_string(), AnyRef::from_der(content?.value())?))
 }
 
-fn octets(any: AnyRef<'_>) -> der::Result<&[u8]> {
-    Ok(any.decode_as::<&OctetStringRef>()?.as_bytes())
+/// The structure in an octet string.
+fn octets(any: AnyRef<'_>) -> Result<Zeroizing<Vec<u8>>, PbeError> {
+    ber::to_der(any.decode_as::<&OctetStringRef>()?.as_bytes()).ok_or(PbeError::Wrong)
 }
