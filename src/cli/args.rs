@@ -236,7 +236,7 @@ pub(crate) enum ColorChoice {
 /// Options of every command that reads.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Private key, or a folder of them; the certificate in the capture finds the right one
+    /// Private key (PEM, DER, PKCS#12), or a folder of them; the certificate in the capture finds the right one
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Decryption")]
     pub(crate) key: Vec<PathBuf>,
     /// File whose first line is the password of encrypted keys (else MAILCAP_KEY_PASSWORD, or a prompt)
