@@ -98,6 +98,15 @@ fn quoted(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
 mod tests {
     use super::*;
 
+    /// A backslash in front of the end, as a loss leaves it, is itself.
+    #[test]
+    fn a_quoted_string_that_breaks_off() {
+        let words = |text| Tokens::new(text).collect::<Vec<_>>();
+        assert_eq!(words(b"\"a\\"), [Token::Quoted(Cow::Borrowed(b"a\\"))]);
+        assert_eq!(words(b"\"\\"), [Token::Quoted(Cow::Borrowed(b"\\"))]);
+        assert_eq!(words(b"\"a\\\\"), [Token::Quoted(Cow::Borrowed(b"a\\"))]);
+    }
+
     #[test]
     fn words() {
         let words: Vec<_> = Tokens::new(b"\"a\\\"b c\" (\\Seen x) BODY[HEADER.FIELDS (A B)]<0.5> \"open").collect();

@@ -255,6 +255,32 @@ mod tests {
             assert_eq!(out.starts_with(b"one\r\ntw.\r\n--"), !ended);
         }
     }
+
+    /// What is known of a body besides its end.
+    #[test]
+    fn what_is_asked_of_a_body() {
+        let body = |text: &[u8], due: bool| {
+            let mut body = Body::new();
+            body.feed(b"one\r\n", due, &mut |_| {});
+            body.feed(text, due, &mut |_| {});
+            body
+        };
+        assert!(!body(b"two\r\n", false).bare_lf());
+        assert!(body(b"two\n", false).bare_lf());
+        assert!(body(b"two\r\n", false).goes_on());
+        assert!(!body(b"two\n.\n", false).goes_on(), "it may have ended");
+        let mut lossy = body(b"two", true);
+        lossy.gap(&mut |_| {});
+        assert!(!lossy.goes_on());
+        assert!(!lossy.ended_by_status());
+        lossy.feed(b" of it\r\n+OK", true, &mut |_| {});
+        assert!(lossy.ended_by_status());
+        let mut dotted = body(b"two", true);
+        dotted.gap(&mut |_| {});
+        dotted.feed(b".\r\n+OK", true, &mut |_| {});
+        assert!(!dotted.ended_by_status());
+    }
+
     #[test]
     fn a_gap_that_holds_the_end() {
         for (due, ended) in [(true, true), (false, false)] {
