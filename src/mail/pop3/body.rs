@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn ends_and_dots() {
         type Case = (&'static [u8], &'static [u8], Option<&'static [u8]>);
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
             (b".\r\n", b"", Some(b"")),
             (b"a\r\n.\r\n+OK", b"a\r\n", Some(b"+OK")),
             (b"..\r\n...b\r\n.\r\n", b".\r\n..b\r\n", Some(b"")),
@@ -236,6 +236,7 @@ mod tests {
             (b"a\n.\r\nb\r\n.\r\n-ERR", b"a\n.\r\nb\r\n", Some(b"-ERR")),
             (b"a\n.\r\n+O no\r\n.\r\n", b"a\n.\r\n+O no\r\n", Some(b"")),
             (b"a\n.\n.\n-ERR", b"a\n.\n", Some(b"-ERR")),
+            (b"a\n.\n.\nb\r\n.\r\n", b"a\n.\n.\nb\r\n", Some(b"")),
         ];
         for (input, body, rest) in cases {
             assert_eq!(all_ways(input), (body.to_vec(), rest.map(<[u8]>::to_vec)), "{:?}", input.escape_ascii());
@@ -267,6 +268,7 @@ mod tests {
         };
         assert!(!body(b"two\r\n", false).bare_lf());
         assert!(body(b"two\n", false).bare_lf());
+        assert!(body(b".\n", false).bare_lf());
         assert!(body(b"two\r\n", false).goes_on());
         assert!(!body(b"two\n.\n", false).goes_on(), "it may have ended");
         let mut lossy = body(b"two", true);
