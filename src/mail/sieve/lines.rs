@@ -258,3 +258,41 @@ fn closing(text: &[u8]) -> usize {
     }
     text.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first logical line of `text` where `max` bytes may be kept, in one piece and byte by byte.
+    fn first(text: &[u8], max: usize) -> Logical {
+        let whole = Lines::default().next(&mut Chunk { bytes: text, span: Span::default() }, max).unwrap();
+        let mut lines = Lines::default();
+        let pieces = text.chunks(1).find_map(|bytes| lines.next(&mut Chunk { bytes, span: Span::default() }, max));
+        let pieces = pieces.unwrap();
+        assert_eq!((&pieces.text, pieces.cut, pieces.partial), (&whole.text, whole.cut, whole.partial));
+        assert_eq!(format!("{:?}", pieces.literals), format!("{:?}", whole.literals));
+        whole
+    }
+
+    #[test]
+    fn lines_at_their_bound() {
+        let exact = first(b"12345678\r\n", 10);
+        assert_eq!((&exact.text[..], exact.cut), (&b"12345678"[..], false));
+        let long = first(b"123456789012345\r\n", 10);
+        assert_eq!((&long.text[..], long.cut), (&b"1234567890"[..], true));
+    }
+
+    #[test]
+    fn literals_at_their_bound() {
+        // Of 20 bytes the text takes 6, and the literal counts as one more.
+        let exact = first(b"p {13}\r\n1234567890123\r\n", 20);
+        assert_eq!((exact.partial, exact.cut, exact.literals[0].size), (false, false, 13));
+        assert_eq!(exact.literals[0].bytes, b"1234567890123");
+        let long = first(b"p {14}\r\n12345678901234\r\n", 20);
+        assert_eq!((long.partial, long.literals[0].size), (true, 14));
+        assert_eq!(long.literals[0].bytes, b"1234567890123");
+        assert_eq!(long.literals[0].digest.clone().finalize()[..], Sha256::digest(b"12345678901234")[..]);
+        let behind = first(b"p {13}\r\n1234567890123x\r\n", 20);
+        assert_eq!((&behind.text[..], behind.partial, behind.cut), (&b"p {13}"[..], false, true));
+    }
+}
