@@ -280,6 +280,9 @@ mod tests {
         assert_eq!((&exact.text[..], exact.cut), (&b"12345678"[..], false));
         let long = first(b"123456789012345\r\n", 10);
         assert_eq!((&long.text[..], long.cut), (&b"1234567890"[..], true));
+        assert_eq!((exact.bare_lf, first(b"12345678\n", 10).bare_lf), (false, true));
+        let announces = first(b"123 {3}4567\r\nabc\r\n", 7);
+        assert_eq!((&announces.text[..], announces.cut, announces.literals.len()), (&b"123 {3}"[..], true, 0));
     }
 
     #[test]
