@@ -183,26 +183,39 @@ fn sigterm_keeps_what_is_finished_and_leaves_nothing_half_written() {
 }
 
 #[cfg(unix)]
+fn extract_a_pipe(out: &Path) -> std::process::Child {
+    let mut command = mailcap();
+    command.args(["extract", "-", "-o"]).arg(out).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+#[cfg(unix)]
+fn wait_for_a_mail(out: &Path) {
+    while !out.is_dir() || !names(out).iter().any(|n| n.ends_with(".eml")) {
+        std::thread::yield_now();
+    }
+}
+
+/// Messages and a line of the manifest for each, nothing else.
+#[cfg(unix)]
+fn assert_in_order(out: &Path) {
+    let left = names(out);
+    assert!(left.iter().all(|n| n.ends_with(".eml") || n == "manifest.jsonl"), "{left:?}");
+    let manifest = fs::read_to_string(out.join("manifest.jsonl")).unwrap();
+    assert_eq!(manifest.lines().count(), left.len() - 1);
+}
+
+#[cfg(unix)]
 fn ends_in_order_on(signal: &str) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let mut file = Pcap::new();
     (0..100).for_each(|n| one_mail(&mut file, n));
-    let mut child = mailcap()
-        .args(["extract", "-", "-o"])
-        .arg(&out)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = extract_a_pipe(&out);
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&file.bytes).unwrap();
     // Once there are mails, the signal; and mails without end, until nobody reads them any more.
-    let has_mail = || names(&out).iter().any(|n| n.ends_with(".eml"));
-    while !out.is_dir() || !has_mail() {
-        std::thread::yield_now();
-    }
+    wait_for_a_mail(&out);
     send(signal, &child);
     for n in 100.. {
         file.bytes.clear();
@@ -213,10 +226,7 @@ fn ends_in_order_on(signal: &str) {
     }
     let output = child.wait_with_output().unwrap();
     assert_said(&output, 130, &["mailcap: interrupted"]);
-    let left = names(&out);
-    assert!(left.iter().all(|n| n.ends_with(".eml") || n == "manifest.jsonl"), "{left:?}");
-    let manifest = fs::read_to_string(out.join("manifest.jsonl")).unwrap();
-    assert_eq!(manifest.lines().count(), left.len() - 1);
+    assert_in_order(&out);
 }
 
 #[cfg(unix)]
@@ -247,14 +257,7 @@ fn ctrl_c_ends_a_wait_for_a_silent_pipe() {
 fn a_signal_while_a_pipe_is_silent_leaves_what_was_finished_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let mut child = mailcap()
-        .args(["extract", "-", "-o"])
-        .arg(&out)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = extract_a_pipe(&out);
     let mut stdin = child.stdin.take().unwrap();
     let mut file = Pcap::new();
     one_mail(&mut file, 0);
@@ -263,16 +266,11 @@ fn a_signal_while_a_pipe_is_silent_leaves_what_was_finished_in_order() {
     one_mail(&mut file, 1);
     stdin.write_all(&file.bytes[..(begun + file.bytes.len()) / 2]).unwrap();
     stdin.flush().unwrap();
-    while !out.is_dir() || !names(&out).iter().any(|n| n.ends_with(".eml")) {
-        std::thread::yield_now();
-    }
+    wait_for_a_mail(&out);
     send("-TERM", &child);
     assert_said(&child.wait_with_output().unwrap(), 130, &["mailcap: interrupted"]);
     drop(stdin);
-    let left = names(&out);
-    assert!(left.iter().all(|n| n.ends_with(".eml") || n == "manifest.jsonl"), "{left:?}");
-    let manifest = fs::read_to_string(out.join("manifest.jsonl")).unwrap();
-    assert_eq!(manifest.lines().count(), left.len() - 1);
+    assert_in_order(&out);
 }
 
 /// Runs it where no file may grow beyond 16 KiB, as on a disk that fills up.
