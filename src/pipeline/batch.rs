@@ -4,14 +4,12 @@ use std::ops::Range;
 
 use super::shard::SHARDS;
 use crate::position::FramePos;
+use crate::tls::keys::TOGETHER;
 use crate::tls::premaster_in_segment;
 use crate::wire::Segment;
 
 /// Premaster secrets of a round that are looked for: fewer than a key remembers.
 const PREMASTERS: usize = 512;
-
-/// Of them, those that a thread opens together.
-const TOGETHER: usize = 8;
 
 /// A segment without its payload, which lies in [`Batch::bytes`].
 pub(super) struct Item {
@@ -83,6 +81,11 @@ impl Batch {
     /// Of the shard of that number, in order of capture.
     pub(super) fn items(&self, shard: usize) -> &[Item] {
         self.shards.get(shard).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many encrypted premaster secrets the round may hold, of those that are looked for.
+    pub(super) fn premaster_count(&self) -> usize {
+        self.premasters.len()
     }
 
     /// Encrypted premaster secrets that may be in the round, the group of that number.

@@ -23,7 +23,7 @@ use crate::wire::{Decoded, Decoder, Segment};
 const SMALL_SEGMENT: u64 = 100;
 
 /// With so many premaster secrets in a round, opening them together is worth a copy of it.
-const FEW_PREMASTERS: u64 = 16;
+const FEW_PREMASTERS: usize = 16;
 
 /// Why reading stopped.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ struct Load {
     /// Of the bytes, those of connections in TLS.
     in_tls: u64,
     /// Segments that hold an encrypted premaster secret, as it seems.
-    premasters: u64,
+    premasters: usize,
     /// Messages are hashed.
     digests: bool,
     /// There is a key that opens several premaster secrets together in less time.
@@ -311,12 +311,15 @@ impl Reader {
     /// Reads a round from the capture's buffer into the shards.
     fn straight_through(&mut self, shards: &Shards) -> Stop {
         let mut open: Vec<_> = shards.all().collect();
+        let mut premasters = 0;
         let stop = self.read(|number, segment, at, now, interface| {
+            premasters += usize::from(premaster_in_segment(segment.payload).is_some());
             open.get_mut(number).is_some_and(|shard| {
                 shard.segment(segment, at, now, interface);
                 shard.sessions.is_full()
             })
         });
+        self.load.premasters = premasters;
         for shard in &mut open {
             if self.boundary {
                 shard.tick(self.at, self.clock.now());
@@ -335,6 +338,7 @@ impl Reader {
             batch.push(number, segment, at, now, interface);
             false
         });
+        self.load.premasters = batch.premaster_count();
         batch.boundary = self.boundary.then(|| (self.at, self.clock.now()));
         batch.last = stop == Stop::End;
         batch.seal();
@@ -375,7 +379,6 @@ impl Reader {
                         Decoded::Segment(segment) => {
                             self.load.segments += 1;
                             self.load.bytes += segment.payload.len() as u64;
-                            self.load.premasters += u64::from(premaster_in_segment(segment.payload).is_some());
                             full = take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
                         }
                         Decoded::Unreachable(what) => {

@@ -21,7 +21,7 @@ use rsa::traits::PrivateKeyParts;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Operations at once.
-pub(super) const LANES: usize = 8;
+const LANES: usize = super::TOGETHER;
 
 /// Longest modulus, and the length of all numbers, bytes.
 pub(super) const SIZE: usize = 256;
@@ -101,7 +101,7 @@ impl Lanes {
         let of_q = Zeroizing::new(self.q.power(simd, &low, &high));
         // m = mq + q·((mp − mq)·q⁻¹ mod p); q is below 2p.
         let p = self.p.kernel(simd);
-        let difference = subtract(simd, &add(simd, &of_p, &add(simd, &p.limbs, &p.limbs)), &of_q);
+        let (difference, _) = subtract(simd, &add(simd, &of_p, &add(simd, &p.limbs, &p.limbs)), &of_q);
         let h = multiply(simd, &difference, &splat(simd, &self.coefficient), &p);
         let h = reduce_once(simd, &h, &p.limbs);
         let product = Zeroizing::new(multiply_add(simd, &h, &splat(simd, &self.q.modulus), &of_q));
@@ -234,9 +234,9 @@ fn splat(simd: Avx512, number: &Limbs) -> Numbers {
 }
 
 kernel!(
-    /// Carries, which may be negative, from limb to limb.
+    /// Carries, which may be negative, from limb to limb; what is carried out of the last.
     #[inline]
-    fn carry(_simd: Avx512, number: &mut [__m512i]) {
+    fn carry(_simd: Avx512, number: &mut [__m512i]) -> __m512i {
         let mask = _mm512_set1_epi64(MASK as i64);
         let mut carry = _mm512_setzero_si512();
         for limb in number {
@@ -244,6 +244,7 @@ kernel!(
             carry = _mm512_srai_epi64::<LIMB_BITS>(sum);
             *limb = _mm512_and_si512(sum, mask);
         }
+        carry
     }
 );
 
@@ -259,28 +260,22 @@ kernel!(
 );
 
 kernel!(
-    /// a − b, which is not negative.
-    fn subtract(simd: Avx512, a: &Numbers, b: &Numbers) -> Numbers {
+    /// a − b, and a borrow in the lanes where that is negative.
+    #[inline]
+    fn subtract(simd: Avx512, a: &Numbers, b: &Numbers) -> (Numbers, __m512i) {
         let mut difference = *a;
         for (limb, b) in difference.iter_mut().zip(b) {
             *limb = _mm512_sub_epi64(*limb, *b);
         }
-        carry(simd, &mut difference);
-        difference
+        let borrow = carry(simd, &mut difference);
+        (difference, borrow)
     }
 );
 
 kernel!(
     /// a − m where that is not negative, else a.
-    fn reduce_once(_simd: Avx512, a: &Numbers, m: &Numbers) -> Numbers {
-        let mask = _mm512_set1_epi64(MASK as i64);
-        let mut borrow = _mm512_setzero_si512();
-        let mut out = *a;
-        for (limb, m) in out.iter_mut().zip(m) {
-            let difference = _mm512_add_epi64(_mm512_sub_epi64(*limb, *m), borrow);
-            borrow = _mm512_srai_epi64::<LIMB_BITS>(difference);
-            *limb = _mm512_and_si512(difference, mask);
-        }
+    fn reduce_once(simd: Avx512, a: &Numbers, m: &Numbers) -> Numbers {
+        let (mut out, borrow) = subtract(simd, a, m);
         let below = _mm512_movepi64_mask(borrow);
         for (limb, a) in out.iter_mut().zip(a) {
             *limb = _mm512_mask_blend_epi64(below, *limb, *a);
@@ -293,11 +288,11 @@ kernel!(
     /// Adds q·m for the q that makes the lowest limb zero, and drops that limb: low parts of the products here, of which the
     /// high ones are a limb further up. `top` comes in at the other end.
     #[inline]
-    fn reduce_low(_simd: Avx512, sum: &mut Numbers, m: &Numbers, inverse: __m512i, top: __m512i) -> __m512i {
-        let q = _mm512_madd52lo_epu64(_mm512_setzero_si512(), sum[0], inverse);
-        let carry = _mm512_srli_epi64::<LIMB_BITS>(_mm512_madd52lo_epu64(sum[0], m[0], q));
+    fn reduce_low(_simd: Avx512, sum: &mut Numbers, m: &Modulus, top: __m512i) -> __m512i {
+        let q = _mm512_madd52lo_epu64(_mm512_setzero_si512(), sum[0], m.inverse);
+        let carry = _mm512_srli_epi64::<LIMB_BITS>(_mm512_madd52lo_epu64(sum[0], m.limbs[0], q));
         for j in 1..LIMBS {
-            sum[j - 1] = _mm512_madd52lo_epu64(sum[j], m[j], q);
+            sum[j - 1] = _mm512_madd52lo_epu64(sum[j], m.limbs[j], q);
         }
         sum[0] = _mm512_add_epi64(sum[0], carry);
         sum[LIMBS - 1] = top;
@@ -306,7 +301,7 @@ kernel!(
 );
 
 kernel!(
-    /// sum + a·b, the low or the high parts of the products of limbs.
+    /// Adds a·b, of each product of limbs its high part.
     #[inline]
     fn add_high(_simd: Avx512, sum: &mut Numbers, a: &Numbers, b: __m512i) {
         for (limb, a) in sum.iter_mut().zip(a) {
@@ -326,7 +321,7 @@ kernel!(
             for (limb, a) in sum.iter_mut().zip(a) {
                 *limb = _mm512_madd52lo_epu64(*limb, *a, *b);
             }
-            let q = reduce_low(simd, &mut sum, &m.limbs, m.inverse, zero);
+            let q = reduce_low(simd, &mut sum, m, zero);
             add_high(simd, &mut sum, a, *b);
             add_high(simd, &mut sum, &m.limbs, q);
         }
@@ -364,7 +359,7 @@ kernel!(
         let mut sum: Numbers = std::array::from_fn(|i| columns[i]);
         for i in 0..LIMBS {
             let m = black_box(m);
-            let q = reduce_low(simd, &mut sum, &m.limbs, m.inverse, columns[LIMBS + i]);
+            let q = reduce_low(simd, &mut sum, m, columns[LIMBS + i]);
             add_high(simd, &mut sum, &m.limbs, q);
         }
         carry(simd, &mut sum);

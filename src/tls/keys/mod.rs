@@ -50,6 +50,9 @@ pub struct OtherKey {
     pub algorithm: &'static str,
 }
 
+/// Premaster secrets that a key opens together.
+pub const TOGETHER: usize = 8;
+
 /// Keys of other kinds that are remembered, for the explanation.
 const MOST_OTHERS: usize = 16;
 

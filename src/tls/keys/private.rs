@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 
 use super::super::secret::Secret;
 #[cfg(target_arch = "x86_64")]
-use super::lanes::{LANES, Lanes, SIZE};
+use super::TOGETHER;
+#[cfg(target_arch = "x86_64")]
+use super::lanes::{Lanes, SIZE};
 use super::memory::{Memory, hash};
 
 /// Length of the premaster secret of the RSA key exchange.
@@ -118,12 +120,12 @@ impl PrivateKey {
         let fits = |bytes: &&&[u8]| bytes.len() == self.modulus.len() && **bytes < &self.modulus[..];
         let hashed = encrypted.iter().filter(fits).map(|bytes| (hash(bytes), *bytes));
         let fitting: Vec<([u8; 32], &[u8])> = hashed.filter(|(hash, _)| !memory.knows(hash)).collect();
-        for group in fitting.chunks(LANES) {
+        for group in fitting.chunks(TOGETHER) {
             if group.len() < FEWEST_TOGETHER || !memory.may_go_ahead(group.len()) {
                 return;
             }
             drop(memory);
-            let mut numbers = [[0; SIZE]; LANES];
+            let mut numbers = [[0; SIZE]; TOGETHER];
             let digits = numbers.iter_mut().filter_map(|number| number.get_mut(zeros..));
             digits.zip(group).for_each(|(digits, (_, bytes))| digits.copy_from_slice(bytes));
             let opened = lanes.decrypt(&numbers);
