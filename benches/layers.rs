@@ -1,10 +1,8 @@
-//! A layer at a time over generated captures: `cargo bench --bench layers`. With `--count LAYER TIMES` it only does that work
-//! so many times: for `valgrind --tool=callgrind`, where what twice costs more than once is the work itself.
+//! The time of a layer at a time over generated captures: `cargo bench --bench layers`.
 
 mod passes;
 mod workload;
 
-use std::path::Path;
 use std::sync::LazyLock;
 
 use divan::Bencher;
@@ -14,28 +12,10 @@ use passes::{Made, PASSES};
 /// Of the capture that each layer's input is made of; the rates are of that.
 const BYTES: u64 = 8 << 20;
 
-/// The same for counting, which is fifty times slower.
-const COUNTED: u64 = 1 << 20;
-
-static MADE: LazyLock<Made> = LazyLock::new(|| made(BYTES));
-
-fn made(bytes: u64) -> Made {
-    Made::new(Path::new(env!("CARGO_MANIFEST_DIR")), bytes)
-}
+static MADE: LazyLock<Made> = LazyLock::new(|| Made::new(BYTES));
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    match &arguments[..] {
-        [flag, layer, times] if flag == "--count" => {
-            let times: u32 = times.parse().expect("TIMES is a number");
-            let (_, pass) = PASSES.into_iter().find(|(name, _)| name == layer).expect("LAYER is one");
-            let made = made(COUNTED);
-            for _ in 0..times {
-                divan::black_box(pass(&made));
-            }
-        }
-        _ => divan::main(),
-    }
+    divan::main();
 }
 
 #[divan::bench(args = PASSES.map(|(name, _)| name))]

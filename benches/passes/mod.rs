@@ -55,8 +55,9 @@ pub(crate) const PASSES: [(&str, Pass); 6] = [
 ];
 
 impl Made {
-    /// Of captures of so many bytes: `home` is the folder of the repository.
-    pub(crate) fn new(home: &Path, bytes: u64) -> Self {
+    /// Of captures of so many bytes.
+    pub(crate) fn new(bytes: u64) -> Self {
+        let home = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut keys = KeyRing::new();
         keys.add_key_path(&home.join(KEY), &mut |_| None).expect("a key");
         let limits = Limits::default();
