@@ -288,7 +288,7 @@ impl Imap {
             let done = (self.client.idle.is_some() || first) && text.eq_ignore_ascii_case(b"DONE");
             // Of a message there would be more.
             let lone = self.client.lone && self.client.skipped == 0;
-            if first && lone && self.client.auth.is_none() && is_response(text) {
+            if first && lone && !done && self.client.auth.is_none() && is_response(text) {
                 self.join_exchange(line.span, cx);
             }
             let response = self.client.auth.is_some() && !text.contains(&b' ');

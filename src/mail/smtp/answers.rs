@@ -66,7 +66,7 @@ impl Rhythm {
         self.replies += 1;
     }
 
-    /// Whether a command shows that all before it have been answered.
+    /// Whether it sends nothing before all replies have come.
     fn one_at_a_time(&self) -> bool {
         self.waits && !self.pipelines
     }
@@ -154,12 +154,24 @@ impl Smtp {
             self.doubt.rhythm.early |= self.pending.back().is_some_and(|p| p.kind.is_awaited());
             return self.pending.push_back(pending);
         }
-        let awaited = self.doubt.beyond && (self.doubt.rhythm.one_at_a_time() || self.last_is_awaited());
+        if self.shows_answers()
+            && self.lost[Direction::Server.index()]
+            && let Some(cut) = self.assembler.take()
+        {
+            // The gap has the end of that reply.
+            self.answer(cut, cx);
+        }
+        let awaited = self.shows_answers();
         pending.maybe = std::mem::take(&mut self.doubt.beyond);
         self.pending.push_back(pending);
         if awaited {
             self.settle_before(self.pending.len() - 1, span, cx);
         }
+    }
+
+    /// Whether a command shows that all before it have been answered.
+    fn shows_answers(&self) -> bool {
+        self.doubt.beyond && (self.doubt.rhythm.one_at_a_time() || self.last_is_awaited())
     }
 
     /// Whether nobody sends anything behind the last command before its reply.
@@ -238,7 +250,9 @@ impl Smtp {
 
     /// The commands that a reply may answer.
     fn fits(&self, sole: bool, reply: &Reply) -> Vec<(usize, Fit)> {
-        let candidates = self.pending.iter().enumerate().filter(|(_, p)| p.maybe);
+        // What is told of it late is not for what was sent since.
+        let since = |p: &Pending| reply.cut && p.sent.is_some_and(|sent| sent.index > reply.span.last.index);
+        let candidates = self.pending.iter().enumerate().filter(|(_, p)| p.maybe && !since(p));
         let look = Look::at(reply);
         candidates.map(|(index, _)| (index, self.fit(index, sole, &look))).filter(|(_, fit)| *fit != Fit::No).collect()
     }

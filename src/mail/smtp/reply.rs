@@ -3,7 +3,7 @@
 use crate::event::Text;
 use crate::event::weight::texts;
 use crate::mail::line::{Line, LineEnd};
-use crate::position::Span;
+use crate::position::{FramePos, Span};
 
 /// A whole reply.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub(super) struct Reply {
     /// Text of the last line.
     pub(super) text: Text,
     pub(super) span: Span,
+    /// A gap has its end.
+    pub(super) cut: bool,
 }
 
 impl Reply {
@@ -146,12 +148,17 @@ impl Assembler {
     /// Gives up what is not finished.
     pub(super) fn take(&mut self) -> Option<Reply> {
         self.cut = false;
-        self.open.take()
+        self.open.take().map(|reply| Reply { cut: true, ..reply })
     }
 
-    /// After a gap: a reply that is open goes on only with a line of its own code.
-    pub(super) fn belongs(&self, line: &[u8]) -> bool {
-        self.open.as_ref().is_none_or(|open| split(line).is_some_and(|(code, ..)| Some(code) == open.code))
+    /// After a gap: a reply that is open goes on only with a line of its own code, which has an enhanced status code only
+    /// if its lines do (RFC 2034 §4), and not behind a command that was sent meanwhile, as `sent` says of two positions.
+    pub(super) fn goes_on(&self, line: &Line<'_>, sent: impl FnOnce(FramePos, FramePos) -> bool) -> bool {
+        let Some(open) = &self.open else { return true };
+        let Some((code, _, text)) = split(line.bytes) else { return false };
+        Some(code) == open.code
+            && (enhanced(text).is_none() || enhanced(&open.text.0).is_some())
+            && !sent(open.span.last, line.span.first)
     }
 }
 

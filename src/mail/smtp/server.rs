@@ -29,7 +29,8 @@ impl Smtp {
                 return Next::Continue;
             }
             self.found_again(Direction::Server, line.span, cx);
-            if !self.assembler.belongs(line.bytes)
+            let mut sent = self.pending.iter().filter_map(|command| command.sent);
+            if !self.assembler.goes_on(&line, |from, to| sent.any(|at| from.index < at.index && at.index < to.index))
                 && let Some(cut) = self.assembler.take()
             {
                 // The gap has the end of that reply.

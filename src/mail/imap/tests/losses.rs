@@ -94,6 +94,20 @@ fn beginning_in_the_middle() {
     assert!(!format!("{:?}", story.events).contains("c3Vw"));
 }
 
+/// `DONE` is good base64, too.
+#[test]
+fn the_end_of_an_idle_under_way_is_no_login() {
+    for before in ["", "* 3 EXISTS\r\n", "+ idling\r\n"] {
+        for done in ["DONE\r\n", "done\r\n"] {
+            let after = [c(done), s("a1 OK Idle completed.\r\n"), c("a2 LOGOUT\r\n"), s("* BYE\r\na2 OK\r\n")];
+            let steps = if before.is_empty() { after.to_vec() } else { [&[s(before)], &after[..]].concat() };
+            let story = tell_with(&steps, |run| run.imap.join(None));
+            assert!(story.auths().is_empty(), "{steps:?}");
+            assert_eq!(story.lines(), ["DONE", "a2 LOGOUT"], "{steps:?}");
+        }
+    }
+}
+
 /// The capture begins within a LOGIN, or its beginning is lost, and the server repeats the password.
 #[test]
 fn the_end_of_a_cut_login_is_not_shown_where_the_server_repeats_it() {

@@ -45,6 +45,33 @@ fn the_end_of_data_in_a_gap() {
     );
 }
 
+/// A gap has the end of a reply of several lines, and what follows it has the same code.
+#[test]
+fn the_reply_behind_a_gap_does_not_end_the_one_before_it() {
+    let told = |middle: &[Step]| {
+        let begin = [s("220 x\r\n"), c("EHLO me\r\n"), s("250-mx\r\n250-PIPELINING\r\n250-SI")];
+        let mut found = lines(&[&begin, middle, &[c("QUIT\r\n"), s("221 bye\r\n")]].concat());
+        found.retain(|line| !line.starts_with("D "));
+        found.sort();
+        found
+    };
+    let gap = || Step::Gap(SERVER, 20);
+    let mail = || c("MAIL FROM:<a@x>\r\n");
+    // Without an enhanced status code only the command tells that was sent meanwhile, even if the gap is told behind it.
+    for ok in ["2.1.0 Ok", "Ok"] {
+        for middle in [[gap(), mail()], [mail(), gap()]] {
+            let found = told(&[&middle[..], &[s(format!("250 {ok}\r\n"))]].concat());
+            let answer = format!("S2 250 {ok}");
+            let replies = ["S- 220 x", "S1 250 mx / PIPELINING", &answer, "S3 221 bye"];
+            assert_eq!(found, [&["C1 EHLO me", "C2 MAIL FROM:<a@x>", "C3 QUIT "], &replies[..]].concat(), "{middle:?}");
+        }
+    }
+    // The middle of the reply is lost: it goes on.
+    let found = told(&[gap(), s("250-8BITMIME\r\n250 CHUNKING\r\n")]);
+    let reply = "S1 250 mx / PIPELINING / 8BITMIME / CHUNKING";
+    assert_eq!(found, ["C1 EHLO me", "C2 QUIT ", "S- 220 x", reply, "S2 221 bye"]);
+}
+
 #[test]
 fn commands_in_a_gap() {
     // DATA is lost; 354 tells that a message follows.
