@@ -120,6 +120,8 @@ pub struct Command {
     pub injected: bool,
     /// Only one direction was captured: its success is an assumption.
     pub assumed: bool,
+    /// Its end, or a part of it, is in a gap or behind the capture's end.
+    pub cut: bool,
 }
 
 /// A server's reply.
@@ -145,6 +147,8 @@ pub struct Reply {
     pub latency: Option<i64>,
     /// Only one direction was captured.
     pub assumed: bool,
+    /// A part of it, be it its end, is in a gap or behind the capture's end.
+    pub cut: bool,
 }
 
 /// How an authentication ended.

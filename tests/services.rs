@@ -265,3 +265,29 @@ fn capability_completed_is_no_capability() {
         assert!(!strings(&row["capabilities"]).iter().any(|c| c.contains("completed")), "{row}");
     }
 }
+
+/// The end of the list is lost: what else is in it, STARTTLS perhaps, nobody knows.
+#[test]
+fn of_a_list_that_is_not_whole_nothing_is_said() {
+    for (port, script, lost) in [
+        (
+            587,
+            "S: 220 mx\nC: EHLO me\nS: 250-mx\nS: 250-SIZE\nS: 250 STARTTLS\nC: NOOP\nS: 250 Ok\nC: QUIT\nS: 221 bye",
+            10,
+        ),
+        (
+            143,
+            "S: * OK [CAPABILITY IMAP4rev1 STARTTLS] hi\nC: a NOOP\nS: a OK done\nC: b LOGOUT\nS: * BYE x\nS: b OK x",
+            19,
+        ),
+    ] {
+        let dialogue = dialogue(port, script);
+        let mut list = flights(&dialogue);
+        let cut = list.iter_mut().find(|p| p.payload.windows(8).any(|w| w == b"STARTTLS")).unwrap();
+        cut.payload.truncate(cut.payload.len() - lost);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), pcap(&dialogue, &list)).unwrap();
+        let row = services(file.path(), &[], Options::default(), &Limits::default()).into_values().next().unwrap();
+        assert_eq!((&row["security"], &row["capabilities"], &row["auth"]), (&Value::Null, &Value::Null, &Value::Null));
+    }
+}

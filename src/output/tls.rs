@@ -239,15 +239,11 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         (None, None) => "nothing was encrypted".to_owned(),
     };
     say("Verdict", &verdict);
-    say(
-        "Records",
-        &format!(
-            "{} decrypted, {} not ({})",
-            grouped(tls.records_decrypted),
-            grouped(tls.records_undecrypted),
-            count(tls.undecrypted_bytes, "byte")
-        ),
-    );
+    let closed = match (tls.records_undecrypted, tls.undecrypted_bytes) {
+        (0, 1..) => format!("0 not, and {} of records cut by missing bytes", count(tls.undecrypted_bytes, "byte")),
+        (records, bytes) => format!("{} not ({})", grouped(records), count(bytes, "byte")),
+    };
+    say("Records", &format!("{} decrypted, {closed}", grouped(tls.records_decrypted)));
     if let Some(reason) = tls.reason {
         if let Some(next) = next {
             say("Next", &escape(next.as_bytes()));

@@ -449,8 +449,7 @@ impl Imap {
                 self.client.skipped = self.client.skipped.saturating_add(dropped);
             }
             State::Lines => {
-                self.partial_line(cx);
-                self.complete(false, cx);
+                self.cut_command(cx);
                 self.client.state = State::Resync;
             }
             State::Resync => {
@@ -461,8 +460,17 @@ impl Imap {
         self.client.scanner = Scanner::default();
     }
 
-    /// The line at hand will not be finished: tells it if it is a command.
-    pub(super) fn partial_line(&mut self, cx: &mut Context<'_>) {
+    /// The command at hand will not be finished: tells what there is of it.
+    fn cut_command(&mut self, cx: &mut Context<'_>) {
+        self.partial_line(cx);
+        if let Some(open) = &mut self.client.open {
+            open.cut = true;
+        }
+        self.complete(false, cx);
+    }
+
+    /// The line at hand will not be finished: takes it if it is a command's.
+    fn partial_line(&mut self, cx: &mut Context<'_>) {
         let Some((bytes, span)) = self.client.lines.take_pending() else { return };
         let text = bytes.trim_ascii();
         if let Some(open) = &mut self.client.open {
@@ -493,8 +501,7 @@ impl Imap {
         if let State::Literal(literal) = std::mem::take(&mut self.client.state) {
             self.literal_ended(*literal, false, cx);
         }
-        self.partial_line(cx);
-        self.complete(false, cx);
+        self.cut_command(cx);
         self.shared.skipped = self.shared.skipped.saturating_add(std::mem::take(&mut self.client.skipped));
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Open {
     args: Vec<u8>,
     /// The text was longer than its bound.
     pub(super) long: bool,
+    /// Its end, or a part of it, is missing.
+    pub(super) cut: bool,
     /// Its first words, literals among them.
     words: Vec<Vec<u8>>,
     keeps_words: bool,
@@ -74,6 +76,7 @@ impl Open {
             known: None,
             args: Vec::new(),
             long: false,
+            cut: false,
             words: Vec::new(),
             keeps_words: false,
             append: None,
@@ -179,6 +182,7 @@ impl Imap {
             tag: open.tag.as_deref().map(Text::from),
             injected: cx.injected,
             assumed: cx.one_sided,
+            cut: open.cut,
         };
         match open.known {
             None => cx.veil(&mut command),
@@ -250,6 +254,8 @@ impl Imap {
 
     fn effect(&self, open: &Open) -> Effect {
         match open.known {
+            // Of a name that is cut nothing is known.
+            Some("SELECT" | "EXAMINE") if open.cut => Effect::Deselect,
             Some("SELECT" | "EXAMINE") => Effect::Select(open.word(0).unwrap_or_default().into(), None),
             Some("CLOSE" | "UNSELECT") => Effect::Deselect,
             Some("FETCH" | "UID FETCH") => Effect::Fetch(ranges(&open.args)),

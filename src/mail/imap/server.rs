@@ -52,6 +52,8 @@ struct Response {
     long: bool,
     /// A literal has just ended.
     after_literal: bool,
+    /// Its end is missing.
+    cut: bool,
 }
 
 impl Response {
@@ -68,6 +70,8 @@ pub(super) struct Server {
     state: State,
     open: Option<Response>,
     skipped: u64,
+    /// Of the response being told a part is missing.
+    cut: bool,
 }
 
 impl Server {
@@ -139,7 +143,7 @@ impl Imap {
             }
         }
         if then_resync {
-            self.response_over(cx);
+            self.response_cut(cx);
             self.server.state = State::Resync;
         }
     }
@@ -181,7 +185,8 @@ impl Imap {
         };
         let skipped = std::mem::take(&mut self.server.skipped);
         self.shared.resynchronised("server", skipped, line.span, cx.out);
-        let response = Response { kind, span: line.span, text: Vec::new(), long: false, after_literal: false };
+        let response =
+            Response { kind, span: line.span, text: Vec::new(), long: false, after_literal: false, cut: false };
         self.server.open = Some(response);
         self.response_text(rest, line.span, cut, cx)
     }
@@ -238,8 +243,9 @@ impl Imap {
 
     /// The open response is over.
     fn response_over(&mut self, cx: &mut Context<'_>) -> Next {
-        let Some(Response { kind, span, text, .. }) = self.server.open.take() else { return Next::Continue };
+        let Some(Response { kind, span, text, cut, .. }) = self.server.open.take() else { return Next::Continue };
         self.server.scanner = Scanner::default();
+        self.server.cut = cut;
         let text = Text(text);
         let first = !std::mem::replace(&mut self.shared.spoken, true);
         let next = match kind {
@@ -264,6 +270,7 @@ impl Imap {
         if first && self.shared.banner.is_none() {
             self.shared.uncertain = true;
         }
+        self.server.cut = false;
         next
     }
 
@@ -288,7 +295,7 @@ impl Imap {
     fn condition(&mut self, first: bool, status: &'static str, text: Text, span: Span, cx: &mut Context<'_>) {
         let greeting = first && self.shared.commands == 0 && matches!(status, "OK" | "PREAUTH" | "BYE");
         if greeting {
-            self.shared.banner = Some(text.clone());
+            self.shared.banner = Some(text.clone()).filter(|_| !self.server.cut);
             self.shared.authenticated |= status == "PREAUTH";
             self.shared.refused = status == "BYE";
         } else if status == "BYE" {
@@ -305,7 +312,7 @@ impl Imap {
     /// A response code that changes something.
     fn code(&mut self, text: &[u8]) {
         let Some(body) = text.strip_prefix(b"[") else { return };
-        let end = body.iter().position(|&b| b == b']').unwrap_or(body.len());
+        let Some(end) = body.iter().position(|&b| b == b']') else { return };
         let (code, args) = verbs::word(body.get(..end).unwrap_or_default());
         if code.eq_ignore_ascii_case(b"UIDVALIDITY") {
             let validity = number(args);
@@ -362,6 +369,7 @@ impl Imap {
             text,
             latency,
             assumed: cx.one_sided,
+            cut: self.server.cut,
             ..Reply::default()
         };
         cx.out.push(span, EventBody::Reply(reply));
@@ -396,7 +404,7 @@ impl Imap {
     /// The line at hand will not be finished: tells what there is of it.
     fn server_partial(&mut self, cx: &mut Context<'_>) {
         let Some((bytes, span)) = self.server.lines.take_pending() else {
-            self.response_over(cx);
+            self.response_cut(cx);
             return;
         };
         if self.server.open.is_some() {
@@ -405,11 +413,19 @@ impl Imap {
             && self.trusts(&bytes)
             && let Some((kind, rest)) = response_head(&bytes)
         {
-            let response = Response { kind, span, text: Vec::new(), long: false, after_literal: false };
+            let response = Response { kind, span, text: Vec::new(), long: false, after_literal: false, cut: false };
             self.server.open = Some(response);
             self.response_text(rest, span, true, cx);
         } else {
             self.server.skipped = self.server.skipped.saturating_add(bytes.len() as u64);
+        }
+        self.response_cut(cx);
+    }
+
+    /// The rest of the open response is missing.
+    fn response_cut(&mut self, cx: &mut Context<'_>) {
+        if let Some(open) = &mut self.server.open {
+            open.cut = true;
         }
         self.response_over(cx);
     }

@@ -38,8 +38,9 @@ impl Pop3 {
         self.mode = Mode::Listing(listing);
     }
 
-    pub(super) fn finish_listing(&mut self, listing: Listing, cx: &mut Context<'_>) {
+    pub(super) fn finish_listing(&mut self, mut listing: Listing, cx: &mut Context<'_>) {
         let (span, dropped) = (listing.span, listing.dropped);
+        listing.reply.cut |= listing.gapped;
         push_reply(listing.seq, listing.reply, span, cx.out);
         if dropped > 0 {
             cx.out.diagnose(span, Code::EntryLimit, format!("not kept of a reply: {}", count(dropped, "line")));

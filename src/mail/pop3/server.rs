@@ -422,7 +422,10 @@ impl Pop3 {
             Mode::First(first) => {
                 self.judge_first(&first, true, cx);
             }
-            Mode::Listing(listing) => self.finish_listing(*listing, cx),
+            Mode::Listing(mut listing) => {
+                listing.gapped = true;
+                self.finish_listing(*listing, cx);
+            }
             Mode::Body(mut download) => {
                 let Download { builder, body, .. } = &mut *download;
                 let ended = body.close(&mut |bytes| builder.push(bytes, span, cx.out));

@@ -264,7 +264,8 @@ impl Sieve {
     pub(super) fn server_end(&mut self, _span: Span, cx: &mut Context<'_>) {
         if let Some(data) = self.data.take() {
             let text = data.lines.last().cloned().unwrap_or_default();
-            let reply = Reply { tls: cx.tls, text, lines: data.lines, assumed: cx.one_sided, ..Reply::default() };
+            let reply =
+                Reply { tls: cx.tls, text, lines: data.lines, assumed: cx.one_sided, cut: true, ..Reply::default() };
             cx.out.push(data.span, EventBody::Reply(reply));
         }
     }

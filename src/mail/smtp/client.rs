@@ -408,6 +408,7 @@ fn command_of(verb: &[u8], args: Text, cx: &Context<'_>) -> Command {
         tag: None,
         injected: cx.injected,
         assumed: cx.one_sided && !cx.injected,
+        cut: false,
     }
 }
 

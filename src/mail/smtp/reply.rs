@@ -15,7 +15,7 @@ pub(super) struct Reply {
     /// Text of the last line.
     pub(super) text: Text,
     pub(super) span: Span,
-    /// A gap has its end.
+    /// A gap has its end, or a part of it.
     pub(super) cut: bool,
 }
 
@@ -153,8 +153,9 @@ impl Assembler {
 
     /// After a gap: a reply that is open goes on only with a line of its own code, which has an enhanced status code only
     /// if its lines do (RFC 2034 §4), and not behind a command that was sent meanwhile, as `sent` says of two positions.
-    pub(super) fn goes_on(&self, line: &Line<'_>, sent: impl FnOnce(FramePos, FramePos) -> bool) -> bool {
-        let Some(open) = &self.open else { return true };
+    pub(super) fn goes_on(&mut self, line: &Line<'_>, sent: impl FnOnce(FramePos, FramePos) -> bool) -> bool {
+        let Some(open) = &mut self.open else { return true };
+        open.cut = true;
         let Some((code, _, text)) = split(line.bytes) else { return false };
         Some(code) == open.code
             && (enhanced(text).is_none() || enhanced(&open.text.0).is_some())

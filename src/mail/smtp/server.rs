@@ -141,6 +141,7 @@ impl Smtp {
             lines: reply.lines.clone(),
             latency,
             assumed: cx.one_sided,
+            cut: reply.cut,
         };
         let seq = seq.unwrap_or_else(|| cx.out.reserve());
         cx.out.push_at(seq, reply.span, EventBody::Reply(event));

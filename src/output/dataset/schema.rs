@@ -163,7 +163,17 @@ fn session() -> Columns {
 }
 
 fn command() -> Columns {
-    [base("session"), said(), text("verb"), text("args"), text("tag"), boolean("injected"), boolean("assumed")].concat()
+    [
+        base("session"),
+        said(),
+        text("verb"),
+        text("args"),
+        text("tag"),
+        boolean("injected"),
+        boolean("complete"),
+        boolean("assumed"),
+    ]
+    .concat()
 }
 
 fn reply() -> Columns {
@@ -178,6 +188,7 @@ fn reply() -> Columns {
         text("text"),
         texts("lines"),
         seconds("latency"),
+        boolean("complete"),
         boolean("assumed"),
     ]
     .concat()

@@ -38,8 +38,8 @@ fn assert_keys(object: &Map<String, Value>, base: &str, own: &str) {
 fn the_fields_of_each_type() {
     let objects = write(Select::All, samples::story());
     let first = |kind: &str| objects.iter().find(|o| o["type"] == kind).unwrap();
-    assert_keys(first("command"), BASE, "dir tls verb args tag injected assumed");
-    assert_keys(first("reply"), BASE, "dir tls code status enhanced tag command text lines latency assumed");
+    assert_keys(first("command"), BASE, "dir tls verb args tag injected complete assumed");
+    assert_keys(first("reply"), BASE, "dir tls code status enhanced tag command text lines latency complete assumed");
     assert_keys(first("auth"), BASE, "dir tls mechanism user authzid secret outcome verified assumed");
     let handshake = "handshake version suite sni alpn client_random certificate chain client_certificate resumed \
          extended_master_secret encrypt_then_mac completed decrypted secret key reason records undecrypted_bytes \

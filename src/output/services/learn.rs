@@ -31,6 +31,8 @@ pub(super) struct Learner {
     logged_in: bool,
     /// Outside TLS, inside.
     lists: [Option<Vec<Text>>; 2],
+    /// A reply outside TLS that may hold a list is not whole.
+    unsure: bool,
 }
 
 impl Learner {
@@ -65,6 +67,11 @@ impl Learner {
         let asked = asked.map(|(_, asked)| asked);
         let login = self.asked.iter().any(|(_, a)| *a == Asked::Login) || asked == Some(Asked::Login);
         if self.logged_in || login {
+            return;
+        }
+        if reply.cut {
+            // Of a list that is not whole it is not known what else it holds.
+            self.unsure |= !reply.tls;
             return;
         }
         let lines = &reply.lines;
@@ -106,6 +113,11 @@ impl Learner {
         self.lists[0].iter().flatten().any(is)
     }
 
+    /// Whether it is known what is offered outside TLS.
+    pub(super) fn is_sure(&self) -> bool {
+        !self.unsure || self.lists[0].is_some()
+    }
+
     /// Whether a password may be sent outside TLS.
     pub(super) fn offers_plaintext(&self, protocol: Protocol) -> bool {
         let Some(list) = &self.lists[0] else { return false };
@@ -144,7 +156,7 @@ fn imap<'t>(status: &[u8], text: &'t [u8]) -> Option<&'t [u8]> {
         return None;
     }
     match coded {
-        Some(_) => list.split(|&b| b == b']').next(),
+        Some(_) => list.iter().position(|&b| b == b']').and_then(|end| list.get(..end)),
         None => (status == b"*").then_some(list),
     }
 }

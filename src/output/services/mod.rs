@@ -360,7 +360,7 @@ impl Service {
             Security::StartTls => Some((Evidence::Seen, Security::StartTls)),
             // What a client tries says nothing.
             _ if session.bytes[1] == 0 => None,
-            Security::None => Some((Evidence::Plain, Security::None)),
+            Security::None => learner.is_sure().then_some((Evidence::Plain, Security::None)),
             Security::Implicit if handshakes.iter().any(|h| h.suite.is_some()) => {
                 Some((Evidence::Seen, Security::Implicit))
             }

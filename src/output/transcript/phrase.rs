@@ -53,13 +53,16 @@ pub(super) fn command(command: &Command) -> String {
     let mut out = String::new();
     let empty = Text::default();
     words(&mut out, &[command.tag.as_ref().unwrap_or(&empty), &command.verb, &command.args]);
-    marks(&mut out, command.injected, command.assumed);
+    marks(&mut out, command.injected, command.cut, command.assumed);
     out
 }
 
-fn marks(out: &mut String, injected: bool, assumed: bool) {
+fn marks(out: &mut String, injected: bool, cut: bool, assumed: bool) {
     if injected {
         out.push_str("  [injected before TLS]");
+    }
+    if cut {
+        out.push_str("  [incomplete]");
     }
     if assumed {
         out.push_str("  [assumed: one direction only]");
@@ -76,7 +79,7 @@ pub(super) fn auth_command(command: &Command, auth: &Auth) -> String {
     }
     out.push_str("  ");
     identity(&mut out, auth);
-    marks(&mut out, command.injected, command.assumed);
+    marks(&mut out, command.injected, command.cut, command.assumed);
     out
 }
 
@@ -88,7 +91,7 @@ pub(super) fn auth(auth: &Auth) -> String {
     };
     identity(&mut out, auth);
     let _ = write!(out, ", {}", auth.outcome.word());
-    marks(&mut out, false, auth.assumed);
+    marks(&mut out, false, false, auth.assumed);
     out
 }
 
@@ -164,7 +167,7 @@ pub(super) fn reply(reply: &Reply, protocol: Option<Protocol>, joiner: &str) -> 
     }
     // A code without text has nothing behind its blank.
     out.truncate(out.trim_end_matches(' ').len());
-    marks(&mut out, false, reply.assumed);
+    marks(&mut out, false, reply.cut, reply.assumed);
     out
 }
 

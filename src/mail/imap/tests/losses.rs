@@ -39,6 +39,46 @@ fn gap_beyond_a_literal() {
     assert_eq!(story.summary.skipped_bytes, 6 + 19 + 12 + 11 + 9);
 }
 
+/// What is left of a line is told as such, and nothing is taken from it.
+#[test]
+fn a_line_that_a_gap_cut_is_told_as_incomplete_and_gives_no_facts() {
+    let story = tell(&[
+        s("* OK [CAPABILITY IMAP4rev1 SAS"),
+        Step::GapS(30),
+        s("\r\n* 1 RECENT\r\n"),
+        c("a1 SELECT \"Arch"),
+        Step::GapC(10),
+        s("* OK [UIDVALIDITY 38"),
+        Step::GapS(20),
+        s("\r\n* 1 EXISTS\r\na1 OK done\r\n"),
+        c("a2 FETCH 1 BODY[]\r\n"),
+        s("* 1 FETCH (BODY[] {3}\r\nabc UID 4"),
+        Step::GapS(5),
+        s("\r\na2 OK done\r\n"),
+        c("a3 LOGOUT\r\n"),
+    ]);
+    assert_eq!(story.summary.banner, None);
+    let commands: Vec<_> = story.commands().into_iter().map(|command| command.cut).collect();
+    assert_eq!(commands, [true, false, false]);
+    let cut: Vec<_> =
+        story.replies().into_iter().map(|reply| (reply.text.to_str_lossy().into_owned(), reply.cut)).collect();
+    let cut: Vec<_> = cut.iter().map(|(text, cut)| (text.as_str(), *cut)).collect();
+    assert_eq!(
+        cut,
+        [
+            ("[CAPABILITY IMAP4rev1 SAS", true),
+            ("1 RECENT", false),
+            ("[UIDVALIDITY 38", true),
+            ("1 EXISTS", false),
+            ("done", false),
+            ("1 FETCH (BODY[] {3} UID 4", true),
+            ("done", false)
+        ]
+    );
+    let message = &story.messages()[0];
+    assert_eq!((message.mailbox.as_ref(), message.uidvalidity, message.uid), (None, None, None));
+}
+
 #[test]
 fn gap_of_unsure_length() {
     let steps = [
