@@ -81,6 +81,8 @@ pub(super) struct Client {
     pub(super) lone: bool,
     /// Bytes passed over since the place was lost.
     pub(super) skipped: u64,
+    /// The first command since the place was found; none once the server has answered one.
+    pub(super) unsure: Option<u64>,
 }
 
 impl Client {
@@ -283,7 +285,12 @@ impl Imap {
             return self.command_text(line.bytes, line.span, cut, cx);
         }
         let text = line.bytes.trim_ascii_start();
-        if let State::Resync = self.client.state {
+        if self.client.unsure.is_some() && matches!(self.client.state, State::Lines) {
+            // What looked like a command may have been a mail's text.
+            self.client.state = State::Resync;
+        }
+        let found = matches!(self.client.state, State::Resync);
+        if found {
             let first = self.shared.joined && self.shared.commands == 0;
             let done = (self.client.idle.is_some() || first) && text.eq_ignore_ascii_case(b"DONE");
             // Of a message there would be more.
@@ -321,6 +328,9 @@ impl Imap {
             }
         }
         let (open, args) = Open::begin(text, self.shared.uncertain || !self.shared.spoken, line.span, cx);
+        if found {
+            self.client.unsure.get_or_insert(open.seq);
+        }
         if let Some(tag) = &open.tag {
             self.client.last_tag.clear();
             self.client.last_tag.extend_from_slice(tag);
@@ -423,6 +433,7 @@ impl Imap {
     /// `len` bytes of the client are missing.
     pub(super) fn client_gap(&mut self, len: u64, cx: &mut Context<'_>) {
         self.client.challenged = false;
+        self.client.unsure = None;
         cx.loses_client();
         if let State::Wait(Wait::Literal(announced)) = self.client.state {
             // It went on sending: the server's leave is what is missing.

@@ -129,7 +129,8 @@ impl Joins {
             Some(Feed::On { at, skip }) => {
                 if let Some(join) = self.open.get_mut(at) {
                     join.next = join.next.saturating_add(len.saturating_sub(skip));
-                    if let Some(builder) = &mut join.builder {
+                    // What is missing may have come before.
+                    if let Some(builder) = join.builder.as_mut().filter(|_| len > skip) {
                         builder.gap();
                     }
                 }

@@ -90,6 +90,13 @@ impl Imap {
             self.push_timed_reply(status, Some(tag), None, None, text, span, cx);
             return Next::Continue;
         };
+        self.server.unsure = false;
+        if self.client.unsure.is_some_and(|first| first <= seq) {
+            self.client.unsure = None;
+            if let ClientState::Resync = self.client.state {
+                self.client.state = ClientState::Lines;
+            }
+        }
         while let Some((older, lost)) = self.shared.table.take_doubtful(seq) {
             self.without_reply(older, lost, span, cx);
         }

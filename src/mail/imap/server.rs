@@ -72,6 +72,8 @@ pub(super) struct Server {
     skipped: u64,
     /// Of the response being told a part is missing.
     cut: bool,
+    /// The place was found again, and no reply has shown yet that it is one.
+    pub(super) unsure: bool,
 }
 
 impl Server {
@@ -165,12 +167,14 @@ impl Imap {
             self.server.state = State::Resync;
         }
         let text = line.bytes;
-        if self.server.state == State::Resync {
+        if self.server.state == State::Resync || self.server.unsure {
             if !self.trusts(text) {
+                self.server.state = State::Resync;
                 self.server.skipped = self.server.skipped.saturating_add(text.len() as u64 + 2);
                 return Next::Continue;
             }
             self.server.state = State::Lines;
+            self.server.unsure = true;
         }
         if text.is_empty() && !cut {
             return Next::Continue;

@@ -134,6 +134,58 @@ fn beginning_in_the_middle() {
     assert!(!format!("{:?}", story.events).contains("c3Vw"));
 }
 
+/// A segment is lost with the APPEND that announces a mail, or the capture begins within it.
+#[test]
+fn a_mails_text_behind_a_lost_append_is_no_command() {
+    for (tag, next) in [("a", "a3"), ("", "3"), ("A0", "A03")] {
+        let text = [
+            "a copy of the report that you wanted\r\n",
+            "2 copy the bowl\r\n",
+            "A02 SEARCH the house\r\nand the secret word is swordfish.\r\n2 close the door\r\na list of things\r\n",
+            "Kind regards\r\n",
+        ];
+        let start =
+            [s("* OK hi\r\n"), c(&format!("{tag}1 SELECT in\r\n")), s(&format!("{tag}1 OK done\r\n")), Step::GapC(30)];
+        let end = [
+            c("\r\n"),
+            s(&format!("{tag}2 OK [APPENDUID 1 7] done\r\n")),
+            c(&format!("{next} NOOP\r\nx UNKNOWN\r\n")),
+            s(&format!("{next} OK done\r\nx BAD what\r\n")),
+            c(&format!("{tag}4 OTHER\r\n")),
+        ];
+        for start in [&start[..], &[]] {
+            let story = tell_with(&[start, &text.map(|line| c(line)), &end].concat(), |run| {
+                if start.is_empty() {
+                    run.imap.join(None);
+                }
+            });
+            let lines: Vec<_> = story.lines().into_iter().filter(|line| !line.contains("SELECT")).collect();
+            // One line looks like a command in all respects; those behind it are asked again, up to a reply.
+            let mut expected = vec!["A02 SEARCH the house".to_owned(), format!("{next} NOOP"), format!("{tag}4 OTHER")];
+            if tag == "A0" {
+                expected.insert(2, "x UNKNOWN".into());
+            }
+            assert_eq!(lines, expected, "{tag}");
+        }
+    }
+}
+
+/// A bullet in capitals may look like a response; what follows is asked again.
+#[test]
+fn a_mails_text_behind_a_lost_fetch_is_no_response() {
+    let story = tell(&[
+        s("* OK hi\r\n"),
+        c("a1 FETCH 1 BODY[]\r\n"),
+        Step::GapS(40),
+        s("of the report\r\n* NO warranty is given\r\n* OK so far\r\nThe secret word is swordfish\r\n* many fixes\r\n"),
+        s("A3 OK that was it\r\n+ one more thing\r\n* 1 FETCH from the store\r\n)\r\na1 OK done\r\n"),
+        c("a2 NOOP\r\n"),
+        s("* 3 EXISTS\r\na2 OK done\r\n"),
+    ]);
+    assert_eq!(story.told(), ["OK hi", "OK so far", "a1 OK done", "* 3 EXISTS", "a2 OK done"]);
+    assert_eq!(story.summary.last_error, None);
+}
+
 /// `DONE` is good base64, too.
 #[test]
 fn the_end_of_an_idle_under_way_is_no_login() {
