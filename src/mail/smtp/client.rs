@@ -117,7 +117,8 @@ impl Smtp {
             }
             self.end_login(AuthOutcome::Unknown, line.span, cx);
         }
-        if self.unsure_commands && command::parse(line.bytes).verb == Verb::Unknown {
+        let refuted = self.sift.refutes(line.bytes);
+        if refuted || self.unsure_commands && command::parse(line.bytes).verb == Verb::Unknown {
             // What looked like a command was a mail's text.
             self.lost[0] = true;
             self.skip(Direction::Client, line.wire_len());

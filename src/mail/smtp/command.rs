@@ -155,7 +155,11 @@ pub(super) fn is_trustworthy(line: &[u8]) -> bool {
     }
     let args = parsed.args;
     let one_word = !args.is_empty() && !args.contains(&b' ');
+    // As a sentence begins: "Helo world", "Mail from: Bob".
+    let capital = matches!(line, [b'A'..=b'Z', b'a'..=b'z', ..]);
     match parsed.verb {
+        Verb::Helo | Verb::Ehlo | Verb::Lhlo | Verb::Auth if capital => false,
+        Verb::Mail | Verb::Rcpt if capital && !args.contains(&b'<') => false,
         Verb::Helo | Verb::Ehlo | Verb::Lhlo => one_word,
         Verb::Mail => path(args, b"FROM").is_some(),
         Verb::Rcpt => path(args, b"TO").is_some(),
@@ -193,6 +197,16 @@ mod tests {
         let line = parse(b"  quit\t");
         assert_eq!((line.verb, line.name, line.args), (Verb::Quit, &b"QUIT"[..], &b""[..]));
         assert_eq!(parse(b"").name, b"");
+    }
+
+    #[test]
+    fn a_sentence_is_no_command() {
+        for text in ["Helo world", "Auth failed", "Mail from: Bob", "Rcpt to: Ann", "Data of the day", "Quit it"] {
+            assert!(!is_trustworthy(text.as_bytes()), "{text}");
+        }
+        for line in ["HELO world", "ehlo me", "Mail From:<a@b>", "Rcpt To: <a@b>", "AUTH LOGIN", "auth plain", "Quit"] {
+            assert!(is_trustworthy(line.as_bytes()), "{line}");
+        }
     }
 
     #[test]

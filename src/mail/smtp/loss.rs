@@ -26,6 +26,7 @@ impl Smtp {
 
     pub(super) fn client_gap(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
         (self.gap_since_mail, self.lines_skipped) = (true, 0);
+        self.sift.gap();
         cx.loses_client();
         match self.mode {
             Mode::Data => {

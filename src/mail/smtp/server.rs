@@ -105,7 +105,7 @@ impl Smtp {
             self.oldest(&reply)
         };
         let Some(index) = index else { return self.unmatched(reply, cx) };
-        self.unsure_commands = false;
+        self.unsure_commands &= self.sift.unsure;
         self.settle_before(index, reply.span, cx);
         let Some(pending) = self.answered(&reply) else { return Next::Continue };
         let latency = self.latency(&pending, &reply);

@@ -31,6 +31,10 @@ pub(super) struct Sift {
     commands: Hold,
     /// What the last of them awaits.
     last: Option<Kind>,
+    /// A BDAT behind a text was believed, and nothing has come behind its chunk.
+    pub(super) unsure: bool,
+    /// Such a one has stood in a text: until the next gap no other is believed.
+    refuted: bool,
 }
 
 impl Sift {
@@ -42,6 +46,20 @@ impl Sift {
     /// The client's lines go on for sure.
     pub(super) fn end(&mut self) {
         self.run = Run::Off;
+    }
+
+    /// Bytes of the client are missing.
+    pub(super) fn gap(&mut self) {
+        (self.unsure, self.refuted) = (false, false);
+    }
+
+    /// Whether a line that comes behind the chunk of an unsure BDAT shows that it stood in a text.
+    pub(super) fn refutes(&mut self, line: &[u8]) -> bool {
+        let refutes = self.unsure && !command::is_trustworthy(line);
+        self.refuted |= refutes;
+        // The BDAT itself is such a line.
+        self.unsure &= !refutes && command::parse(line).verb == Verb::Bdat;
+        refutes
     }
 }
 
@@ -77,6 +95,15 @@ impl Smtp {
             self.sift.run = Run::Text;
         }
         let verb = command::parse(line.bytes).verb;
+        if verb == Verb::Bdat && self.sift.run == Run::Text {
+            // A log in a mail has such, too: what follows its chunk will tell.
+            if self.sift.refuted {
+                self.skip(Direction::Client, line.wire_len());
+                self.drop_commands();
+                return true;
+            }
+            self.sift.unsure = true;
+        }
         if verb == Verb::Bdat || self.sift.commands.bytes().len() > cx.limits.line_bytes {
             self.settle_commands(cx);
             return false;

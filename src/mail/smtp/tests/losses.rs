@@ -348,6 +348,37 @@ fn a_chunk_whose_bdat_is_lost_is_not_read_as_commands() {
     assert_eq!(commands(&steps), ["MAIL", "RCPT", "BDAT", "BDAT", "QUIT"]);
 }
 
+/// A mail that holds a log of SMTP, of which the BDAT is lost: a `BDAT` of the log announces nothing.
+#[test]
+fn a_bdat_in_a_text_does_not_derail_the_session() {
+    let log = "ext\r\nBDAT 30\r\nMAIL FROM:<evil@x>\r\n250 ok\r\nRCPT TO:<evil@y>\r\nRSET\r\nQUIT\r\nBDAT 30\r\nmore of it\r\n";
+    let steps = [
+        s("220 x\r\n"),
+        c("MAIL FROM:<a>\r\n"),
+        s("250 ok\r\n"),
+        c("RCPT TO:<b>\r\n"),
+        s("250 ok\r\n"),
+        c("BDAT 4\r\nabcd"),
+        s("250 ok\r\n"),
+        Step::Gap(Direction::Client, 14),
+        c(log),
+        s("250 2.0.0 chunk\r\n"),
+        c("BDAT 3 LAST\r\nxyz"),
+        s("250 2.0.0 Ok: queued as EBB889A41CB\r\n"),
+        c("NOOP\r\n"),
+        s("250 2.0.0 nothing\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    let lines = lines(&steps);
+    let commands: Vec<_> = lines.iter().filter(|line| line.starts_with('C')).map(|line| &line[3..]).collect();
+    // The first of the log is believed until its chunk ends amid a line.
+    let real = ["BDAT 3 LAST", "NOOP ", "QUIT "];
+    assert_eq!(commands, [&["MAIL FROM:<a>", "RCPT TO:<b>", "BDAT 4", "BDAT 30"][..], &real].concat());
+    assert_eq!(messages(&lines).len(), 1);
+    assert!(messages(&lines)[0].contains("incomplete") && messages(&lines)[0].ends_with("id=EBB889A41CB"));
+}
+
 /// Whether `<LF>.<LF>` was the end, and what follows it commands, the server's lost words would tell.
 #[test]
 fn a_look_alike_of_which_the_servers_word_is_lost_leaves_the_message_in_doubt() {
