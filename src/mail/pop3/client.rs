@@ -56,6 +56,7 @@ impl Pop3 {
                 // The rest of a line whose beginning is missing, perhaps of a password.
                 cx.passes_over(line.bytes);
                 self.skip(line.bytes.len());
+                self.unseen = self.unseen.saturating_add(1);
                 self.client_speaks(true, line.span, cx);
                 return false;
             }

@@ -22,6 +22,9 @@ use crate::diagnostic::Code;
 use crate::event::{Outcome, Protocol, Text};
 use crate::position::{Direction, Span};
 
+/// Bytes of the shortest command, `NOOP` and its line end.
+const SHORTEST: u64 = 6;
+
 /// The POP3 dissector.
 #[derive(Default)]
 pub struct Pop3 {
@@ -33,6 +36,8 @@ pub struct Pop3 {
     /// The beginning of the dialogue is not in the capture.
     joined: bool,
     gap_seen: [bool; 2],
+    /// Most commands that may have been in the client's gaps and have had no reply yet.
+    unseen: u64,
     ended: [bool; 2],
     bare_lf_told: [bool; 2],
     queue: Queue<Kind>,
@@ -81,7 +86,7 @@ impl Pop3 {
     }
 
     /// Bytes are missing.
-    fn lose(&mut self, dir: Direction, _len: u64, span: Span, cx: &mut Context<'_>) {
+    fn lose(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
         let at = dir.index();
         self.gap_seen[at] = true;
         self.overlong[at] = false;
@@ -91,6 +96,7 @@ impl Pop3 {
         match dir {
             Direction::Client => {
                 self.lost[at] = true;
+                self.unseen = self.unseen.saturating_add(1 + len / SHORTEST);
                 cx.loses_client();
                 self.queue.exchanges_gap();
                 self.client_speaks(true, span, cx);

@@ -185,12 +185,13 @@ impl Pop3 {
         }
         let sure = self.queue.sure();
         let Some(pending) = self.queue.waiting.pop_front() else {
-            if self.gap_seen == [false, true] && !self.joined && !cx.one_sided {
+            if self.gap_seen != [false, false] && !self.joined && !cx.one_sided && self.unseen == 0 {
                 // All commands have their replies: it is a mail's text whose beginning is in the gap.
                 self.skip(line.bytes.len());
                 self.lost[SERVER] = true;
                 return Next::Continue;
             }
+            self.unseen = self.unseen.saturating_sub(1);
             if status == Status::Ok && (cx.one_sided || self.gap_seen != [false, false]) {
                 let seq = cx.out.reserve();
                 self.mode = Mode::Guess(Box::new(Guess { reply, span: line.span, seq, command_seen: false }));

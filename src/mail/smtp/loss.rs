@@ -229,7 +229,11 @@ impl Smtp {
         self.end_login(if self.server_gap || cx.one_sided { AuthOutcome::Unknown } else { login }, span, cx);
         self.pending.retain(|p| !matches!(p.kind, Kind::Greeting | Kind::Unseen));
         if !cx.one_sided && self.seen[1] && !self.server_gap && !self.pending.is_empty() {
-            let detail = format!("{} awaited a reply when the session ended", self.pending.len());
+            let commands = self.pending.len();
+            let detail = match self.doubt.lossy {
+                true => format!("of {commands} it is not known which reply is theirs, or whether they had one"),
+                false => format!("{commands} awaited a reply when the session ended"),
+            };
             cx.out.diagnose(span, Code::Unanswered, detail);
         }
         if self.transactions.iter().any(|t| matches!(t.message, Progress::Open(_))) {
