@@ -298,4 +298,61 @@ mod tests {
         let behind = first(b"p {13}\r\n1234567890123x\r\n", 20);
         assert_eq!((&behind.text[..], behind.partial, behind.cut), (&b"p {13}"[..], false, true));
     }
+
+    #[test]
+    fn literals_are_announced_outside_quotes_alone() {
+        for (part, size) in [
+            (&b"PUTSCRIPT \"a\" {5+}"[..], Some(Ok(5))),
+            (b"({3}", Some(Ok(3))),
+            (b"{0}", Some(Ok(0))),
+            (b"\"a\\\"\" {3}", Some(Ok(3))),
+            (b"a \\\"b {3}", None),
+            (b"\" {3}", None),
+            (b"\"a\\\" {3}", None),
+            (b"x{3}", None),
+            (b"{}", None),
+            (b"{+}", None),
+            (b"{1a}", None),
+            (b"{4294967296}", Some(Err(()))),
+        ] {
+            assert_eq!(literal_size(part), size, "{}", String::from_utf8_lossy(part));
+        }
+    }
+
+    #[test]
+    fn words_end_where_quotes_and_parentheses_do() {
+        let words = |text: &[u8]| {
+            let line = first(&[text, b"\r\n"].concat(), 1000);
+            line.words()
+        };
+        let quoted = |value: &[u8]| Word::Quoted(value.to_vec());
+        let code = |value: &[u8]| Word::Code(value.to_vec());
+        let atom = |value: &[u8]| Word::Atom(value.to_vec());
+        let limit = b"QUOTA \"a)\\\")\"";
+        assert_eq!(
+            words(&[b"NO (", &limit[..], b") \"too \\\"big\\\"\""].concat()),
+            [atom(b"NO"), code(limit), quoted(b"too \"big\"")]
+        );
+        assert_eq!(words(b"NO(x)y z"), [atom(b"NO"), code(b"x"), atom(b"y"), atom(b"z")]);
+        assert_eq!(words(b"a \\) (open"), [atom(b"a"), atom(b"\\)"), code(b"open")]);
+        assert_eq!(words(&b"a ".repeat(20)).len(), Logical::WORDS);
+        // What was sent against a literal's end.
+        let line = first(b"x {3}\r\nabc\"q\" {2+}\r\nde\r\n", 1000);
+        let literal = |value: &[u8]| Word::Literal(value.to_vec());
+        assert_eq!(line.words(), [atom(b"x"), literal(b"abc"), quoted(b"q"), literal(b"de")]);
+    }
+
+    #[test]
+    fn an_unfinished_line_is_given_up_whole() {
+        let mut lines = Lines::default();
+        assert!(lines.at_start());
+        let mut give = |bytes: &[u8]| assert!(lines.next(&mut Chunk { bytes, span: Span::default() }, 100).is_none());
+        give(b"x {5}\r\nab");
+        assert!(!lines.at_start());
+        assert_eq!(lines.reset(), "x {5}".len() + "ab".len());
+        assert!(lines.at_start());
+        lines.next(&mut Chunk { bytes: b"abc", span: Span::default() }, 100);
+        assert!(!lines.at_start());
+        assert_eq!(lines.reset(), 3);
+    }
 }

@@ -229,8 +229,6 @@ impl Scanner {
     }
 }
 
-/// Whether the first dot of a line behind that line end goes. Lines that end in LF alone are lines to the clients that
-/// send them and to the servers that take them.
 /// From within a line, the bytes of the blocks in front in which each LF has its CR and each CR its LF, as far as they go,
 /// and no line begins with a dot; and whether a line ends in them.
 #[inline(always)]
@@ -253,6 +251,8 @@ fn plain_blocks<S: Simd>(simd: S, bytes: &[u8]) -> (usize, bool) {
     (passed, line_ends != 0)
 }
 
+/// Whether the first dot of a line behind that line end goes. Lines that end in LF alone are lines to the clients that
+/// send them and to the servers that take them.
 fn strips(before: Before) -> bool {
     matches!(before, Before::CrLf | Before::Lf)
 }
@@ -325,6 +325,40 @@ mod tests {
         check(b"a\r\n.\nb\r\n.\r\n", true, b"a\r\n\nb\r\n", 11, Found::End);
         check(b"a\n.\r\n.\r\n", true, b"a\n.\r\n", 8, Found::End);
         check(b"a\r.\r.\r\n.\r\n", true, b"a\r.\r.\r\n", 10, Found::End);
+    }
+
+    #[test]
+    fn premature_ends() {
+        for (input, content) in
+            [("a\r\n.", "a\r\n"), ("a\r\n.\r", "a\r\n\r"), ("a\r.", "a\r."), ("a\r.\r", "a\r.\r"), ("a\r.b", "a\r.b")]
+        {
+            check(input.as_bytes(), true, content.as_bytes(), input.len(), Found::Nothing);
+        }
+        let mut scanner = Scanner::new();
+        let mut at_dot_cr = |bytes: &[u8]| {
+            scanner.advance(bytes, |_| {});
+            scanner.at_dot_cr()
+        };
+        let found = [at_dot_cr(b"a\r\n."), at_dot_cr(b"\r")];
+        assert_eq!(found, [None, Some(LookAlike { before: Before::CrLf, after: After::Cr })]);
+    }
+
+    #[test]
+    fn what_follows_a_gap() {
+        let behind = |bytes: &[u8]| {
+            let (mut scanner, mut content) = (Scanner::new(), Vec::new());
+            scanner.advance(b"text\r", |_| {});
+            scanner.gap();
+            let (used, found) = scanner.advance(bytes, |b| content.extend_from_slice(b));
+            (String::from_utf8(content).unwrap(), used, found)
+        };
+        // The CR of that line end is in the gap.
+        assert_eq!(behind(b"\n.\r\nQUIT"), ("\n".into(), 4, Found::End));
+        assert_eq!(behind(b"\n..\r\n"), ("\n.\r\n".into(), 5, Found::Nothing));
+        let it = LookAlike { before: Before::Gap, after: After::CrLf };
+        assert_eq!(behind(b".\r\nQUIT"), (String::new(), 3, Found::LookAlike(it)));
+        assert_eq!(behind(b".x\r\n"), (".x\r\n".into(), 4, Found::Nothing));
+        assert_eq!(it.name(), "(gap).<CR><LF>");
     }
 
     /// Blocks that are passed over leave the scanner as a look at each byte does.
