@@ -174,3 +174,60 @@ fn a_gap_has_the_frame_of_what_follows_it() {
     lab.expect(&["C 0 gap 4 Lost", "C 4 behind", "C 10 gap 9 Lost", "1 Eof"]);
     assert_eq!(lab.log.gaps, [4, 25]);
 }
+
+/// What comes of a reset with that number behind `before`, and of one with one more or less.
+fn is_believed(before: impl Fn(&mut Lab), from: usize, flags: TcpFlags, seq: u32, ack: u32) -> bool {
+    let mut lab = Lab::new();
+    before(&mut lab);
+    lab.log.lines.clear();
+    lab.send(from, flags, seq, ack, "").tick(20).finish();
+    let ignored = lab.log.lines.iter().any(|line| line.ends_with("reset-ignored"));
+    let ended = lab.log.lines.iter().any(|line| line.ends_with("Rst"));
+    assert!(ignored != ended, "{:?}", lab.log.lines);
+    ended
+}
+
+#[test]
+fn a_reset_is_believed_in_the_receive_window_alone() {
+    const WINDOW: u32 = 0x1_0000;
+    let talk = |lab: &mut Lab| {
+        lab.window = u16::MAX;
+        lab.handshake().c(1, 1, "abcde").s(1, 4, "x");
+    };
+    // From what was acknowledged, three bytes, up to the window behind what was sent.
+    for (seq, believed) in [(3, false), (4, true), (6, true), (6 + WINDOW, true), (7 + WINDOW, false)] {
+        assert_eq!(is_believed(talk, 0, RST, seq, 0), believed, "{seq}");
+    }
+    // A server of which nothing was seen acknowledges what the client has sent.
+    let syn = |lab: &mut Lab| {
+        lab.window = u16::MAX;
+        lab.send(0, SYN, 0, 0, "");
+    };
+    for (ack, believed) in [(0, false), (1, true), (2, true), (1 + WINDOW, true), (2 + WINDOW, false)] {
+        assert_eq!(is_believed(syn, 1, RST_ACK, 77, ack), believed, "{ack}");
+    }
+    // Of which only its peer's acknowledgement is known, and no scale of its windows.
+    let acknowledged = |lab: &mut Lab| {
+        lab.window = u16::MAX;
+        lab.c(1, 1, "abc");
+    };
+    const SCALED: u32 = (WINDOW - 1) << 14;
+    for (seq, believed) in [(0, false), (1, true), (1 + SCALED, true), (2 + SCALED, false)] {
+        assert_eq!(is_believed(acknowledged, 1, RST, seq, 0), believed, "{seq}");
+    }
+}
+
+#[test]
+fn a_fin_is_the_streams_end_only_behind_its_bytes_and_within_the_window() {
+    const WINDOW: u32 = 0x1_0000;
+    for (seq, ends) in [(5, false), (6, true), (6 + WINDOW - 1, true), (7 + WINDOW, false)] {
+        let mut lab = Lab::new();
+        lab.window = u16::MAX;
+        lab.handshake().c(1, 1, "abcde").send(0, FIN, seq, 1, "").tick(20).finish();
+        assert_eq!(lab.log.lines.iter().any(|line| line == "C end"), ends, "{seq}: {:?}", lab.log.lines);
+    }
+    // The first stays.
+    let mut lab = Lab::new();
+    lab.handshake().c(1, 1, "ab").send(0, FIN, 5, 1, "").send(0, FIN, 4, 1, "").tick(20).finish();
+    lab.expect(&["C 0 ab", "C 2 gap 2 Lost", "C end", "1 Eof"]);
+}
