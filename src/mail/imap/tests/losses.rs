@@ -154,7 +154,7 @@ fn a_mails_text_behind_a_lost_append_is_no_command() {
             c(&format!("{tag}4 OTHER\r\n")),
         ];
         for start in [&start[..], &[]] {
-            let story = tell_with(&[start, &text.map(|line| c(line)), &end].concat(), |run| {
+            let story = tell_with(&[start, &text.map(c), &end].concat(), |run| {
                 if start.is_empty() {
                     run.imap.join(None);
                 }

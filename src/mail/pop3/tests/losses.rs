@@ -139,7 +139,7 @@ fn a_flight_that_began_before_the_capture_may_have_more_replies() {
 fn no_more_replies_than_commands_are_found_in_a_mails_text() {
     let log = "+OK evil\r\n-ERR evil\r\ntext\r\n+OK evil\r\n-ERR evil\r\n.\r\n";
     for (lost, most) in [
-        ([c("RETR 1\r\n"), Step::Gap(Direction::Server, 40), s(&format!("the log\r\n{log}"))], 1),
+        ([c("RETR 1\r\n"), Step::Gap(Direction::Server, 40), s(format!("the log\r\n{log}"))], 1),
         // The command itself is lost: two may have been.
         ([Step::Gap(Direction::Client, 8), s("+OK follows\r\n"), s(log)], 2),
     ] {
