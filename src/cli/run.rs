@@ -99,6 +99,7 @@ pub(super) struct Job<'a> {
     pub(super) inputs: Vec<Input>,
     capture: Capture,
     live: bool,
+    several: bool,
     memory: usize,
     signalled: Signalled,
 }
@@ -122,10 +123,11 @@ impl<'a> Job<'a> {
         let capture = Capture::open_usable(captures, &limits(options.max_memory))?;
         capture.refused().iter().for_each(|error| complain(&error.to_string()));
         let live = inputs.contains(&Input::Stdin);
+        let several = inputs.len() > 1;
         // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
         let memory = options.max_memory.map_or(DEFAULT_BUDGET, |m| m / 8);
         let signalled = Signalled { text: interrupt::TEXT, stop: capture.stop(), unfinished: None };
-        Ok(Job { options, inputs, capture, live, memory, signalled })
+        Ok(Job { options, inputs, capture, live, several, memory, signalled })
     }
 
     /// What goes when the run is interrupted and does not end in order, and what is said then.
@@ -146,7 +148,7 @@ impl<'a> Job<'a> {
     fn look(&self) -> Look {
         let color = open::color(self.options.color, self.options.file().is_some());
         let width = if self.options.file().is_none() { open::width() } else { 0 };
-        Look { zone: self.options.tz.clone(), color, live: self.live, width }
+        Look { zone: self.options.tz.clone(), color, live: self.live, several: self.several, width }
     }
 
     /// Whether somebody may be waiting at the other end of a pipe.
@@ -348,6 +350,7 @@ pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Outcome> {
             absolute: options.abs,
             zone,
             color,
+            several: job.several,
             flush: job.flush() || options.live,
             memory: job.memory,
         };

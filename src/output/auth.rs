@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::Sink;
 use super::escape::escape;
-use super::sessions::Look;
+use super::sessions::{Look, push_file};
 use super::style::Role;
 use super::table::{Cell, Column, Table};
 use super::words::{Word, protocol_name};
+use super::{Files, Sink};
 use crate::event::{Auth, AuthOutcome, Event, EventBody, Session};
 use crate::limits::Limits;
 use crate::pipeline::Report;
@@ -28,25 +28,14 @@ const COLUMNS: &[Column] = &[
     Column::left("VERIFIED", 8, 8),
 ];
 
-const WITH_SECRET: &[Column] = &[
-    COLUMNS[0],
-    COLUMNS[1],
-    COLUMNS[2],
-    COLUMNS[3],
-    COLUMNS[4],
-    COLUMNS[5],
-    COLUMNS[6],
-    COLUMNS[7],
-    COLUMNS[8],
-    COLUMNS[9],
-    COLUMNS[10],
-    Column::left("SECRET", 6, 40),
-];
+/// With `--show-secrets` only.
+const SECRET: Column = Column::left("SECRET", 6, 40);
 
 /// Writes a table of authentications.
 pub struct Auths<W: Write> {
     out: W,
-    table: Table,
+    table: Option<Table>,
+    files: Files,
     look: Look,
     secrets: bool,
     failed: bool,
@@ -60,10 +49,8 @@ pub struct Auths<W: Write> {
 impl<W: Write> Auths<W> {
     /// Writes to `out`; `secrets` adds a column for what was shown of them.
     pub fn new(out: W, look: Look, secrets: bool, limits: &Limits) -> Self {
-        let columns = if secrets { WITH_SECRET } else { COLUMNS };
-        let table = Table::new(columns, look.color, look.live).in_zone(&look.zone);
-        let bound = limits.gathered_bytes;
-        Auths { out, table, look, secrets, failed: false, held: HashMap::new(), bytes: 0, bound }
+        let (held, bound) = (HashMap::new(), limits.gathered_bytes);
+        Auths { out, table: None, files: Files::default(), look, secrets, failed: false, held, bytes: 0, bound }
     }
 
     /// Leaves out those that succeeded.
@@ -83,8 +70,13 @@ impl<W: Write> Auths<W> {
         self.bytes = self.bytes.saturating_sub(bytes);
         auths.sort_by_key(|(seq, ..)| *seq);
         for (_, span, auth) in &auths {
-            let row = self.row(id, *span, auth, session);
-            self.table.row(&mut self.out, row)?;
+            let mut row = self.row(id, *span, auth, session);
+            let table = self.table.get_or_insert_with(|| {
+                let secret = self.secrets.then_some(SECRET);
+                self.look.table(COLUMNS.iter().copied().chain(secret).collect::<Vec<_>>(), &self.files)
+            });
+            push_file(&mut row, table, self.files.get(span.last.file));
+            table.row(&mut self.out, row)?;
         }
         Ok(())
     }
@@ -132,6 +124,11 @@ fn weight(auth: &Auth) -> usize {
 }
 
 impl<W: Write> Sink for Auths<W> {
+    fn add_file(&mut self, name: &str) -> io::Result<()> {
+        self.files.push(name);
+        Ok(())
+    }
+
     fn event(&mut self, event: Event) -> io::Result<()> {
         match event.body {
             EventBody::Auth(auth) if self.failed && auth.outcome == AuthOutcome::Success => Ok(()),
@@ -152,7 +149,9 @@ impl<W: Write> Sink for Auths<W> {
         let mut open: Vec<u64> = self.held.keys().copied().collect();
         open.sort_unstable();
         open.into_iter().try_for_each(|id| self.release(id, None))?;
-        self.table.release(&mut self.out)?;
+        if let Some(table) = &mut self.table {
+            table.release(&mut self.out)?;
+        }
         self.out.flush()
     }
 }
@@ -185,9 +184,9 @@ mod tests {
             verified: Some(false),
             ..samples::auth()
         };
-        let expected = "   ID  FRAME  TIME (UTC)           CLIENT             SERVER             PROTOCOL  TLS  MECHANISM  USER      OUTCOME  VERIFIED
-    1      1  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      yes  PLAIN      alice     success  -
-    1      2  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      no   CRAM-MD5   bob\\x1b   failure  no
+        let expected = "   ID  FRAME  TIME (UTC)           CLIENT             SERVER             PROTOCOL  TLS  MECHANISM  USER      OUTCOME  VERIFIED  FILE
+    1      1  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      yes  PLAIN      alice     success  -         mail.pcap
+    1      2  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      no   CRAM-MD5   bob\\x1b   failure  no        mail.pcap
 ";
         assert_eq!(write(false, vec![plain, cram]), expected);
     }
@@ -196,6 +195,6 @@ mod tests {
     fn secrets_have_a_column_only_when_asked_for() {
         let auth = Auth { secret: Some("hunter2".into()), ..samples::auth() };
         assert!(!write(false, vec![auth.clone()]).contains("hunter2"));
-        assert!(write(true, vec![auth]).contains("  hunter2\n"));
+        assert!(write(true, vec![auth]).contains("  hunter2  mail.pcap\n"));
     }
 }

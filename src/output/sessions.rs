@@ -25,9 +25,10 @@ const COLUMNS: &[Column] = &[
     Column::right("SLOWEST", 8, 11),
     Column::left("MISSING", 7, 40),
     Column::left("LAST ERROR", 10, 60),
-    // Only of several files.
-    Column::left("FILE", 4, 60),
 ];
+
+/// The last column of every table, where there are several files.
+const FILE: Column = Column::left("FILE", 4, 60);
 
 /// What the lines of a table look like.
 #[derive(Clone, Debug, Default)]
@@ -38,14 +39,33 @@ pub struct Look {
     pub color: Color,
     /// Show each row at once instead of waiting for some to set the columns' widths.
     pub live: bool,
+    /// There are several files, also if their names are yet to come: what is shown says of which it is.
+    pub several: bool,
     /// Columns of the screen, for text that is broken into lines; 0 where that is not known.
     pub width: usize,
+}
+
+impl Look {
+    /// The table of these columns, made with its first row: by then the members of an archive have come up.
+    pub(super) fn table(&self, columns: impl Into<Vec<Column>>, files: &Files) -> Table {
+        let mut columns = columns.into();
+        if self.several || files.len() > 1 {
+            columns.push(FILE);
+        }
+        Table::new(columns, self.color, self.live).in_zone(&self.zone)
+    }
+}
+
+/// Adds the file's name to a row of such a table, where it has a column.
+pub(super) fn push_file(row: &mut Vec<Cell>, table: &Table, name: &str) {
+    if row.len() < table.columns() {
+        row.push(escape(name.as_bytes()).into_owned().into());
+    }
 }
 
 /// Writes a table of sessions.
 pub struct Sessions<W: Write> {
     out: W,
-    /// Made with the first row, when it is known of how many files the capture is.
     table: Option<Table>,
     files: Files,
     look: Look,
@@ -71,13 +91,9 @@ impl<W: Write> Sink for Sessions<W> {
 
     fn event(&mut self, event: Event) -> io::Result<()> {
         let EventBody::Session(session) = event.body else { return Ok(()) };
-        let table = self.table.get_or_insert_with(|| {
-            let columns = if self.files.len() > 1 { COLUMNS } else { &COLUMNS[..COLUMNS.len() - 1] };
-            Table::new(columns, self.look.color, self.look.live).in_zone(&self.look.zone)
-        });
+        let table = self.table.get_or_insert_with(|| self.look.table(COLUMNS, &self.files));
         let mut row = row(&session, &self.look);
-        row.push(escape(self.files.get(session.span.first.file).as_bytes()).into_owned().into());
-        row.truncate(table.columns());
+        push_file(&mut row, table, self.files.get(session.span.first.file));
         table.row(&mut self.out, row)?;
         if self.look.live { self.out.flush() } else { Ok(()) }
     }

@@ -69,7 +69,7 @@ impl<T: Into<String>> From<T> for Cell {
 
 /// Writes rows under a heading; the first ones set the widths, which then stay.
 pub(super) struct Table {
-    columns: &'static [Column],
+    columns: Vec<Column>,
     widths: Option<Vec<usize>>,
     held: Vec<(Vec<Cell>, String)>,
     hold: usize,
@@ -79,7 +79,8 @@ pub(super) struct Table {
 
 impl Table {
     /// `live` shows each row at once, in columns of their least width.
-    pub(super) fn new(columns: &'static [Column], color: Color, live: bool) -> Self {
+    pub(super) fn new(columns: impl Into<Vec<Column>>, color: Color, live: bool) -> Self {
+        let columns = columns.into();
         Table { columns, widths: None, held: Vec::new(), hold: if live { 0 } else { HELD }, color, zone: String::new() }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::escape::escape;
-use super::sessions::Look;
+use super::sessions::{Look, push_file};
 use super::style::Role;
 use super::table::{Cell, Column, Table};
 use super::transcript::{count, grouped, how_decrypted, protection};
@@ -31,7 +31,7 @@ const COLUMNS: &[Column] = &[
 /// Writes a table of handshakes, or explains them.
 pub struct Tls<W: Write> {
     out: W,
-    table: Table,
+    table: Option<Table>,
     look: Look,
     explain: bool,
     told: u64,
@@ -47,8 +47,7 @@ const HELD: usize = 10_000;
 impl<W: Write> Tls<W> {
     /// Writes to `out`; `explain` gives prose instead of a table.
     pub fn new(out: W, look: Look, explain: bool) -> Self {
-        let table = Table::new(COLUMNS, look.color, look.live);
-        Tls { out, table, look, explain, told: 0, files: Files::default(), held: BTreeMap::new(), count: 0 }
+        Tls { out, table: None, look, explain, told: 0, files: Files::default(), held: BTreeMap::new(), count: 0 }
     }
 
     /// What was written to.
@@ -66,7 +65,10 @@ impl<W: Write> Tls<W> {
 
     fn tell(&mut self, id: u64, session: Option<&Session>, tls: &TlsHandshake) -> io::Result<()> {
         if !self.explain {
-            return self.table.row(&mut self.out, row(id, session, tls));
+            let table = self.table.get_or_insert_with(|| self.look.table(COLUMNS, &self.files));
+            let mut row = row(id, session, tls);
+            push_file(&mut row, table, self.files.get(tls.span.first.file));
+            return table.row(&mut self.out, row);
         }
         let mut text = String::new();
         if self.told > 0 {
@@ -102,7 +104,9 @@ impl<W: Write> Sink for Tls<W> {
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {
         self.release_all()?;
-        self.table.release(&mut self.out)?;
+        if let Some(table) = &mut self.table {
+            table.release(&mut self.out)?;
+        }
         self.out.flush()
     }
 }
@@ -305,8 +309,8 @@ mod tests {
 
     #[test]
     fn a_line_a_handshake() {
-        let expected = "   ID  FRAME  CLIENT             SERVER             VERSION  SUITE                         RESUMED  DECRYPTED  WITH, OR WHY NOT
-    1     11  10.0.0.5:36034     10.0.0.9:587       TLSv1.2  TLS_RSA_WITH_AES_128_CBC_SHA  no       all        rsa-key server.key
+        let expected = "   ID  FRAME  CLIENT             SERVER             VERSION  SUITE                         RESUMED  DECRYPTED  WITH, OR WHY NOT    FILE
+    1     11  10.0.0.5:36034     10.0.0.9:587       TLSv1.2  TLS_RSA_WITH_AES_128_CBC_SHA  no       all        rsa-key server.key  mail.pcap
 ";
         assert_eq!(write(samples::handshake(), false, true), expected);
     }
@@ -315,7 +319,7 @@ mod tests {
     fn handshakes_without_a_session_are_told_at_the_end() {
         let text = write(samples::closed(Reason::NoKey), false, false);
         assert_eq!(text.lines().count(), 2);
-        assert!(text.ends_with("none       no-key\n"), "{text}");
+        assert!(text.ends_with("none       no-key            mail.pcap\n"), "{text}");
     }
 
     #[test]

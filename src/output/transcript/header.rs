@@ -2,16 +2,18 @@
 
 use std::fmt::Write;
 
-use super::{Layout, Options};
+use super::Layout;
+use super::tell::View;
 use crate::event::{Decrypted, Opening, Resumed, SecretSource, Security, Session, TlsHandshake};
 use crate::output::escape::escape;
 use crate::output::style::Role;
 use crate::output::words::{protocol_name, why_not};
-use crate::position::Timestamp;
+use crate::position::FramePos;
 use crate::tls::Reason;
 
 /// Appends the heading of a session.
-pub(super) fn push(out: &mut String, session: &Session, options: &Options) {
+pub(super) fn push(out: &mut String, session: &Session, view: &View<'_>) {
+    let options = view.options;
     let mut line = format!(
         "── {}  {}  {} → {}  {}",
         session.id,
@@ -36,16 +38,26 @@ pub(super) fn push(out: &mut String, session: &Session, options: &Options) {
             let _ = write!(line, " · {how}");
         }
     }
+    push_file(&mut line, session.span.first, view);
     options.color.push(out, Role::Heading, &line);
     out.push('\n');
     debug_assert!(options.layout != Layout::OneLine, "one-line has no headings");
 }
 
 /// Appends what is known when a session begins.
-pub(super) fn push_opening(out: &mut String, id: u64, start: Timestamp, opening: &Opening, options: &Options) {
+pub(super) fn push_opening(out: &mut String, id: u64, first: FramePos, opening: &Opening, view: &View<'_>) {
     let Opening { client, server } = opening;
-    options.color.push(out, Role::Heading, &format!("── {id}  {}  {client} → {server}", options.zone.millis(start)));
+    let mut line = format!("── {id}  {}  {client} → {server}", view.options.zone.millis(first.ts));
+    push_file(&mut line, first, view);
+    view.options.color.push(out, Role::Heading, &line);
     out.push('\n');
+}
+
+/// Where there are several files, the one in which it begins: its frames are counted there.
+fn push_file(line: &mut String, first: FramePos, view: &View<'_>) {
+    if view.options.several || view.files.len() > 1 {
+        let _ = write!(line, " · in {}", escape(view.files.get(first.file).as_bytes()));
+    }
 }
 
 /// `SMTP`, `SMTP + STARTTLS`, `SMTP in TLS`.

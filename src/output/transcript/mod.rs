@@ -47,6 +47,8 @@ pub struct Options {
     pub zone: Zone,
     /// Colour.
     pub color: Color,
+    /// There are several files, also if their names are yet to come: headings say in which a session begins.
+    pub several: bool,
     /// Flush when a session ends (live: after each line).
     pub flush: bool,
     /// Bytes of events to hold in memory; 0 stands for the default.
@@ -95,10 +97,10 @@ impl<W: Write> Transcript<W> {
             EventBody::Session(session) => {
                 let view = View { session: Some(session), ..view };
                 teller.finish(&view, &mut self.text);
-                header::push(&mut self.text, session, &self.options);
+                header::push(&mut self.text, session, &view);
             }
             EventBody::Opening(opening) => {
-                header::push_opening(&mut self.text, event.session, event.span.first.ts, opening, &self.options);
+                header::push_opening(&mut self.text, event.session, event.span.first, opening, &view);
             }
             _ => teller.tell(&event, &view, &mut self.text),
         }
@@ -120,7 +122,7 @@ impl<W: Write> Transcript<W> {
             if *told > 0 {
                 text.push('\n');
             }
-            header::push(text, session, options);
+            header::push(text, session, &view);
         }
         *told += 1;
         gather.play(id, &mut |event| {

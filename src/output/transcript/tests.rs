@@ -30,9 +30,9 @@ fn line(body: EventBody) -> String {
     lines(vec![body], samples::session()).remove(0)
 }
 
-/// As the contract shows it; only what a gap goes on with has its own line.
+/// As the contract shows it; only what a gap goes on with has its own line, and there are two files.
 const SAMPLE: &str = "\
-── 1  2026-11-24 10:00:01.178  10.0.0.5:36034 → 10.0.0.9:587  SMTP + STARTTLS · TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA · key server.key (certificate match)
+── 1  2026-11-24 10:00:01.178  10.0.0.5:36034 → 10.0.0.9:587  SMTP + STARTTLS · TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA · key server.key (certificate match) · in mail.pcap
      4             <-  220 mail.example.test ESMTP
      6              -> EHLO client.example
      7   0.000281  <-  250-mail.example.test / 250-PIPELINING / 250 STARTTLS
@@ -247,7 +247,9 @@ fn why_not_decrypted_is_said_in_the_heading_with_what_to_do() {
     let heading = |tls| {
         let session = Session { tls: vec![tls], security: Security::Implicit, ..samples::session() };
         let mut out = String::new();
-        header::push(&mut out, &session, &Options::default());
+        let (options, files) = (Options::default(), Files::default());
+        let view = View { options: &options, files: &files, start: None, session: None };
+        header::push(&mut out, &session, &view);
         out.split_once("  SMTP in TLS · ").unwrap().1.trim_end().to_owned()
     };
     assert_eq!(
