@@ -11,6 +11,7 @@ use super::words::{Word, protocol_name};
 use super::{Files, Sink};
 use crate::event::{Decrypted, Event, EventBody, Outcome, Security, Session};
 use crate::pipeline::Report;
+use crate::tls::Reason;
 
 const COLUMNS: &[Column] = &[
     Column::right("ID", 5, 10),
@@ -144,20 +145,19 @@ fn tls(session: &Session) -> Cell {
         };
     };
     let version = first.version.unwrap_or("TLS");
-    let closed = session.tls.iter().filter(|t| t.reason.is_some());
-    match closed.map(|t| (t.completed || t.records_undecrypted > 0, t.decrypted)).next() {
+    match session.tls.iter().find_map(|t| Some((t.reason?, t.decrypted))) {
         None => Cell(version.to_owned(), None),
-        Some((false, _)) => Cell(format!("{version} failed"), Some(Role::Bad)),
-        Some((true, Decrypted::None)) => Cell(format!("{version} closed"), Some(Role::Warn)),
-        Some((true, _)) => Cell(format!("{version} partly"), Some(Role::Warn)),
+        Some((Reason::HandshakeFailed, _)) => Cell(format!("{version} failed"), Some(Role::Bad)),
+        Some((_, Decrypted::None)) => Cell(format!("{version} closed"), Some(Role::Warn)),
+        Some(_) => Cell(format!("{version} partly"), Some(Role::Warn)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::TlsHandshake;
     use crate::output::samples;
-    use crate::tls::Reason;
 
     fn table(sessions: Vec<Session>, live: bool) -> String {
         let mut sink = Sessions::new(Vec::new(), Look { live, ..Look::default() });
@@ -193,6 +193,22 @@ mod tests {
 40000  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       ?         TLSv1.2 closed  -             0  cut                 -  4,321 bytes not decrypted (forward-secrecy)  -             mail.pcap
 ";
         assert_eq!(table(vec![whole, closed], false), expected);
+    }
+
+    #[test]
+    fn tls_failed_is_what_its_reason_says_and_nothing_else() {
+        let cell = |handshake| tls(&Session { tls: vec![handshake], ..samples::session() }).0;
+        let told = |reason, completed, records_undecrypted| {
+            cell(TlsHandshake { completed, records_undecrypted, ..samples::closed(reason) })
+        };
+        // TLS 1.3: what the server had encrypted when the client gave up.
+        assert_eq!(told(Reason::HandshakeFailed, false, 4), "TLSv1.2 failed");
+        // The capture ends within the handshake: nobody failed.
+        assert_eq!(told(Reason::HandshakeIncomplete, false, 0), "TLSv1.2 closed");
+        assert_eq!(told(Reason::NoKey, true, 4), "TLSv1.2 closed");
+        let partly = TlsHandshake { decrypted: Decrypted::Part, ..samples::closed(Reason::BadMac) };
+        assert_eq!(cell(partly), "TLSv1.2 partly");
+        assert_eq!(cell(samples::handshake()), "TLSv1.2");
     }
 
     #[test]
