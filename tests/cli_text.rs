@@ -51,3 +51,33 @@ fn of_several_files_each_row_and_heading_says_which() {
         assert!(!text(&[command, &files[0]]).contains("pop3-stls-rsa.pcap"), "{command}");
     }
 }
+
+/// The line of a handshake had the time of its session's first frame, and `unknown protocol` is two columns.
+#[test]
+fn one_line_has_times_that_rise_and_columns_to_count_on() {
+    let key = data("servers/keys/server.key");
+    let captures = ["servers/rsa12-smtp-starttls.pcap", "servers/starttls-failed.pcap", "tls/f-reneg-client-smtp.pcap"];
+    let mut handshakes = 0;
+    let opened = ["-k", key.to_str().unwrap()];
+    for (capture, keys) in captures.iter().flat_map(|capture| [(capture, &[][..]), (capture, &opened)]) {
+        let sessions = text(&["sessions", "--json", data(capture).to_str().unwrap()]);
+        for session in sessions.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()) {
+            let (id, capture) = (session["id"].to_string(), data(capture));
+            let how = ["decode", "--one-line", "--session", &id, capture.to_str().unwrap()];
+            let told = text(&[&how, keys].concat());
+            let mut before = 0.0;
+            for line in told.lines() {
+                let [time, from, arrow, to, _, who] = line.split(' ').take(6).collect::<Vec<_>>()[..] else {
+                    panic!("{line}");
+                };
+                let time: f64 = time.parse().unwrap();
+                assert!(time >= before, "{told}");
+                before = time;
+                let addresses = [from, to].iter().all(|ip| ip.parse::<std::net::IpAddr>().is_ok());
+                assert!(addresses && arrow == "->" && ["C:", "S:", "*:"].contains(&who), "{line}");
+                handshakes += usize::from(line.contains(" *: TLS "));
+            }
+        }
+    }
+    assert!(handshakes > 10, "{handshakes}");
+}

@@ -129,7 +129,9 @@ impl Teller {
             }
             EventBody::Tls(tls) => {
                 let role = if tls.reason.is_some() { Role::Bad } else { Role::Good };
-                line(out, view, None, None, Mark::Note, &phrase::handshake(tls), role);
+                // It names its frames itself; a line in tshark's shape has a time, like any other.
+                let at = (view.options.layout == Layout::OneLine).then_some(event);
+                line(out, view, at, None, Mark::Note, &phrase::handshake(tls), role);
             }
             EventBody::MessageData(data) => self.tell_body(data.ordinal, &data.bytes, view, out),
             EventBody::Message(message) => {
@@ -293,7 +295,8 @@ fn one_line(out: &mut String, view: &View<'_>, event: Option<&Event>, mark: Mark
         Mark::From(Direction::Server, _) => "S",
         Mark::Note => "*",
     };
-    let name = protocol_name(session.protocol);
+    // One word: programs count the columns.
+    let name = session.protocol.map_or("?", |protocol| protocol_name(Some(protocol)));
     let left = format!("{moment} {} -> {} {name} {who}: ", from.ip(), to.ip());
     view.options.color.push(out, Role::Dim, &left);
     view.options.color.push(out, role, text);
