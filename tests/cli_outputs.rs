@@ -162,9 +162,55 @@ fn a_selection_that_nothing_fits_says_so() {
     assert_eq!(ran.status.code(), Some(1));
     let wanted = format!("none of {all} mail session");
     assert!(stderr(&ran).contains(&wanted), "{}", stderr(&ran));
-    // Nobody knows who logged in inside TLS that stayed closed.
-    let ran = mailcap(&["sessions", &capture, "--user", "nobody-of-this-name"]);
-    assert!(stderr(&ran).contains("stayed encrypted, so that they may have fit"), "{}", stderr(&ran));
+    for command in ["keylog", "services", "tls"] {
+        let ran = mailcap(&[command, &capture, "-k", &key, "--session", "999999"]);
+        assert_eq!(ran.status.code(), Some(1), "{command}");
+        assert!(stderr(&ran).contains(&format!("none of {all} ")), "{command}: {}", stderr(&ran));
+    }
+}
+
+/// Nobody knows who logged in inside TLS that stayed closed; of what headers tell there is no doubt.
+#[test]
+fn sessions_that_a_selection_could_not_judge_are_counted() {
+    let (dir, closed, key) = copies();
+    let open = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/servers/smtp-auth-all.pcap");
+    let (_, out) = beside(&dir, "out");
+    let left_out = |args: &[&str]| {
+        let said = stderr(&mailcap(args));
+        let line = said.lines().find(|line| line.contains("left out may fit"));
+        line.map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap())
+    };
+    // The client logged in as alice in one of the three, and nowhere else.
+    let sessions = |key: &[&str]| {
+        let args = [&["sessions", "--json", "--user", "alice", "--proto", "smtp", &closed, open], key].concat();
+        let ran = mailcap(&args);
+        assert_eq!(ran.status.code(), Some(0));
+        (ran.stdout.iter().filter(|b| **b == b'\n').count(), left_out(&args))
+    };
+    let with_key = sessions(&["-k", &key]);
+    let without = sessions(&[]);
+    assert!(with_key.0 > without.0 && without.0 > 0, "{with_key:?} {without:?}");
+    assert_eq!((with_key.1, without.1), (None, Some(3)));
+    for command in ["auth", "tls", "services", "decode"] {
+        assert_eq!(left_out(&[command, &closed, "--user", "alice"]), Some(3), "{command}");
+    }
+    assert_eq!(left_out(&["extract", "-o", &out, &closed, "--to", "nobody"]), Some(3));
+    // With a key `batch` looks again at what it could not judge.
+    let batch = ["batch", "--json", "-o", &format!("{out}2"), &closed, "--user", "alice"];
+    assert_eq!(left_out(&batch), Some(3));
+    let again = mailcap(&[&batch[..], &["-k", &key]].concat());
+    assert!(String::from_utf8_lossy(&again.stdout).contains("1 done, 0 done before"), "{again:?}");
+    for options in [
+        &["--session", "999999"][..],
+        &["--since", "2030-01-01"],
+        &["--host", "192.0.2.99"],
+        &["--port", "9"],
+        &["--port", "9", "--user", "alice"],
+        // It was SMTP before TLS, for all to see.
+        &["--proto", "imap"],
+    ] {
+        assert_eq!(left_out(&[&["sessions", &closed], options].concat()), None, "{options:?}");
+    }
 }
 
 #[test]

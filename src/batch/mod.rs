@@ -244,7 +244,7 @@ fn is_due(record: &Record, input: &str, options: &str, keys: &str, state: &State
         changed
     } else if record.options != options {
         other_options
-    } else if record.keys != keys && record.tally.closed > 0 {
+    } else if record.keys != keys && record.tally.closed + record.tally.undecided > 0 {
         other_keys
     } else {
         return false;

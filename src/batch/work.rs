@@ -178,17 +178,19 @@ fn read(
     };
     let before = parts.rows();
     let rows = Dataset::new(told, parts, &config.limits).map_err(Failure::Output)?;
-    let (report, rows) = match options.criteria.is_empty() {
+    let (report, rows, undecided) = match options.criteria.is_empty() {
         true => {
             let mut sink = Guard { inner: rows, progress };
-            (run_capture(capture, config, &mut sink), sink.inner)
+            (run_capture(capture, config, &mut sink), sink.inner, 0)
         }
         false => {
             let mut sink = Filter::new(Guard { inner: rows, progress }, options.criteria.clone(), options.waiting());
-            (run_capture(capture, config, &mut sink), sink.into_inner().inner)
+            let report = run_capture(capture, config, &mut sink);
+            let undecided = sink.undecided();
+            (report, sink.into_inner().inner, undecided)
         }
     };
-    let tally = rows.into_tally();
+    let tally = Tally { undecided, ..rows.into_tally() };
     let failure = |text| if parts.rows() == before { Failure::Input(text) } else { Failure::Spoiled(text) };
     let report = report.map_err(|error| match error {
         pipeline::Error::Capture(error) => failure(error.to_string()),

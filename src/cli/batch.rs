@@ -16,7 +16,7 @@ use mailcap::output::extract;
 use super::args;
 use super::complain;
 use super::interrupt::{Interrupt, Signalled};
-use super::run::{Job, Outcome, PLAIN};
+use super::run::{Job, Outcome, PLAIN, undecided_line};
 
 const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
 
@@ -171,6 +171,9 @@ fn tell(summary: &Summary, dir: &Path, stats: bool) -> io::Result<()> {
         let reasons: Vec<String> =
             tally.undecrypted.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         writeln!(out, "sessions not decrypted, in whole or in part: {}", reasons.join(", "))?;
+    }
+    if tally.undecided > 0 {
+        complain(&undecided_line(tally.undecided));
     }
     if stats {
         writeln!(out, "frames read: {}; messages written: {}", tally.frames, tally.extracted)?;

@@ -50,7 +50,10 @@ Examples:
   mailcap sessions mail.pcap
   mailcap sessions captures/ --errors           only those in which something went wrong
   mailcap sessions mail.pcap --host 10.0.0.0/8 --proto imap
-  mailcap sessions mail.pcap --json | jq -r '[.id, .user, .outcome] | @tsv'";
+  mailcap sessions mail.pcap --json | jq -r '[.id, .user, .outcome] | @tsv'
+
+What --user, --from, --to and --proto ask for may be in what is missing of a session, or stayed encrypted: stderr says of how \
+many sessions that are left out this is so.";
 
 pub(super) const SERVICES: &str = "\
 Examples:

@@ -231,9 +231,12 @@ impl<'a> Job<'a> {
             Seen { tally: told.then(Tally::default), unusable: !self.capture.refused().is_empty(), ..Seen::default() };
         let interrupt = Interrupt::listen(self.signalled.clone());
         let watch = Watch::new(sink, &mut seen, interrupt.clone());
-        let report = match filtered {
-            true => interrupt::run(self.capture, config, &mut Filter::new(watch, criteria, self.memory), &interrupt),
-            false => interrupt::run(self.capture, config, &mut { watch }, &interrupt),
+        let (report, undecided) = match filtered {
+            true => {
+                let mut filter = Filter::new(watch, criteria, self.memory);
+                (interrupt::run(self.capture, config, &mut filter, &interrupt), filter.undecided())
+            }
+            false => (interrupt::run(self.capture, config, &mut { watch }, &interrupt), 0),
         };
         let report = match report {
             Err(error) if interrupt::ends(&error) => {
@@ -279,6 +282,9 @@ impl<'a> Job<'a> {
                 complain(&format!("{}: something is missing", count(rest, "mail session")));
             }
         }
+        if undecided > 0 {
+            complain(&undecided_line(undecided));
+        }
         if let Some(tally) = &seen.tally {
             stats::write(&report, tally).context("stderr")?;
         }
@@ -310,17 +316,18 @@ pub(super) fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
 /// Why there is nothing to show, of `all` that there were before the selection.
 pub(super) fn nothing(thing: &str, all: u64, report: &Report) -> String {
     if all > 0 {
-        let hidden = match report.incomplete {
-            0 => String::new(),
-            n => format!("; of {n} of them something is missing or stayed encrypted, so that they may have fit"),
-        };
-        return format!("none of {} fits the selection{hidden}", count(all, thing));
+        return format!("none of {} fits the selection", count(all, thing));
     }
     match (report.frames, report.segments) {
         (0, _) => format!("no {thing} found: there are no packets in the capture"),
         (frames, 0) => format!("no {thing} found: none of {} is TCP", count(frames, "packet")),
         _ => format!("no {thing} found; `-d tcp.port==N,smtp` names a port, `mailcap COMMAND --help` tells more"),
     }
+}
+
+/// Of sessions that nobody could judge.
+pub(super) fn undecided_line(n: u64) -> String {
+    format!("{} left out may fit the selection: something is missing or stayed encrypted", count(n, "mail session"))
 }
 
 /// `1 secret`, `2 secrets`.
@@ -384,12 +391,18 @@ pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
         stats: options.common.stats,
         look: Look { live: false, ..job.look() },
     };
+    let (selected, all) = (!job.criteria()?.is_empty(), options.all);
     let sink = services::Services::new(out, what, &limits(options.common.max_memory));
     let listed = sink.listed();
     let (seen, report) = job.run(Box::new(sink), Wanted { all_tls: options.all, connections: true, ..PLAIN })?;
     let outcome = outcome(listed.load(std::sync::atomic::Ordering::Relaxed) > 0, &seen, &report);
     if outcome == Outcome::Nothing {
-        complain("no mail endpoint found; --all lists every TCP endpoint");
+        complain(&match (selected, all, report.mail_sessions) {
+            (true, false, sessions @ 1..) => nothing("mail session", sessions, &report),
+            (true, ..) => "no endpoint fits the selection".to_owned(),
+            (false, false, _) => "no mail endpoint found; --all lists every TCP endpoint".to_owned(),
+            (false, true, _) => "no TCP endpoint found".to_owned(),
+        });
     }
     Ok(outcome)
 }

@@ -98,7 +98,7 @@ impl Criteria {
             && self.until.is_none_or(|until| span.first.ts <= until)
     }
 
-    fn matches(&self, session: &Session, seen: &Seen) -> bool {
+    fn fit(&self, session: &Session, seen: &Seen) -> Fit {
         let any = |list: &[String], text: Option<&[u8]>| text.is_some_and(|text| contains_any(list, text));
         let errors = || {
             // That TLS stayed closed says nothing of how it went.
@@ -111,14 +111,29 @@ impl Criteria {
                     .iter()
                     .any(|d| d.code.severity() == Severity::Error && d.code != Code::Undecrypted)
         };
-        (self.sessions.is_empty() || self.sessions.contains(&session.id))
-            && (self.protocols.is_empty() || session.protocol.is_some_and(|p| self.protocols.contains(&p)))
+        let certain = (self.sessions.is_empty() || self.sessions.contains(&session.id))
             && self.matches_headers([session.client, session.server], session.span)
-            && (self.users.is_empty() || seen.user || any(&self.users, session.user.as_ref().map(|u| &u.0[..])))
+            && (!self.errors || errors());
+        let protocol = self.protocols.is_empty() || session.protocol.is_some_and(|p| self.protocols.contains(&p));
+        let content = (self.users.is_empty() || seen.user || any(&self.users, session.user.as_ref().map(|u| &u.0[..])))
             && (self.from.is_empty() || seen.from)
-            && (self.to.is_empty() || seen.to)
-            && (!self.errors || errors())
+            && (self.to.is_empty() || seen.to);
+        match (certain, protocol, content) {
+            (true, true, true) => Fit::Yes,
+            (true, true, false) if !session.complete => Fit::Open,
+            (true, false, _) if !session.complete && session.protocol.is_none() => Fit::Open,
+            _ => Fit::No,
+        }
     }
+}
+
+/// Whether a session is what was asked for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Fit {
+    Yes,
+    No,
+    /// What is asked for may be in what is missing of it, or stayed encrypted.
+    Open,
 }
 
 /// Whether `text` holds one of the `parts`, whatever their case.
@@ -144,6 +159,7 @@ pub struct Filter<S: Sink> {
     criteria: Criteria,
     gather: Gather,
     seen: HashMap<u64, Seen>,
+    undecided: u64,
     /// The last session's secrets: the session follows them at once, and they must not be spilled.
     secrets: Option<Event>,
 }
@@ -151,7 +167,12 @@ pub struct Filter<S: Sink> {
 impl<S: Sink> Filter<S> {
     /// Passes to `inner` what meets the criteria; holds at most about `memory` bytes, the rest in a temporary file.
     pub fn new(inner: S, criteria: Criteria, memory: usize) -> Self {
-        Filter { inner, criteria, gather: Gather::new(memory), seen: HashMap::new(), secrets: None }
+        Filter { inner, criteria, gather: Gather::new(memory), seen: HashMap::new(), undecided: 0, secrets: None }
+    }
+
+    /// Mail sessions that were left out and may fit all the same: something of them is missing or stayed encrypted.
+    pub fn undecided(&self) -> u64 {
+        self.undecided
     }
 
     /// The sink behind it.
@@ -214,7 +235,9 @@ impl<S: Sink> Sink for Filter<S> {
         let EventBody::Session(session) = &event.body else { return self.gather.push(event) };
         let secrets = self.secrets.take().filter(|secrets| secrets.session == event.session);
         let seen = self.seen.remove(&event.session).unwrap_or_default();
-        if !self.criteria.matches(session, &seen) {
+        let fit = self.criteria.fit(session, &seen);
+        if fit != Fit::Yes {
+            self.undecided += u64::from(fit == Fit::Open && session.mail);
             self.gather.forget(event.session);
             return Ok(());
         }

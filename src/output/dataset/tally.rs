@@ -26,6 +26,8 @@ pub struct Tally {
     pub undecrypted: BTreeMap<String, u64>,
     /// TLS handshakes, of mail or not, that another key could open further.
     pub closed: u64,
+    /// Mail sessions that were left out and may fit the selection.
+    pub undecided: u64,
     /// Inputs that are cut or damaged: packets may be missing.
     pub damaged: u64,
 }
@@ -64,7 +66,8 @@ impl Tally {
 
     /// Adds another's counts.
     pub fn add(&mut self, other: &Tally) {
-        let Tally { frames, sessions, incomplete, messages, extracted, undecrypted, closed, damaged } = other;
+        let Tally { frames, sessions, incomplete, messages, extracted, undecrypted, closed, undecided, damaged } =
+            other;
         self.frames += frames;
         self.sessions += sessions;
         self.incomplete += incomplete;
@@ -74,6 +77,7 @@ impl Tally {
             *self.undecrypted.entry(reason.clone()).or_default() += count;
         }
         self.closed += closed;
+        self.undecided += undecided;
         self.damaged += damaged;
     }
 }
