@@ -258,6 +258,44 @@ fn a_maildir_whose_folder_is_a_link_is_refused() {
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }
 
+#[test]
+fn a_folder_of_messages_can_not_be_a_file() {
+    let (dir, capture, _) = copies();
+    let (path, file) = beside(&dir, "file");
+    fs::write(&path, "mine").unwrap();
+    for command in ["extract", "batch"] {
+        for more in [&[][..], &["--force"]] {
+            let ran = mailcap(&[&[command, &capture, "-o", &file], more].concat());
+            assert_eq!(ran.status.code(), Some(2), "{command}");
+            assert_eq!(stderr(&ran), format!("mailcap: {file}: this is no folder; give -o a folder\n"), "{command}");
+        }
+    }
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+}
+
+/// "4 messages written in full; 1 incomplete" was said of three and one.
+#[test]
+fn extract_says_how_many_of_the_messages_are_incomplete() {
+    let gap = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/tls/t-capture-gap-pop3");
+    let open = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/servers/smtp-bdat.pcap");
+    let (capture, log) = (format!("{gap}.pcap"), format!("{gap}.keylog"));
+    let dir = tempfile::tempdir().unwrap();
+    for (n, files) in [&[&*capture][..], &[&*capture, open], &[open]].into_iter().enumerate() {
+        let (path, out) = beside(&dir, &format!("out{n}"));
+        let ran = mailcap(&[&["extract", "--separate", "-o", &out, "--keylog", &log], files].concat());
+        let names = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names: Vec<String> = names.filter(|name| name.ends_with(".eml")).collect();
+        let incomplete = names.iter().filter(|name| name.contains("incomplete")).count();
+        let wanted = match (names.len(), incomplete) {
+            (1, 1) => "1 message written, incomplete;".to_owned(),
+            (all, 0) => format!("{all} messages written;"),
+            (all, some) => format!("{all} messages written, {some} of them incomplete;"),
+        };
+        assert_eq!(incomplete, usize::from(n < 2));
+        assert!(stderr(&ran).contains(&wanted), "{wanted:?} in {}", stderr(&ran));
+    }
+}
+
 /// The server recorded who was refused.
 #[test]
 fn auth_errors_lists_no_success() {

@@ -16,6 +16,7 @@ use mailcap::output::extract;
 use super::args;
 use super::complain;
 use super::interrupt::{Interrupt, Signalled};
+use super::open;
 use super::run::{Job, Outcome, PLAIN, undecided_line};
 
 const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
@@ -32,6 +33,7 @@ const NAMED: usize = 100;
 pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Outcome> {
     let common = &options.common;
     let Some(dir) = common.file() else { bail!("batch writes a folder of tables: name it with -o DIR") };
+    open::check_folder(dir)?;
     if options.paths.iter().any(|p| p.as_os_str() == "-") {
         bail!("standard input can't be read again and has no place in a dataset; give batch files and folders");
     }

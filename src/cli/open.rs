@@ -135,6 +135,14 @@ fn check(path: &Path, force: bool, reads: &Reads) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a folder may be written to there: what is there is one, or nothing is.
+pub(super) fn check_folder(path: &Path) -> anyhow::Result<()> {
+    if path.symlink_metadata().is_ok() && !path.is_dir() {
+        bail!("{}: this is no folder; give -o a folder", path.display());
+    }
+    Ok(())
+}
+
 /// A file of secrets: with mode 0600, and under its name only when it is whole.
 pub(super) struct Private<'a> {
     path: &'a Path,

@@ -451,6 +451,7 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
 
 pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
     let Some(dir) = options.common.file() else { bail!("extract writes a folder of messages: name it with -o DIR") };
+    open::check_folder(dir)?;
     let job = Job::new(&options.common, &options.input.files)?;
     let shape = extract::Options {
         format: match options.format {
@@ -473,13 +474,18 @@ pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
 /// What `extract` did.
 fn told(written: &extract::Written) -> String {
     let all = written.messages();
+    let incomplete = match (written.incomplete(), all) {
+        (0, _) => String::new(),
+        (_, 1) => ", incomplete".to_owned(),
+        (n, _) => format!(", {n} of them incomplete"),
+    };
     let mut text = match all {
         0 => "no message to write".to_owned(),
-        _ => format!("{} written in full, readable by you alone; manifest.jsonl lists them", count(all, "message")),
+        _ => {
+            let messages = count(all, "message");
+            format!("{messages} written{incomplete}; readable by you alone, listed in manifest.jsonl")
+        }
     };
-    if written.incomplete() > 0 {
-        text += &format!("; {} incomplete", written.incomplete());
-    }
     if written.left() > 0 {
         text += &format!("; {} of messages left out (--parts writes them)", count(written.left(), "part"));
     }
