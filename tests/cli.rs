@@ -242,6 +242,31 @@ fn a_key_that_can_not_be_used() {
     assert_complaint(&run(&args), 2, &["missing.password: "]);
 }
 
+/// A file that is no key log has blank lines as well; one in which nothing was logged yet has nothing else.
+#[test]
+fn a_key_log_without_a_secret() {
+    let dir = folder();
+    let capture = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    let secret = format!("CLIENT_RANDOM {} {}\n", "01".repeat(32), "02".repeat(48));
+    let text = "Keys\n\nThey are elsewhere.\n";
+    let known_but_of_no_use = format!("EXPORTER_SECRET {} {}\n", "01".repeat(32), "02".repeat(32));
+    for (bytes, code) in [
+        ("".to_owned(), 1),
+        ("\n# made by a browser\n".to_owned(), 1),
+        (known_but_of_no_use, 1),
+        (secret.clone(), 1),
+        (format!("{text}{secret}"), 1),
+        (text.to_owned(), 2),
+        ("# a comment\nnonsense\n".to_owned(), 2),
+        ("nonsense\n".to_owned(), 2),
+    ] {
+        let file = write(dir.path(), "log", bytes.as_bytes());
+        let ran = run(&["decode", &capture, "--keylog", &file]);
+        let said = if code == 2 { &["log: ", "no key log"][..] } else { &["no mail session found"] };
+        assert_complaint(&ran, code, said);
+    }
+}
+
 /// The passphrase comes from a file or the environment; a wrong one and none are told apart.
 #[test]
 fn a_key_with_a_passphrase() {
