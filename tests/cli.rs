@@ -87,6 +87,39 @@ fn help_teaches_by_examples() {
     assert!(long.contains("Exit status") && long.contains("0 all decoded"));
 }
 
+/// What an option does not do for a command is not in its help; what can be given several times is said, and how.
+#[test]
+fn help_of_a_command_speaks_of_that_command() {
+    let help = |command: &str| {
+        let text = run(&[command, "-h"]).stdout;
+        // Its examples have options of other programs.
+        let options = text.split("Examples:").next().unwrap().to_owned();
+        options.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for command in ["decode", "sessions", "services", "tls", "auth", "extract", "decrypt", "keylog", "batch"] {
+        let text = help(command);
+        let json = !["extract", "decrypt", "keylog"].contains(&command);
+        assert_eq!(text.contains("--json"), json, "{command}");
+        assert_eq!(text.contains("--compute"), command == "auth", "{command}");
+        assert_eq!(text.contains("The folder to write to"), ["extract", "batch"].contains(&command), "{command}");
+        assert_eq!(text.contains("instead of standard output"), !["extract", "batch", "decrypt"].contains(&command));
+        assert!(!text.contains("auth:") && !text.contains("batch:"), "{command}");
+        let said = |option: &str, word: &str| {
+            let (_, rest) = text.split_once(&format!("{option} <")).unwrap();
+            assert!(rest.split(" --").next().unwrap().contains(word), "{command} {option}");
+        };
+        ["--key", "--keylog", "--psk", "--tshark-key", "--decode-as", "--user", "--from", "--to"]
+            .iter()
+            .for_each(|option| said(option, "repeatable"));
+        ["--session", "--proto", "--host", "--port"].iter().for_each(|option| said(option, "several with commas"));
+    }
+    assert_eq!(run(&["auth", "--compute", "apop", "--user", "u", "--challenge", "<a@b>", "--json"]).code, Some(2));
+    let dir = folder();
+    let (capture, out) = (write(dir.path(), "empty.pcap", EMPTY_PCAP), dir.path().join("out"));
+    let ran = run(&["extract", "--json", "--stats", &capture, "-o", out.to_str().unwrap()]);
+    assert!(ran.stdout.is_empty() && ran.stderr.contains("frames read"), "{}", ran.stderr);
+}
+
 #[test]
 fn every_command_of_the_contract_is_offered() {
     let help = run(&["--help"]).stdout;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use mailcap::event::Protocol;
 use mailcap::output::filter::Network;
 use mailcap::output::time::Zone;
@@ -18,6 +18,32 @@ use super::parse::{self, TsharkKey};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// All commands take the same options. What is of no use to one is not shown there, and what it means there is said.
+    pub(crate) fn definition() -> clap::Command {
+        let hide = |command: clap::Command, names: &[&'static str]| {
+            names.iter().fold(command, |command, name| command.mut_arg(name, |arg| arg.hide(true)))
+        };
+        let say = |command: clap::Command, name: &str, text: &'static str| command.mut_arg(name, |arg| arg.help(text));
+        let folder =
+            |command| say(command, "output", "The folder to write to").mut_arg("output", |a| a.value_name("DIR"));
+        Cli::command()
+            .mut_subcommand("auth", |auth| {
+                let user = "Only of a user (part of the name; repeatable); with --compute, the user's whole name";
+                say(say(auth, "user", user), "errors", "Only what failed, in sessions in which something went wrong")
+            })
+            .mut_subcommand("extract", |extract| folder(hide(extract, &["json", "color"])))
+            .mut_subcommand("decrypt", |decrypt| {
+                say(hide(decrypt, &["json", "color", "show_secrets"]), "output", "The file to write")
+            })
+            .mut_subcommand("keylog", |keylog| hide(keylog, &["json", "color", "show_secrets"]))
+            .mut_subcommand("batch", |batch| {
+                let json = "Write JSON Lines instead of Parquet";
+                folder(say(hide(batch, &["color"]), "json", json))
+            })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -115,7 +141,7 @@ pub(crate) struct Auth {
     #[arg(long, value_name = "USERS", conflicts_with = "compute")]
     pub(crate) check: Option<PathBuf>,
     /// Compute an answer instead of reading a capture
-    #[arg(long, value_name = "MECHANISM", requires_all = ["user", "challenge"], conflicts_with = "files")]
+    #[arg(long, value_name = "MECHANISM", requires_all = ["user", "challenge"], conflicts_with_all = ["files", "json"])]
     pub(crate) compute: Option<Mechanism>,
     /// With --compute: the challenge, base64 as the server sent it; for APOP the banner or its <timestamp>
     #[arg(long, value_name = "TEXT", requires = "compute")]
@@ -236,22 +262,22 @@ pub(crate) enum ColorChoice {
 /// Options of every command that reads.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Private key (PEM, DER, PKCS#12), or a folder of them; the certificate in the capture finds the right one
+    /// Private key (PEM, DER, PKCS#12), or a folder of them; the certificate in the capture finds the right one (repeatable)
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Decryption")]
     pub(crate) key: Vec<PathBuf>,
     /// File whose first line is the password of encrypted keys (else MAILCAP_KEY_PASSWORD, or a prompt)
     #[arg(long, value_name = "FILE", help_heading = "Decryption")]
     pub(crate) key_password_file: Option<PathBuf>,
-    /// Key log of a client or server (SSLKEYLOGFILE)
+    /// Key log of a client or server (SSLKEYLOGFILE; repeatable)
     #[arg(long, value_name = "FILE", help_heading = "Decryption")]
     pub(crate) keylog: Vec<PathBuf>,
-    /// Pre-shared key
+    /// Pre-shared key (repeatable)
     #[arg(long, value_name = "HEX", help_heading = "Decryption")]
     pub(crate) psk: Vec<Psk>,
-    /// Key in tshark's syntax, as in 94.127.66.53,25,smtp,server.key (the certificate decides, not the address)
+    /// Key in tshark's syntax, as in 94.127.66.53,25,smtp,server.key (the certificate decides, not the address; repeatable)
     #[arg(long, value_name = "IP,PORT,PROTOCOL,FILE", value_parser = parse::tshark_key, help_heading = "Decryption")]
     pub(crate) tshark_key: Vec<TsharkKey>,
-    /// Decode a port as a protocol, as in tcp.port==2587,smtp
+    /// Decode a port as a protocol, as in tcp.port==2587,smtp (repeatable)
     #[arg(short, long, value_name = "tcp.port==N,PROTOCOL", value_parser = parse::decode_as, help_heading = "Decryption")]
     pub(crate) decode_as: Vec<DecodeAs>,
 
@@ -259,25 +285,25 @@ pub(crate) struct Common {
     #[arg(long, help_heading = "Captures")]
     pub(crate) separate: bool,
 
-    /// Only the session with this id (as others here: several with commas)
+    /// Only the session with this id (several with commas)
     #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Selection")]
     pub(crate) session: Vec<u64>,
-    /// Only this protocol: smtp, lmtp, imap, pop3, sieve
+    /// Only this protocol: smtp, lmtp, imap, pop3, sieve (several with commas)
     #[arg(long, value_name = "NAME", value_parser = parse::protocol, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) proto: Vec<Protocol>,
-    /// Only sessions from or to this address or network
+    /// Only sessions from or to this address or network (several with commas)
     #[arg(long, value_name = "IP[/BITS]", value_parser = parse::network, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) host: Vec<Network>,
-    /// Only sessions from or to this port
+    /// Only sessions from or to this port (several with commas)
     #[arg(long, value_name = "N", value_delimiter = ',', help_heading = "Selection")]
     pub(crate) port: Vec<u16>,
-    /// Only sessions of a user (part of the name); with --compute, the user's whole name
+    /// Only sessions of a user (part of the name; repeatable)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) user: Vec<String>,
-    /// Only sessions with a sender, refused or not (part of an address)
+    /// Only sessions with a sender, refused or not (part of an address; repeatable)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) from: Vec<String>,
-    /// Only sessions with a recipient, refused or not (part of an address)
+    /// Only sessions with a recipient, refused or not (part of an address; repeatable)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) to: Vec<String>,
     /// Only sessions that went on at this time or later
@@ -286,14 +312,14 @@ pub(crate) struct Common {
     /// Only sessions that had begun by this time
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub(crate) until: Option<String>,
-    /// Only sessions in which something went wrong (auth: what failed in them)
+    /// Only sessions in which something went wrong
     #[arg(long, help_heading = "Selection")]
     pub(crate) errors: bool,
 
     /// Write JSON, one object a line
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
-    /// Where to write: a file (extract, batch: a folder); standard output without it
+    /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
     /// Overwrite what is there
@@ -352,18 +378,16 @@ impl std::fmt::Debug for Psk {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        Cli::definition().debug_assert();
     }
 
     #[test]
     fn only_what_exists_is_offered() {
-        let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+        let names: Vec<String> = Cli::definition().get_subcommands().map(|c| c.get_name().to_owned()).collect();
         assert_eq!(
             names,
             ["decode", "sessions", "services", "tls", "auth", "extract", "decrypt", "keylog", "batch", "ciphers"]

@@ -3,8 +3,6 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use clap::CommandFactory;
-
 use super::args::Cli;
 use super::run::Outcome;
 
@@ -171,7 +169,7 @@ pub(super) fn habit(word: &str) -> Option<&'static str> {
 
 /// The help of `mailcap` alone.
 pub(super) fn print() -> anyhow::Result<Outcome> {
-    Cli::command().print_help()?;
+    Cli::definition().print_help()?;
     Ok(Outcome::Done)
 }
 
@@ -179,7 +177,7 @@ pub(super) fn print() -> anyhow::Result<Outcome> {
 pub(super) fn file_without_command(word: &OsStr) -> Option<&Path> {
     let path = Path::new(word);
     let text = word.to_string_lossy();
-    let command = Cli::command().get_subcommands().any(|c| *c.get_name() == *text);
+    let command = Cli::definition().get_subcommands().any(|c| *c.get_name() == *text);
     let capture = [".pcap", ".pcapng", ".cap"].iter().any(|end| text.contains(end));
     let file = !text.starts_with('-') && (path.exists() || capture);
     (file && !command).then_some(path)

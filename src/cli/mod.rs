@@ -17,8 +17,8 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::FromArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches};
 use mailcap::output::escape::escape;
 
 use self::args::{Cli, Command};
@@ -40,7 +40,7 @@ pub(crate) fn main() -> ExitCode {
         complain(&format!("{file}: this is a file, not a command; try: mailcap decode {file}"));
         return ExitCode::from(Outcome::Unusable.code());
     }
-    let cli = match Cli::command().try_get_matches_from(&words).and_then(|mut m| Cli::from_arg_matches_mut(&mut m)) {
+    let cli = match Cli::definition().try_get_matches_from(&words).and_then(|mut m| Cli::from_arg_matches_mut(&mut m)) {
         Ok(cli) => cli,
         Err(mut error) => {
             // In tshark's syntax a password follows: it must not be repeated.

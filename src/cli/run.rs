@@ -100,6 +100,8 @@ pub(super) struct Job<'a> {
     capture: Capture,
     live: bool,
     several: bool,
+    /// The account is told on stderr.
+    told: bool,
     memory: usize,
     signalled: Signalled,
 }
@@ -124,10 +126,11 @@ impl<'a> Job<'a> {
         capture.refused().iter().for_each(|error| complain(&error.to_string()));
         let live = inputs.contains(&Input::Stdin);
         let several = inputs.len() > 1;
+        let told = options.stats && !options.json;
         // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
         let memory = options.max_memory.map_or(DEFAULT_BUDGET, |m| m / 8);
         let signalled = Signalled { text: interrupt::TEXT, stop: capture.stop(), unfinished: None };
-        Ok(Job { options, inputs, capture, live, several, memory, signalled })
+        Ok(Job { options, inputs, capture, live, several, told, memory, signalled })
     }
 
     /// What goes when the run is interrupted and does not end in order, and what is said then.
@@ -226,9 +229,11 @@ impl<'a> Job<'a> {
     pub(super) fn run_with(self, sink: Box<dyn Sink + Send + '_>, config: Config) -> anyhow::Result<(Seen, Report)> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
-        let told = self.options.stats && !self.options.json;
-        let mut seen =
-            Seen { tally: told.then(Tally::default), unusable: !self.capture.refused().is_empty(), ..Seen::default() };
+        let mut seen = Seen {
+            tally: self.told.then(Tally::default),
+            unusable: !self.capture.refused().is_empty(),
+            ..Seen::default()
+        };
         let interrupt = Interrupt::listen(self.signalled.clone());
         let watch = Watch::new(sink, &mut seen, interrupt.clone());
         let (report, undecided) = match filtered {
@@ -452,7 +457,9 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
 pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
     let Some(dir) = options.common.file() else { bail!("extract writes a folder of messages: name it with -o DIR") };
     open::check_folder(dir)?;
-    let job = Job::new(&options.common, &options.input.files)?;
+    let mut job = Job::new(&options.common, &options.input.files)?;
+    // The manifest is JSON with --json and without it; nothing of it goes to standard output.
+    job.told = options.common.stats;
     let shape = extract::Options {
         format: match options.format {
             args::Layout::Eml => extract::Format::Eml,
