@@ -234,6 +234,8 @@ fn an_unknown_link_type_is_named_counted_and_skipped() {
     // Beside something that can be read it is told, and the rest counts.
     let user = write(dir.path(), "user.pcap", &of_type(150, 2));
     let other = write(dir.path(), "other.pcap", &of_type(101, 1));
+    let one = run(&["sessions", &write(dir.path(), "one.pcap", &of_type(227, 1))]);
+    assert!(one.stderr.contains("1 frame of link type 227 (CAN_SOCKETCAN) was skipped"), "{}", one.stderr);
     let ran = run(&["sessions", &user, &other]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("2 frames of link type 150 (USER3) were skipped"), "{}", ran.stderr);

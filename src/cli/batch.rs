@@ -17,7 +17,7 @@ use super::args;
 use super::complain;
 use super::interrupt::{Interrupt, Signalled};
 use super::open;
-use super::run::{Job, Outcome, PLAIN, undecided_line};
+use super::run::{Job, Outcome, PLAIN, count, undecided_line};
 
 const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
 
@@ -123,7 +123,7 @@ fn watch(progress: &Progress, interrupt: &Interrupt, over: &AtomicBool) {
 fn found(progress: &Progress) -> String {
     let count = |n: &std::sync::atomic::AtomicU64| HumanCount(n.load(Ordering::Relaxed));
     let (finished, inputs, sessions) = (&progress.finished, &progress.inputs, &progress.sessions);
-    format!("{} of {} inputs, {} sessions", count(finished), count(inputs), count(sessions))
+    format!("inputs: {} of {}; sessions: {}", count(finished), count(inputs), count(sessions))
 }
 
 fn bar() -> ProgressBar {
@@ -138,36 +138,36 @@ fn tell(summary: &Summary, dir: &Path, stats: bool) -> io::Result<()> {
         complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));
     }
     if summary.more_problems > 0 {
-        complain(&format!("and {} more problems of this kind", summary.more_problems));
+        complain(&format!("and {} of this kind", count(summary.more_problems, "more problem")));
     }
     for failed in summary.failed.iter().take(NAMED) {
         complain(&format!("{failed} (nothing of it is in the dataset)"));
     }
     if let Some(rest) = summary.failed.len().checked_sub(NAMED).filter(|rest| *rest > 0) {
-        complain(&format!("and {rest} more inputs that can't be used"));
+        complain(&format!("and {} that can't be used", count(rest as u64, "more input")));
     }
     let why =
         ["their files changed", "the options are others than then", "TLS had stayed closed and the keys are others"];
-    for (count, why) in summary.redone.iter().zip(why).filter(|(count, _)| **count > 0) {
-        complain(&format!("{count} inputs of an earlier run are read anew: {why}"));
+    for (n, why) in summary.redone.iter().zip(why).filter(|(n, _)| **n > 0) {
+        complain(&format!("read anew, of an earlier run: {}; {why}", count(*n, "input")));
     }
     if summary.gone > 0 {
-        complain(&format!("{} inputs of earlier runs are not there any more; their rows stay", summary.gone));
+        complain(&format!("not there any more, of earlier runs: {}; the rows stay", count(summary.gone, "input")));
     }
     let tally = &summary.tally;
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "{}: {} inputs: {} done, {} done before, {} failed; {} read; {} sessions ({} with something missing), {} messages",
+        "{}: {}: {} done, {} done before, {} failed; {} read; {} ({} with something missing), {}",
         escape(dir.as_os_str().as_encoded_bytes()),
-        summary.inputs,
+        count(summary.inputs, "input"),
         summary.done,
         summary.skipped,
         summary.failed.len(),
         BinaryBytes(summary.bytes),
-        tally.sessions,
+        count(tally.sessions, "session"),
         tally.incomplete,
-        tally.messages,
+        count(tally.messages, "message"),
     )?;
     if !tally.undecrypted.is_empty() {
         let reasons: Vec<String> =

@@ -259,13 +259,13 @@ impl<'a> Job<'a> {
         }
         for (&number, count) in &report.unknown_link_types {
             let name = link_type_name(number).map(|name| format!(" ({name})")).unwrap_or_default();
-            let frames = self::count(*count, "frame");
-            complain(&format!("{frames} of link type {number}{name} were skipped: mailcap does not read it"));
+            let (frames, were) = (self::count(*count, "frame"), if *count == 1 { "was" } else { "were" });
+            complain(&format!("{frames} of link type {number}{name} {were} skipped: mailcap does not read it"));
         }
         if report.judged_early > 0 {
+            let connections = count(report.judged_early, "connection");
             complain(&format!(
-                "{} connections were judged by their first bytes alone: too many said little; --max-memory sets the bound",
-                report.judged_early
+                "judged by their first bytes alone: {connections}, as too many said little; --max-memory sets the bound"
             ));
         }
         if !filtered {
@@ -280,9 +280,8 @@ impl<'a> Job<'a> {
             }
             let rest = seen.incomplete.saturating_sub(seen.lines.len() as u64);
             if rest > 0 && !seen.lines.is_empty() {
-                complain(&format!(
-                    "and {rest} more sessions with something missing: column MISSING of `mailcap sessions`"
-                ));
+                let sessions = count(rest, "more session");
+                complain(&format!("and {sessions} with something missing: column MISSING of `mailcap sessions`"));
             } else if rest > 0 {
                 complain(&format!("{}: something is missing", count(rest, "mail session")));
             }
@@ -320,8 +319,10 @@ pub(super) fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
 
 /// Why there is nothing to show, of `all` that there were before the selection.
 pub(super) fn nothing(thing: &str, all: u64, report: &Report) -> String {
-    if all > 0 {
-        return format!("none of {} fits the selection", count(all, thing));
+    match all {
+        0 => {}
+        1 => return format!("the only {thing} does not fit the selection"),
+        _ => return format!("none of {} fits the selection", count(all, thing)),
     }
     match (report.frames, report.segments) {
         (0, _) => format!("no {thing} found: there are no packets in the capture"),

@@ -185,8 +185,8 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         say(
             "Offered",
             &format!(
-                "{} suites, first {}",
-                tls.offered.len(),
+                "{}, first {}",
+                count(tls.offered.len() as u64, "suite"),
                 escape(tls.offered.first().map_or(&b""[..], |s| s.as_bytes()))
             ),
         );
@@ -209,13 +209,12 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         say(name, &describe(certificate, tls.span.first.ts, look));
     }
     for alert in &tls.alerts {
-        let kind = if alert.fatal { "fatal alert" } else { "alert" };
         // What can't be read at a session's end is a farewell, mostly.
         let guess = if tls.completed && alert.description == "encrypted" { " (most likely close_notify)" } else { "" };
         say(
             "Alert",
             &format!(
-                "{kind} by the {}, frame {}: {}{guess}",
+                "by the {}, frame {}: {}{guess}",
                 alert.dir.as_str(),
                 alert.span.last.number,
                 escape(alert.description.as_bytes())
@@ -329,7 +328,7 @@ mod tests {
         tls.steps = vec!["the handshake ran to its end".into(), "a key log is needed".into()];
         tls.alerts = vec![Alert {
             dir: Direction::Client,
-            description: "close_notify".into(),
+            description: "warning close_notify".into(),
             fatal: false,
             span: samples::at(35),
         }];
@@ -339,7 +338,7 @@ mod tests {
   Agreed on    TLSv1.2, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
   Asked for    mail.example.test
   Certificate  CN=mail.example.test, RSA-2048, valid 2025-01-01 to 2027-01-01, by CN=Test CA
-  Alert        alert by the client, frame 35: close_notify
+  Alert        by the client, frame 35: warning close_notify
   Story        1. the handshake ran to its end
   Verdict      not decrypted: forward secrecy (forward-secrecy)
   Records      0 decrypted, 12 not (4,321 bytes)

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use super::{Endpoint, Options, Service, State};
+use crate::diagnostic::count;
 use crate::event::{Certificate, Security, Text};
 use crate::output::escape::escape;
 use crate::output::json::{push_service, push_services_beyond, push_services_cut};
@@ -111,10 +112,11 @@ pub(super) fn write(
     }
     table.release(out)?;
     if beyond > 0 {
-        writeln!(out, "and more endpoints than are kept: {beyond} connections to them (--max-memory)")?;
+        writeln!(out, "and more endpoints than are kept: {} to them (--max-memory)", count(beyond, "connection"))?;
     }
     if cut > 0 {
-        writeln!(out, "of {cut} sessions not all is listed that their servers offered: it is too much (--max-memory)")?;
+        let sessions = count(cut, "session");
+        writeln!(out, "of {sessions} not all is listed that servers offered: it is too much (--max-memory)")?;
     }
     Ok(())
 }

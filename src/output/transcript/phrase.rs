@@ -254,19 +254,16 @@ pub(super) fn handshake(tls: &TlsHandshake) -> String {
     };
     let mut out = format!("{what}, {}", frames(tls.span));
     for alert in tls.alerts.iter().filter(|a| a.fatal || !a.description.contains("close_notify")) {
-        let _ = write!(
-            out,
-            "; {} from {}: {}",
-            if alert.fatal { "fatal alert" } else { "alert" },
-            who(alert.dir),
-            escape(alert.description.as_bytes())
-        );
+        let _ = write!(out, "; alert from {}: {}", who(alert.dir), escape(alert.description.as_bytes()));
     }
     if let Some(reason) = tls.reason.filter(|r| *r != Reason::HandshakeFailed) {
         let all = tls.records_undecrypted.saturating_add(tls.records_decrypted);
         let (why, _) = why_not(reason);
         let closed = count(tls.undecrypted_bytes, "byte");
         let _ = match tls.decrypted {
+            _ if (tls.records_undecrypted, tls.undecrypted_bytes) == (0, 0) => write!(out, "; {why}"),
+            // Of records that a gap cut.
+            _ if tls.records_undecrypted == 0 => write!(out, "; {closed} not decrypted: {why}"),
             Decrypted::Part => {
                 write!(out, "; {} of {all} records ({closed}) not decrypted: {why}", tls.records_undecrypted)
             }
@@ -320,11 +317,11 @@ pub fn incomplete(session: &Session) -> Option<String> {
     if session.undecrypted_bytes > 0 || (session.security != Security::None && parts.is_empty()) {
         let reason = session.tls.iter().filter_map(|t| t.reason).find(|r| *r != Reason::HandshakeFailed);
         if session.undecrypted_bytes > 0 || reason.is_some() {
-            let mut part = format!("{} not decrypted", count(session.undecrypted_bytes, "byte"));
-            if let Some(reason) = reason {
-                let _ = write!(part, " ({reason})");
-            }
-            parts.push(part);
+            let what = match (session.undecrypted_bytes, reason) {
+                (0, Some(reason)) => why_not(reason).0.to_owned(),
+                (bytes, _) => format!("{} not decrypted", count(bytes, "byte")),
+            };
+            parts.push(what + &reason.map_or(String::new(), |reason| format!(" ({reason})")));
         }
     }
     let skipped = session.account.skipped;

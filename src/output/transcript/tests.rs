@@ -2,7 +2,7 @@ use super::*;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{
     Alert, Command, EndReason, Gap, GapCause, MessageData, Outcome, Protocol, Reply, Resumed, SecretSource, Security,
-    Session,
+    Session, TlsHandshake,
 };
 use crate::output::samples::{self, at, command, feed, reply, span};
 use crate::position::Direction;
@@ -270,9 +270,13 @@ fn why_not_decrypted_is_said_in_the_heading_with_what_to_do() {
 fn handshakes_that_failed_or_stayed_closed() {
     let mut failed = samples::closed(Reason::HandshakeFailed);
     failed.completed = false;
-    failed.alerts =
-        vec![Alert { dir: Direction::Server, description: "handshake_failure".into(), fatal: true, span: at(13) }];
-    assert_eq!(phrase::handshake(&failed), "TLS failed, frames 11–14; fatal alert from the server: handshake_failure");
+    failed.alerts = vec![Alert {
+        dir: Direction::Server,
+        description: "fatal handshake_failure".into(),
+        fatal: true,
+        span: at(13),
+    }];
+    assert_eq!(phrase::handshake(&failed), "TLS failed, frames 11–14; alert from the server: fatal handshake_failure");
     assert_eq!(
         phrase::handshake(&samples::closed(Reason::NoKey)),
         "TLS established, frames 11–14; 12 records (4,321 bytes) not decrypted: no key was given"
@@ -314,6 +318,12 @@ fn what_is_incomplete() {
         ..samples::session()
     };
     assert_eq!(incomplete(&closed).unwrap(), "4,321 bytes not decrypted (no-key)");
+    let handshake =
+        TlsHandshake { records_undecrypted: 0, undecrypted_bytes: 0, ..samples::closed(Reason::HandshakeIncomplete) };
+    let nothing = Session { undecrypted_bytes: 0, tls: vec![handshake.clone()], ..closed.clone() };
+    let why = "the capture does not hold the whole handshake";
+    assert_eq!(incomplete(&nothing).unwrap(), format!("{why} (handshake-incomplete)"));
+    assert_eq!(phrase::handshake(&handshake), format!("TLS established, frames 11–14; {why}"));
     let cut = Session { gap_count: 0, security: Security::None, tls: vec![], end_reason: EndReason::Eof, ..closed };
     assert_eq!(incomplete(&Session { undecrypted_bytes: 0, ..cut }).unwrap(), "its end is not in the capture");
 }
