@@ -71,6 +71,8 @@ fn alone_it_prints_help() {
     assert_eq!(ran.code, Some(0));
     assert!(ran.stdout.contains("Usage: mailcap"));
     assert!(ran.stdout.contains("mailcap decode mail.pcap"));
+    let summary = ran.stdout.lines().next().unwrap();
+    assert!(["SMTP", "LMTP", "IMAP", "POP3", "ManageSieve"].iter().all(|name| summary.contains(name)), "{summary}");
 }
 
 #[test]
@@ -164,6 +166,22 @@ fn usage_errors_are_2() {
         let ran = run(args);
         assert_eq!(ran.code, Some(2), "{args:?}");
         assert!(!ran.stderr.is_empty() && ran.stdout.is_empty(), "{args:?}");
+    }
+}
+
+/// "invalid digit found in string" does not say what to type.
+#[test]
+fn numbers_that_are_none_are_told_what_is_wanted() {
+    for (option, value, wanted) in [
+        ("--session", "33-59", "17,42"),
+        ("--port", "smtp", "as in 587"),
+        ("--port", "70000", "as in 587"),
+        ("-j", "x", "1 to 1024"),
+        ("-j", "1025", "1 to 1024"),
+    ] {
+        let ran = run(&["decode", "x.pcap", option, value]);
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.stderr.contains(wanted) && !ran.stderr.contains("digit"), "{}", ran.stderr);
     }
 }
 
@@ -406,6 +424,11 @@ fn cram_md5_is_computed() {
         ["auth", "--compute", "cram-md5", "--user", "tim", "--challenge", challenge, "--password-file", &password];
     let ran = run(&args);
     assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw"));
+    assert_eq!(ran.stderr, "");
+    // What the base64 says is as good; anything else is odd, and said to be.
+    let with = |challenge| run(&[&args[..6], &[challenge], &args[7..]].concat());
+    assert_eq!(with("<1896.697170952@postoffice.reston.mci.net>").stdout, ran.stdout);
+    assert_complaint(&with("x"), 0, &["neither base64 nor a <timestamp>"]);
 }
 
 /// RFC 1939 §7's example.

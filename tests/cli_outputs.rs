@@ -44,6 +44,7 @@ fn a_dash_is_standard_output() {
         assert_eq!(ran.status.code(), Some(2), "{args:?}");
         assert!(stderr(&ran).contains("name it with -o"), "{args:?}: {}", stderr(&ran));
     }
+    assert!(stderr(&mailcap(&["decrypt", &capture, "-o", "-"])).contains("not to standard output"));
     assert!(!Path::new("-").exists());
 }
 

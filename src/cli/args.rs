@@ -143,7 +143,7 @@ pub(crate) struct Auth {
     /// Compute an answer instead of reading a capture
     #[arg(long, value_name = "MECHANISM", requires_all = ["user", "challenge"], conflicts_with_all = ["files", "json"])]
     pub(crate) compute: Option<Mechanism>,
-    /// With --compute: the challenge, base64 as the server sent it; for APOP the banner or its <timestamp>
+    /// With --compute: the challenge, base64 as the server sent it, or the <timestamp> in it; for APOP the banner or its <timestamp>
     #[arg(long, value_name = "TEXT", requires = "compute")]
     pub(crate) challenge: Option<String>,
     /// With --compute: read the password from this file instead of asking for it
@@ -286,7 +286,7 @@ pub(crate) struct Common {
     pub(crate) separate: bool,
 
     /// Only the session with this id (several with commas)
-    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Selection")]
+    #[arg(long, value_name = "ID", value_parser = parse::session, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) session: Vec<u64>,
     /// Only this protocol: smtp, lmtp, imap, pop3, sieve (several with commas)
     #[arg(long, value_name = "NAME", value_parser = parse::protocol, value_delimiter = ',', help_heading = "Selection")]
@@ -295,7 +295,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "IP[/BITS]", value_parser = parse::network, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) host: Vec<Network>,
     /// Only sessions from or to this port (several with commas)
-    #[arg(long, value_name = "N", value_delimiter = ',', help_heading = "Selection")]
+    #[arg(long, value_name = "N", value_parser = parse::port, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) port: Vec<u16>,
     /// Only sessions of a user (part of the name; repeatable)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
@@ -346,7 +346,7 @@ pub(crate) struct Common {
     pub(crate) stats: bool,
 
     /// Threads to use
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Resources")]
+    #[arg(short, long, value_name = "N", value_parser = parse::jobs, help_heading = "Resources")]
     pub(crate) jobs: Option<u16>,
     /// About how much memory to use, as in 512M
     #[arg(long, value_name = "SIZE", value_parser = parse::size, help_heading = "Resources")]

@@ -8,8 +8,8 @@ use mailcap::event::Text;
 use mailcap::mail::sasl;
 
 use super::args::{Auth, Mechanism};
-use super::keys;
 use super::run::Outcome;
+use super::{complain, keys};
 
 /// Known passwords, `user:password` a line. Empty lines and those that begin with `#` are passed over; a user may
 /// have several lines. A password may hold colons.
@@ -42,6 +42,11 @@ pub(super) fn passwords(path: &Path) -> anyhow::Result<Vec<(Text, Text)>> {
     Ok(users)
 }
 
+fn is_base64(text: &str) -> bool {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.decode(text.trim()).is_ok()
+}
+
 /// `auth --compute`: what the client must answer.
 pub(super) fn compute(options: &Auth, mechanism: Mechanism) -> anyhow::Result<Outcome> {
     let [user] = options.common.user.as_slice() else { bail!("--compute: give one --user") };
@@ -58,6 +63,11 @@ pub(super) fn compute(options: &Auth, mechanism: Mechanism) -> anyhow::Result<Ou
             // A challenge is a message id in angle brackets (RFC 2195 §2), given as it is or in base64.
             if challenge.is_empty() {
                 bail!("--challenge: it is empty; give it as the server sent it, behind `334 ` or `+ `");
+            }
+            if !challenge.starts_with('<') && !is_base64(challenge) {
+                complain(
+                    "--challenge: this is neither base64 nor a <timestamp>; the answer is to the text as it stands",
+                );
             }
             sasl::compute_cram_md5(user, &password, challenge)
         }

@@ -108,6 +108,21 @@ pub(super) fn hex(text: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
     bytes.map(Zeroizing::new).ok_or(WRONG)
 }
 
+pub(super) fn session(text: &str) -> Result<u64, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| "expected a session's number, the ID of `mailcap sessions`, as in 17 or 17,42".to_owned())
+}
+
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    text.trim().parse().map_err(|_| "expected a port's number, as in 587 or 25,587".to_owned())
+}
+
+pub(super) fn jobs(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|n| (1..=1024).contains(n));
+    number.ok_or_else(|| "expected a number of threads, 1 to 1024".to_owned())
+}
+
 pub(super) fn network(text: &str) -> Result<Network, String> {
     Network::parse(text).ok_or_else(|| "expected an IP address or a network, as in 10.0.0.5 or 10.0.0.0/8".to_owned())
 }

@@ -82,9 +82,14 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
 
 pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     let common = &options.common;
-    let Some(path) = common.output.as_deref().or(options.write.as_deref()).filter(|p| p.as_os_str() != "-") else {
+    let Some(path) = common.output.as_deref().or(options.write.as_deref()) else {
         bail!("decrypt writes a capture: name it with -o FILE");
     };
+    if path.as_os_str() == "-" {
+        bail!(
+            "decrypt writes a file, for you alone and there only when it is whole, not to standard output: name it with -o FILE"
+        );
+    }
     no_json(common, "decrypt writes a capture")?;
     let mut job = Job::checked(common, &options.input.files, readable_twice)?;
     let private = Private::new(path, common.force, &job.reads(None))?;
