@@ -81,3 +81,31 @@ fn one_line_has_times_that_rise_and_columns_to_count_on() {
     }
     assert!(handshakes > 10, "{handshakes}");
 }
+
+/// Each line of the example in the README is there as it is shown, and none is passed over but two recipients.
+#[test]
+fn the_readme_shows_what_the_program_says() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, example) = readme.split_once("$ mailcap decode smtp.pcapng --key server.key\n").unwrap();
+    let shown: Vec<&str> = example.split("\n```").next().unwrap().lines().collect();
+    let dir = tempfile::tempdir().unwrap();
+    for (from, to) in [("tls10-des-cbc-sha-smtp-starttls.pcapng", "smtp.pcapng"), ("keys/rsa1024.pem", "server.key")] {
+        fs::copy(data("tls").join(from), dir.path().join(to)).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailcap"));
+    let ran = command.current_dir(&dir).args(["decode", "smtp.pcapng", "--key", "server.key"]).output().unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap();
+    let mut told = told.lines();
+    let mut left_out = 0;
+    for line in shown {
+        let (begin, end) = line.split_once(" … ").unwrap_or((line, ""));
+        let before = told.clone().count();
+        assert!(
+            told.any(|told| told == line || (!end.is_empty() && told.starts_with(begin) && told.ends_with(end))),
+            "{line}"
+        );
+        left_out += before - told.clone().count() - 1;
+    }
+    // Two commands, and a reply to each.
+    assert_eq!((left_out, told.next()), (4, None));
+}
