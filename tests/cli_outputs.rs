@@ -116,6 +116,53 @@ fn a_bad_file_among_others_does_not_keep_them_from_being_read() {
     assert!(!ran.stdout.is_empty());
 }
 
+/// However it was named, and whatever reads it.
+#[test]
+fn an_input_that_can_not_be_used_is_told_with_exit_code_2_and_the_others_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/servers/pop3-full.pcap");
+    let (folder, named) = beside(&dir, "folder");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(good, folder.join("good.pcap")).unwrap();
+    fs::write(folder.join("page.pcap"), "<html>").unwrap();
+    let page = folder.join("page.pcap").to_str().unwrap().to_owned();
+    let (_, missing) = beside(&dir, "missing.pcap");
+    let (_, pattern) = beside(&dir, "*.zip");
+    let (path, empty) = beside(&dir, "empty");
+    fs::create_dir(path).unwrap();
+    let alone = String::from_utf8(mailcap(&["sessions", good]).stdout).unwrap();
+    let rows = alone.lines().count();
+    for (n, (inputs, said)) in [
+        (vec![&*named], "page.pcap: a web page"),
+        (vec![good, &page], "page.pcap: a web page"),
+        (vec![&missing, good], "missing.pcap: no such file"),
+        (vec![good, &pattern], "no file matches"),
+        (vec![&empty, good], "no capture in this folder"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for how in [&["sessions"][..], &["sessions", "--separate"]] {
+            let ran = mailcap(&[how, &inputs].concat());
+            assert_eq!(ran.status.code(), Some(2), "{how:?} {inputs:?}: {}", stderr(&ran));
+            assert!(stderr(&ran).contains(said) && !stderr(&ran).contains("byte 0"), "{}", stderr(&ran));
+            assert_eq!(stderr(&ran).lines().count(), 1, "{}", stderr(&ran));
+            assert_eq!(String::from_utf8_lossy(&ran.stdout).lines().count(), rows);
+        }
+        let (_, out) = beside(&dir, &format!("out{n}"));
+        let ran = mailcap(&[&["batch", "--json", "-o", &out], &inputs[..]].concat());
+        assert_eq!(ran.status.code(), Some(2), "{inputs:?}: {}", stderr(&ran));
+        assert!(stderr(&ran).contains(said), "{}", stderr(&ran));
+        assert!(String::from_utf8_lossy(&ran.stdout).contains("2 inputs: 1 done, 0 done before, 1 failed"), "{ran:?}");
+    }
+    // What breaks off is read as far as it goes.
+    let bytes = fs::read(good).unwrap();
+    fs::write(folder.join("page.pcap"), &bytes[..bytes.len() - 9]).unwrap();
+    for inputs in [vec![&*named], vec![good, &page]] {
+        assert_eq!(mailcap(&[&["sessions"], &inputs[..]].concat()).status.code(), Some(3), "{inputs:?}");
+    }
+}
+
 #[test]
 fn bad_files_are_told_once_before_anything_is_written() {
     let (dir, capture, key) = copies();

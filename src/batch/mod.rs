@@ -147,11 +147,13 @@ pub struct Summary {
 
 /// Reads what is below `paths` into the dataset, but for what is there already.
 pub fn run(paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<Summary, Error> {
-    let bundles = plan::plan(paths, &options.dir, options.bundle)?;
+    let (bundles, missing) = plan::plan(paths, &options.dir, options.bundle)?;
     let mut state = State::open(&options.dir, options.force)?;
     let (digest, keys) = (options.digest(), hex(&options.config.keys.digest()));
     let jobs = || bundles.iter().flatten();
-    let mut summary = Summary { inputs: jobs().count() as u64, ..Summary::default() };
+    let inputs = (jobs().count() + missing.len()) as u64;
+    let failed = missing.iter().map(ToString::to_string).collect();
+    let mut summary = Summary { inputs, failed, ..Summary::default() };
     let here: HashSet<&str> = jobs().flat_map(|job| job.files.iter().map(String::as_str)).collect();
     let is_gone = |record: &&Record| !record.files.iter().any(|f| here.contains(f.as_str()) || Path::new(f).exists());
     summary.gone = state.records().filter(is_gone).count() as u64;

@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use crate::capture::{CaptureError, Input, Ring, expand, rings};
+use crate::capture::{CaptureError, Input, Ring, expand_usable, rings};
 use crate::output::escape::escape;
 use crate::output::json::hex;
 
@@ -39,8 +39,14 @@ const BUNDLED: usize = 4096;
 
 /// The inputs below some paths, but for what lies in the dataset's own folder. Small ones that stand side by side are read one
 /// after the other into the same parts, up to `bundle` bytes. The largest come first, so that none is left alone at the end.
-pub(super) fn plan(paths: &[PathBuf], out: &Path, bundle: u64) -> Result<Vec<Vec<Job>>, CaptureError> {
-    let inputs = expand(paths)?;
+///
+/// With the paths that give none, where others do.
+pub(super) fn plan(
+    paths: &[PathBuf],
+    out: &Path,
+    bundle: u64,
+) -> Result<(Vec<Vec<Job>>, Vec<CaptureError>), CaptureError> {
+    let (inputs, missing) = expand_usable(paths)?;
     let own = out.canonicalize().ok();
     let foreign = |input: &Input| match input {
         Input::File(path) | Input::Found(path) => own.as_ref().is_none_or(|own| {
@@ -54,7 +60,7 @@ pub(super) fn plan(paths: &[PathBuf], out: &Path, bundle: u64) -> Result<Vec<Vec
     jobs.sort_by(|a, b| a.key.cmp(&b.key));
     let mut bundles = bundles(jobs, bundle);
     bundles.sort_by_key(|jobs| std::cmp::Reverse(jobs.iter().map(|job| job.bytes).sum::<u64>()));
-    Ok(bundles)
+    Ok((bundles, missing))
 }
 
 /// Neighbours are of one day more often than others. A large one between them does not part them.

@@ -17,30 +17,44 @@ const DEPTH: usize = 64;
 /// # Errors
 /// Names a file that is missing, a glob without matches, or a folder without captures.
 pub fn expand(paths: &[PathBuf]) -> Result<Vec<Input>, CaptureError> {
-    let mut inputs = Vec::new();
+    let (inputs, mut refused) = expand_usable(paths)?;
+    if refused.is_empty() { Ok(inputs) } else { Err(refused.swap_remove(0)) }
+}
+
+/// As [`expand`], but what gives no input is left out where other paths do; with the reasons.
+///
+/// # Errors
+/// None of them gives any; the error is the first one's.
+pub fn expand_usable(paths: &[PathBuf]) -> Result<(Vec<Input>, Vec<CaptureError>), CaptureError> {
+    let (mut inputs, mut refused) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     for path in paths {
-        if path.as_os_str() == "-" {
-            if seen.insert(PathBuf::from("-")) {
-                inputs.push(Input::Stdin);
-            }
-        } else if path.exists() {
-            add(path, &mut seen, &mut inputs)?;
-        } else {
-            let name = path.display().to_string();
-            if !is_pattern(path) {
-                return Err(CaptureError::new(&name, why_not(path), ""));
-            }
-            let matches = glob(path);
-            if matches.is_empty() {
-                return Err(CaptureError::new(&name, "no file matches", ""));
-            }
-            for path in &matches {
-                add(path, &mut seen, &mut inputs)?;
-            }
+        if let Err(error) = expand_one(path, &mut seen, &mut inputs) {
+            refused.push(error);
         }
     }
-    Ok(inputs)
+    if inputs.is_empty() && !refused.is_empty() { Err(refused.swap_remove(0)) } else { Ok((inputs, refused)) }
+}
+
+fn expand_one(path: &Path, seen: &mut HashSet<PathBuf>, inputs: &mut Vec<Input>) -> Result<(), CaptureError> {
+    if path.as_os_str() == "-" {
+        if seen.insert(PathBuf::from("-")) {
+            inputs.push(Input::Stdin);
+        }
+        return Ok(());
+    }
+    if path.exists() {
+        return add(path, seen, inputs);
+    }
+    let name = path.display().to_string();
+    if !is_pattern(path) {
+        return Err(CaptureError::new(&name, why_not(path), ""));
+    }
+    let matches = glob(path);
+    if matches.is_empty() {
+        return Err(CaptureError::new(&name, "no file matches", ""));
+    }
+    matches.iter().try_for_each(|path| add(path, seen, inputs))
 }
 
 /// Why a path does not exist.
@@ -219,6 +233,12 @@ mod tests {
         assert_eq!(expand(&["-".into(), "-".into()]).unwrap(), [Input::Stdin]);
         assert!(expand(&[at("missing")]).unwrap_err().to_string().contains("missing: no such file"));
         assert!(expand(&[at("*.zip")]).unwrap_err().what.contains("no file matches"));
+        let (found, refused) = expand_usable(&[at("missing"), at("b.pcap"), at("*.zip")]).unwrap();
+        assert_eq!((found, refused.len()), (vec![Input::File(at("b.pcap"))], 2));
+        assert!(
+            expand_usable(&[at("missing"), at("*.zip")]).unwrap_err().to_string().contains("missing: no such file")
+        );
+        assert_eq!(expand_usable(&[]), Ok((vec![], vec![])));
         fs::create_dir(at("none")).unwrap();
         assert!(expand(&[at("none")]).unwrap_err().what.contains("no capture"));
     }

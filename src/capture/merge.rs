@@ -57,6 +57,8 @@ pub struct Capture {
     later: VecDeque<Vec<Input>>,
     /// Named inputs that can't be used, if they are to be left out.
     refused: Option<Vec<CaptureError>>,
+    /// Found inputs that can't be used at all.
+    unusable: Arc<AtomicU64>,
     /// Bytes read of the inputs as they are stored.
     meter: Arc<AtomicU64>,
     /// For what open inputs hold.
@@ -181,6 +183,11 @@ impl Capture {
         self.refused.as_deref().unwrap_or_default()
     }
 
+    /// Counts the inputs found in folders that can't be used at all, as their turn comes: each is an [`Item::Problem`] as well.
+    pub fn unusable(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.unusable)
+    }
+
     /// Lets a thread of its own read files some way ahead, and decompress them. What comes out is the same.
     pub fn read_ahead(&mut self) {
         self.ahead = true;
@@ -233,6 +240,7 @@ impl Capture {
             match used {
                 // One bad file of a folder is no reason not to read the others.
                 Err(e) if matches!(input, Input::Found(_)) && !(alone && sole) => {
+                    self.unusable.fetch_add(1, Ordering::Relaxed);
                     self.troubles.push_back(e.into_problem(id));
                 }
                 Err(e) if let Some(refused) = &mut self.refused => refused.push(e),
@@ -283,6 +291,7 @@ impl Capture {
             ahead: false,
             later: VecDeque::new(),
             refused: None,
+            unusable: Arc::default(),
             meter: Arc::default(),
             room: Room::new(limits),
             stop: Stop::default(),

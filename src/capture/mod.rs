@@ -31,7 +31,7 @@ use crate::position::{FileId, FramePos};
 
 use buffer::Buffer;
 pub use error::CaptureError;
-pub use expand::expand;
+pub use expand::{expand, expand_usable};
 pub use group::group;
 pub use merge::Capture;
 pub use ring::{Ring, rings};

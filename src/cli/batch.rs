@@ -17,7 +17,7 @@ use super::args;
 use super::complain;
 use super::interrupt::{Interrupt, Signalled};
 use super::open;
-use super::run::{Job, Outcome, PLAIN, count, undecided_line};
+use super::run::{Job, Outcome, PLAIN, count, problem_line, undecided_line};
 
 const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
 
@@ -135,7 +135,7 @@ fn bar() -> ProgressBar {
 /// What is to be known of a run, problems on stderr, and a line that sums it up.
 fn tell(summary: &Summary, dir: &Path, stats: bool) -> io::Result<()> {
     for problem in &summary.problems {
-        complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));
+        complain(&problem_line(problem));
     }
     if summary.more_problems > 0 {
         complain(&format!("and {} of this kind", count(summary.more_problems, "more problem")));

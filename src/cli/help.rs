@@ -144,7 +144,7 @@ Examples:
 With other options than before, inputs are read anew; with other keys, those in which TLS stayed closed. Rows of inputs \
 that are not there any more stay. --force starts over: what earlier runs wrote into DIR is removed first.
 
-Exit status: 2 if an input can't be used, with all others done; 3 if part of a mail session is missing. \
+Exit status: 2 if an input can't be used or is not there, with all others done; 3 if part of a mail session is missing. \
 docs/batch.md has the layout of the dataset and queries.";
 
 pub(super) const CIPHERS: &str = "\

@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
 use mailcap::capture::{self, Capture, Input};
@@ -20,7 +21,7 @@ use mailcap::output::tally::Tally;
 use mailcap::output::tls::Tls;
 use mailcap::output::transcript::{Layout, Options, Transcript};
 use mailcap::output::{FileError, Sink};
-use mailcap::pipeline::{self, Config, Report};
+use mailcap::pipeline::{self, Config, InputProblem, Report};
 use mailcap::position::Timestamp;
 use mailcap::wire::link_type_name;
 
@@ -100,6 +101,8 @@ pub(super) struct Job<'a> {
     capture: Capture,
     live: bool,
     several: bool,
+    /// Something that was named can't be used, and the others are read.
+    unusable: bool,
     /// The account is told on stderr.
     told: bool,
     memory: usize,
@@ -119,18 +122,19 @@ impl<'a> Job<'a> {
         files: &[PathBuf],
         check: fn(&[Input]) -> anyhow::Result<()>,
     ) -> anyhow::Result<Self> {
-        let inputs = capture::expand(files)?;
+        let (inputs, missing) = capture::expand_usable(files)?;
         check(&inputs)?;
         let captures = capture::group(&inputs, options.separate);
         let capture = Capture::open_usable(captures, &limits(options.max_memory))?;
-        capture.refused().iter().for_each(|error| complain(&error.to_string()));
+        missing.iter().chain(capture.refused()).for_each(|error| complain(&error.to_string()));
+        let unusable = !missing.is_empty() || !capture.refused().is_empty();
         let live = inputs.contains(&Input::Stdin);
         let several = inputs.len() > 1;
         let told = options.stats && !options.json;
         // An eighth of what the user grants waits here for sessions to end; the rest is the decoder's.
         let memory = options.max_memory.map_or(DEFAULT_BUDGET, |m| m / 8);
         let signalled = Signalled { text: interrupt::TEXT, stop: capture.stop(), unfinished: None };
-        Ok(Job { options, inputs, capture, live, several, told, memory, signalled })
+        Ok(Job { options, inputs, capture, live, several, unusable, told, memory, signalled })
     }
 
     /// What goes when the run is interrupted and does not end in order, and what is said then.
@@ -229,11 +233,8 @@ impl<'a> Job<'a> {
     pub(super) fn run_with(self, sink: Box<dyn Sink + Send + '_>, config: Config) -> anyhow::Result<(Seen, Report)> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
-        let mut seen = Seen {
-            tally: self.told.then(Tally::default),
-            unusable: !self.capture.refused().is_empty(),
-            ..Seen::default()
-        };
+        let mut seen = Seen { tally: self.told.then(Tally::default), unusable: self.unusable, ..Seen::default() };
+        let unusable = self.capture.unusable();
         let interrupt = Interrupt::listen(self.signalled.clone());
         let watch = Watch::new(sink, &mut seen, interrupt.clone());
         let (report, undecided) = match filtered {
@@ -254,8 +255,9 @@ impl<'a> Job<'a> {
             }
             other => other?,
         };
+        seen.unusable |= unusable.load(Ordering::Relaxed) > 0;
         for problem in &report.problems {
-            complain(&format!("{}: {} (at byte {})", problem.file, problem.text, problem.offset));
+            complain(&problem_line(problem));
         }
         for (&number, count) in &report.unknown_link_types {
             let name = link_type_name(number).map(|name| format!(" ({name})")).unwrap_or_default();
@@ -293,6 +295,14 @@ impl<'a> Job<'a> {
             stats::write(&report, tally).context("stderr")?;
         }
         Ok((seen, report))
+    }
+}
+
+/// What is wrong with an input, and where in it, if it is not wrong as a whole.
+pub(super) fn problem_line(problem: &InputProblem) -> String {
+    match problem.offset {
+        0 => format!("{}: {}", problem.file, problem.text),
+        offset => format!("{}: {} (at byte {offset})", problem.file, problem.text),
     }
 }
 
@@ -401,7 +411,7 @@ pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
     let sink = services::Services::new(out, what, &limits(options.common.max_memory));
     let listed = sink.listed();
     let (seen, report) = job.run(Box::new(sink), Wanted { all_tls: options.all, connections: true, ..PLAIN })?;
-    let outcome = outcome(listed.load(std::sync::atomic::Ordering::Relaxed) > 0, &seen, &report);
+    let outcome = outcome(listed.load(Ordering::Relaxed) > 0, &seen, &report);
     if outcome == Outcome::Nothing {
         complain(&match (selected, all, report.mail_sessions) {
             (true, false, sessions @ 1..) => nothing("mail session", sessions, &report),
