@@ -128,6 +128,12 @@ fn each_option_leaves_its_sessions() {
         (vec!["--since", "2026-11-24 11:30"], vec![imap]),
         (vec!["--since", "2026-11-24T11:00:00Z"], vec![pop3, imap]),
         (vec!["--until", "2026-11-24 10:30"], vec![smtp]),
+        // What is not written counts to its end: as `sessions` shows it, a session is in it.
+        (vec!["--until", "2026-11-24 10:00:00"], vec![smtp]),
+        (vec!["--until", "2026-11-24 11:00"], vec![smtp, pop3]),
+        (vec!["--until", "2026-11-24 12:00", "--tz", "+01:00"], vec![smtp, pop3]),
+        (vec!["--until", "2026-11-24"], all.to_vec()),
+        (vec!["--until", "2026-11-23"], vec![]),
         (vec!["--since", "2026-11-24 10:30", "--until", "2026-11-24 11:30"], vec![pop3]),
         (vec!["--since", "2026-11-25"], vec![]),
         (vec!["--since", "2026-11-24 12:30", "--tz", "+01:00"], vec![imap]),

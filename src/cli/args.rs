@@ -309,7 +309,7 @@ pub(crate) struct Common {
     /// Only sessions that went on at this time or later
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub(crate) since: Option<String>,
-    /// Only sessions that had begun by this time
+    /// Only sessions that had begun by this time; a day, minute or second counts to its end
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub(crate) until: Option<String>,
     /// Only sessions in which something went wrong

@@ -18,6 +18,7 @@ use mailcap::output::services;
 use mailcap::output::sessions::{Look, Sessions};
 use mailcap::output::spill::DEFAULT_BUDGET;
 use mailcap::output::tally::Tally;
+use mailcap::output::time::Zone;
 use mailcap::output::tls::Tls;
 use mailcap::output::transcript::{Layout, Options, Transcript};
 use mailcap::output::{FileError, Sink};
@@ -169,9 +170,9 @@ impl<'a> Job<'a> {
 
     pub(super) fn criteria(&self) -> anyhow::Result<Criteria> {
         let o = self.options;
-        let time = |name: &str, text: &Option<String>| -> anyhow::Result<Option<Timestamp>> {
+        let time = |name: &str, text: &Option<String>, parsed: fn(&Zone, &str) -> Option<Timestamp>| {
             let Some(text) = text else { return Ok(None) };
-            match o.tz.parse_time(text) {
+            match parsed(&o.tz, text) {
                 Some(ts) => Ok(Some(ts)),
                 None => bail!("{name} {text}: no time; expected 2026-11-24, '2026-11-24 10:00' or RFC 3339"),
             }
@@ -184,8 +185,8 @@ impl<'a> Job<'a> {
             users: o.user.clone(),
             from: o.from.clone(),
             to: o.to.clone(),
-            since: time("--since", &o.since)?,
-            until: time("--until", &o.until)?,
+            since: time("--since", &o.since, Zone::parse_time)?,
+            until: time("--until", &o.until, Zone::parse_end)?,
             errors: o.errors,
         })
     }

@@ -172,6 +172,32 @@ impl Zone {
         let at = self.0.to_timestamp(local).ok()?;
         i64::try_from(at.as_nanosecond()).ok().map(Timestamp)
     }
+
+    /// As [`Zone::parse_time`], the last moment of what was typed: of a day its end, of `10:00` that of the minute.
+    pub fn parse_end(&self, text: &str) -> Option<Timestamp> {
+        let text = text.trim();
+        let begin = self.parse_time(text)?;
+        let time = text.split_once([' ', 'T', 't']).map(|(_, time)| time);
+        let span = match time {
+            None if text.starts_with('@') => SECOND,
+            None => {
+                let tomorrow = text.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
+                let end = self.0.to_timestamp(tomorrow.to_datetime(jiff::civil::Time::midnight())).ok()?;
+                i64::try_from(end.as_nanosecond()).ok()?.checked_sub(begin.0)?
+            }
+            Some(time) => {
+                let zone = time.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.' | ','));
+                let time = time.get(..zone.unwrap_or(time.len())).unwrap_or_default();
+                let (clock, fraction) = time.split_once(['.', ',']).unwrap_or((time, ""));
+                match (clock.bytes().filter(u8::is_ascii_digit).count(), u32::try_from(fraction.len())) {
+                    (..=2, _) => 3600 * SECOND,
+                    (..=4, _) => 60 * SECOND,
+                    (_, digits) => (SECOND / 10_i64.checked_pow(digits.ok()?)?).max(1),
+                }
+            }
+        };
+        begin.0.checked_add(span - 1).map(Timestamp)
+    }
 }
 
 fn parse_offset(text: &str) -> Option<jiff::tz::Offset> {
@@ -262,5 +288,27 @@ mod tests {
         assert_eq!(utc.parse_time("2026-11-24"), Some(Timestamp(1_795_478_400 * SECOND)));
         assert_eq!(Zone::parse("+02:00").unwrap().parse_time("2026-11-24 12:00"), ten);
         assert_eq!(utc.parse_time("yesterday"), None);
+    }
+
+    #[test]
+    fn the_end_of_what_was_typed() {
+        let zone = |name| Zone::parse(name).unwrap();
+        let rfc = |text: &str| zone("UTC").parse_time(text).unwrap();
+        let cases = [
+            ("UTC", "2026-11-24", "2026-11-24T23:59:59.999999999Z"),
+            ("+02:00", "2026-11-24", "2026-11-24T21:59:59.999999999Z"),
+            // Summer time ends: this day has 25 hours.
+            ("Europe/Berlin", "2026-10-25", "2026-10-25T22:59:59.999999999Z"),
+            ("UTC", "2026-11-24 10:00", "2026-11-24T10:00:59.999999999Z"),
+            ("UTC", "2026-11-24 02:59:01", "2026-11-24T02:59:01.999999999Z"),
+            ("UTC", "2026-11-24T02:59:01+01:00", "2026-11-24T01:59:01.999999999Z"),
+            ("UTC", "2026-11-24T02:59:01.178Z", "2026-11-24T02:59:01.178999999Z"),
+            ("UTC", "2026-11-24T02:59:01.178000001Z", "2026-11-24T02:59:01.178000001Z"),
+            ("UTC", "@1795514400", "2026-11-24T10:00:00.999999999Z"),
+        ];
+        for (name, text, end) in cases {
+            assert_eq!(zone(name).parse_end(text), Some(rfc(end)), "{name} {text}");
+        }
+        assert_eq!(zone("UTC").parse_end("tomorrow"), None);
     }
 }
