@@ -109,3 +109,27 @@ fn the_readme_shows_what_the_program_says() {
     // Two commands, and a reply to each.
     assert_eq!((left_out, told.next()), (4, None));
 }
+
+/// The server's own words, as the client recorded them.
+#[test]
+fn auth_says_with_which_words_a_login_was_refused() {
+    let truth = fs::read_to_string(data("servers/smtp-auth-all.json")).unwrap();
+    let truth: serde_json::Value = serde_json::from_str(&truth).unwrap();
+    let sessions = truth["expected"].as_array().unwrap().iter();
+    let known = sessions.flat_map(|session| session["auth"].as_array().cloned().unwrap_or_default());
+    let refused: Vec<String> = known
+        .filter(|auth| auth["outcome"] != "ok")
+        .map(|auth| match auth["reply"].as_str().unwrap() {
+            long if long.chars().count() > 60 => long.chars().take(59).chain(['…']).collect(),
+            reply => reply.to_owned(),
+        })
+        .collect();
+    let table = text(&["auth", data("servers/smtp-auth-all.pcap").to_str().unwrap()]);
+    let column = |heading: &str| table.lines().next().unwrap().find(heading).unwrap();
+    let (outcome, reply) = (column("OUTCOME"), column("REPLY"));
+    let rows = table.lines().skip(1).map(|row| (row[outcome..].split(' ').next().unwrap(), &row[reply..]));
+    let (success, failed): (Vec<_>, Vec<_>) = rows.partition(|(outcome, _)| *outcome == "success");
+    assert!(success.iter().all(|(_, reply)| *reply == "-"), "{table}");
+    assert_eq!(failed.into_iter().map(|(_, reply)| reply).collect::<Vec<_>>(), refused);
+    assert!(refused.len() > 5);
+}

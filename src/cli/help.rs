@@ -83,7 +83,8 @@ Examples:
   mailcap auth --compute cram-md5 --user tim --challenge PDE4OTYuNjk3MTcwOTUyQG1haWwudGVzdD4=
   mailcap auth --compute apop --user mrose --challenge '<1896.697170952@dbc.mtview.ca.us>'
 
-Passwords and tokens are shown with --show-secrets only.";
+REPLY has the words with which the server refused; `mailcap decode --session N` tells the whole exchange. Passwords and tokens \
+are shown with --show-secrets only.";
 
 pub(super) const EXTRACT: &str = "\
 Examples:

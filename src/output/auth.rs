@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use super::escape::escape;
 use super::sessions::{Look, push_file};
 use super::style::Role;
-use super::table::{Cell, Column, Table};
+use super::table::{Cell, Column, Table, cut};
 use super::words::{Word, protocol_name};
 use super::{Files, Sink};
-use crate::event::{Auth, AuthOutcome, Event, EventBody, Session};
+use crate::event::{Auth, AuthOutcome, Event, EventBody, Reply, Session};
 use crate::limits::Limits;
 use crate::pipeline::Report;
-use crate::position::Span;
+use crate::position::{FramePos, Span};
 
 const COLUMNS: &[Column] = &[
     Column::right("ID", 5, 10),
@@ -26,7 +26,11 @@ const COLUMNS: &[Column] = &[
     Column::left("USER", 8, 30),
     Column::left("OUTCOME", 7, 17),
     Column::left("VERIFIED", 8, 8),
+    Column::left("REPLY", 5, REPLY),
 ];
+
+/// Columns of a reply that are shown.
+const REPLY: usize = 60;
 
 /// With `--show-secrets` only.
 const SECRET: Column = Column::left("SECRET", 6, 40);
@@ -39,18 +43,69 @@ pub struct Auths<W: Write> {
     look: Look,
     secrets: bool,
     failed: bool,
-    held: HashMap<u64, Vec<(u64, Span, Auth)>>,
+    held: HashMap<u64, Vec<Held>>,
+    /// The reply that came last.
+    reply: Option<Told>,
     /// Bytes of what is held until its session ends. Beyond the bound it is shown without its peers' addresses, which only
     /// the session's end tells.
     bytes: usize,
     bound: usize,
 }
 
+/// An authentication whose session has not ended.
+struct Held {
+    seq: u64,
+    span: Span,
+    auth: Auth,
+    /// The reply that refused it or ended it.
+    reply: Option<String>,
+}
+
+/// A final reply, as it is shown.
+struct Told {
+    session: u64,
+    seq: u64,
+    at: FramePos,
+    tagged: bool,
+    text: String,
+}
+
+impl Told {
+    fn new(event: &Event, reply: &Reply) -> Option<Self> {
+        let more = reply.code == Some(334) || matches!(reply.status.0.as_slice(), b"+" | b"*");
+        let line = reply.lines.first().unwrap_or(&reply.text);
+        // A character has four bytes at most.
+        let line = line.0.get(..4 * REPLY).unwrap_or(&line.0);
+        let text = format!("{} {}", escape(&reply.status.0), escape(line));
+        let (session, seq, at) = (event.session, event.seq, event.span.last);
+        (!more).then(|| Told { session, seq, at, tagged: reply.tag.is_some(), text: cut(text.trim(), REPLY) })
+    }
+
+    /// Whether it is the one that ended an authentication: they end in the same place. IMAP's comes behind it, and is known by
+    /// its tag; in the other protocols it comes first.
+    fn ends(&self, session: u64, seq: u64, span: Span) -> bool {
+        let beside =
+            if self.tagged { seq.checked_add(1) == Some(self.seq) } else { self.seq.checked_add(1) == Some(seq) };
+        self.session == session && beside && self.at.index == span.last.index
+    }
+}
+
 impl<W: Write> Auths<W> {
     /// Writes to `out`; `secrets` adds a column for what was shown of them.
     pub fn new(out: W, look: Look, secrets: bool, limits: &Limits) -> Self {
         let (held, bound) = (HashMap::new(), limits.gathered_bytes);
-        Auths { out, table: None, files: Files::default(), look, secrets, failed: false, held, bytes: 0, bound }
+        Auths {
+            out,
+            table: None,
+            files: Files::default(),
+            look,
+            secrets,
+            failed: false,
+            held,
+            reply: None,
+            bytes: 0,
+            bound,
+        }
     }
 
     /// Leaves out those that succeeded.
@@ -66,22 +121,23 @@ impl<W: Write> Auths<W> {
 
     fn release(&mut self, id: u64, session: Option<&Session>) -> io::Result<()> {
         let mut auths = self.held.remove(&id).unwrap_or_default();
-        let bytes = auths.iter().map(|(.., auth)| weight(auth)).sum();
+        let bytes = auths.iter().map(|held| weight(&held.auth)).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
-        auths.sort_by_key(|(seq, ..)| *seq);
-        for (_, span, auth) in &auths {
-            let mut row = self.row(id, *span, auth, session);
+        auths.sort_by_key(|held| held.seq);
+        for held in &auths {
+            let mut row = self.row(id, held, session);
             let table = self.table.get_or_insert_with(|| {
                 let secret = self.secrets.then_some(SECRET);
                 self.look.table(COLUMNS.iter().copied().chain(secret).collect::<Vec<_>>(), &self.files)
             });
-            push_file(&mut row, table, self.files.get(span.last.file));
+            push_file(&mut row, table, self.files.get(held.span.last.file));
             table.row(&mut self.out, row)?;
         }
         Ok(())
     }
 
-    fn row(&self, id: u64, span: Span, auth: &Auth, session: Option<&Session>) -> Vec<Cell> {
+    fn row(&self, id: u64, held: &Held, session: Option<&Session>) -> Vec<Cell> {
+        let Held { span, auth, reply, .. } = held;
         let outcome = match auth.outcome {
             AuthOutcome::Success => Role::Good,
             AuthOutcome::Failure => Role::Bad,
@@ -111,6 +167,7 @@ impl<W: Write> Auths<W> {
                 None => "-",
             }
             .into(),
+            reply.as_deref().filter(|_| auth.outcome != AuthOutcome::Success).unwrap_or("-").into(),
         ];
         if self.secrets {
             row.push(auth.secret.as_ref().map_or("-".to_owned(), |s| escape(&s.0).into_owned()).into());
@@ -120,7 +177,7 @@ impl<W: Write> Auths<W> {
 }
 
 fn weight(auth: &Auth) -> usize {
-    2 * size_of::<(u64, Span, Auth)>() + auth.weight()
+    2 * size_of::<Held>() + 4 * REPLY + auth.weight()
 }
 
 impl<W: Write> Sink for Auths<W> {
@@ -134,8 +191,21 @@ impl<W: Write> Sink for Auths<W> {
             EventBody::Auth(auth) if self.failed && auth.outcome == AuthOutcome::Success => Ok(()),
             EventBody::Auth(auth) => {
                 self.bytes += weight(&auth);
-                self.held.entry(event.session).or_default().push((event.seq, event.span, auth));
+                let reply = self.reply.take_if(|reply| reply.ends(event.session, event.seq, event.span));
+                let held = Held { seq: event.seq, span: event.span, auth, reply: reply.map(|reply| reply.text) };
+                self.held.entry(event.session).or_default().push(held);
                 if self.bytes > self.bound { self.release(event.session, None) } else { Ok(()) }
+            }
+            EventBody::Reply(ref reply) => {
+                let told = Told::new(&event, reply);
+                let last = self.held.get_mut(&event.session).and_then(|held| held.last_mut());
+                match (told, last) {
+                    (Some(told), Some(last)) if told.ends(event.session, last.seq, last.span) => {
+                        last.reply = Some(told.text);
+                    }
+                    (told, _) => self.reply = told,
+                }
+                Ok(())
             }
             EventBody::Session(session) => {
                 self.release(event.session, Some(&session))?;
@@ -184,11 +254,46 @@ mod tests {
             verified: Some(false),
             ..samples::auth()
         };
-        let expected = "   ID  FRAME  TIME (UTC)           CLIENT             SERVER             PROTOCOL  TLS  MECHANISM  USER      OUTCOME  VERIFIED  FILE
-    1      1  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      yes  PLAIN      alice     success  -         mail.pcap
-    1      2  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      no   CRAM-MD5   bob\\x1b   failure  no        mail.pcap
+        let expected = "   ID  FRAME  TIME (UTC)           CLIENT             SERVER             PROTOCOL  TLS  MECHANISM  USER      OUTCOME  VERIFIED  REPLY  FILE
+    1      1  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      yes  PLAIN      alice     success  -         -      mail.pcap
+    1      2  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      no   CRAM-MD5   bob\\x1b   failure  no        -      mail.pcap
 ";
         assert_eq!(write(false, vec![plain, cram]), expected);
+    }
+
+    #[test]
+    fn the_reply_is_the_one_that_ended_it() {
+        let refused = || EventBody::Auth(Auth { outcome: AuthOutcome::Failure, ..samples::auth() });
+        let reply = |code: Option<u16>, status: &str, tag: Option<&str>, text: &str| {
+            let (status, tag, text) = (status.into(), tag.map(Into::into), text.into());
+            EventBody::Reply(Reply { code, status, tag, text, ..Reply::default() })
+        };
+        let rows = |list: Vec<(u64, EventBody)>| -> Vec<String> {
+            let mut sink = Auths::new(Vec::new(), Look::default(), false, &Limits::default());
+            let events = list.into_iter().zip(10..).map(|((frame, body), seq)| Event {
+                session: 1,
+                seq,
+                span: samples::at(frame),
+                body,
+            });
+            samples::feed(&mut sink, events.chain(samples::story().pop()).collect());
+            let text = String::from_utf8(sink.into_inner()).unwrap();
+            let reply = text.lines().next().unwrap().find("REPLY").unwrap();
+            text.lines().skip(1).map(|row| row[reply..].split("  ").next().unwrap().to_owned()).collect()
+        };
+        // SMTP, POP3, ManageSieve: it comes before the event; IMAP: behind it, and another command's may come before.
+        let smtp = reply(Some(535), "535", None, "5.7.8 no");
+        assert_eq!(rows(vec![(3, smtp.clone()), (3, refused())]), ["535 5.7.8 no"]);
+        let (other, own) =
+            (reply(None, "OK", Some("a"), "done"), reply(None, "NO", Some("b"), "[AUTHENTICATIONFAILED]"));
+        let imap = vec![(3, other), (3, refused()), (3, own.clone()), (4, refused())];
+        assert_eq!(rows(imap), ["NO [AUTHENTICATIONFAILED]", "-"]);
+        // Of another frame, or one that asks for more: the connection ended before it was answered.
+        assert_eq!(rows(vec![(3, smtp), (4, refused())]), ["-"]);
+        assert_eq!(rows(vec![(3, reply(Some(334), "334", None, "VXNlcg==")), (3, refused())]), ["-"]);
+        assert_eq!(rows(vec![(3, refused()), (4, own)]), ["-"]);
+        let hostile = reply(Some(454), "454", None, "\u{1b}[2J");
+        assert_eq!(rows(vec![(3, hostile), (3, refused())]), ["454 \\x1b[2J"]);
     }
 
     #[test]

@@ -27,6 +27,20 @@ pub(super) fn width(text: &str) -> usize {
         .sum()
 }
 
+/// A text's beginning, with `…` where it is wider than `columns`.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut at = 0;
+    let fits = |c: &char| {
+        at += width(c.encode_utf8(&mut [0; 4]));
+        at < columns
+    };
+    let begin: String = text.chars().take_while(fits).collect();
+    begin + "…"
+}
+
 /// A column.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Column {
@@ -212,6 +226,16 @@ mod tests {
     fn columns_align_and_no_line_ends_in_blanks() {
         let rows = [["1", "alice", "ok"], ["200", "bob", ""], ["3", "日本", "x"]];
         assert_eq!(table(&rows, false), " ID  NAME   NOTE\n  1  alice  ok\n200  bob\n  3  日本   x\n");
+    }
+
+    #[test]
+    fn what_is_too_wide_is_cut() {
+        let cases =
+            [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 5, "日本…"), ("日本語", 4, "日…"), ("ab", 1, "…")];
+        for (text, columns, wanted) in cases {
+            assert_eq!(cut(text, columns), wanted);
+            assert!(width(wanted) <= columns);
+        }
     }
 
     #[test]
