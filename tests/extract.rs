@@ -76,6 +76,33 @@ fn attachments_are_what_the_endpoints_sent() {
     assert_eq!(saved, sent);
 }
 
+/// As docs/output.md has it: by the number in front a saved attachment is found in the manifest.
+#[test]
+fn attachments_are_numbered_as_the_manifest_lists_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = Some("servers/keys/server.key");
+    assert_eq!(extract("servers/imap-full-starttls-rsa.pcap", key, dir.path(), &["--attachments"]), 0);
+    let mut several = 0;
+    for row in manifest(dir.path()) {
+        let attachments = row["attachments"].as_array().unwrap();
+        let path = row["path"].as_str().unwrap();
+        let folder = dir.path().join(path.strip_suffix(".eml").unwrap()).with_added_extension("attachments");
+        assert_eq!(folder.exists(), !attachments.is_empty(), "{path}");
+        if attachments.is_empty() {
+            continue;
+        }
+        let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        files.sort();
+        assert_eq!(files.len(), attachments.len());
+        for ((number, file), attachment) in (1..).zip(files).zip(attachments) {
+            assert!(file.file_name().unwrap().to_str().unwrap().starts_with(&format!("{number:02}-")));
+            assert_eq!(attachment["sha256"], digest(file));
+        }
+        several += usize::from(attachments.len() > 1);
+    }
+    assert!(several > 0);
+}
+
 #[test]
 fn a_message_with_a_gap_says_so_in_its_name() {
     let dir = tempfile::tempdir().unwrap();

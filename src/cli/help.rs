@@ -93,8 +93,8 @@ Examples:
   mailcap extract mail.pcap -o mails --format mbox
   jq -r 'select(.complete) | [.path, .sha256, .queue_id] | @tsv' mails/manifest.jsonl
 
--o names the folder. Files are named by time, session and message; manifest.jsonl says what is what. A message that \
-spans a gap says so in its name. Everything is written with mode 0600.";
+-o names the folder. Files are named by time, session and message; manifest.jsonl says what is what. Attachments are numbered as \
+there. A message that spans a gap says so in its name. Everything is written with mode 0600.";
 
 pub(super) const DECRYPT_ABOUT: &str = "\
 Write a capture that Wireshark opens decrypted: the packets as they are, and in front of them the TLS secrets that a \
