@@ -46,6 +46,7 @@ Examples:
 pub(super) const SESSIONS: &str = "\
 Examples:
   mailcap sessions mail.pcap
+  mailcap sessions mail.pcap | less -S          a line a session on any screen
   mailcap sessions captures/ --errors           only those in which something went wrong
   mailcap sessions mail.pcap --host 10.0.0.0/8 --proto imap
   mailcap sessions mail.pcap --json | jq -r '[.id, .user, .outcome] | @tsv'
