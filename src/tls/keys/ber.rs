@@ -5,8 +5,8 @@ use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::der::{Decode, Reader, SliceReader};
 use zeroize::Zeroizing;
 
-/// Structures inside structures that are followed.
-const DEPTH: u32 = 32;
+/// Structures inside structures that are followed; safes of PKCS#12 inside safes take three each.
+const DEPTH: u32 = 64;
 
 /// How a sequence begins whose length is indefinite.
 pub(super) const INDEFINITE: &[u8] = &[0x30, 0x80];

@@ -152,6 +152,7 @@ pub(super) fn load_bytes(path: &Path, bytes: &[u8], password: Password<'_>) -> R
         password,
         asked: None,
         loaded: Loaded::default(),
+        errors: Vec::new(),
         work: Work::default(),
     };
     file.read(bytes)?;
@@ -166,6 +167,8 @@ struct File<'a> {
     /// The passphrase, once it was asked for.
     asked: Option<Option<Zeroizing<String>>>,
     loaded: Loaded,
+    /// What could not be used.
+    errors: Vec<KeyError>,
     work: Work,
 }
 
@@ -176,24 +179,26 @@ impl File<'_> {
         let bytes = utf16.as_ref().map_or(bytes, |text| text.as_bytes());
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
-        let mut errors = Vec::new();
         if text.contains("-----BEGIN ") {
             for block in pem_blocks(&text) {
-                if let Err(error) = self.pem_block(&block.label, block.dek_info.as_deref(), &block.der) {
-                    errors.push(error);
-                }
+                let read = self.pem_block(&block.label, block.dek_info.as_deref(), &block.der);
+                self.errors.extend(read.err());
             }
         } else if let Some(der) = der_len(bytes).and_then(|len| bytes.get(..len)) {
-            errors.extend(self.der(der).err());
+            let read = self.der(der);
+            self.errors.extend(read.err());
         } else if let Some(der) = Some(bytes).filter(|b| b.starts_with(ber::INDEFINITE)).and_then(ber::to_der) {
-            errors.extend(self.der(&der).err());
+            let read = self.der(&der);
+            self.errors.extend(read.err());
         } else if super::super::keylog::looks_like_one(bytes) {
             return Err(KeyError::IsKeyLog { path: self.path.into() });
         }
+        let errors = std::mem::take(&mut self.errors);
         if !self.loaded.keys.is_empty() {
             self.loaded.others.extend(errors.iter().filter_map(other));
             // Certificates beside their key are as it should be.
-            self.loaded.notes.extend(errors.iter().filter(|e| weight(e) > CERTIFICATE).map(ToString::to_string));
+            let telling = errors.iter().filter(|e| weight(e) > CERTIFICATE);
+            self.loaded.notes.extend(telling.map(|error| format!("a part of {error}")));
             return Ok(());
         }
         Err(errors.into_iter().max_by_key(weight).unwrap_or_else(|| KeyError::NotAKey { path: self.path.into() }))
@@ -267,18 +272,22 @@ impl File<'_> {
 
     fn pkcs12(&mut self, der: &[u8]) -> Result<(), KeyError> {
         // Many are made without a passphrase: no need to ask.
-        let keys = match pkcs12::keys(der, "", &mut self.work) {
-            Ok(keys) => keys,
-            Err(_) => self.unlock(|password, work| pkcs12::keys(der, password, work))?,
-        };
-        let mut last = KeyError::NotAKey { path: self.path.into() };
-        let before = self.loaded.keys.len();
-        for key in &keys {
-            if let Err(error) = self.pkcs8(key) {
-                last = error;
+        let mut opened = pkcs12::open(der, "", &mut self.work);
+        if opened.closed.is_some() {
+            match self.unlock(|password, work| Ok(pkcs12::open(der, password, work))) {
+                Ok(more) if more.keys.len() >= opened.keys.len() => opened = more,
+                Ok(_) => {}
+                Err(missing) => {
+                    self.errors.push(missing);
+                    opened.closed = None;
+                }
             }
         }
-        if self.loaded.keys.len() > before { Ok(()) } else { Err(last) }
+        for key in &opened.keys {
+            let read = self.pkcs8(key);
+            self.errors.extend(read.err());
+        }
+        opened.closed.map_or(Ok(()), |error| Err(self.closed(error)))
     }
 
     /// Asks for the file's passphrase, once, and tries it.
@@ -286,10 +295,14 @@ impl File<'_> {
         let path = self.path;
         let password = self.asked.get_or_insert_with(|| (self.password)(path));
         let Some(password) = password else { return Err(KeyError::PasswordMissing { path: path.into() }) };
-        open(password, &mut self.work).map_err(|error| match error {
-            PbeError::Wrong => KeyError::PasswordWrong { path: path.into() },
-            PbeError::Method(method) => KeyError::Encryption { path: path.into(), method },
-        })
+        open(password, &mut self.work).map_err(|error| self.closed(error))
+    }
+
+    fn closed(&self, error: PbeError) -> KeyError {
+        match error {
+            PbeError::Wrong => KeyError::PasswordWrong { path: self.path.into() },
+            PbeError::Method(method) => KeyError::Encryption { path: self.path.into(), method },
+        }
     }
 }
 

@@ -132,6 +132,9 @@ fn damaged_files() {
 fn folders() {
     let mut ring = KeyRing::new();
     let notes = ring.add_key_path(&testdata(""), &mut passphrase).unwrap();
+    // Of two PKCS#12 files the certificates stay closed.
+    let (closed, notes): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| note.starts_with("a part of "));
+    assert_eq!(closed.len(), 2, "{closed:?}");
     let bits: std::collections::BTreeSet<usize> = ring.keys().iter().map(|k| k.bits()).collect();
     assert_eq!(Vec::from_iter(bits), [512, 768, 1024, 2047, 2048, 3072, 4096, 8192]);
     // One line for what is no RSA key, none for the same key again.
@@ -297,9 +300,17 @@ fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 
 /// A PKCS#12 file without a MAC, of one safe in the clear with the encrypted keys in a bag each.
 fn pfx(encrypted: &[&[u8]]) -> Vec<u8> {
+    pfx_of(&encrypted.iter().map(|key| bag(2, key)).collect::<Vec<_>>())
+}
+
+/// A `SafeBag` (RFC 7292 section 4.2): 2 a shrouded key, 6 more bags.
+fn bag(kind: u8, content: &[u8]) -> Vec<u8> {
+    let kind = [b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01", &[kind][..]].concat();
+    tlv(0x30, &[&kind, &tlv(0xa0, &[content])])
+}
+
+fn pfx_of(bags: &[Vec<u8>]) -> Vec<u8> {
     const DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
-    const SHROUDED_KEY: &[u8] = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01\x02";
-    let bags: Vec<Vec<u8>> = encrypted.iter().map(|key| tlv(0x30, &[SHROUDED_KEY, &tlv(0xa0, &[key])])).collect();
     let content = |of: &[u8]| tlv(0x30, &[DATA, &tlv(0xa0, &[&tlv(0x04, &[of])])]);
     let safe = content(&tlv(0x30, &bags.iter().map(Vec::as_slice).collect::<Vec<_>>()));
     // Lengths are as short as can be in DER.
@@ -351,13 +362,15 @@ fn a_pkcs12_file_of_many_bags_can_not_ask_for_any_amount_of_work() {
     let sound = document.as_bytes();
     let password = passphrase("".as_ref()).unwrap();
     let open = |bags: &[&[u8]], granted: u64| {
-        super::pkcs12::keys(&pfx(bags), &password, &mut super::pbe::Work::of(granted)).map(|keys| keys.len())
+        let opened = super::pkcs12::open(&pfx(bags), &password, &mut super::pbe::Work::of(granted));
+        let refused =
+            |error| matches!(error, super::pbe::PbeError::Method(what) if what.contains("rounds of key derivation"));
+        (opened.keys.len(), opened.closed.map(refused))
     };
     let granted = 3 * u64::from(rounds);
-    assert_eq!(open(&[sound; 3], granted), Ok(3));
-    let refused = |result| matches!(result, Err(super::pbe::PbeError::Method(what)) if what.contains("rounds of key"));
-    assert!(refused(open(&[sound; 4], granted)));
-    assert!(refused(open(&[sound, &endless], granted)));
+    assert_eq!(open(&[sound; 3], granted), (3, None));
+    assert_eq!(open(&[sound; 4], granted), (3, Some(true)));
+    assert_eq!(open(&[sound, &endless], granted), (1, Some(true)));
     let load = |der: &[u8]| {
         let mut ring = KeyRing::new();
         ring.add_key_bytes("key.p12".as_ref(), der, &mut passphrase).map(|_| ring.keys()[0].modulus().to_vec())
@@ -367,6 +380,40 @@ fn a_pkcs12_file_of_many_bags_can_not_ask_for_any_amount_of_work() {
         let error = load(&der).unwrap_err().to_string();
         assert!(error.contains("key.p12: is encrypted with more than 20000000 rounds of key derivation"), "{error}");
     }
+}
+
+/// Certificates in RC4, a store's passphrase that is not the key's, a bag that is damaged: the key opens all the same.
+#[test]
+fn a_part_of_a_pkcs12_file_that_stays_closed_hides_no_key() {
+    let opens = |name: &str, mut password: &dyn Fn(&Path) -> Option<Zeroizing<String>>, note: Option<&str>| {
+        let mut ring = KeyRing::new();
+        let notes = ring.add_key_path(&testdata(name), &mut password).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(ring.keys()[0].modulus(), modulus(), "{name}");
+        assert_eq!(notes.len(), usize::from(note.is_some()), "{notes:?}");
+        assert!(notes.iter().all(|said| said.contains(name) && said.contains(note.unwrap())), "{notes:?}");
+    };
+    opens("encoded/rsa2048.password-cert-rc4.p12", &passphrase, Some("is encrypted with"));
+    opens("encoded/rsa2048.password-of-key-alone.p12", &passphrase, Some("the passphrase is wrong"));
+    opens("clear-key.p12", &passphrase, None);
+    opens("clear-key.p12", &|_| Some(Zeroizing::new("wrong".into())), Some("the passphrase is wrong"));
+    opens("clear-key.p12", &|_| None, Some("no passphrase was given"));
+
+    let sound = std::fs::read(testdata("encoded/rsa2048.enc-pkcs8-aes256-pbes2.der")).unwrap();
+    let mut damaged = sound.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let load = |der: &[u8]| {
+        let mut ring = KeyRing::new();
+        let notes = ring.add_key_bytes("key.p12".as_ref(), der, &mut passphrase).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(ring.keys()[0].modulus(), modulus());
+        notes
+    };
+    assert_eq!(
+        load(&pfx(&[&damaged, &sound])),
+        ["a part of key.p12: the passphrase is wrong (or the file is damaged)"]
+    );
+    assert!(load(&pfx_of(&[tlv(0x30, &[b"\x06\x01\x2a"]), bag(2, &sound)]))[0].contains("a part of"));
+    let nested = (0..12).fold(bag(2, &sound), |inner, _| bag(6, &tlv(0x30, &[&inner])));
+    assert_eq!(load(&pfx_of(&[nested])), [""; 0]);
 }
 
 /// PBMAC1 (RFC 9579) and others than SHA-1 and SHA-2: what the passphrase opens is proof enough.
