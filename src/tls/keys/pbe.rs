@@ -12,6 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::super::protection::BlockCipher;
 use super::super::suites::BulkCipher;
+use super::ber;
 
 /// Rounds of key derivation that one file may ask for over all that is in it: a minute of work. A fuzzer has no patience.
 const MAX_ROUNDS: u64 = if cfg!(fuzzing) { 20_000 } else { 20_000_000 };
@@ -64,17 +65,26 @@ pub(super) fn open_pkcs8(der: &[u8], password: &str, work: &mut Work) -> Opened 
     open(&algorithm, data, password, work)
 }
 
-/// Opens what is encrypted as `algorithm` says.
+/// Opens what is encrypted as `algorithm` says; what comes out is a structure in DER.
 pub(super) fn open(algorithm: &AlgorithmIdentifierRef<'_>, data: &[u8], password: &str, work: &mut Work) -> Opened {
+    // A wrong passphrase leaves valid padding once in 256 times.
+    let structure = |plain: Zeroizing<Vec<u8>>| ber::to_der(&plain).ok_or(PbeError::Wrong);
     let oid = algorithm.oid.to_string();
     if oid == "1.2.840.113549.1.5.13" {
-        return open_pbes2(algorithm, data, password, work);
+        return open_pbes2(algorithm, data, password, work).and_then(structure);
     }
     let scheme = Pbes1::by_oid(&oid).ok_or(PbeError::Method(oid))?;
     let (salt, iterations) = parse_parameters(algorithm)?;
-    work.take(iterations.into())?;
-    let (cipher, iv) = scheme.cipher(password, salt, iterations);
-    decrypt(cipher.ok_or(PbeError::Wrong)?, &iv, data)
+    let mut opened = Err(PbeError::Wrong);
+    for password in scheme.passwords(password) {
+        work.take(iterations.into())?;
+        let (cipher, iv) = scheme.cipher(&password, salt, iterations);
+        opened = decrypt(cipher.ok_or(PbeError::Wrong)?, &iv, data).and_then(structure);
+        if opened.is_ok() {
+            break;
+        }
+    }
+    opened
 }
 
 fn parse_encrypted(der: &[u8]) -> pkcs8::der::Result<(AlgorithmIdentifierRef<'_>, &[u8])> {
@@ -151,11 +161,21 @@ impl Pbes1 {
         })
     }
 
+    /// The passphrase as bytes. For PKCS#12 it is a BMPString with its terminator; without any, some have the terminator
+    /// alone and some, as GnuTLS with `--null-password`, nothing at all.
+    fn passwords(self, password: &str) -> Vec<Zeroizing<Vec<u8>>> {
+        if !matches!(self, Pbes1::Pkcs12 { .. }) {
+            return vec![Zeroizing::new(password.into())];
+        }
+        let string = password.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect();
+        let nothing = password.is_empty().then(Vec::new);
+        [string].into_iter().chain(nothing).map(Zeroizing::new).collect()
+    }
+
     /// The cipher with its key, and the IV; all of these have blocks of eight bytes.
-    fn cipher(self, password: &str, salt: &[u8], iterations: u32) -> (Option<BlockCipher>, Zeroizing<Vec<u8>>) {
+    fn cipher(self, password: &[u8], salt: &[u8], iterations: u32) -> (Option<BlockCipher>, Zeroizing<Vec<u8>>) {
         let Pbes1::Pkcs12 { cipher, key_len } = self else {
             // PBKDF1: eight bytes of key, eight of IV.
-            let password = password.as_bytes();
             let derived = match self {
                 Pbes1::Md5Des | Pbes1::Md5Rc2 => pbkdf1::<Md5>(password, salt, iterations),
                 _ => pbkdf1::<Sha1>(password, salt, iterations),
@@ -195,15 +215,12 @@ fn pbkdf1<D: Digest>(password: &[u8], salt: &[u8], iterations: u32) -> Zeroizing
 }
 
 /// PKCS#12's key derivation with SHA-1 (RFC 7292 appendix B.2). `id`: 1 a key, 2 an IV.
-fn pkcs12_kdf(password: &str, salt: &[u8], iterations: u32, id: u8, len: usize) -> Zeroizing<Vec<u8>> {
+fn pkcs12_kdf(password: &[u8], salt: &[u8], iterations: u32, id: u8, len: usize) -> Zeroizing<Vec<u8>> {
     const BLOCK: usize = 64;
-    // BMPString with its terminator.
-    let password: Zeroizing<Vec<u8>> =
-        Zeroizing::new(password.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect());
     let stretched =
         |bytes: &[u8]| -> Vec<u8> { bytes.iter().copied().cycle().take(bytes.len().next_multiple_of(BLOCK)).collect() };
     let mut input = Zeroizing::new(stretched(salt));
-    input.extend_from_slice(&Zeroizing::new(stretched(&password)));
+    input.extend_from_slice(&Zeroizing::new(stretched(password)));
     let mut out = Zeroizing::new(Vec::with_capacity(len + 20));
     while out.len() < len {
         let mut a = Sha1::new().chain_update([id; BLOCK]).chain_update(&*input).finalize();

@@ -84,7 +84,7 @@ impl File<'_> {
                     false => Zeroizing::new(data.value().to_vec()),
                 };
                 let plain = pbe::open(&algorithm, &data, self.password, self.work)?;
-                self.bags(AnyRef::from_der(&ber::to_der(&plain).ok_or(PbeError::Wrong)?)?, DEPTH)
+                self.bags(AnyRef::from_der(&plain)?, DEPTH)
             }
             _ => Ok(()),
         }
