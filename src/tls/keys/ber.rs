@@ -8,9 +8,6 @@ use zeroize::Zeroizing;
 /// Structures inside structures that are followed; safes of PKCS#12 inside safes take three each.
 const DEPTH: u32 = 64;
 
-/// How a sequence begins whose length is indefinite.
-pub(super) const INDEFINITE: &[u8] = &[0x30, 0x80];
-
 const CONSTRUCTED: u8 = 0x20;
 const OCTET_STRING: u8 = 0x04;
 

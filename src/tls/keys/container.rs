@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
-use pkcs8::der::{Decode, Encode, Header, Reader, SliceReader, Tag};
+use pkcs8::der::{Decode, Header, Reader, SliceReader, Tag};
 use zeroize::Zeroizing;
 
 /// Base64 as found in key files: padding optional.
@@ -69,13 +69,6 @@ pub(super) enum Shape {
     Certificate,
     /// PKCS#10.
     Request,
-}
-
-/// Length of the DER structure at the start of `bytes`, if it is a sequence that is all there.
-pub(super) fn der_len(bytes: &[u8]) -> Option<usize> {
-    let header = Header::decode(&mut SliceReader::new(bytes).ok()?).ok()?;
-    let len = usize::try_from(header.encoded_len().ok()?).ok()?.checked_add(usize::try_from(header.length()).ok()?)?;
-    (header.tag() == Tag::Sequence && len <= bytes.len()).then_some(len)
 }
 
 /// Tells the structures that hold keys, or that people take for keys, by the types of their first elements.

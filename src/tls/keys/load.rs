@@ -7,7 +7,7 @@ use pkcs8::der::Decode;
 use zeroize::Zeroizing;
 
 use super::ber;
-use super::container::{Shape, algorithm_name, der_len, pem_blocks, shape};
+use super::container::{Shape, algorithm_name, pem_blocks, shape};
 use super::error::KeyError;
 use super::pbe::{self, PbeError, Work};
 use super::pkcs12;
@@ -184,14 +184,11 @@ impl File<'_> {
                 let read = self.pem_block(&block.label, block.dek_info.as_deref(), &block.der);
                 self.errors.extend(read.err());
             }
-        } else if let Some(der) = der_len(bytes).and_then(|len| bytes.get(..len)) {
-            let read = self.der(der);
-            self.errors.extend(read.err());
-        } else if let Some(der) = Some(bytes).filter(|b| b.starts_with(ber::INDEFINITE)).and_then(ber::to_der) {
-            let read = self.der(&der);
-            self.errors.extend(read.err());
         } else if super::super::keylog::looks_like_one(bytes) {
             return Err(KeyError::IsKeyLog { path: self.path.into() });
+        } else {
+            let read = self.structure(bytes);
+            self.errors.extend(read.err());
         }
         let errors = std::mem::take(&mut self.errors);
         if !self.loaded.keys.is_empty() {
@@ -223,7 +220,7 @@ impl File<'_> {
             "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => Err(KeyError::Request { path: path() }),
             "DH PARAMETERS" | "EC PARAMETERS" | "DSA PARAMETERS" => Err(KeyError::NotAKey { path: path() }),
             // The label says less than the content.
-            _ => self.der(der),
+            _ => self.structure(der),
         }
     }
 
@@ -231,8 +228,10 @@ impl File<'_> {
         KeyError::Certificate { path: self.path.into() }
     }
 
-    fn der(&mut self, der: &[u8]) -> Result<(), KeyError> {
+    /// Reads the structure at the start of `bytes`, in DER or BER.
+    fn structure(&mut self, bytes: &[u8]) -> Result<(), KeyError> {
         let path = || self.path.into();
+        let der = &ber::to_der(bytes).ok_or_else(|| KeyError::NotAKey { path: path() })?;
         match shape(der) {
             Some(Shape::Pkcs1) => self.pkcs1(der),
             Some(Shape::Pkcs8) => self.pkcs8(der),

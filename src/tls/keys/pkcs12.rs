@@ -29,7 +29,7 @@ pub(super) struct Opened {
     pub(super) closed: Option<PbeError>,
 }
 
-/// Opens every safe and bag of a `PFX`, whatever becomes of those before it.
+/// Opens every safe and bag of a `PFX` in DER, whatever becomes of those before it.
 pub(super) fn open(der: &[u8], password: &str, work: &mut Work) -> Opened {
     let mut file = File { password, work, keys: Vec::new(), closed_key: None, closed: None };
     let read = file.safes(der);
@@ -54,8 +54,7 @@ impl File<'_> {
     }
 
     fn safes(&mut self, der: &[u8]) -> Result<(), PbeError> {
-        let der = ber::to_der(der).ok_or(PbeError::Wrong)?;
-        let content = inside(AnyRef::from_der(&der)?)?.nth(1).ok_or(PbeError::Wrong)??;
+        let content = inside(AnyRef::from_der(der)?)?.nth(1).ok_or(PbeError::Wrong)??;
         let (kind, safes) = typed(content)?;
         if kind != DATA {
             return Err(PbeError::Method("a public key, as PKCS#12 may be".into()));

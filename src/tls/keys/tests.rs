@@ -416,6 +416,35 @@ fn a_part_of_a_pkcs12_file_that_stays_closed_hides_no_key() {
     assert_eq!(load(&pfx_of(&[nested])), [""; 0]);
 }
 
+/// Indefinite lengths inside a definite one, and in PEM.
+#[test]
+fn ber_wherever_it_stands() {
+    use base64::Engine;
+    let ber = std::fs::read(testdata("encoded/rsa2048.password-nss.p12")).unwrap();
+    let inner = ber.strip_prefix(&[0x30, 0x80]).and_then(|ber| ber.strip_suffix(&[0, 0])).unwrap();
+    let definite = tlv(0x30, &[inner]);
+    let pem = |label: &str, content: &[u8]| {
+        let content = base64::prelude::BASE64_STANDARD.encode(content);
+        format!("-----BEGIN {label}-----\n{content}\n-----END {label}-----\n").into_bytes()
+    };
+    let mut key = std::fs::read(testdata("encoded/rsa2048.pkcs8.der")).unwrap();
+    // Two bytes of length.
+    let value = key.split_off(4);
+    let key = [&[0x30, 0x80], value.as_slice(), &[0, 0]].concat();
+    for (what, file) in [
+        ("definite outside", definite.clone()),
+        ("PEM of it", pem("PKCS12", &definite)),
+        ("PEM", pem("PKCS12", &ber)),
+        ("PKCS#8", key.clone()),
+        ("PKCS#8 in PEM", pem("PRIVATE KEY", &key)),
+        ("zeros behind it", [key, vec![0; 100]].concat()),
+    ] {
+        let (_folder, path) = temporary("key", &file);
+        let ring = load(&path, passphrase).unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert_eq!(ring.keys()[0].modulus(), modulus(), "{what}");
+    }
+}
+
 /// PBMAC1 (RFC 9579) and others than SHA-1 and SHA-2: what the passphrase opens is proof enough.
 #[test]
 fn a_mac_of_another_kind_is_no_hindrance() {
