@@ -455,10 +455,10 @@ mod tests {
     /// Only keys of up to 2,048 bits, whose primes are of one length.
     #[test]
     fn keys_that_have_lanes() {
-        for name in ["rsa2047.pem", "rsa3072.pem", "rsa4096.pem"] {
+        for name in ["rsa2047.pem", "rsa3072.pem", "rsa4096.pem", "rsa2048-primes3.pem"] {
             assert!(Lanes::new(&key(name)).is_none(), "{name}");
         }
-        for name in ["rsa512.pem", "rsa768.pem", "rsa1024.pem", "rsa2048.pem", "rsa2048e3.pem"] {
+        for name in ["rsa512.pem", "rsa768.pem", "rsa1024.pem", "rsa2048.pem", "rsa2048e3.pem", "rsa2048e60.pem"] {
             assert_eq!(Lanes::new(&key(name)).is_some(), Level::new().as_avx512().is_some(), "{name}");
         }
     }

@@ -208,7 +208,10 @@ impl File<'_> {
                 Some(dek_info) => {
                     let plain = self.unlock(|password, _| pbe::open_dek(dek_info, der, password))?;
                     // A wrong passphrase leaves valid padding once in 256 times.
-                    self.pkcs1(&plain).map_err(|_| KeyError::PasswordWrong { path: self.path.into() })
+                    if shape(&plain) != Some(Shape::Pkcs1) {
+                        return Err(self.closed(PbeError::Wrong));
+                    }
+                    self.pkcs1(&plain)
                 }
                 None => self.pkcs1(der),
             },

@@ -19,6 +19,9 @@ use super::memory::{Memory, hash};
 /// Length of the premaster secret of the RSA key exchange.
 const PREMASTER_LEN: usize = 48;
 
+/// Primes of a key, as many as OpenSSL takes.
+const MOST_PRIMES: usize = 5;
+
 /// With fewer lanes in use, one by one takes no longer.
 #[cfg(target_arch = "x86_64")]
 const FEWEST_TOGETHER: usize = 5;
@@ -50,8 +53,9 @@ impl PrivateKey {
     /// From PKCS#1's `RSAPrivateKey`. The error says what is wrong, without the key's values.
     pub(super) fn from_pkcs1(name: Arc<str>, der: &[u8]) -> Result<Self, String> {
         let parts = RsaPrivateKeyRef::from_der(der).map_err(|e| e.to_string())?;
-        if parts.other_prime_infos.is_some() {
-            return Err("more than two primes".into());
+        let others = parts.other_prime_infos.unwrap_or_default();
+        if others.len() > MOST_PRIMES - 2 {
+            return Err(format!("more than {MOST_PRIMES} primes"));
         }
         let modulus = parts.modulus.as_bytes().to_vec();
         let bits = u32::try_from(modulus.len()).ok().and_then(|n| n.checked_mul(8)).ok_or("absurd length")?;
@@ -63,10 +67,16 @@ impl PrivateKey {
         let n = number(parts.modulus.as_bytes())?;
         let e = number(parts.public_exponent.as_bytes())?;
         let d = number(parts.private_exponent.as_bytes())?;
-        let primes = vec![number(parts.prime1.as_bytes())?, number(parts.prime2.as_bytes())?];
+        let primes = [parts.prime1, parts.prime2].into_iter().chain(others.into_iter().map(|other| other.prime));
+        let primes = primes.map(|prime| number(prime.as_bytes())).collect::<Result<Vec<_>, _>>()?;
         let rsa = rsa::PrivateKey::from_components(n.clone(), e.clone(), d.clone(), primes.clone())
-            // Primes of unequal length are unusual, not wrong.
-            .or_else(|_| rsa::PrivateKey::from_components_with_wide_primes(n, e, d, primes))
+            // Primes of unequal length are unusual, not wrong; nor are long public exponents.
+            .or_else(|error| match error {
+                rsa::Error::PublicExponentTooLarge => {
+                    rsa::PrivateKey::from_components_with_large_exponent(n, e, d, primes)
+                }
+                _ => rsa::PrivateKey::from_components_with_wide_primes(n, e, d, primes),
+            })
             .map_err(|e| e.to_string())?;
         Ok(PrivateKey {
             name,

@@ -170,7 +170,7 @@ fn encrypt(key: &PrivateKey, message: &[u8]) -> Vec<u8> {
     use rsa::traits::PublicKeyParts;
     let len = key.modulus().len();
     let (n, e) = (key.rsa().n().as_ref().clone(), key.rsa().e().clone());
-    let public = rsa::PublicKey::new_with_size_limits(n, e, 512..=8192).unwrap();
+    let public = rsa::PublicKey::new_unchecked(n, e);
     assert_eq!(public.size(), len);
     let mut block = vec![0, 2];
     block.extend((1..=255).cycle().take(len - 3 - message.len()));
@@ -193,6 +193,10 @@ fn premasters() {
         "rsa2047.pem",
         "rsa2048.pem",
         "rsa2048e3.pem",
+        "rsa1024e500.pem",
+        "rsa2048e60.pem",
+        "rsa2048-primes3.pem",
+        "rsa2048-primes3.enc.pem",
         "rsa3072.pem",
         "rsa4096.pem",
         "rsa8192.pem",
@@ -216,6 +220,36 @@ fn premasters() {
             assert!(other.keys()[0].decrypt_premaster(&encrypted).is_err(), "{name} with another key");
         }
     }
+}
+
+/// Long public exponents (RFC 8017 section 3.1: below n) and up to five primes are no damage.
+#[test]
+fn what_is_wrong_with_an_rsa_key() {
+    use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::Pkcs7};
+    use md5::{Digest, Md5};
+    let says = |der: &[u8], words: &str| {
+        let iv = *b"an IV of 16 byte";
+        let key = Md5::new().chain_update("mailcap-test").chain_update(&iv[..8]).finalize();
+        let encrypted = cbc::Encryptor::<aes::Aes128>::new(&key, &iv.into()).encrypt_padded_vec::<Pkcs7>(der);
+        let hex: String = iv.iter().map(|b| format!("{b:02X}")).collect();
+        let clear = pem("RSA PRIVATE KEY", "", der);
+        // Encrypted, it is the same: the passphrase is right.
+        let locked = pem("RSA PRIVATE KEY", &format!("DEK-Info: AES-128-CBC,{hex}\n\n"), &encrypted);
+        for file in [clear, locked] {
+            let (_folder, path) = temporary("key.pem", &file);
+            let error = load(&path, passphrase).unwrap_err();
+            assert!(matches!(&error, KeyError::Malformed { detail, .. } if detail.contains(words)), "{error}");
+        }
+    };
+    let sound = std::fs::read(testdata("encoded/rsa2048.pkcs1.der")).unwrap();
+    let mut flipped = sound.clone();
+    flipped[100] ^= 4;
+    says(&flipped, "invalid modulus");
+    let numbers = |version: u8| -> Vec<u8> { [&[2, 1, version], sound.get(7..).unwrap()].concat() };
+    let other = tlv(0x30, &[&[2, 1, 3], &[2, 1, 3], &[2, 1, 3]]);
+    let with_primes = |count: usize| shortest(&tlv(0x30, &[&numbers(1), &tlv(0x30, &vec![other.as_slice(); count])]));
+    says(&with_primes(4), "more than 5 primes");
+    says(&with_primes(3), "invalid modulus");
 }
 
 /// What is remembered is returned, not computed again: here something that no computation gives.
@@ -290,6 +324,12 @@ fn a_key_file_can_not_ask_for_any_amount_of_work() {
             "{n}: {refused}"
         );
     }
+}
+
+fn pem(label: &str, headers: &str, content: &[u8]) -> Vec<u8> {
+    use base64::Engine;
+    let content = base64::prelude::BASE64_STANDARD.encode(content);
+    format!("-----BEGIN {label}-----\n{headers}{content}\n-----END {label}-----\n").into_bytes()
 }
 
 fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -419,24 +459,19 @@ fn a_part_of_a_pkcs12_file_that_stays_closed_hides_no_key() {
 /// Indefinite lengths inside a definite one, and in PEM.
 #[test]
 fn ber_wherever_it_stands() {
-    use base64::Engine;
     let ber = std::fs::read(testdata("encoded/rsa2048.password-nss.p12")).unwrap();
     let inner = ber.strip_prefix(&[0x30, 0x80]).and_then(|ber| ber.strip_suffix(&[0, 0])).unwrap();
     let definite = tlv(0x30, &[inner]);
-    let pem = |label: &str, content: &[u8]| {
-        let content = base64::prelude::BASE64_STANDARD.encode(content);
-        format!("-----BEGIN {label}-----\n{content}\n-----END {label}-----\n").into_bytes()
-    };
     let mut key = std::fs::read(testdata("encoded/rsa2048.pkcs8.der")).unwrap();
     // Two bytes of length.
     let value = key.split_off(4);
     let key = [&[0x30, 0x80], value.as_slice(), &[0, 0]].concat();
     for (what, file) in [
         ("definite outside", definite.clone()),
-        ("PEM of it", pem("PKCS12", &definite)),
-        ("PEM", pem("PKCS12", &ber)),
+        ("PEM of it", pem("PKCS12", "", &definite)),
+        ("PEM", pem("PKCS12", "", &ber)),
         ("PKCS#8", key.clone()),
-        ("PKCS#8 in PEM", pem("PRIVATE KEY", &key)),
+        ("PKCS#8 in PEM", pem("PRIVATE KEY", "", &key)),
         ("zeros behind it", [key, vec![0; 100]].concat()),
     ] {
         let (_folder, path) = temporary("key", &file);
