@@ -112,6 +112,31 @@ fn elements(der: &[u8]) -> Option<Vec<(Tag, &[u8])>> {
     Some(out)
 }
 
+/// Formats of other programs by how they begin: the words for each, and the command that converts it.
+pub(super) fn other_format(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    Some(match bytes {
+        [0xfe, 0xed, 0xfe, 0xed, ..] => (
+            "a Java key store (JKS)",
+            "keytool -importkeystore -srckeystore COPY -destkeystore NEW.p12 -deststoretype PKCS12",
+        ),
+        [0xce, 0xce, 0xce, 0xce, ..] => (
+            "a Java key store (JCEKS)",
+            "keytool -importkeystore -srckeystore COPY -srcstoretype JCEKS -destkeystore NEW.p12 -deststoretype PKCS12",
+        ),
+        [0x1e, 0xf1, 0xb5, 0xb0, ..] => {
+            ("a private key of Microsoft's (PVK)", "openssl rsa -inform PVK -in COPY -out NEW.pem")
+        }
+        // PRIVATEKEYBLOB, version 2, of an RSA key.
+        [7, 2, 0, 0, _, _, _, _, b'R', b'S', b'A', b'2', ..] => {
+            ("a private key of Microsoft's (MSBLOB)", "openssl rsa -inform MSBLOB -in COPY -out NEW.pem")
+        }
+        _ if bytes.starts_with(b"PuTTY-User-Key-File-") => {
+            ("a private key of PuTTY's (PPK)", "puttygen COPY -O private-openssh -o NEW.pem")
+        }
+        _ => return None,
+    })
+}
+
 /// The words for a private key's algorithm when it is not RSA.
 pub(super) fn algorithm_name(oid: &str) -> &'static str {
     match oid {

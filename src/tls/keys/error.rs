@@ -58,6 +58,16 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
+    /// A key in a format that other programs convert.
+    #[error("{}: is {format}, which is not read; convert a copy with `{command}`", path.display())]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// With its article: `a Java key store`.
+        format: &'static str,
+        /// What converts it.
+        command: &'static str,
+    },
     /// A key log where a key was expected.
     #[error("{}: is a key log, not a private key: give it with --keylog", path.display())]
     IsKeyLog {

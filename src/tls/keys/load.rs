@@ -7,7 +7,7 @@ use pkcs8::der::Decode;
 use zeroize::Zeroizing;
 
 use super::ber;
-use super::container::{Shape, algorithm_name, pem_blocks, shape};
+use super::container::{Shape, algorithm_name, other_format, pem_blocks, shape};
 use super::error::KeyError;
 use super::pbe::{self, PbeError, Work};
 use super::pkcs12;
@@ -186,6 +186,8 @@ impl File<'_> {
             }
         } else if super::super::keylog::looks_like_one(bytes) {
             return Err(KeyError::IsKeyLog { path: self.path.into() });
+        } else if let Some((format, command)) = other_format(bytes) {
+            return Err(KeyError::OtherFormat { path: self.path.into(), format, command });
         } else {
             let read = self.structure(bytes);
             self.errors.extend(read.err());
@@ -317,7 +319,7 @@ const BROKEN: u8 = 8;
 fn weight(error: &KeyError) -> u8 {
     match error {
         KeyError::PasswordMissing { .. } | KeyError::PasswordWrong { .. } | KeyError::Encryption { .. } => 9,
-        KeyError::Malformed { .. } | KeyError::Io { .. } => BROKEN,
+        KeyError::Malformed { .. } | KeyError::OtherFormat { .. } | KeyError::Io { .. } => BROKEN,
         KeyError::NotRsa { .. } => 7,
         KeyError::OpenSsh { .. } => 6,
         KeyError::Request { .. } => 5,

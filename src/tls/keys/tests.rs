@@ -80,6 +80,26 @@ fn files_that_are_no_rsa_key() {
     says("absent.pem", &["can't be read"]);
 }
 
+/// As `keytool`, `puttygen` and `openssl rsa -outform` begin them.
+#[test]
+fn keys_in_other_formats() {
+    for (head, words, command) in [
+        (&b"\xfe\xed\xfe\xed\0\0\0\x02\0\0\0\x01\0\0\0\x01"[..], "Java key store (JKS)", "-deststoretype PKCS12"),
+        (b"\xce\xce\xce\xce\0\0\0\x02\0\0\0\x01\0\0\0\x01", "Java key store (JCEKS)", "-srcstoretype JCEKS"),
+        (b"PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\n", "PuTTY", "puttygen COPY -O private-openssh"),
+        (b"\x1e\xf1\xb5\xb0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0", "PVK", "openssl rsa -inform PVK"),
+        (b"\x07\x02\0\0\0\xa4\0\0RSA2\0\x04\0\0\x01\0\x01\0", "MSBLOB", "openssl rsa -inform MSBLOB"),
+    ] {
+        let (folder, path) = temporary("server.key", head);
+        let error = load(&path, passphrase).unwrap_err().to_string();
+        assert!([words, command, "server.key"].iter().all(|word| error.contains(word)), "{error}");
+        // In a folder, too, it is a key that can't be used.
+        std::fs::copy(testdata("rsa1024.pem"), folder.path().join("rsa.pem")).unwrap();
+        let notes = KeyRing::new().add_key_path(folder.path(), &mut passphrase).unwrap();
+        assert!(notes.iter().any(|note| note.contains("skipped ") && note.contains(words)), "{notes:?}");
+    }
+}
+
 fn temporary(name: &str, content: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
