@@ -339,6 +339,27 @@ fn a_key_with_a_passphrase() {
         assert_eq!(ran.code, Some(code), "{}", ran.stderr);
         assert!(!ran.stderr.contains(password), "{}", ran.stderr);
     }
+    // Windows editors put a byte order mark first.
+    let marked = write(dir.path(), "marked", b"\xef\xbb\xbfmailcap-test\r\n");
+    assert_eq!(with_file(&marked).code, Some(1));
+}
+
+/// It was as if there were no passphrase.
+#[cfg(unix)]
+#[test]
+fn a_passphrase_that_is_no_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = folder();
+    let capture = write(dir.path(), "empty.pcap", EMPTY_PCAP);
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/keys/encoded/rsa2048.enc-pkcs8-aes256-pbes2.pem");
+    let latin1 = std::ffi::OsStr::from_bytes(b"Gr\xfc\xdfe");
+    let with_variable = |args: &[&str]| ran(mailcap().args(args).env("MAILCAP_KEY_PASSWORD", latin1).output().unwrap());
+    let args = ["decode", &capture, "-k", key];
+    assert_complaint(&with_variable(&args), 2, &["MAILCAP_KEY_PASSWORD: the password is no UTF-8 text"]);
+    let file = write(dir.path(), "password", latin1.as_bytes());
+    let with_file = run(&[&args[..], &["--key-password-file", &file]].concat());
+    assert_complaint(&with_file, 2, &["the password is no UTF-8 text"]);
+    assert_eq!(with_variable(&args[..2]).code, Some(1));
 }
 
 /// A server key of a kind that opens no TLS is told, with what would; the run goes on without it.

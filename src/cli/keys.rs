@@ -1,5 +1,6 @@
 //! Private keys, key logs and pre-shared keys of the command line.
 
+use std::env::VarError;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -13,15 +14,25 @@ use super::{complain, parse};
 
 const VARIABLE: &str = "MAILCAP_KEY_PASSWORD";
 
-/// A file's first line, without its line end.
+/// A file's first line, without its line end and without the byte order mark that some editors put first.
 pub(super) fn first_line(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let text = fs::read(path).map(Zeroizing::new);
     let text = text.with_context(|| format!("{}: the password can't be read", path.display()))?;
     let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     match std::str::from_utf8(line) {
         Ok(line) => Ok(Zeroizing::new(line.to_owned())),
         Err(_) => bail!("{}: the password is no UTF-8 text", path.display()),
+    }
+}
+
+/// The environment's password, where there is one.
+fn variable() -> anyhow::Result<Option<Zeroizing<String>>> {
+    match std::env::var(VARIABLE) {
+        Ok(password) => Ok(Some(Zeroizing::new(password))),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => bail!("{VARIABLE}: the password is no UTF-8 text"),
     }
 }
 
@@ -37,7 +48,9 @@ pub(super) fn ask(prompt: &str) -> Option<Zeroizing<String>> {
 pub(super) fn ring(options: &Common) -> anyhow::Result<KeyRing> {
     let known = match &options.key_password_file {
         Some(path) => Some(first_line(path)?),
-        None => std::env::var(VARIABLE).ok().map(Zeroizing::new),
+        // Of no account where there is no key.
+        None if options.key.is_empty() && options.tshark_key.is_empty() => None,
+        None => variable()?,
     };
     let mut asked: Option<Zeroizing<String>> = None;
     let mut password = |path: &Path| -> Option<Zeroizing<String>> {
