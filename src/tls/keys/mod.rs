@@ -56,6 +56,14 @@ pub const TOGETHER: usize = 8;
 /// Keys of other kinds that are remembered, for the explanation.
 const MOST_OTHERS: usize = 16;
 
+/// Each note once, with a count where it repeats.
+fn told_once(notes: Vec<String>) -> Vec<String> {
+    let mut counts = HashMap::new();
+    notes.iter().for_each(|note| *counts.entry(note.clone()).or_insert(0u64) += 1);
+    let once = notes.into_iter().filter_map(|note| counts.remove(&note).map(|count| (note, count)));
+    once.map(|(note, count)| if count > 1 { format!("{note} ({count} times)") } else { note }).collect()
+}
+
 impl KeyRing {
     /// Without any.
     pub fn new() -> Self {
@@ -98,7 +106,7 @@ impl KeyRing {
             self.by_modulus.insert(key.modulus().to_vec(), self.keys.len());
             self.keys.push(Arc::new(key));
         }
-        Ok(notes)
+        Ok(told_once(notes))
     }
 
     fn add_other(&mut self, other: OtherKey) {

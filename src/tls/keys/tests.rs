@@ -185,6 +185,20 @@ fn folders() {
     assert!(error.to_string().contains("no usable private key in this folder (1 files"), "{error}");
 }
 
+/// A bundle of 500 bags had 499 lines to say.
+#[test]
+fn what_repeats_in_a_file_is_told_once() {
+    let of = |name: &str| std::fs::read_to_string(testdata(name)).unwrap();
+    let bundle = [of("rsa1024.pem").repeat(3), of("ec256.pem").repeat(2), of("ed25519.pem")].concat();
+    let mut ring = KeyRing::new();
+    let notes = ring.add_key_bytes("bundle.pem".as_ref(), bundle.as_bytes(), &mut passphrase).unwrap();
+    assert_eq!((ring.keys().len(), ring.others().len(), notes.len()), (1, 3, 3), "{notes:?}");
+    let said = |words: &str, end: &str| notes.iter().any(|note| note.contains(words) && note.ends_with(end));
+    assert!(said("the same key as in bundle.pem", " (2 times)"), "{notes:?}");
+    assert!(said("an EC private key", "(--keylog) (2 times)"), "{notes:?}");
+    assert!(said("an Ed25519 private key", "(--keylog)"), "{notes:?}");
+}
+
 /// PKCS#1 v1.5 to that key (RFC 8017 section 7.2.1).
 fn encrypt(key: &PrivateKey, message: &[u8]) -> Vec<u8> {
     use rsa::traits::PublicKeyParts;
