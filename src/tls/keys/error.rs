@@ -92,7 +92,7 @@ pub enum KeyError {
     /// Encrypted in a way that is not supported.
     #[error(
         "{}: is encrypted with {method}, which is not supported; re-encrypt a copy with `openssl pkcs8 -topk8` (or \
-         `openssl pkcs12 -nodes` for PKCS#12)",
+         `openssl pkcs12 -nodes` for PKCS#12, with -legacy for what OpenSSL 3 calls unsupported)",
         path.display()
     )]
     Encryption {

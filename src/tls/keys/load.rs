@@ -146,6 +146,11 @@ fn load_file(path: &Path, password: Password<'_>, max: u64) -> Result<Loaded, Ke
 
 /// Loads what a file holds; `path` is its name in messages.
 pub(super) fn load_bytes(path: &Path, bytes: &[u8], password: Password<'_>) -> Result<Loaded, KeyError> {
+    load_within(path, bytes, password, pbe::MAX_ROUNDS)
+}
+
+/// With so many rounds of key derivation, and as many again for attempts without a passphrase.
+pub(super) fn load_within(path: &Path, bytes: &[u8], password: Password<'_>, rounds: u64) -> Result<Loaded, KeyError> {
     let mut file = File {
         path,
         name: path.to_string_lossy().into(),
@@ -153,7 +158,8 @@ pub(super) fn load_bytes(path: &Path, bytes: &[u8], password: Password<'_>) -> R
         asked: None,
         loaded: Loaded::default(),
         errors: Vec::new(),
-        work: Work::default(),
+        work: Work::of(rounds),
+        unasked: Work::of(rounds),
     };
     file.read(bytes)?;
     Ok(file.loaded)
@@ -170,6 +176,8 @@ struct File<'a> {
     /// What could not be used.
     errors: Vec<KeyError>,
     work: Work,
+    /// For attempts without a passphrase: they leave what the passphrase needs.
+    unasked: Work,
 }
 
 impl File<'_> {
@@ -276,7 +284,7 @@ impl File<'_> {
 
     fn pkcs12(&mut self, der: &[u8]) -> Result<(), KeyError> {
         // Many are made without a passphrase: no need to ask.
-        let mut opened = pkcs12::open(der, "", &mut self.work);
+        let mut opened = pkcs12::open(der, "", &mut self.unasked);
         if opened.closed.is_some() {
             match self.unlock(|password, work| Ok(pkcs12::open(der, password, work))) {
                 Ok(more) if more.keys.len() >= opened.keys.len() => opened = more,

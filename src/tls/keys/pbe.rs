@@ -15,7 +15,7 @@ use super::super::suites::BulkCipher;
 use super::ber;
 
 /// Rounds of key derivation that one file may ask for over all that is in it: a minute of work. A fuzzer has no patience.
-const MAX_ROUNDS: u64 = if cfg!(fuzzing) { 20_000 } else { 20_000_000 };
+pub(super) const MAX_ROUNDS: u64 = if cfg!(fuzzing) { 20_000 } else { 20_000_000 };
 
 /// scrypt with more memory than this, bytes, is refused. OpenSSL writes 16 MiB by default.
 const MAX_SCRYPT_BYTES: u64 = if cfg!(fuzzing) { 1 << 24 } else { 1 << 30 };
@@ -23,14 +23,7 @@ const MAX_SCRYPT_BYTES: u64 = if cfg!(fuzzing) { 1 << 24 } else { 1 << 30 };
 /// Rounds that a file may still ask for.
 pub(super) struct Work(u64);
 
-impl Default for Work {
-    fn default() -> Self {
-        Work(MAX_ROUNDS)
-    }
-}
-
 impl Work {
-    #[cfg(test)]
     pub(super) fn of(rounds: u64) -> Self {
         Work(rounds)
     }

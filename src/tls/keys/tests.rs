@@ -456,6 +456,15 @@ fn a_pkcs12_file_of_many_bags_can_not_ask_for_any_amount_of_work() {
     }
 }
 
+/// The attempt without one spent half of them.
+#[test]
+fn the_passphrase_has_all_rounds() {
+    let sound = std::fs::read(testdata("encoded/rsa2048.enc-pkcs8-aes256-pbes2.der")).unwrap();
+    let open = |rounds| load::load_within("key.p12".as_ref(), &pfx(&[&sound]), &mut passphrase, rounds);
+    assert_eq!(open(2048).unwrap().keys.len(), 1);
+    assert!(matches!(open(2047), Err(KeyError::Encryption { .. })));
+}
+
 /// Certificates in RC4, a store's passphrase that is not the key's, a bag that is damaged: the key opens all the same.
 #[test]
 fn a_part_of_a_pkcs12_file_that_stays_closed_hides_no_key() {
