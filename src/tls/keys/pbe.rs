@@ -2,12 +2,13 @@
 //! C), and the `DEK-Info` header of old PEM files (RFC 1421, with OpenSSL's key derivation).
 
 use md5::Md5;
-use pkcs8::der::asn1::OctetStringRef;
+use pbkdf2::pbkdf2_hmac;
+use pkcs8::der::asn1::{AnyRef, OctetStringRef};
 use pkcs8::der::{Decode, Reader, SliceReader};
-use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
+use pkcs8::pkcs5::pbes2::{self, Kdf, Parameters};
 use pkcs8::spki::AlgorithmIdentifierRef;
 use sha1::Sha1;
-use sha2::Digest;
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_224, Sha512_256};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::super::protection::BlockCipher;
@@ -66,7 +67,7 @@ pub(super) fn open(algorithm: &AlgorithmIdentifierRef<'_>, data: &[u8], password
     if oid == "1.2.840.113549.1.5.13" {
         return open_pbes2(algorithm, data, password, work).and_then(structure);
     }
-    let scheme = Pbes1::by_oid(&oid).ok_or(PbeError::Method(oid))?;
+    let scheme = Pbes1::by_oid(&oid).ok_or_else(|| unknown(&oid))?;
     let (salt, iterations) = parse_parameters(algorithm)?;
     let mut opened = Err(PbeError::Wrong);
     for password in scheme.passwords(password) {
@@ -99,16 +100,107 @@ fn parse_parameters<'a>(algorithm: &AlgorithmIdentifierRef<'a>) -> pkcs8::der::R
 
 fn open_pbes2(algorithm: &AlgorithmIdentifierRef<'_>, data: &[u8], password: &str, work: &mut Work) -> Opened {
     use pkcs8::pkcs5::Error;
-    let parameters = algorithm.parameters.and_then(|p| p.decode_as::<Parameters>().ok());
-    let parameters = parameters.ok_or_else(|| PbeError::Method("an unknown PBES2 variant".into()))?;
+    let parameters = algorithm.parameters.ok_or(PbeError::Wrong)?;
+    let Ok(parameters) = parameters.decode_as::<Parameters>() else {
+        return open_pbkdf2(parameters, data, password, work);
+    };
     work.take(rounds(&parameters.kdf)?)?;
     match parameters.decrypt(password, data) {
         Ok(plain) => Ok(Zeroizing::new(plain)),
         Err(Error::UnsupportedAlgorithm { oid } | Error::AlgorithmParametersInvalid { oid }) => {
-            Err(PbeError::Method(oid.to_string()))
+            Err(unknown(&oid.to_string()))
         }
         Err(_) => Err(PbeError::Wrong),
     }
+}
+
+/// PBES2 as the `pkcs5` crate does not read it: other ciphers and digests, and salts of more than 32 bytes.
+fn open_pbkdf2(parameters: AnyRef<'_>, data: &[u8], password: &str, work: &mut Work) -> Opened {
+    let (kdf, scheme) = parse_pbes2(parameters)?;
+    if kdf.oid != pbes2::PBKDF2_OID {
+        return Err(unknown(&kdf.oid.to_string()));
+    }
+    let oid = scheme.oid.to_string();
+    let (cipher, key_len) = pbes2_cipher(&oid).ok_or_else(|| unknown(&oid))?;
+    let iv: &OctetStringRef = scheme.parameters.ok_or(PbeError::Wrong)?.decode_as()?;
+    let (salt, iterations, prf) = parse_pbkdf2(&kdf)?;
+    let prf = prf.map(|prf| prf.oid.to_string());
+    let derive = match prf.as_deref() {
+        None | Some("1.2.840.113549.2.7") => pbkdf2_hmac::<Sha1>,
+        Some("1.2.840.113549.2.6") => pbkdf2_hmac::<Md5>,
+        Some("1.2.840.113549.2.8") => pbkdf2_hmac::<Sha224>,
+        Some("1.2.840.113549.2.9") => pbkdf2_hmac::<Sha256>,
+        Some("1.2.840.113549.2.10") => pbkdf2_hmac::<Sha384>,
+        Some("1.2.840.113549.2.11") => pbkdf2_hmac::<Sha512>,
+        Some("1.2.840.113549.2.12") => pbkdf2_hmac::<Sha512_224>,
+        Some("1.2.840.113549.2.13") => pbkdf2_hmac::<Sha512_256>,
+        Some(other) => return Err(unknown(other)),
+    };
+    work.take(iterations.into())?;
+    let mut key = Zeroizing::new(vec![0; key_len]);
+    derive(password.as_bytes(), salt, iterations, &mut key);
+    decrypt(block_cipher(cipher, &key).ok_or(PbeError::Wrong)?, iv.as_bytes(), data)
+}
+
+fn parse_pbes2(parameters: AnyRef<'_>) -> pkcs8::der::Result<(AlgorithmIdentifierRef<'_>, AlgorithmIdentifierRef<'_>)> {
+    parameters.sequence(|inner| Ok((inner.decode()?, inner.decode()?)))
+}
+
+type Pbkdf2<'a> = (&'a [u8], u32, Option<AlgorithmIdentifierRef<'a>>);
+
+/// Salt, rounds and what makes the digest.
+fn parse_pbkdf2<'a>(kdf: &AlgorithmIdentifierRef<'a>) -> pkcs8::der::Result<Pbkdf2<'a>> {
+    let parameters = kdf.parameters.ok_or(pkcs8::der::ErrorKind::Failed)?;
+    parameters.sequence(|inner| {
+        let (salt, rounds): (&OctetStringRef, u32) = (inner.decode()?, inner.decode()?);
+        // Each cipher has one length of key here.
+        let _key_len: Option<u16> = inner.decode()?;
+        Ok((salt.as_bytes(), rounds, inner.decode()?))
+    })
+}
+
+/// A cipher and its key length; none for AES-192, which no TLS suite has.
+type Known = (Option<BulkCipher>, usize);
+
+fn pbes2_cipher(oid: &str) -> Option<Known> {
+    let known = |cipher: BulkCipher| Some((Some(cipher), cipher.key_len()));
+    match oid {
+        "1.3.14.3.2.7" => known(BulkCipher::DesCbc),
+        "1.2.840.113549.3.7" => known(BulkCipher::TripleDesCbc),
+        "2.16.840.1.101.3.4.1.2" => known(BulkCipher::Aes128Cbc),
+        "2.16.840.1.101.3.4.1.22" => Some((None, 24)),
+        "2.16.840.1.101.3.4.1.42" => known(BulkCipher::Aes256Cbc),
+        "1.2.392.200011.61.1.1.1.2" => known(BulkCipher::Camellia128Cbc),
+        "1.2.392.200011.61.1.1.1.4" => known(BulkCipher::Camellia256Cbc),
+        "1.2.410.200046.1.1.2" => known(BulkCipher::Aria128Cbc),
+        "1.2.410.200046.1.1.12" => known(BulkCipher::Aria256Cbc),
+        "1.2.410.200004.1.4" => known(BulkCipher::SeedCbc),
+        _ => None,
+    }
+}
+
+fn block_cipher(cipher: Option<BulkCipher>, key: &[u8]) -> Option<BlockCipher> {
+    match cipher {
+        Some(cipher) => BlockCipher::new(cipher, key),
+        None => BlockCipher::aes192(key),
+    }
+}
+
+/// A method that is not known, by its number and, where it is met, its name.
+fn unknown(oid: &str) -> PbeError {
+    let name = match oid {
+        "1.2.840.113549.1.12.1.1" | "1.2.840.113549.1.12.1.2" | "1.2.840.113549.3.4" => "RC4",
+        "1.2.840.113549.3.2" => "RC2 in PBES2",
+        "1.2.840.113533.7.66.10" => "CAST5",
+        "1.3.6.1.4.1.3029.1.2" => "Blowfish",
+        "1.2.392.200011.61.1.1.1.3" => "192-bit Camellia",
+        "1.2.410.200046.1.1.7" => "192-bit ARIA",
+        "1.3.6.1.4.1.11591.4.11" => "this kind of scrypt",
+        _ if oid.starts_with("2.16.840.1.101.3.4.1.") => "AES in this mode",
+        _ if oid.starts_with("1.2.643.") => "GOST",
+        _ => return PbeError::Method(oid.into()),
+    };
+    PbeError::Method(format!("{name} ({oid})"))
 }
 
 /// The work of a key derivation; a key file may ask for any amount, and of memory.
@@ -253,15 +345,11 @@ pub(super) fn open_dek(dek_info: &str, data: &[u8], password: &str) -> Opened {
         key.extend_from_slice(&last);
     }
     key.truncate(key_len);
-    let cipher = match cipher {
-        Some(cipher) => BlockCipher::new(cipher, &key),
-        None => BlockCipher::aes192(&key),
-    };
-    decrypt(cipher.ok_or(PbeError::Wrong)?, &iv, data)
+    decrypt(block_cipher(cipher, &key).ok_or(PbeError::Wrong)?, &iv, data)
 }
 
-/// OpenSSL's name of a cipher and its key length; no TLS suite has AES-192.
-fn dek_cipher(name: &str) -> Option<(Option<BulkCipher>, usize)> {
+/// By OpenSSL's name.
+fn dek_cipher(name: &str) -> Option<Known> {
     let known = |cipher: BulkCipher| Some((Some(cipher), cipher.key_len()));
     match name {
         "DES-CBC" => known(BulkCipher::DesCbc),
