@@ -7,6 +7,7 @@ use pkcs8::der::asn1::{AnyRef, OctetStringRef};
 use pkcs8::der::{Decode, Reader, SliceReader};
 use pkcs8::pkcs5::pbes2::{self, Kdf, Parameters};
 use pkcs8::spki::AlgorithmIdentifierRef;
+use rc4::{KeyInit, Rc4, StreamCipher};
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_224, Sha512_256};
 use zeroize::{Zeroize, Zeroizing};
@@ -17,6 +18,9 @@ use super::ber;
 
 /// Rounds of key derivation that one file may ask for over all that is in it: a minute of work. A fuzzer has no patience.
 pub(super) const MAX_ROUNDS: u64 = if cfg!(fuzzing) { 20_000 } else { 20_000_000 };
+
+/// The tag of a sequence.
+const SEQUENCE: u8 = 0x30;
 
 /// scrypt with more memory than this, bytes, is refused. OpenSSL writes 16 MiB by default.
 const MAX_SCRYPT_BYTES: u64 = if cfg!(fuzzing) { 1 << 24 } else { 1 << 30 };
@@ -61,8 +65,10 @@ pub(super) fn open_pkcs8(der: &[u8], password: &str, work: &mut Work) -> Opened 
 
 /// Opens what is encrypted as `algorithm` says; what comes out is a structure in DER.
 pub(super) fn open(algorithm: &AlgorithmIdentifierRef<'_>, data: &[u8], password: &str, work: &mut Work) -> Opened {
-    // A wrong passphrase leaves valid padding once in 256 times.
-    let structure = |plain: Zeroizing<Vec<u8>>| ber::to_der(&plain).ok_or(PbeError::Wrong);
+    // A wrong passphrase leaves valid padding once in 256 times, and with RC4 there is none.
+    let structure = |plain: Zeroizing<Vec<u8>>| {
+        ber::to_der(&plain).filter(|der| der.first() == Some(&SEQUENCE)).ok_or(PbeError::Wrong)
+    };
     let oid = algorithm.oid.to_string();
     if oid == "1.2.840.113549.1.5.13" {
         return open_pbes2(algorithm, data, password, work).and_then(structure);
@@ -72,8 +78,7 @@ pub(super) fn open(algorithm: &AlgorithmIdentifierRef<'_>, data: &[u8], password
     let mut opened = Err(PbeError::Wrong);
     for password in scheme.passwords(password) {
         work.take(iterations.into())?;
-        let (cipher, iv) = scheme.cipher(&password, salt, iterations);
-        opened = decrypt(cipher.ok_or(PbeError::Wrong)?, &iv, data).and_then(structure);
+        opened = scheme.decrypt(&password, salt, iterations, data).and_then(structure);
         if opened.is_ok() {
             break;
         }
@@ -189,7 +194,7 @@ fn block_cipher(cipher: Option<BulkCipher>, key: &[u8]) -> Option<BlockCipher> {
 /// A method that is not known, by its number and, where it is met, its name.
 fn unknown(oid: &str) -> PbeError {
     let name = match oid {
-        "1.2.840.113549.1.12.1.1" | "1.2.840.113549.1.12.1.2" | "1.2.840.113549.3.4" => "RC4",
+        "1.2.840.113549.3.4" => "RC4 in PBES2",
         "1.2.840.113549.3.2" => "RC2 in PBES2",
         "1.2.840.113533.7.66.10" => "CAST5",
         "1.3.6.1.4.1.3029.1.2" => "Blowfish",
@@ -228,6 +233,7 @@ enum Pbes1 {
     Sha1Des,
     Sha1Rc2,
     Pkcs12 { cipher: BulkCipher, key_len: usize },
+    Pkcs12Rc4 { key_len: usize },
 }
 
 impl Pbes1 {
@@ -238,6 +244,8 @@ impl Pbes1 {
             "1.2.840.113549.1.5.6" => Pbes1::Md5Rc2,
             "1.2.840.113549.1.5.10" => Pbes1::Sha1Des,
             "1.2.840.113549.1.5.11" => Pbes1::Sha1Rc2,
+            "1.2.840.113549.1.12.1.1" => Pbes1::Pkcs12Rc4 { key_len: 16 },
+            "1.2.840.113549.1.12.1.2" => Pbes1::Pkcs12Rc4 { key_len: 5 },
             "1.2.840.113549.1.12.1.3" => pkcs12(BulkCipher::TripleDesCbc, 24),
             "1.2.840.113549.1.12.1.4" => pkcs12(BulkCipher::TripleDesCbc, 16),
             "1.2.840.113549.1.12.1.5" => pkcs12(BulkCipher::Rc2Cbc40, 16),
@@ -249,7 +257,7 @@ impl Pbes1 {
     /// The passphrase as bytes. For PKCS#12 it is a BMPString with its terminator; without any, some have the terminator
     /// alone and some, as GnuTLS with `--null-password`, nothing at all.
     fn passwords(self, password: &str) -> Vec<Zeroizing<Vec<u8>>> {
-        if !matches!(self, Pbes1::Pkcs12 { .. }) {
+        if !matches!(self, Pbes1::Pkcs12 { .. } | Pbes1::Pkcs12Rc4 { .. }) {
             return vec![Zeroizing::new(password.into())];
         }
         let string = password.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect();
@@ -257,7 +265,18 @@ impl Pbes1 {
         [string].into_iter().chain(nothing).map(Zeroizing::new).collect()
     }
 
-    /// The cipher with its key, and the IV; all of these have blocks of eight bytes.
+    fn decrypt(self, password: &[u8], salt: &[u8], iterations: u32, data: &[u8]) -> Opened {
+        if let Pbes1::Pkcs12Rc4 { key_len } = self {
+            let key = pkcs12_kdf(password, salt, iterations, 1, key_len);
+            let mut plain = Zeroizing::new(data.to_vec());
+            Rc4::new_from_slice(&key).map_err(|_| PbeError::Wrong)?.apply_keystream(&mut plain);
+            return Ok(plain);
+        }
+        let (cipher, iv) = self.cipher(password, salt, iterations);
+        decrypt(cipher.ok_or(PbeError::Wrong)?, &iv, data)
+    }
+
+    /// The block cipher with its key, and the IV; all of these have blocks of eight bytes.
     fn cipher(self, password: &[u8], salt: &[u8], iterations: u32) -> (Option<BlockCipher>, Zeroizing<Vec<u8>>) {
         let Pbes1::Pkcs12 { cipher, key_len } = self else {
             // PBKDF1: eight bytes of key, eight of IV.
