@@ -245,4 +245,62 @@ mod tests {
             ]
         );
     }
+
+    /// Against a model that knows each byte: nothing, cut off, or held, and its bound.
+    #[test]
+    fn what_is_held_is_what_came_first_byte_by_byte() {
+        const SPACE: u64 = 24;
+        let mut dice = 7u64;
+        let mut roll = |below: u64| {
+            dice = dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (dice >> 33) % below
+        };
+        for round in 0..3000 {
+            let mut store = Store::default();
+            let mut model = [None::<(Option<u8>, u64)>; SPACE as usize];
+            for _ in 0..1 + roll(8) {
+                let offset = roll(SPACE - 1);
+                let len = 1 + roll(SPACE - offset).min(8);
+                let bound = roll(4);
+                let places = offset as usize..(offset + len).min(SPACE) as usize;
+                if roll(3) == 0 {
+                    store.insert_missing(offset, places.len() as u64, bound, FramePos::default());
+                    model[places].iter_mut().for_each(|place| *place = place.or(Some((None, bound))));
+                    continue;
+                }
+                let bytes: Vec<u8> = places.clone().map(|_| b'a' + roll(2) as u8).collect();
+                let mut expected = Inserted::default();
+                for (at, byte) in places.zip(&bytes) {
+                    let (held, least) = model[at].unwrap_or((None, bound));
+                    expected.duplicate += u64::from(held.is_some());
+                    if held.is_some_and(|held| held != *byte) {
+                        expected.conflict.get_or_insert(at as u64);
+                    }
+                    model[at] = Some((held.or(Some(*byte)), least.min(bound)));
+                }
+                assert_eq!(store.insert(offset, &bytes, bound, FramePos::default()), expected, "round {round}");
+            }
+            let end = model.iter().rposition(Option::is_some).map_or(0, |last| last as u64 + 1);
+            assert_eq!((store.end(), store.bytes()), (end, model.iter().flatten().flat_map(|place| place.0).count()));
+            let mut found = [None; SPACE as usize];
+            while let Some((offset, piece)) = store.pop() {
+                assert!(piece.len > 0 && (piece.data.is_empty() || piece.data.len() as u64 == piece.len));
+                for at in 0..piece.len {
+                    let place = &mut found[(offset + at) as usize];
+                    assert!(place.replace((piece.data.get(at as usize).copied(), piece.bound)).is_none(), "twice");
+                }
+            }
+            assert_eq!(found, model, "round {round}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_is_cleared() {
+        let mut store = Store::default();
+        store.insert(3, b"abc", 0, FramePos::default());
+        store.set_stray(9, Piece { len: 2, data: b"xy".to_vec(), bound: 0, at: FramePos::default() });
+        assert_eq!(store.cost(), 3 + 2 + 2 * OVERHEAD);
+        store.clear();
+        assert_eq!((store.cost(), store.end(), store.segments(), store.stray().is_none()), (0, 0, 0, true));
+    }
 }
