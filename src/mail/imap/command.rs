@@ -9,7 +9,7 @@ use super::verbs;
 use crate::diagnostic::Code;
 use crate::event::{Command, EventBody, MessageOutcome, Text};
 use crate::limits::Limits;
-use crate::mail::sasl::{Exchange, MASK};
+use crate::mail::sasl::{Exchange, MASK, shown_mechanism};
 use crate::mail::{Context, Next};
 use crate::position::Span;
 
@@ -273,9 +273,14 @@ impl Imap {
             return MASK.into();
         }
         if open.is("LOGIN") {
-            let Some(user) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
+            let Some(mut user) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
             let password = open.word(1);
             let announced = open.args.last() == Some(&b'}');
+            // An odd spelling: what is behind the blank may be the password.
+            let blank = user.iter().position(u8::is_ascii_whitespace).filter(|_| password.is_none() && !announced);
+            if let Some(blank) = blank {
+                user.truncate(blank);
+            }
             // Its end may be missing.
             let cut = !whole && password.is_none() && !announced;
             cx.authenticates(&open.args);
@@ -288,7 +293,7 @@ impl Imap {
                 return std::mem::take(&mut open.args).into();
             }
             let mut shown = if user.is_empty() && !cut { b"\"\"".to_vec() } else { user };
-            if password.is_some() || announced {
+            if password.is_some() || announced || blank.is_some() {
                 shown.push(b' ');
                 shown.extend_from_slice(MASK.as_bytes());
             }
@@ -298,7 +303,7 @@ impl Imap {
             let Some(mechanism) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
             let mut exchange = Exchange::sasl(&mechanism, cx.tls, open.span);
             cx.authenticates(b"");
-            let mut shown = mechanism;
+            let mut shown = shown_mechanism(&mechanism, cx.options).0;
             if let Some(initial) = open.word(1) {
                 shown.push(b' ');
                 shown.extend_from_slice(&cx.respond(&mut exchange, initial, open.span).0);

@@ -110,6 +110,10 @@ pub(super) fn ranges(args: &[u8]) -> Vec<Requested> {
 fn range(atom: &[u8]) -> Option<Requested> {
     let body = atom.strip_suffix(b">")?;
     let open = body.iter().rposition(|&b| b == b'<')?;
+    // Of a part or a text it says nothing about the message.
+    if !body.get(..open)?.ends_with(b"[]") {
+        return None;
+    }
     let (origin, len) = {
         let mut ends = body.get(open + 1..)?.splitn(2, |&b| b == b'.');
         (ends.next()?, ends.next()?)
@@ -226,7 +230,11 @@ mod tests {
     #[test]
     fn partial_fetches() {
         assert_eq!(ranges(b"1 BODY.PEEK[]<0.100>"), [Requested { origin: 0, len: 100 }]);
-        assert_eq!(ranges(b"1 (UID BODY[HEADER.FIELDS (TO)]<5.6> BODY[1])"), [Requested { origin: 5, len: 6 }]);
+        assert_eq!(
+            ranges(b"1 (UID BODY[HEADER.FIELDS (TO)]<5.6> BODY[1] BINARY.PEEK[]<7.8>)"),
+            [Requested { origin: 7, len: 8 }],
+            "parts say nothing of the whole"
+        );
         assert_eq!(ranges(b"1 BODY[]<x.y>"), []);
     }
 }

@@ -137,10 +137,12 @@ impl Shared {
 
     /// How many bytes the client asked for of the range that begins there.
     pub(super) fn requested(&self, origin: u64) -> Option<u64> {
-        self.table.iter().take(LOOK).find_map(|(_, p)| match &p.effect {
-            Effect::Fetch(ranges) => ranges.iter().find(|r| r.origin == origin).map(|r| r.len),
+        let fetches = self.table.iter().take(LOOK).filter_map(|(_, p)| match &p.effect {
+            Effect::Fetch(ranges) => Some(ranges),
             _ => None,
-        })
+        });
+        // Which command a response is for is not known: only what is shorter than each shows the end.
+        fetches.flatten().filter(|r| r.origin == origin).map(|r| r.len).min()
     }
 
     /// The command that untagged data answers: the only one under way, unless that one waits for news.

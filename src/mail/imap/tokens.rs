@@ -53,12 +53,13 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// An atom ends at a blank (some clients send tabs) or parenthesis, but a section (`BODY[HEADER.FIELDS (DATE FROM)]<0.5>`) is one word.
+/// An atom ends at a blank (some clients send tabs) or parenthesis, but a section (`BODY[HEADER.FIELDS (DATE FROM)]<0.5>`) is one
+/// word. Elsewhere a bracket is a character as any other (RFC 9051 §9, ATOM-CHAR).
 fn atom_len(text: &[u8]) -> usize {
     let mut bracket = false;
     for (at, &b) in text.iter().enumerate() {
         match b {
-            b'[' => bracket = true,
+            b'[' => bracket |= text.get(..at).is_some_and(has_section),
             b']' => bracket = false,
             b'(' | b')' if !bracket => return at,
             b if b.is_ascii_whitespace() && !bracket => return at,
@@ -66,6 +67,12 @@ fn atom_len(text: &[u8]) -> usize {
         }
     }
     text.len()
+}
+
+/// Whether a section follows that name.
+fn has_section(name: &[u8]) -> bool {
+    let names: [&[u8]; 5] = [b"BODY", b"BODY.PEEK", b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"];
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// The content of a quoted string whose first quote is off, and what follows it.

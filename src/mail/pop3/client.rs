@@ -7,7 +7,7 @@ use crate::event::{Command, EventBody, Text};
 use crate::mail::hold::{Pause, Pauses};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::queue::Pending;
-use crate::mail::sasl::{Exchange, MASK, is_response};
+use crate::mail::sasl::{Exchange, MASK, is_response, shown_mechanism};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
@@ -165,9 +165,10 @@ impl Pop3 {
                 let (mechanism, initial) = split_first(args);
                 cx.authenticates(b"");
                 let mut exchange = Exchange::sasl(mechanism, cx.tls, span);
+                let name = shown_mechanism(mechanism, cx.options);
                 let shown = match initial {
-                    [] => args.into(),
-                    initial => joined(mechanism, &cx.respond(&mut exchange, initial, span).0),
+                    [] => name,
+                    initial => joined(&name.0, &cx.respond(&mut exchange, initial, span).0),
                 };
                 (shown, Some(exchange))
             }

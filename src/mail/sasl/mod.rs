@@ -119,6 +119,20 @@ impl Mechanism {
     }
 }
 
+/// Whether a word can be a mechanism's name (RFC 4422 §3.1; some are longer). Where it can't, it may be a response in the
+/// wrong place.
+pub fn is_mechanism(word: &[u8]) -> bool {
+    let capital = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    let known = || !matches!(Mechanism::named(&word.to_ascii_uppercase()), Mechanism::Opaque);
+    let lower = || word.iter().all(|b| b.is_ascii_lowercase() || !b.is_ascii_uppercase() && capital(b));
+    word.len() <= 28 && (word.iter().all(capital) || lower() || known())
+}
+
+/// What may be shown of the word in a mechanism's place.
+pub fn shown_mechanism(word: &[u8], options: &Options) -> Text {
+    if is_mechanism(word) || options.show_secrets { word.into() } else { MASK.into() }
+}
+
 /// Whether a line may be shown as it stands.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Shown {
@@ -187,7 +201,10 @@ impl Exchange {
 
     /// AUTH or AUTHENTICATE with that mechanism (any case). Responses and challenges come later.
     pub fn sasl(mechanism: &[u8], tls: bool, span: Span) -> Self {
-        let name = mechanism.to_ascii_uppercase();
+        let name = match is_mechanism(mechanism) {
+            true => mechanism.to_ascii_uppercase(),
+            false => MASK.into(),
+        };
         Exchange {
             mechanism: Mechanism::named(&name),
             auth: Auth {

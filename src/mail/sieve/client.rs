@@ -5,7 +5,7 @@ use super::{Kind, Sieve};
 use crate::event::{Command, EventBody, Text};
 use crate::mail::hold::{Pause, Pauses};
 use crate::mail::queue::Pending;
-use crate::mail::sasl::{Exchange, MASK, is_response};
+use crate::mail::sasl::{Exchange, MASK, is_mechanism, is_response, shown_mechanism};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
@@ -100,6 +100,9 @@ impl Sieve {
             let words = line.words_of(args);
             let mechanism = words.first().map(Word::value).unwrap_or_default();
             let mut begun = Exchange::sasl(mechanism, cx.tls, span);
+            if !is_mechanism(mechanism) {
+                shown = shown_mechanism(mechanism, cx.options);
+            }
             if let Some(initial) = words.get(1) {
                 let at = args.len() - raw_tail(args).len();
                 let response = respond(&mut begun, initial, line, raw_tail(args), cx);

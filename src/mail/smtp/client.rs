@@ -4,7 +4,7 @@ use super::command::{self, Verb};
 use super::*;
 use crate::event::{Command, EventBody, Recipient};
 use crate::mail::line::{Line, LineEnd};
-use crate::mail::sasl::MASK;
+use crate::mail::sasl::{MASK, shown_mechanism};
 
 impl Smtp {
     /// The client's next bytes.
@@ -301,7 +301,7 @@ impl Smtp {
             cancelled: false,
         };
         cx.authenticates(b"");
-        let mut args = mechanism.to_vec();
+        let mut args = shown_mechanism(mechanism, cx.options).0;
         let mut exposed = false;
         if !initial.is_empty() {
             args.push(b' ');
@@ -372,9 +372,9 @@ impl Smtp {
         let mut args = parsed.args.to_vec();
         if parsed.verb == Verb::Auth {
             let (mechanism, initial) = split_word(parsed.args);
+            args = shown_mechanism(mechanism, cx.options).0;
             if !initial.is_empty() {
                 let mut exchange = Exchange::sasl(mechanism, cx.tls, span);
-                args = mechanism.to_vec();
                 args.push(b' ');
                 args.extend_from_slice(&cx.respond(&mut exchange, initial, span).0);
             }

@@ -239,3 +239,20 @@ fn line_feeds_alone_are_told_once_of_each_side() {
     assert_eq!(story.codes(), ["bare-lf"]);
     assert_eq!(story.messages()[0].size, letter.len() as u64);
 }
+
+/// A bracket is a character of an atom; an open quote or a word too few makes no password part of the name.
+#[test]
+fn a_password_behind_an_odd_user_is_hidden() {
+    for (line, shown) in [
+        ("a1 LOGIN bo[b s3cret\r\n", "a1 LOGIN bo[b ***"),
+        ("a1 LOGIN \"bob s3cret\r\n", "a1 LOGIN bob ***"),
+        ("a1 AUTHENTICATE AGJvYgBzM2NyZXQ=\r\n", "a1 AUTHENTICATE ***"),
+    ] {
+        let story = tell(&[s("* OK hi\r\n"), c(line), s("a1 BAD no\r\n")]);
+        assert_eq!(story.lines(), [shown]);
+        let told = format!("{:?}", story.events);
+        assert!(!told.contains("s3cret") && !told.contains("AGJv"), "{told}");
+    }
+    let story = tell(&[s("* OK hi\r\n"), c("a1 LOGIN bo[b s3cret\r\n"), s("a1 OK in\r\n")]);
+    assert_eq!((story.auths()[0].user.clone(), story.auths()[0].outcome), (Some("bo[b".into()), AuthOutcome::Success));
+}

@@ -186,3 +186,20 @@ fn long_lines_are_cut_and_still_read() {
     let text = story.replies().iter().find(|r| r.text.0.starts_with(b"1 FETCH")).map(|r| r.text.0.len());
     assert_eq!(text, Some(100));
 }
+
+/// What a part or another command asked for does not make a short answer the message's end.
+#[test]
+fn a_range_is_short_only_beside_all_that_may_have_asked_for_it() {
+    let joined = |commands: &str, replies: &str| {
+        let story = tell(&session(&[c(commands), s(replies)]));
+        story.messages().iter().filter(|m| m.joined).map(|m| m.size).collect::<Vec<_>>()
+    };
+    let first = "* 1 FETCH (UID 9 BODY[]<0> {5}\r\nabcde)\r\n";
+    assert_eq!(
+        joined("f UID FETCH 9 (BODY.PEEK[TEXT]<0.2048> BODY.PEEK[]<0.5>)\r\n", &format!("{first}f OK\r\n")),
+        [0; 0]
+    );
+    let two = "f UID FETCH 8 BODY.PEEK[]<0.2048>\r\ng UID FETCH 9 BODY.PEEK[]<0.5>\r\n";
+    assert_eq!(joined(two, &format!("{first}f OK\r\ng OK\r\n")), [0; 0]);
+    assert_eq!(joined("f UID FETCH 9 BODY.PEEK[]<0.6>\r\n", &format!("{first}f OK\r\n")), [5]);
+}
