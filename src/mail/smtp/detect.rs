@@ -12,7 +12,10 @@ const LONG_LINE: usize = 1024;
 /// How likely the connection is SMTP or LMTP, by the first bytes of each direction (empty where nothing came yet).
 pub fn likely(client: &[u8], server: &[u8]) -> Likely {
     match (detect_client(client), detect_server(server)) {
-        (Likely::No, _) | (_, Likely::No) => Likely::No,
+        (Likely::No, _) => Likely::No,
+        // Whatever else the greeting says: no other client says HELO or MAIL.
+        (Likely::Yes, _) if server.starts_with(b"220") => Likely::Yes,
+        (_, Likely::No) => Likely::No,
         (client, server) => match client.max(server) {
             // Nothing speaks against a bare 220 but the client's silence.
             Likely::Maybe if client == Likely::NeedMore && server == Likely::Maybe => Likely::Maybe,
@@ -90,11 +93,17 @@ fn by_words(greeting: &[u8], code: &[u8]) -> Likely {
     if code != b"220" && greeting.get(4..).is_some_and(|text| reply::enhanced(text).is_some()) {
         return Likely::Yes;
     }
-    for word in words.by_ref().take(400) {
+    // A host may be called anything.
+    let host = greeting.get(4..).unwrap_or_default().split(|b| *b == b' ').next().unwrap_or_default();
+    let in_host = host.split(|b| !b.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).count();
+    let named = host.contains(&b'.');
+    for (at, word) in words.by_ref().take(400).enumerate() {
         match word.as_slice() {
             b"smtp" | b"esmtp" | b"lmtp" | b"postfix" | b"exim" | b"sendmail" | b"esmtps" | b"mailer" => {
                 return Likely::Yes;
             }
+            // Behind the code.
+            _ if named && (1..=in_host).contains(&at) => {}
             w if w.starts_with(b"ftp") || w.ends_with(b"ftp") || w.ends_with(b"ftpd") || w == b"filezilla" => {
                 verdict = Likely::No;
             }
@@ -190,6 +199,8 @@ mod tests {
             ("", "220 mail Microsoft ESMTP MAIL Service ready\r\n"),
             ("", "421 4.3.0 mail.example.com Server local error\r\n"),
             ("QUIT\r\n", "220 x SMTP\r\n"),
+            ("EHLO x\r\n", "220 ftp.example.test ready\r\n"),
+            ("HELO x\r\n", "220 FTP and mail\r\n"),
         ] {
             assert_eq!(likely(client.as_bytes(), server.as_bytes()), Likely::Yes, "{client:?} {server:?}");
         }
@@ -209,6 +220,8 @@ mod tests {
             ("", "220 ProFTPD Server ready\r\n"),
             ("USER anonymous\r\n", "421 Service not available\r\n"),
             ("", "220 (vsFTPd 3.0.5)\r\n"),
+            ("", "220 ftp.example.test FTP server ready\r\n"),
+            ("USER x\r\n", "220 ftp.example.test ready\r\n"),
             ("USER anonymous\r\n", "220 ready\r\n"),
             ("", "200 news.example.test InterNetNews NNRP server\r\n"),
             ("", "+OK POP3 ready\r\n"),
@@ -230,6 +243,7 @@ mod tests {
             assert_eq!(likely(client.as_bytes(), server.as_bytes()), Likely::NeedMore, "{client:?} {server:?}");
         }
         assert_eq!(likely(b"", b"220 mail.example.test ready\r\n"), Likely::Maybe);
+        assert_eq!(likely(b"", b"220 ftp.example.test ready\r\n"), Likely::Maybe);
         assert_eq!(likely(b"", b"250 ok\r\n"), Likely::Maybe);
     }
 }

@@ -229,8 +229,9 @@ impl Smtp {
     fn greet(&mut self, reply: &Reply) {
         self.greeting_refused = !reply.ok();
         let banner = joined(&reply.lines);
-        let words = banner.0.split(|b| !b.is_ascii_alphanumeric());
-        if words.into_iter().any(|w| w.eq_ignore_ascii_case(b"LMTP")) {
+        // The first is the host's name.
+        let mut words = banner.0.split(|b| *b == b' ').skip(1).flat_map(|w| w.split(|b| !b.is_ascii_alphanumeric()));
+        if words.any(|w| w.eq_ignore_ascii_case(b"LMTP")) {
             self.protocol = Protocol::Lmtp;
         }
         self.summary.banner = Some(banner);
@@ -243,10 +244,8 @@ impl Smtp {
             Kind::Hello => {
                 self.hello_refused = !reply.ok();
                 if reply.ok() {
-                    if self.joined && self.smtp_hello {
-                        // Whatever the port suggested.
-                        self.protocol = Protocol::Smtp;
-                    }
+                    // Whatever port and banner suggested: a server of LMTP accepts no other (RFC 2033 §4.1).
+                    self.protocol = if self.smtp_hello { Protocol::Smtp } else { Protocol::Lmtp };
                     self.reset_transactions(pending.transaction, span, cx);
                     let chunking = |line: &Text| line.0.trim_ascii().eq_ignore_ascii_case(b"CHUNKING");
                     self.chunks = self.server_gap || reply.lines.iter().any(chunking);

@@ -514,3 +514,27 @@ fn a_password_stays_masked_though_replies_are_shifted() {
     let lines = lines(&steps);
     assert!(!lines.iter().any(|l| l.contains("c2VjcmV0")), "{lines:#?}");
 }
+
+/// Neither a host's name nor a refused LHLO makes LMTP of SMTP.
+#[test]
+fn what_the_server_accepts_decides_between_smtp_and_lmtp() {
+    let dialogue = |begin: &[Step]| {
+        let rest = [
+            c("MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nRCPT TO:<c@y>\r\nDATA\r\n"),
+            s("250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n"),
+            c("x\r\n.\r\n"),
+            s("250 2.0.0 Ok: queued as A1\r\n"),
+            c("MAIL FROM:<d@x>\r\n"),
+            s("250 2.1.0 Ok\r\n"),
+        ];
+        let (found, summary) = Run::default().lines(&[begin, &rest].concat());
+        assert_eq!(found.last().map(|line| &line[line.len() - 12..]), Some("250 2.1.0 Ok"), "{found:?}");
+        let message = found.iter().find(|line| line.starts_with('M')).cloned().unwrap();
+        (summary.protocol, message.contains("Accepted"), message.ends_with("id=A1"))
+    };
+    let smtp = (Some(Protocol::Smtp), true, true);
+    let hello = [c("EHLO me\r\n"), s("250-mx\r\n250 PIPELINING\r\n")];
+    assert_eq!(dialogue(&[&[s("220 lmtp.example.com ESMTP Postfix\r\n")], &hello[..]].concat()), smtp);
+    assert_eq!(dialogue(&[&[s("220 mx LMTP\r\n")], &hello[..]].concat()), smtp);
+    assert_eq!(dialogue(&[&[s("220 mx\r\n"), c("LHLO me\r\n"), s("500 what\r\n")], &hello[..]].concat()), smtp);
+}
