@@ -538,3 +538,37 @@ fn tls_of_something_else_has_its_addresses_and_is_no_mail() {
     assert!(!session.tls.is_empty() && told.report.handshakes == session.tls.len() as u64);
     assert!(decode(&dialogue, &list, &How::default()).stories.is_empty());
 }
+
+/// RFC 4954 §4: another AUTH is refused, and changes nothing. `AGpvZQBwdw==` is joe, `AGV2ZQBwdw==` eve.
+#[test]
+fn the_user_is_who_got_in_and_else_who_tried_last() {
+    let scripts = [
+        (25, "S: 220 x\nC: EHLO x\nS: 250-x\nS: 250 AUTH PLAIN\n", "C: AUTH PLAIN {}\nS: 535 no\n", "S: 235 ok\n"),
+        (110, "S: +OK POP3\n", "C: AUTH PLAIN {}\nS: -ERR no\n", "S: +OK in\n"),
+        (143, "S: * OK IMAP\n", "C: a{} AUTHENTICATE PLAIN {}\nS: a{} NO no\n", "S: a{} OK in\n"),
+        (
+            4190,
+            "S: \"IMPLEMENTATION\" \"x\"\nS: \"SASL\" \"PLAIN\"\nS: OK\n",
+            "C: AUTHENTICATE \"PLAIN\" \"{}\"\nS: NO \"no\"\n",
+            "S: OK \"in\"\n",
+        ),
+    ];
+    for (port, begin, refused, accepted) in scripts {
+        let attempt = |number: u32, who: &str, ok: bool| {
+            let refused = refused.replace("a{}", &format!("a{number}")).replace("{}", who);
+            let (command, refusal) = refused.split_at(refused.find("S:").unwrap());
+            let reply = if ok { accepted.replace("a{}", &format!("a{number}")) } else { refusal.to_owned() };
+            format!("{command}{reply}")
+        };
+        let (joe, eve) = ("AGpvZQBwdw==", "AGV2ZQBwdw==");
+        for (attempts, user) in [
+            (vec![attempt(1, joe, true), attempt(2, eve, false)], "joe"),
+            (vec![attempt(1, joe, false), attempt(2, eve, false)], "eve"),
+            (vec![attempt(1, joe, false), attempt(2, eve, true)], "eve"),
+        ] {
+            let told = told(port, &format!("{begin}{}", attempts.concat()));
+            let session = told.stories.values().next().unwrap().session();
+            assert_eq!(session.user, Some(user.into()), "port {port}: {attempts:?}");
+        }
+    }
+}

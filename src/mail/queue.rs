@@ -259,8 +259,9 @@ impl<K> Queue<K> {
             cx.out.diagnose(span, Code::InvalidBase64, "in an authentication exchange");
         }
         let cancelled = exchange.cancelled();
-        if let Some(user) = exchange.finish(outcome, span, cx.one_sided, cx.out) {
-            self.user = Some(user);
+        let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
+        if outcome == AuthOutcome::Success || user.is_some() && self.authenticated != Some(true) {
+            self.user = user;
         }
         match outcome {
             AuthOutcome::Success => self.authenticated = Some(true),

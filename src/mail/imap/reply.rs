@@ -220,6 +220,9 @@ impl Imap {
     /// An authentication ended.
     pub(super) fn auth_over(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
         let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
+        if outcome == AuthOutcome::Success || user.is_some() && !self.shared.authenticated {
+            self.shared.user = user;
+        }
         match outcome {
             AuthOutcome::Success => {
                 self.shared.authenticated = true;
@@ -227,9 +230,6 @@ impl Imap {
             }
             AuthOutcome::Failure => self.shared.auth_failed = !self.shared.authenticated,
             AuthOutcome::Aborted | AuthOutcome::Unknown => {}
-        }
-        if user.is_some() {
-            self.shared.user = user;
         }
     }
 

@@ -349,6 +349,10 @@ impl Smtp {
             AuthOutcome::Failure if login.cancelled => AuthOutcome::Aborted,
             outcome => outcome,
         };
+        let user = login.exchange.finish(outcome, span, cx.one_sided, cx.out);
+        if outcome == AuthOutcome::Success || user.is_some() && !self.authenticated {
+            self.summary.user = user;
+        }
         match outcome {
             AuthOutcome::Success => {
                 (self.authenticated, self.auth_failed) = (true, false);
@@ -357,9 +361,6 @@ impl Smtp {
             AuthOutcome::Failure => self.auth_failed = !self.authenticated,
             // Nobody refused it.
             AuthOutcome::Aborted | AuthOutcome::Unknown => {}
-        }
-        if let Some(user) = login.exchange.finish(outcome, span, cx.one_sided, cx.out) {
-            self.summary.user = Some(user);
         }
         if self.mode == Mode::Response {
             self.mode = Mode::Command;
