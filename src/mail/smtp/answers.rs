@@ -146,8 +146,23 @@ impl Smtp {
         }
     }
 
+    /// The client goes on behind a message that was refused amid its data: it has taken that for the verdict.
+    fn refusal_was_heard(&mut self, next: &Pending, span: Span, cx: &mut Context<'_>) {
+        let Some(&end) = self.pending.front().filter(|end| end.kind == Kind::EndOfData) else { return };
+        let later = next.sent.zip(end.sent).is_some_and(|(next, end)| next.index > end.index);
+        if self.pending.len() == 1
+            && later
+            && !self.doubt.lossy
+            && self.transaction(end.transaction).is_some_and(|transaction| transaction.refusal.is_some())
+        {
+            self.pending.pop_front();
+            self.unanswered(end, span, cx);
+        }
+    }
+
     /// A command awaits its reply from now on.
     pub(super) fn expect(&mut self, mut pending: Pending, span: Span, cx: &mut Context<'_>) {
+        self.refusal_was_heard(&pending, span, cx);
         self.make_room(span, cx);
         self.doubt.rhythm.command(&pending);
         if !self.doubt.lossy {

@@ -16,6 +16,16 @@ fn a_refusal_amid_the_data_stands_where_the_dot_gets_no_reply() {
     let found = lines(&steps);
     assert_eq!(found.last().map(String::as_str), Some("S5 221 bye"));
     assert_eq!(messages(&steps), ["M1 t1 Rejected complete from=a@x to=b@y=250 size=20 id=-"]);
+    // Nor is the next command's reply its verdict.
+    let steps = [
+        &up_to_data()[..],
+        &[c("part one\r\n"), s("552 too big already\r\n"), c("part two\r\n.\r\n"), c("MAIL FROM:<z@x>\r\n")],
+        &[s("250 z ok\r\n"), c("RCPT TO:<b@y>\r\n"), s("550 nobody\r\n"), c("QUIT\r\n"), s("221 bye\r\n")],
+    ]
+    .concat();
+    let found = lines(&steps);
+    assert_eq!(messages(&steps), ["M1 t1 Rejected complete from=a@x to=b@y=250 size=20 id=-"]);
+    assert!(found.contains(&"S5 250 z ok".into()) && found.contains(&"S6 550 nobody".into()), "{found:?}");
     // 221 without QUIT is no verdict either.
     let steps = [&up_to_data()[..], &[c("x\r\n.\r\n"), s("221 bye\r\n"), Step::End(Direction::Server)]].concat();
     assert_eq!(messages(&steps), ["M1 t1 Aborted complete from=a@x to=b@y=250 size=3 id=-"]);
