@@ -179,15 +179,14 @@ const BEFORE_ID: &[&[u8]] = &[
     b"queued as ",
     b"queued with id ",
     b"accepted for delivery as ",
-    // CommuniGate, MDaemon, hMailServer, qpsmtpd kin.
+    // CommuniGate, MDaemon, qpsmtpd kin.
     b"queued (",
     b"queue id ",
     b"queueid=",
     b"queue-id ",
     b"message-id: ",
+    b"envelope id ",
     // Exim, OpenSMTPD ("2.0.0: X Message accepted" is below), Zoho.
-    b"ok id=",
-    b" id=",
     b"id=",
     // Exchange: `<message-id> [InternalId=123, Hostname=x] Queued mail for delivery`.
     b"internalid=",
@@ -199,15 +198,27 @@ const BEFORE_ID: &[&[u8]] = &[
 fn queue_id(text: &[u8]) -> Option<&[u8]> {
     let lower = text.to_ascii_lowercase();
     for marker in BEFORE_ID {
-        let Some(at) = find(&lower, marker) else { continue };
+        let Some(at) = find_marker(&lower, marker) else { continue };
         // `ok 123 qp 456`: both numbers name it in the log; the first is the message's.
         if *marker == b" qp " {
             return last_word(text.get(..at)?);
         }
         let rest = text.get(at + marker.len()..)?;
-        if let Some(id) = first_word(rest) {
+        // hMailServer: `Queued (0.016 seconds)`.
+        let is_time =
+            |id: &[u8]| *marker == b"queued (" && rest.get(id.len()..).is_some_and(|r| r.starts_with(b" seconds"));
+        if let Some(id) = first_word(rest).filter(|id| !is_time(id)) {
             return Some(id);
         }
+    }
+    // Yandex: `Ok: queued on HOST as X`, later without `as`.
+    if let Some(at) = find(&lower, b"queued on ") {
+        let mut words = text.get(at + b"queued on ".len()..)?.split(|&b| b == b' ').skip(1);
+        let id = match words.next() {
+            Some(word) if word.eq_ignore_ascii_case(b"as") => words.next(),
+            word => word,
+        };
+        return id.and_then(first_word).filter(|id| looks_like_id(id));
     }
     let text = enhanced(text).and_then(|e| text.get(e.len()..)).unwrap_or(text).trim_ascii();
     let lower = text.to_ascii_lowercase();
@@ -226,6 +237,15 @@ fn queue_id(text: &[u8]) -> Option<&[u8]> {
     {
         return Some(word);
     }
+    // Courier: `Ok. X`.
+    if lower.starts_with(b"ok. ")
+        && let Some(word) = text.get(b"ok. ".len()..)
+        && word.len() >= 16
+        && word.iter().all(|&b| is_id_byte(b))
+        && looks_like_id(word)
+    {
+        return Some(word);
+    }
     // Google: `OK  1700000000 a1b2c3…-d4e5si123456.0 - gsmtp`.
     if let Some(at) = find(&lower, b" - gsmtp") {
         return last_word(text.get(..at)?);
@@ -237,13 +257,26 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
 }
 
+/// As [`find`]; `id=` ends no longer word.
+fn find_marker(haystack: &[u8], marker: &[u8]) -> Option<usize> {
+    let whole = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| haystack.get(before));
+        marker != b"id=" || before.is_none_or(|b| !b.is_ascii_alphanumeric())
+    };
+    haystack.windows(marker.len()).enumerate().position(|(at, w)| w == marker && whole(at))
+}
+
 fn is_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=' | b'@' | b'$' | b'!')
 }
 
 fn first_word(text: &[u8]) -> Option<&[u8]> {
     let text = text.trim_ascii_start();
-    let text = text.strip_prefix(b"<").or_else(|| text.strip_prefix(b"[")).unwrap_or(text);
+    let text = text
+        .strip_prefix(b"<")
+        .or_else(|| text.strip_prefix(b"["))
+        .or_else(|| text.strip_prefix(b"\""))
+        .unwrap_or(text);
     let end = text.iter().position(|&b| !is_id_byte(b)).unwrap_or(text.len());
     let word = text.get(..end)?;
     let word = word.strip_suffix(b".").unwrap_or(word);
@@ -294,6 +327,38 @@ mod tests {
         assert_eq!(id("2.0.0 Ok"), None);
         assert_eq!(id("Message accepted for delivery"), None);
         assert_eq!(id("2.0.0 Message accepted for delivery"), None);
+    }
+
+    #[test]
+    fn queue_ids_as_servers_word_them() {
+        // hMailServer tells how long it took.
+        assert_eq!(id("Queued (0.016 seconds)"), None);
+        // Yandex.
+        assert_eq!(
+            id("2.0.0 Ok: queued on mxback9j.mail.yandex.net as 1500000000-q1wErTyUi0"),
+            Some("1500000000-q1wErTyUi0")
+        );
+        assert_eq!(
+            id("2.0.0 Ok: queued on mail-1.vla.yp-c.yandex.net 1690000000-q1wErTy0"),
+            Some("1690000000-q1wErTy0")
+        );
+        assert_eq!(id("Ok: queued on disk"), None);
+        // Courier.
+        assert_eq!(
+            id("Ok. 0000000000A40B3D.0000000051F2C3D4.00001A2B"),
+            Some("0000000000A40B3D.0000000051F2C3D4.00001A2B")
+        );
+        assert_eq!(id("Ok. Message accepted and on its way"), None);
+        assert_eq!(id("2.0.0 message accepted, envelope id 4711-23"), Some("4711-23"));
+        assert_eq!(id("queued as \"XYZ1\""), Some("XYZ1"));
+    }
+
+    #[test]
+    fn id_that_ends_a_word_is_no_queue_id() {
+        assert_eq!(id("Ok invalid=yes"), None);
+        assert_eq!(id("Ok invalid=yes id=1rABCd-0001Xy-2z"), Some("1rABCd-0001Xy-2z"));
+        assert_eq!(id("Ok [id=7]"), Some("7"));
+        assert_eq!(id("2.6.0 <a@b.test> [InternalId=4711] Queued mail for delivery"), Some("4711"));
     }
 
     #[test]
