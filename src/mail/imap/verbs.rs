@@ -134,10 +134,11 @@ pub(super) fn is_data(word: &[u8]) -> bool {
     DATA.iter().any(|k| k.as_bytes().eq_ignore_ascii_case(word))
 }
 
-/// Whether those bytes can be a tag: `1*<any ASTRING-CHAR except "+">` (RFC 9051 §9), of a length that people use.
+/// Whether those bytes can be a tag: `1*<any ASTRING-CHAR except "+">` (RFC 9051 §9). The grammar has no bound; ours is no
+/// program's.
 pub(super) fn is_tag(word: &[u8]) -> bool {
     !word.is_empty()
-        && word.len() <= 64
+        && word.len() <= 1024
         && word
             .iter()
             .all(|b| b.is_ascii_graphic() && !matches!(b, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b'+'))

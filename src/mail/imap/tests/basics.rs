@@ -52,6 +52,17 @@ fn rfc_3501_section_8() {
 }
 
 #[test]
+fn tags_may_be_long() {
+    // `tag = 1*<any ASTRING-CHAR except "+">`: RFC 9051 §9 has no bound.
+    let tag = "t".repeat(200);
+    let login = format!("{tag} LOGIN u p\r\n");
+    let story = tell(&[s("* OK hi\r\n"), c(&login), s(&format!("{tag} OK in\r\n"))]);
+    assert_eq!(story.told()[1], format!("{tag} OK in"));
+    assert_eq!(story.replies()[1].command, Some(story.events[1].seq));
+    assert_eq!(story.auths()[0].outcome, AuthOutcome::Success);
+}
+
+#[test]
 fn replies_name_their_commands() {
     let story = tell(&[
         s("* OK hi\r\n"),
