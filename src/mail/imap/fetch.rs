@@ -1,6 +1,7 @@
 //! A FETCH response while it comes: `* n FETCH (…)`, byte by byte, its contents streamed (RFC 9051 §7.5.2).
 
 use super::append::{flag_list, number};
+use super::fragment::before_announcement;
 use super::shared::Shared;
 use super::tokens::Tokens;
 use crate::diagnostic::Code;
@@ -253,6 +254,13 @@ impl Fetch {
             // Part of a name: a header field's, say.
             self.sink = Sink::Token;
         } else if self.depth == 1 {
+            if self.item == Item::Name && !self.token.is_empty() {
+                // No blank stood before the announcement.
+                let name = before_announcement(&self.token).len();
+                self.token.truncate(name);
+                self.item = classify(&self.token);
+                std::mem::swap(&mut self.name, &mut self.token);
+            }
             self.token.clear();
             if let Item::Content(content) = self.item {
                 self.begin(content, shared, cx);

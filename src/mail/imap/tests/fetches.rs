@@ -166,6 +166,28 @@ fn ranges_with_a_hole_make_none() {
 }
 
 #[test]
+fn literal_right_behind_its_name() {
+    let story = tell(&session(&[
+        c("f FETCH 1:3 (UID BODY[])\r\n"),
+        s("* 1 FETCH (UID 5 BODY[]{2}\r\nhi)\r\n* 2 FETCH (BODY[]{0}\r\n UID 6)\r\n"),
+        s("* 3 FETCH (BODY[HEADER]{2}\r\n\r\n BODY[]<0>{3}\r\nabc UID 7)\r\nf OK\r\n"),
+    ]));
+    let got: Vec<_> = story
+        .messages()
+        .iter()
+        .map(|m| (m.uid.unwrap(), m.section.as_ref().unwrap().to_str_lossy().into_owned(), m.size, m.part))
+        .collect();
+    let want = [
+        (5, "BODY[]", 2, MessagePart::Full),
+        (6, "BODY[]", 0, MessagePart::Full),
+        (7, "BODY[HEADER]", 2, MessagePart::Headers),
+        (7, "BODY[]<0>", 3, MessagePart::Range),
+    ];
+    assert_eq!(got, want.map(|(uid, section, size, part)| (uid, section.to_owned(), size, part)));
+    assert!(story.codes().is_empty());
+}
+
+#[test]
 fn nesting_is_bounded() {
     let deep = format!("* 1 FETCH (BODYSTRUCTURE {}{} UID 3 BODY[] {{2}}\r\nhi)\r\n", "(".repeat(100), ")".repeat(100));
     let story = tell(&session(&[s(&deep)]));
