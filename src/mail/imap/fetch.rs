@@ -409,17 +409,18 @@ fn section(name: &[u8]) -> Option<Content> {
     let body = prefixes.iter().find_map(|p| name.strip_prefix(*p))?;
     let close = body.iter().rposition(|&b| b == b']')?;
     let (inside, behind) = (body.get(..close)?, body.get(close + 1..)?);
-    let origin = behind.strip_prefix(b"<").and_then(|o| {
+    let range = behind.strip_prefix(b"<");
+    let origin = range.and_then(|o| {
         let digits = o.iter().position(|b| !b.is_ascii_digit()).unwrap_or(o.len());
-        o.get(..digits).and_then(number)
+        std::str::from_utf8(o.get(..digits)?).ok()?.parse::<u64>().ok()
     });
-    let part = match (origin, inside) {
-        (Some(_), _) => MessagePart::Range,
-        (None, b"") => MessagePart::Full,
-        (None, s) if s.starts_with(b"HEADER") => MessagePart::Headers,
-        (None, _) => MessagePart::Section,
+    let part = match inside {
+        _ if range.is_some() => MessagePart::Range,
+        b"" => MessagePart::Full,
+        s if s.starts_with(b"HEADER") => MessagePart::Headers,
+        _ => MessagePart::Section,
     };
-    Some(Content { part, origin: origin.map(u64::from), joins: origin.is_some() && inside.is_empty() })
+    Some(Content { part, origin, joins: origin.is_some() && inside.is_empty() })
 }
 
 #[cfg(test)]
@@ -434,6 +435,8 @@ mod tests {
         };
         assert_eq!(part(b"BODY[]"), Some((MessagePart::Full, None)));
         assert_eq!(part(b"body[]<0>"), Some((MessagePart::Range, Some(0))));
+        assert_eq!(part(b"BODY[]<4294967296>"), Some((MessagePart::Range, Some(1 << 32))));
+        assert_eq!(part(b"BODY[]<99999999999999999999>"), Some((MessagePart::Range, None)));
         assert_eq!(part(b"BINARY[1.2]"), Some((MessagePart::Section, None)));
         assert_eq!(part(b"BODY[HEADER.FIELDS (DATE FROM)]"), Some((MessagePart::Headers, None)));
         assert_eq!(part(b"BODY[1.2.MIME]"), Some((MessagePart::Section, None)));
