@@ -206,6 +206,8 @@ impl Transaction {
 
     /// Emits the message, if there is one, with what is known. `otherwise` is its outcome where no reply told.
     pub(super) fn close(mut self, protocol: Protocol, otherwise: MessageOutcome, at: Span, out: &mut Emitter) {
+        let lmtp = protocol == Protocol::Lmtp;
+        let some_missing = self.verdicts > 0 && self.verdicts < self.replies_expected(lmtp);
         self.end_message(false, at, out);
         let Progress::Ended { mut message, span, seq } = self.message else { return };
         // Its verdicts may have shown it.
@@ -227,7 +229,12 @@ impl Transaction {
         message.mail_from = self.mail_from;
         message.mail_params = self.mail_params;
         self.recipients.drain(..self.forgotten.min(self.recipients.len()));
-        if protocol == Protocol::Lmtp && self.outcome.is_none() && message.outcome == MessageOutcome::Unknown {
+        if (lmtp || self.prdr) && some_missing {
+            // A verdict is its recipient's alone (RFC 2033 §4.2).
+            for (at, recipient) in taken(&mut self.recipients, 0).enumerate() {
+                recipient.accepted = recipient.code.filter(|_| at < self.verdicts).map(|code| code / 100 == 2);
+            }
+        } else if lmtp && self.outcome.is_none() && message.outcome == MessageOutcome::Unknown {
             // Whoever was taken before the message awaits its verdict.
             taken(&mut self.recipients, 0).for_each(|recipient| recipient.accepted = None);
         }

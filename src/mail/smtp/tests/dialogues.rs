@@ -276,6 +276,35 @@ fn lmtp_replies_for_each_recipient() {
     assert_eq!(summary.protocol, Some(Protocol::Lmtp));
 }
 
+/// A verdict is for one recipient (RFC 2033 §4.2): without one it is neither accepted nor refused.
+#[test]
+fn lmtp_recipient_without_verdict_beside_one_that_has_one() {
+    let accepted = |after: &[Step]| {
+        let begin = [
+            s("220 l LMTP\r\n"),
+            c("LHLO me\r\n"),
+            s("250 l\r\n"),
+            c("MAIL FROM:<a>\r\nRCPT TO:<b>\r\nRCPT TO:<c>\r\nRCPT TO:<d>\r\n"),
+            s("250 ok\r\n250 ok\r\n550 no\r\n250 ok\r\n"),
+        ];
+        let (events, _) = Run::default().feed(&[&begin[..], after].concat(), usize::MAX);
+        let message =
+            events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None }).unwrap();
+        message.rcpt_to.iter().map(|r| (r.accepted, r.code)).collect::<Vec<_>>()
+    };
+    let data = [c("DATA\r\n"), s("354 go\r\n"), c("x\r\n.\r\n")];
+    for (reply, verdict) in
+        [("550 bad\r\n", (false, 550)), ("421 going\r\n", (false, 421)), ("250 ok\r\n", (true, 250))]
+    {
+        let told = accepted(&[&data[..], &[s(reply)]].concat());
+        let verdict = (Some(verdict.0), Some(verdict.1));
+        assert_eq!(told, [verdict, (Some(false), Some(550)), (None, Some(250))], "{reply}");
+    }
+    let chunks =
+        [c("BDAT 2\r\nab"), s("552 no\r\n"), c("BDAT 0 LAST\r\n"), s("503 x\r\n"), c("QUIT\r\n"), s("221 bye\r\n")];
+    assert_eq!(accepted(&chunks), [(Some(false), Some(503)), (Some(false), Some(550)), (None, Some(250))]);
+}
+
 #[test]
 fn authentication() {
     let steps = [
