@@ -1,6 +1,6 @@
 //! What a header block tells: of a message, and of a MIME part.
 
-use mail_parser::{Addr, Address, HeaderName, HeaderValue, Message as Parsed, MessageParser, MimeHeaders};
+use mail_parser::{Addr, Address, ContentType, HeaderName, HeaderValue, Message as Parsed, MessageParser, MimeHeaders};
 
 use super::decode::Decoder;
 use crate::event::Message;
@@ -80,11 +80,11 @@ impl PartHeader {
                 None => content_type.ctype().to_ascii_lowercase(),
             };
             header.boundary = content_type.attribute("boundary").map(|b| b.trim_end().as_bytes().to_vec());
-            header.filename = content_type.attribute("name").map(str::to_owned);
+            header.filename = best(content_type, "name").map(str::to_owned);
         }
         if let Some(disposition) = part.content_disposition() {
             header.attachment = disposition.ctype().eq_ignore_ascii_case("attachment");
-            if let Some(name) = disposition.attribute("filename") {
+            if let Some(name) = best(disposition, "filename") {
                 header.filename = Some(name.to_owned());
             }
         }
@@ -111,6 +111,13 @@ impl PartHeader {
             || self.filename.is_some()
             || !(self.content_type.starts_with("text/") || self.content_type.starts_with("multipart/"))
     }
+}
+
+/// Of a parameter that is there twice the extended form (`filename*`, RFC 6266 §4.3), which is what can be more than ASCII;
+/// else the later one, as the form for old programs comes first.
+fn best<'a>(field: &'a ContentType<'_>, name: &str) -> Option<&'a str> {
+    let values = || field.attributes().unwrap_or_default().iter().filter(|a| a.name == name).map(|a| a.value.as_ref());
+    values().find(|value| !value.is_ascii()).or_else(|| values().next_back())
 }
 
 fn encoding<'a>(parsed: &'a Parsed<'_>) -> Option<&'a str> {

@@ -145,6 +145,20 @@ fn a_single_part_can_be_an_attachment() {
 }
 
 #[test]
+fn extended_file_name_wins() {
+    // RFC 6266 §5's example, and the other way round.
+    for disposition in [
+        "filename=\"EURO rates\"; filename*=utf-8''%e2%82%ac%20rates",
+        "filename*=utf-8''%e2%82%ac%20rates; filename=\"EURO rates\"",
+    ] {
+        let message = build(format!("Content-Disposition: attachment; {disposition}\r\n\r\nx").as_bytes());
+        assert_eq!(names(&message), [(Some("\u{20ac} rates"), "text/plain", 1)], "{disposition}");
+    }
+    let ascii = b"Content-Disposition: attachment; filename=a_b; filename*=us-ascii''a%20b\r\n\r\nx";
+    assert_eq!(names(&build(ascii)), [(Some("a b"), "text/plain", 1)]);
+}
+
+#[test]
 fn missing_ends() {
     // No closing delimiter; a header cut by a delimiter; a delimiter as the very last bytes.
     let message = build(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/gif\r\n--b\r\nContent-Type: image/png\r\n\r\nPNG\r\n");
