@@ -142,6 +142,9 @@ pub(super) fn bdat(args: &[u8]) -> Option<(u64, bool)> {
         Some(word) if word.eq_ignore_ascii_case(b"LAST") => true,
         Some(_) => return None,
     };
+    if words.next().is_some() {
+        return None;
+    }
     Some((size.parse().ok()?, last))
 }
 
@@ -232,7 +235,7 @@ mod tests {
         assert_eq!(bdat(b"0 last"), Some((0, true)));
         assert_eq!(bdat(b"86 \t LAST"), Some((86, true)));
         assert_eq!(bdat(b"18446744073709551615"), Some((u64::MAX, false)));
-        for bad in [&b""[..], b"LAST", b"-1", b"+1", b"18446744073709551616", b"1x"] {
+        for bad in [&b""[..], b"LAST", b"-1", b"+1", b"18446744073709551616", b"1x", b"3 LAST EXTRA", b"3 EXTRA"] {
             assert_eq!(bdat(bad), None, "{:?}", String::from_utf8_lossy(bad));
         }
     }
