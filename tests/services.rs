@@ -266,6 +266,24 @@ fn capability_completed_is_no_capability() {
     }
 }
 
+/// POP3's AUTH without a mechanism lists those that there are.
+#[test]
+fn mechanisms_of_a_bare_auth() {
+    use common::script::{c, capture, s};
+    let capa = [c("CAPA\r\n"), s("+OK\r\nSASL PLAIN\r\nUSER\r\n.\r\n")];
+    let auth = [c("AUTH\r\n"), s("+OK\r\nNTLM\r\nPlain\r\n.\r\n")];
+    let told = |turns: &[_]| {
+        let file = capture(110, &[&[s("+OK ready\r\n")], turns, &[c("QUIT\r\n"), s("+OK bye\r\n")]].concat());
+        services(file.path(), &[], Options::default(), &Limits::default()).into_values().next().unwrap()
+    };
+    let both = told(&[capa, auth.clone()].concat());
+    assert_eq!(strings(&both["auth"]), ["PLAIN", "NTLM"]);
+    assert_eq!(strings(&both["capabilities"]), ["SASL PLAIN", "USER"]);
+    let alone = told(&auth);
+    assert_eq!((strings(&alone["auth"]), &alone["plaintext_auth"]), (vec!["NTLM", "PLAIN"], &true.into()));
+    assert_eq!(alone["capabilities"], Value::Null);
+}
+
 /// The end of the list is lost: what else is in it, STARTTLS perhaps, nobody knows.
 #[test]
 fn of_a_list_that_is_not_whole_nothing_is_said() {

@@ -1,4 +1,5 @@
-//! Capabilities and mechanisms out of one session's replies: EHLO, CAPABILITY, CAPA, ManageSieve's greeting.
+//! Capabilities and mechanisms out of one session's replies: EHLO, CAPABILITY, CAPA, POP3's bare AUTH, ManageSieve's
+//! greeting.
 //!
 //! What a server offers to somebody who has logged in is left out: it is about the user, not about the service.
 
@@ -21,6 +22,8 @@ enum Asked {
     Hello,
     /// CAPA, or ManageSieve's CAPABILITY.
     List,
+    /// POP3's AUTH without a mechanism: those that there are.
+    Mechanisms,
     /// LOGIN, AUTHENTICATE: what comes before its end may be for the user.
     Login,
 }
@@ -31,6 +34,8 @@ pub(super) struct Learner {
     logged_in: bool,
     /// Outside TLS, inside.
     lists: [Option<Vec<Text>>; 2],
+    /// Mechanisms that are no part of them, likewise.
+    mechanisms: [Vec<Text>; 2],
     /// A reply outside TLS that may hold a list is not whole.
     unsure: bool,
 }
@@ -38,13 +43,14 @@ pub(super) struct Learner {
 impl Learner {
     /// Memory beside its own fields.
     pub(super) fn weight(&self) -> usize {
-        self.lists.iter().flatten().map(|list| texts(list)).sum()
+        self.lists.iter().flatten().chain(&self.mechanisms).map(|list| texts(list)).sum()
     }
 
     pub(super) fn command(&mut self, seq: u64, command: &Command) {
         let asked = match command.verb.0.as_slice() {
             b"EHLO" | b"LHLO" => Asked::Hello,
             b"CAPA" | b"CAPABILITY" => Asked::List,
+            b"AUTH" if command.args.is_empty() => Asked::Mechanisms,
             b"LOGIN" | b"AUTHENTICATE" => Asked::Login,
             _ => return,
         };
@@ -79,6 +85,15 @@ impl Learner {
             (Some(Asked::Hello), b"250") => self.learn(reply.tls, lines.iter().skip(1).map(short)),
             // CAPA: the line of +OK, then the list.
             (Some(Asked::List), b"+OK") => self.learn(reply.tls, lines.iter().skip(1).map(short)),
+            (Some(Asked::Mechanisms), b"+OK") => {
+                let known = &mut self.mechanisms[usize::from(reply.tls)];
+                for line in lines.iter().skip(1) {
+                    let name = Text(short(line).0.trim_ascii().to_ascii_uppercase());
+                    if known.len() < KEPT && !known.contains(&name) {
+                        known.push(name);
+                    }
+                }
+            }
             // IMAP.
             (_, status @ (b"*" | b"OK" | b"PREAUTH")) if imap(status, &reply.text.0).is_some() => {
                 let words = imap(status, &reply.text.0).unwrap_or_default();
@@ -120,8 +135,11 @@ impl Learner {
 
     /// Whether a password may be sent outside TLS.
     pub(super) fn offers_plaintext(&self, protocol: Protocol) -> bool {
-        let Some(list) = &self.lists[0] else { return false };
         let plain = |m: &Text| m.0.eq_ignore_ascii_case(b"PLAIN") || m.0.eq_ignore_ascii_case(b"LOGIN");
+        if self.mechanisms[0].iter().any(plain) {
+            return true;
+        }
+        let Some(list) = &self.lists[0] else { return false };
         let has = |name: &[u8]| list.iter().any(|c| c.0.eq_ignore_ascii_case(name));
         mechanisms(list).iter().any(plain)
             || match protocol {
@@ -138,6 +156,13 @@ impl Learner {
             let auth = list.as_deref().map(mechanisms);
             (list, auth)
         });
+        for ((_, auth), more) in offers.iter_mut().zip(self.mechanisms) {
+            if !more.is_empty() {
+                let auth = auth.get_or_insert_default();
+                let new: Vec<Text> = more.into_iter().filter(|name| !auth.contains(name)).collect();
+                auth.extend(new);
+            }
+        }
         let banner = session.banner.as_ref().filter(|_| session.protocol == Some(Protocol::Pop3));
         if banner.is_some_and(|b| is_challenge(&b.0)) {
             let inside = usize::from(session.security == Security::Implicit);
