@@ -223,6 +223,8 @@ impl Logical {
                 b'(' => {
                     let end = closing(rest);
                     let inner = rest.get(1..end).unwrap_or_default();
+                    // Theirs are none of the words behind it.
+                    literals.by_ref().take(announced(inner)).for_each(drop);
                     (Word::Code(inner.to_vec()), rest.get(end + 1..).unwrap_or_default())
                 }
                 _ => {
@@ -241,6 +243,27 @@ impl Logical {
         }
         words
     }
+}
+
+/// How many literals a code holds.
+fn announced(code: &[u8]) -> usize {
+    let (mut quoted, mut escaped, mut open, mut before, mut found) = (false, false, None, b' ', 0);
+    for (at, &byte) in code.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' => open = Some(at).filter(|_| matches!(before, b' ' | b'(' | b'}')),
+            b'}' => {
+                let size = open.take().and_then(|open| literal_size(code.get(open..=at)?));
+                found += usize::from(matches!(size, Some(Ok(_))));
+            }
+            _ => {}
+        }
+        before = byte;
+    }
+    found
 }
 
 /// Where the parenthesis that opens `text` closes, outside quotes; its length where it does not.

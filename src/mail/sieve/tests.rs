@@ -63,6 +63,22 @@ fn scripts_and_replies() {
     assert_eq!((replies[1].command, replies[1].latency), (Some(2), Some(1000)));
 }
 
+/// RFC 5804 §2.13: what was sent with NOOP comes back in TAG, a string of either form.
+#[test]
+fn text_is_behind_a_literal_within_the_code() {
+    let told = told(&[
+        s(GREETING),
+        c("NOOP {3+}\r\nabc\r\n"),
+        s("OK (TAG {3}\r\nabc) {4}\r\nDone\r\n"),
+        c("NOOP \"{3}\"\r\n"),
+        s("OK (TAG \"{3}\") {4}\r\nDone\r\n"),
+        c("NOOP {0+}\r\n\r\n"),
+        s("NO (X {1}\r\na{2}\r\nbc) {2}\r\nno\r\n"),
+    ]);
+    let texts: Vec<_> = told.replies().iter().skip(1).map(|r| r.text.to_str_lossy().into_owned()).collect();
+    assert_eq!(texts, ["Done", "Done", "no"]);
+}
+
 #[test]
 fn authentication() {
     // Recorded from Dovecot 2.3.19.
