@@ -282,6 +282,10 @@ impl Imap {
     fn data(&mut self, text: &[u8]) {
         let (first, rest) = verbs::word(text);
         if first.eq_ignore_ascii_case(b"VANISHED") {
+            // EARLIER: no message number changes (RFC 7162 §3.2.10).
+            if verbs::word(rest).0.eq_ignore_ascii_case(b"(EARLIER)") {
+                return;
+            }
             self.shared.joins.clear();
         } else if let Some(seqno) = number(first).filter(|_| !first.is_empty())
             && verbs::word(rest).0.eq_ignore_ascii_case(b"EXPUNGE")

@@ -187,6 +187,23 @@ fn literal_right_behind_its_name() {
     assert!(story.codes().is_empty());
 }
 
+/// RFC 7162 §3.2.10: behind EARLIER no message number has changed.
+#[test]
+fn vanished_earlier_moves_nothing() {
+    let joined = |vanished: &str| {
+        let story = tell(&session(&[
+            c("f UID FETCH 5 BODY.PEEK[]<0.4>\r\n"),
+            s("* 2 FETCH (UID 5 BODY[]<0> {4}\r\nabcd)\r\nf OK\r\n"),
+            c("v UID FETCH 1:4 (FLAGS) (CHANGEDSINCE 1 VANISHED)\r\n"),
+            s(&format!("* VANISHED {vanished}1:3\r\nv OK\r\n")),
+            c("g UID FETCH 5 BODY.PEEK[]<4.4>\r\n"),
+            s("* 2 FETCH (UID 5 BODY[]<4> {1}\r\ne)\r\ng OK\r\n"),
+        ]));
+        story.messages().iter().filter(|m| m.joined).map(|m| m.size).collect::<Vec<_>>()
+    };
+    assert_eq!((joined("(EARLIER) "), joined("")), (vec![5], vec![]));
+}
+
 #[test]
 fn nesting_is_bounded() {
     let deep = format!("* 1 FETCH (BODYSTRUCTURE {}{} UID 3 BODY[] {{2}}\r\nhi)\r\n", "(".repeat(100), ")".repeat(100));
