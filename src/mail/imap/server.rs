@@ -13,6 +13,9 @@ use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
 
+/// Most bytes of a literal in untagged data that its text shows: names and values, not what URLFETCH returns.
+const SHOWN: usize = 1 << 10;
+
 /// What the next byte is.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 enum State {
@@ -46,8 +49,10 @@ enum Kind {
 struct Response {
     kind: Kind,
     span: Span,
-    /// Behind the status, or behind `* `.
+    /// Behind the status, or behind `* `; what came as a literal is behind its announcement and a blank.
     text: Vec<u8>,
+    /// Bytes of the literal at hand that the text may still take.
+    room: usize,
     /// The text was longer than its bound.
     long: bool,
     /// A literal has just ended.
@@ -125,8 +130,12 @@ impl Imap {
     fn literal_data(&mut self, data: &[u8], span: Span, cx: &mut Context<'_>) {
         if let Some(open) = &mut self.server.open {
             open.span = open.span.to(span);
-            if let Kind::Fetch(fetch) = &mut open.kind {
-                fetch.literal_data(data, span, &mut self.shared, cx);
+            match &mut open.kind {
+                Kind::Fetch(fetch) => fetch.literal_data(data, span, &mut self.shared, cx),
+                _ => {
+                    open.text.extend(data.iter().take(open.room));
+                    open.room = open.room.saturating_sub(data.len());
+                }
             }
         }
     }
@@ -189,8 +198,15 @@ impl Imap {
         };
         let skipped = std::mem::take(&mut self.server.skipped);
         self.shared.resynchronised("server", skipped, line.span, cx.out);
-        let response =
-            Response { kind, span: line.span, text: Vec::new(), long: false, after_literal: false, cut: false };
+        let response = Response {
+            kind,
+            span: line.span,
+            text: Vec::new(),
+            room: 0,
+            long: false,
+            after_literal: false,
+            cut: false,
+        };
         self.server.open = Some(response);
         self.response_text(rest, line.span, cut, cx)
     }
@@ -232,8 +248,13 @@ impl Imap {
         let announced = self.server.scanner.last(text).filter(|_| open.has_literals());
         match announced {
             Some(Announced::Literal { len, .. }) if len <= BELIEVED => {
-                if let Kind::Fetch(fetch) = &mut open.kind {
-                    fetch.literal(&mut self.shared, cx);
+                match &mut open.kind {
+                    Kind::Fetch(fetch) => fetch.literal(&mut self.shared, cx),
+                    _ if len > 0 && open.text.len() < cx.limits.line_bytes => {
+                        open.text.push(b' ');
+                        open.room = SHOWN.min(cx.limits.line_bytes - open.text.len());
+                    }
+                    _ => {}
                 }
                 self.server.state = State::Literal { rest: len, then_resync: false };
                 self.server_literal_if_over(cx);
@@ -389,8 +410,13 @@ impl Imap {
         self.client.doubtful = true;
         match self.server.state {
             State::Literal { rest, then_resync } => {
-                if let Some(Response { kind: Kind::Fetch(fetch), .. }) = &mut self.server.open {
-                    fetch.literal_gap(len.min(rest), &mut self.shared);
+                match &mut self.server.open {
+                    Some(Response { kind: Kind::Fetch(fetch), .. }) => {
+                        fetch.literal_gap(len.min(rest), &mut self.shared);
+                    }
+                    // The text lacks what was to be in it.
+                    Some(open) => (open.cut, open.room) = (open.cut || open.room > 0, 0),
+                    None => {}
                 }
                 let exact = !cx.tls && !self.shared.deflate && len <= rest;
                 // When not exact, at least that much of the literal is still to come.
@@ -421,7 +447,8 @@ impl Imap {
             && self.trusts(&bytes)
             && let Some((kind, rest)) = response_head(&bytes)
         {
-            let response = Response { kind, span, text: Vec::new(), long: false, after_literal: false, cut: false };
+            let response =
+                Response { kind, span, text: Vec::new(), room: 0, long: false, after_literal: false, cut: false };
             self.server.open = Some(response);
             self.response_text(rest, span, true, cx);
         } else {

@@ -135,6 +135,25 @@ fn metadata_acl_quota_namespace_id() {
     assert_eq!(untagged(&story).len(), 6, "{:?}", untagged(&story));
 }
 
+/// A mailbox is an astring, which a server may send as a literal (RFC 9051 §9).
+#[test]
+fn literals_in_untagged_data_are_told() {
+    let long = "x".repeat(3000);
+    let story = told(&[
+        c("l LIST \"\" *\r\n"),
+        s(
+            "* LIST (\\X) \"/\" {7}\r\nwei{5}d\r\n* LIST () \"/\" {0}\r\n\r\n* STATUS {3}\r\nabc (MESSAGES 3)\r\nl OK\r\n",
+        ),
+        c("m GETMETADATA INBOX /private/comment\r\n"),
+        s(&format!("* METADATA INBOX (/private/comment {{3000}}\r\n{long})\r\nm OK\r\n")),
+    ]);
+    let metadata = format!("METADATA INBOX (/private/comment {{3000}} {})", &long[..1024]);
+    assert_eq!(
+        untagged(&story),
+        ["LIST (\\X) \"/\" {7} wei{5}d", "LIST () \"/\" {0}", "STATUS {3} abc (MESSAGES 3)", metadata.as_str()]
+    );
+}
+
 #[test]
 fn utf8_accept_and_enable() {
     // RFC 6855 §4.

@@ -179,6 +179,13 @@ fn response_text_carries_no_literals() {
     ]);
     assert_eq!(
         story.told(),
-        ["OK quota {5}", "NO nearly full {3}", "a OK done {7}", "+ more {2}", "* LIST () \"/\" {5}", "* 2 EXISTS"]
+        [
+            "OK quota {5}",
+            "NO nearly full {3}",
+            "a OK done {7}",
+            "+ more {2}",
+            "* LIST () \"/\" {5} IN{BX",
+            "* 2 EXISTS"
+        ]
     );
 }

@@ -250,3 +250,17 @@ fn hostile_sizes_stay_linear_and_bounded() {
         _ => true,
     }));
 }
+
+#[test]
+fn text_whose_literal_has_a_gap_is_not_whole() {
+    let told = |gap: &[Step]| {
+        let list = [s("* LIST () \"/\" {7}\r\nabc")];
+        let behind = [s("fg\r\nl OK\r\n")];
+        let story = tell(&[&[s("* OK hi\r\n"), c("l LIST \"\" *\r\n")][..], &list, gap, &behind].concat());
+        let list = story.replies()[1].clone();
+        (list.text.to_str_lossy().into_owned(), list.cut, story.told().last().cloned().unwrap())
+    };
+    let text = |name: &str| format!("LIST () \"/\" {{7}} {name}");
+    assert_eq!(told(&[Step::GapS(2)]), (text("abc"), true, "l OK ".to_owned()));
+    assert_eq!(told(&[s("de")]), (text("abcdefg"), false, "l OK ".to_owned()));
+}
