@@ -225,7 +225,14 @@ impl Joins {
         }
     }
 
-    /// Another mailbox, or numbers that cannot be followed.
+    /// Messages are gone by UID: which numbers those behind them have now is not known. A UID's size stays what it is.
+    pub(super) fn vanished(&mut self) {
+        self.by_seqno.clear();
+        self.feed = None;
+        self.open.clear();
+    }
+
+    /// Another mailbox.
     pub(super) fn clear(&mut self) {
         *self = Joins { over_limit: self.over_limit, limit_told: self.limit_told, ..Joins::default() };
     }

@@ -307,7 +307,7 @@ impl Imap {
             if verbs::word(rest).0.eq_ignore_ascii_case(b"(EARLIER)") {
                 return;
             }
-            self.shared.joins.clear();
+            self.shared.joins.vanished();
         } else if let Some(seqno) = number(first).filter(|_| !first.is_empty())
             && verbs::word(rest).0.eq_ignore_ascii_case(b"EXPUNGE")
         {

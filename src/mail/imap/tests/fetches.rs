@@ -204,6 +204,21 @@ fn vanished_earlier_moves_nothing() {
     assert_eq!((joined("(EARLIER) "), joined("")), (vec![5], vec![]));
 }
 
+/// RFC 7162 §3.2.10: a UID is never another message's, whatever vanishes.
+#[test]
+fn size_by_uid_outlives_what_vanishes() {
+    let story = tell(&session(&[
+        c("e UID FETCH 5 RFC822.SIZE\r\n"),
+        s("* 2 FETCH (UID 5 RFC822.SIZE 8)\r\ne OK\r\n* VANISHED 3\r\n"),
+        c("f UID FETCH 5 BODY.PEEK[]<0.4>\r\n"),
+        s("* 1 FETCH (UID 5 BODY[]<0> {4}\r\nabcd)\r\nf OK\r\n"),
+        c("g UID FETCH 5 BODY.PEEK[]<4.4>\r\n"),
+        s("* 1 FETCH (UID 5 BODY[]<4> {4}\r\nefgh)\r\ng OK\r\n"),
+    ]));
+    let joined: Vec<_> = story.messages().iter().filter(|m| m.joined).map(|m| (m.uid, m.size)).collect();
+    assert_eq!(joined, [(Some(5), 8)]);
+}
+
 #[test]
 fn nesting_is_bounded() {
     let deep = format!("* 1 FETCH (BODYSTRUCTURE {}{} UID 3 BODY[] {{2}}\r\nhi)\r\n", "(".repeat(100), ")".repeat(100));
