@@ -192,7 +192,9 @@ const BEFORE_ID: &[&[u8]] = &[
     b"internalid=",
     // Amazon SES, qmail's "ok 123 qp 456".
     b" qp ",
+    // IronPort: `ok:  Message 123 accepted`.
     b"ok: message ",
+    b"ok:  message ",
 ];
 
 fn queue_id(text: &[u8]) -> Option<&[u8]> {
@@ -207,7 +209,9 @@ fn queue_id(text: &[u8]) -> Option<&[u8]> {
         // hMailServer: `Queued (0.016 seconds)`.
         let is_time =
             |id: &[u8]| *marker == b"queued (" && rest.get(id.len()..).is_some_and(|r| r.starts_with(b" seconds"));
-        if let Some(id) = first_word(rest).filter(|id| !is_time(id)) {
+        // Behind "message" a sentence may go on.
+        let is_word = |id: &[u8]| marker.ends_with(b"message ") && !id.iter().any(u8::is_ascii_digit);
+        if let Some(id) = first_word(rest).filter(|id| !is_time(id) && !is_word(id)) {
             return Some(id);
         }
     }
@@ -351,6 +355,9 @@ mod tests {
         assert_eq!(id("Ok. Message accepted and on its way"), None);
         assert_eq!(id("2.0.0 message accepted, envelope id 4711-23"), Some("4711-23"));
         assert_eq!(id("queued as \"XYZ1\""), Some("XYZ1"));
+        // IronPort.
+        assert_eq!(id("ok:  Message 4711 accepted"), Some("4711"));
+        assert_eq!(id("Ok: Message accepted for delivery"), None);
     }
 
     #[test]
