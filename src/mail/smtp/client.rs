@@ -159,7 +159,7 @@ impl Smtp {
             Verb::Helo | Verb::Ehlo | Verb::Lhlo => {
                 pending.kind = Kind::Hello;
                 let name = parsed.args.split(|b| *b == b' ').next().unwrap_or_default();
-                self.summary.helo = Some(name.into());
+                self.helo_before = self.summary.helo.replace(name.into());
                 if parsed.verb == Verb::Lhlo {
                     self.protocol = Protocol::Lmtp;
                 }

@@ -179,6 +179,8 @@ pub struct Smtp {
     hello_refused: bool,
     /// The last greeting of the client was SMTP's.
     smtp_hello: bool,
+    /// The name in the one before the last EHLO.
+    helo_before: Option<Text>,
     authenticated: bool,
     auth_failed: bool,
     quit: bool,
@@ -240,6 +242,7 @@ impl Smtp {
             greeting_refused: false,
             hello_refused: false,
             smtp_hello: false,
+            helo_before: None,
             authenticated: false,
             auth_failed: false,
             quit: false,

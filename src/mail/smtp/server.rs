@@ -251,6 +251,9 @@ impl Smtp {
                     self.chunks = self.server_gap || reply.lines.iter().any(chunking);
                 } else {
                     self.not_reset(pending.transaction);
+                    if let Some(accepted) = self.helo_before.take() {
+                        self.summary.helo = Some(accepted);
+                    }
                 }
             }
             Kind::Rset if reply.ok() => self.reset_transactions(pending.transaction, span, cx),

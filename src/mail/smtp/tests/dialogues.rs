@@ -544,6 +544,15 @@ fn a_password_stays_masked_though_replies_are_shifted() {
     assert!(!lines.iter().any(|l| l.contains("c2VjcmV0")), "{lines:#?}");
 }
 
+#[test]
+fn the_name_of_a_refused_hello_replaces_none() {
+    let helo = |second: &str| {
+        let steps = [s("220 x\r\n"), c("EHLO one\r\n"), s("250 x\r\n"), c("EHLO two\r\n"), s(second)];
+        Run::default().lines(&steps).1.helo.unwrap()
+    };
+    assert_eq!((helo("550 no\r\n"), helo("250 x\r\n")), ("one".into(), "two".into()));
+}
+
 /// Neither a host's name nor a refused LHLO makes LMTP of SMTP.
 #[test]
 fn what_the_server_accepts_decides_between_smtp_and_lmtp() {
