@@ -516,6 +516,7 @@ impl Dissector for Smtp {
             + replies.sum::<usize>()
             + self.login.as_ref().map_or(0, |login| login.exchange.cost() + login.mechanism.capacity())
             + self.summary.cost()
+            + self.helo_before.as_ref().map_or(0, Text::weight)
     }
 
     fn summary(&self) -> Summary {
