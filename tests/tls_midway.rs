@@ -8,6 +8,7 @@ use common::packets::{Dialogue, Turn, dialogues};
 use common::script::{c, decode, flights, only, s};
 use common::{How, Told, folders, tell, testdata};
 use mailcap::event::{Decrypted, SecretSource};
+use mailcap::flow::Side;
 use mailcap::tls::Reason;
 use serde_json::Value;
 
@@ -100,6 +101,62 @@ fn a_key_log_of_others_leaves_it_closed_and_the_search_ends() {
     let closed = told(behind(&file, cut).path(), &[log]);
     let tls = &closed.stories.values().next().unwrap().tls[0];
     assert_eq!((tls.reason, tls.records_decrypted), (Some(Reason::MidSession), 0), "{:#?}", tls.steps);
+}
+
+/// Whole records of what one side says from a record's beginning on.
+fn records(stream: &[u8]) -> u64 {
+    let mut rest = stream;
+    let mut count = 0;
+    while let [_, _, _, high, low, ..] = rest {
+        let Some(next) = rest.get(5 + usize::from(u16::from_be_bytes([*high, *low]))..) else { break };
+        (count, rest) = (count + 1, next);
+    }
+    count
+}
+
+/// As if the capture began so many bytes into the first record of either side, behind that many turns.
+fn within_records(dialogue: &Dialogue, turns: usize, bytes: [usize; 2], how: &How<'_>) -> (Told, u64) {
+    let mut rest = Dialogue { turns: dialogue.turns[turns..].to_vec(), ..dialogue.clone() };
+    let mut whole = 0;
+    for side in [Side::Initiator, Side::Responder] {
+        let of: Vec<u8> = rest.turns.iter().filter(|t| t.side == side).flat_map(|t| t.bytes.clone()).collect();
+        whole += records(&of);
+        if let Some(first) = rest.turns.iter_mut().find(|t| t.side == side)
+            && bytes[side.index()] > 0
+        {
+            first.bytes.drain(..bytes[side.index()]);
+            whole -= 1;
+        }
+    }
+    let list = flights(&rest).split_off(3);
+    (decode(&rest, &list, how), whole)
+}
+
+#[test]
+fn a_capture_that_begins_within_a_record_loses_that_record_alone() {
+    let mut cuts = 0;
+    for (file, keylogs) in captures() {
+        let whole_texts = texts(&told(&file, &keylogs));
+        let dialogue = dialogues(file.clone()).remove(0);
+        let how = How { keylogs: &keylogs, all_tls: true, ..How::default() };
+        for turn in 4..dialogue.turns.len().saturating_sub(4) {
+            let mut cut = [0; 2];
+            // Past its header, or within it.
+            cut[dialogue.turns[turn].side.index()] = if turn % 2 == 0 { 9 } else { 2 };
+            let name = format!("{} from turn {turn} on", file.display());
+            let (after, whole) = within_records(&dialogue, turn, cut, &how);
+            let story = only(&after);
+            let tls = &story.tls[0];
+            assert_eq!((tls.reason, tls.records_decrypted), (None, whole), "{name}: {:#?}", tls.steps);
+            for text in texts(&after) {
+                assert!(whole_texts.contains(&text), "{name}: {text} was never said");
+            }
+            let (closed, _) = within_records(&dialogue, turn, cut, &How { all_tls: true, ..How::default() });
+            assert_eq!(only(&closed).tls[0].reason, Some(Reason::MidSession), "{name}");
+            cuts += 1;
+        }
+    }
+    assert!(cuts >= 4, "{cuts}");
 }
 
 /// The client's hello behind STARTTLS is lost, whole or its beginning.

@@ -262,7 +262,7 @@ impl Live {
             opened: false,
         };
         if info.syn == [false; 2] {
-            live.stack.layers.beginning_unseen = true;
+            live.stack.begins_unseen();
             let detail = "the connection's beginning is not in the capture";
             live.stack.layers.emitter.diagnose(Span::at(info.first), Code::MidStream, detail);
         }

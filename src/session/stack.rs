@@ -42,6 +42,8 @@ pub(super) struct Stack {
     /// Bytes of PROXY headers, and of talks with a proxy.
     pub(super) proxy_bytes: u64,
     tls: Option<Box<Tls>>,
+    /// The connection's beginning is not in the capture.
+    begins_unseen: bool,
     past: Past,
     gate: Option<Box<Gate>>,
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
@@ -88,6 +90,7 @@ impl Stack {
             behind_proxy: None,
             proxy_bytes: 0,
             tls: None,
+            begins_unseen: false,
             past: Past::default(),
             gate: None,
             begun: Default::default(),
@@ -102,6 +105,15 @@ impl Stack {
             _ => {}
         }
         stack
+    }
+
+    /// The connection's beginning is not in the capture.
+    pub(super) fn begins_unseen(&mut self) {
+        self.begins_unseen = true;
+        self.layers.beginning_unseen = true;
+        if let Some(tls) = &mut self.tls {
+            tls.connection.begins_unseen();
+        }
     }
 
     /// Memory beside its own fields, roughly.
@@ -320,7 +332,10 @@ impl Stack {
 
     fn begin_tls(&mut self, security: Security) {
         self.security = security;
-        let connection = tls::Connection::of_session(self.layers.emitter.session());
+        let mut connection = tls::Connection::of_session(self.layers.emitter.session());
+        if self.begins_unseen && security == Security::Implicit {
+            connection.begins_unseen();
+        }
         self.tls = Some(Box::new(Tls { connection, fallback: Fallback::default() }));
         if security == Security::Implicit {
             self.layers.choose(Verdict::Tls);

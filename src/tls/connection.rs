@@ -133,6 +133,8 @@ pub struct Connection {
     search_left: u64,
     scratch: Vec<u8>,
     early: early::Early,
+    /// The capture begins within the connection: a direction may begin within a record.
+    begins_unseen: bool,
     /// It has to know first what other connections saw.
     waiting: Option<Box<waiting::Waiting>>,
 }
@@ -178,8 +180,14 @@ impl Connection {
             search_left: SEARCH_CONNECTION,
             scratch: Vec::new(),
             early: early::Early::default(),
+            begins_unseen: false,
             waiting: None,
         }
+    }
+
+    /// The capture begins within the connection: what comes first in a direction may be the rest of a record.
+    pub fn begins_unseen(&mut self) {
+        self.begins_unseen = true;
     }
 
     /// Whether [`Connection::finish`] asks for sessions that stayed closed on other connections: better when all that these

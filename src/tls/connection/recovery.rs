@@ -154,7 +154,8 @@ impl Connection {
     /// What stands at a boundary is no record header.
     pub(super) fn garbage(&mut self, dir: Direction, span: Span, up: &mut dyn Upper) {
         let half = &mut self.halves[dir.index()];
-        if half.records == 0 && half.lost.is_none() {
+        let first = half.records == 0 && half.lost.is_none();
+        if first && !self.begins_unseen {
             half.dead = true;
             self.last().reason.get_or_insert(Reason::NotTls);
             return;
@@ -168,7 +169,10 @@ impl Connection {
         if handshake.running() {
             handshake.transcript_whole = false;
         }
-        up.odd(Code::BadRecord, "bytes that are no record; looking for the next one", span);
+        // The rest of a record that began before the capture is nothing odd.
+        if !first {
+            up.odd(Code::BadRecord, "bytes that are no record; looking for the next one", span);
+        }
     }
 
     /// A place where a record may begin, found by searching. Says whether it is one.
