@@ -159,6 +159,21 @@ fn a_capture_that_begins_within_a_record_loses_that_record_alone() {
     assert!(cuts >= 4, "{cuts}");
 }
 
+/// Nothing begins with a record: that two of them follow each other later on says what it is.
+#[test]
+fn a_capture_that_begins_within_records_of_both_sides_is_tls() {
+    let mut joined = 0;
+    for (file, keylogs) in captures() {
+        let dialogue = dialogues(file.clone()).remove(0);
+        let how = How { keylogs: &keylogs, all_tls: true, ..How::default() };
+        let (after, whole) = within_records(&dialogue, 4, [9, 9], &how);
+        let tls = &only(&after).tls[0];
+        assert_eq!((tls.reason, tls.records_decrypted), (None, whole), "{}: {:#?}", file.display(), tls.steps);
+        joined += 1;
+    }
+    assert!(joined >= 1, "{joined}");
+}
+
 /// The client's hello behind STARTTLS is lost, whole or its beginning.
 #[test]
 fn a_hello_lost_behind_starttls_is_a_gap_in_tls() {

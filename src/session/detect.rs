@@ -7,7 +7,11 @@ use crate::event::Protocol;
 use crate::mail::detect::{Likely, is_http};
 use crate::mail::{imap, pop3, sieve, smtp};
 use crate::position::{Direction, Span};
+use crate::tls::record::{HEADER, Header, MAX_FRAGMENT};
 use crate::tls::{Looks, looks_like_tls};
+
+/// Where the beginning was not seen so many bytes hold two headers of TLS records, wherever within a record they begin.
+const TWO_RECORDS: usize = 2 * (MAX_FRAGMENT + 2 * HEADER);
 
 /// What a connection turned out to be.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -115,6 +119,11 @@ impl Detector {
         last: bool,
         limit: usize,
     ) -> Option<(Verdict, bool)> {
+        // On a mail port a capture that begins within a record of TLS is given time until that shows.
+        let torn = self.torn.map(|torn| torn || midway);
+        let within_record =
+            self.tls_possible && hint.is_some() && [0, 1].into_iter().any(|i| torn[i] && !is_text(&self.heads[i]));
+        let limit = if within_record { limit.max(TWO_RECORDS) } else { limit };
         let last = last || self.bytes >= limit || self.waiting.len() >= limit;
         let grown = self.bytes - self.judged;
         let newline = matches!(self.waiting.last(), Some(Waiting::Data { bytes, .. }) if bytes.contains(&b'\n'));
@@ -127,6 +136,7 @@ impl Detector {
             match tls_verdict(client, server) {
                 Looks::Yes => return Some((Verdict::Tls, midway && is_client_hello(server))),
                 Looks::More if !last => return None,
+                _ if within_record && self.has_records(torn) => return Some((Verdict::Tls, false)),
                 _ => {}
             }
         }
@@ -166,6 +176,19 @@ impl Detector {
         }
     }
 
+    /// Whether two TLS records follow each other anywhere in a direction whose beginning is `torn`.
+    fn has_records(&self, torn: [bool; 2]) -> bool {
+        let mut streams: [Vec<u8>; 2] = Default::default();
+        for item in &self.waiting {
+            match item {
+                Waiting::Data { dir, bytes, .. } if torn[dir.index()] => streams[dir.index()].extend_from_slice(bytes),
+                Waiting::Gap { dir, .. } if has_records(&std::mem::take(&mut streams[dir.index()])) => return true,
+                _ => {}
+            }
+        }
+        streams.iter().any(|stream| has_records(stream))
+    }
+
     /// The likeliest protocol, `swapped`: with the roles the other way round. A tie goes to the port's.
     fn best(&self, swapped: bool, hint: Option<Protocol>) -> (Protocol, Likely) {
         let hint = hint.map(spoken_as);
@@ -201,6 +224,17 @@ fn tls_verdict(client: &[u8], server: &[u8]) -> Looks {
     }
 }
 
+/// A record's header, and another of that version where the record ends.
+fn has_records(stream: &[u8]) -> bool {
+    (0..stream.len()).any(|at| {
+        let at = stream.get(at..).unwrap_or_default();
+        let next = Header::parse(at).filter(|header| header.len > 0);
+        next.is_some_and(|header| {
+            at.get(header.record_len()..).and_then(Header::parse).is_some_and(|next| next.version == header.version)
+        })
+    })
+}
+
 /// A handshake record whose first message is a ClientHello (RFC 5246 §7.4), or SSLv2's.
 fn is_client_hello(bytes: &[u8]) -> bool {
     matches!(bytes, [0x16, 3, _, _, _, 1, ..]) || matches!(bytes, [0x80..=0xff, _, 1, ..])
@@ -219,4 +253,60 @@ fn likely(client: &[u8], server: &[u8]) -> [(Protocol, Likely); 4] {
         (Protocol::Pop3, pop3::detect::likely(client, server)),
         (Protocol::Sieve, sieve::detect::likely(client, server)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    fn judge(detector: &mut Detector, hint: Option<Protocol>, midway: bool) -> Option<Verdict> {
+        detector.judge(hint, midway, false, Limits::default().detect_bytes).map(|(verdict, _)| verdict)
+    }
+
+    /// Neither text nor a header anywhere.
+    fn ciphertext(len: u16) -> Vec<u8> {
+        (0..len).map(|i| i.wrapping_mul(167) as u8).collect()
+    }
+
+    /// The end of a record as long as they get, then others.
+    fn within_a_record() -> Vec<u8> {
+        let record = |len: u16| [&[23, 3, 3][..], &len.to_be_bytes(), &ciphertext(len)].concat();
+        [ciphertext(16_000), record(16_401), record(40)].concat()
+    }
+
+    #[test]
+    fn a_beginning_within_a_tls_record_is_tls_on_a_mail_port() {
+        let stream = within_a_record();
+        for (midway, piece) in [(true, 1), (true, 1400), (false, 1400), (true, 40_000)] {
+            let (mut detector, mut verdicts) = (Detector::new(true), Vec::new());
+            if !midway {
+                detector.gap(Direction::Server, 1000, Span::default());
+            }
+            for bytes in stream.chunks(piece) {
+                detector.data(Direction::Server, bytes, Span::default(), Limits::default().detect_bytes);
+                verdicts.extend(judge(&mut detector, Some(Protocol::Imap), midway));
+            }
+            verdicts.extend(detector.judge(Some(Protocol::Imap), midway, true, 4096).map(|(verdict, _)| verdict));
+            assert_eq!(verdicts.first(), Some(&Verdict::Tls), "{midway}, {piece} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_something_else_within_a_bound() {
+        for (hint, midway, most) in
+            [(Some(Protocol::Imap), true, TWO_RECORDS), (Some(Protocol::Imap), false, 4096), (None, true, 1)]
+        {
+            let (mut detector, mut given) = (Detector::new(true), 0);
+            let verdict = loop {
+                detector.data(Direction::Server, &ciphertext(100), Span::default(), Limits::default().detect_bytes);
+                given += 100;
+                if let Some(verdict) = judge(&mut detector, hint, midway) {
+                    break verdict;
+                }
+            };
+            assert_eq!(verdict, Verdict::Other);
+            assert!(given < most + 100, "{given}");
+        }
+    }
 }
