@@ -218,6 +218,22 @@ fn late_secrets() -> Vec<TlsHandshake> {
     sorted(sink)
 }
 
+/// That nothing of the client was captured says nothing about what it did.
+#[test]
+fn tls13_of_the_server_alone_is_one_sided_and_opened_by_a_key_log() {
+    let name = "tls13-aes-128-gcm-sha256-pop3";
+    let keylogs = [tls(name).with_extension("keylog")];
+    for side in [Side::Responder, Side::Initiator] {
+        let half = changed(name, |_, list| list.retain(|p| p.side == side));
+        let closed = handshakes(half.path(), &How::default());
+        let reason = if side == Side::Responder { Reason::OneSided } else { closed[0].reason.unwrap() };
+        assert_eq!(closed[0].reason, Some(reason), "{:#?}", closed[0].steps);
+        assert_ne!(reason, Reason::HandshakeFailed, "{:#?}", closed[0].steps);
+        let open = handshakes(half.path(), &How { keylogs: &keylogs, ..How::default() });
+        assert!(open[0].records_decrypted > 3, "{:#?}", open[0].steps);
+    }
+}
+
 /// A key of another kind is a key that was given: what it is, and why it does not help.
 #[test]
 fn a_key_of_another_kind_is_not_none() {

@@ -53,8 +53,10 @@ impl Handshake {
             return Some(Reason::HandshakeFailed);
         }
         let reason = if self.closed > 0 {
-            // Nothing but an alert came from the client: it did not like what it saw.
-            if self.is_tls13() && !self.established && !self.client_went_on && ended && !self.gap && self.opened == 0 {
+            // Nothing but an alert came from the client, which would have been captured: it did not like what it saw.
+            let heard = seen == [true; 2] || env.both_captured;
+            let silent = !self.established && !self.client_went_on && !self.gap && self.opened == 0;
+            if self.is_tls13() && heard && silent && ended {
                 return Some(Reason::HandshakeFailed);
             }
             self.reason
