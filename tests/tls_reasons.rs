@@ -234,6 +234,16 @@ fn tls13_of_the_server_alone_is_one_sided_and_opened_by_a_key_log() {
     }
 }
 
+/// A pre-shared key that does not fit is none.
+#[test]
+fn a_wrong_psk_is_no_psk() {
+    let keys = [testdata().join(KEY)];
+    let how = How { keys: &keys, psk: Some(&[0x5a; 16]), ..How::default() };
+    let told = handshakes(&tls("tls12-rsa-psk-aes128-gcm-sha256-pop3-starttls"), &how);
+    assert_eq!(told[0].reason, Some(Reason::NoPsk), "{:#?}", told[0].steps);
+    assert!(told[0].steps.join("\n").contains("not one record opened"), "{:#?}", told[0].steps);
+}
+
 /// A key of another kind is a key that was given: what it is, and why it does not help.
 #[test]
 fn a_key_of_another_kind_is_not_none() {

@@ -7,7 +7,7 @@ use crate::event::{Decrypted, SecretSource, Text, TlsHandshake};
 use crate::position::{Direction, Span};
 use crate::tls::keylog::Tls13Label;
 use crate::tls::keys::KeyRing;
-use crate::tls::suites::{self, BulkCipher};
+use crate::tls::suites::{self, BulkCipher, KeyExchange};
 use crate::tls::{Reason, Upper, explain};
 
 impl Connection {
@@ -79,6 +79,9 @@ impl Handshake {
         if reason == Reason::BadMac && self.opened == 0 && self.needs_lost_bytes() {
             return Some(Reason::HandshakeGap);
         }
+        if reason == Reason::BadMac && self.opened == 0 && self.hangs_on_psk() {
+            return Some(Reason::NoPsk);
+        }
         let by_what_is_missing =
             matches!(reason, Reason::HandshakeIncomplete | Reason::HandshakeGap | Reason::MidSession);
         // A ClientHello alone may just not be answered yet.
@@ -104,6 +107,12 @@ impl Handshake {
             return Some(Reason::SecretLate);
         }
         Some(reason)
+    }
+
+    /// Whether all that was tried was made with pre-shared keys, as they were given.
+    fn hangs_on_psk(&self) -> bool {
+        let psk = self.suite.is_some_and(|suite| matches!(suite.kx, KeyExchange::Psk | KeyExchange::RsaPsk));
+        psk && self.secrets.iter().all(|c| matches!(c.source, SecretSource::Psk | SecretSource::RsaKey))
     }
 
     fn report(&self, index: usize, reason: Option<Reason>, keys: &KeyRing) -> TlsHandshake {
