@@ -16,6 +16,9 @@ use mailcap::limits::Limits;
 use mailcap::pipeline::{run, run_capture};
 use mailcap::tls::Reason;
 
+/// What `tests/tls_midway.rs` shows.
+const TLS13: &str = "ith TLS 1.3 a key log is enough";
+
 const KEY: &str = "tls/keys/rsa2048.pem";
 
 /// The handshakes of a capture, in the order of sessions.
@@ -129,12 +132,12 @@ fn cases() -> Vec<Case> {
     add(Reason::HandshakeGap, handshakes(lost.path(), &with_key), &["No ServerHello was captured", "key log helps"]);
     // One direction, and the end before the handshake's.
     let half = changed(plain, |_, list| list.retain(|p| p.side == Side::Initiator));
-    add(Reason::OneSided, handshakes(half.path(), &with_key), &["No ServerHello", "one direction"]);
+    add(Reason::OneSided, handshakes(half.path(), &with_key), &["No ServerHello", "one direction", TLS13]);
     let cut = changed(plain, |_, list| list.truncate(with_record(list, Side::Initiator, 22, 1)));
     add(
         Reason::HandshakeIncomplete,
         handshakes(cut.path(), &with_key),
-        &["not seen to its end", "begins or ends within the handshake"],
+        &["not seen to its end", "begins or ends within the handshake", TLS13],
     );
     let late = changed("f-wrong-key-smtp", |_, list| {
         let behind = with_record(list, Side::Initiator, 23, 2);
@@ -143,7 +146,7 @@ fn cases() -> Vec<Case> {
     add(
         Reason::MidSession,
         handshakes(late.path(), &with_key),
-        &["No ClientHello was captured", "from the connection"],
+        &["No ClientHello was captured", "from the connection", TLS13],
     );
     // The log's secret is another one.
     let right = std::fs::read_to_string(tls(plain).with_extension("keylog")).unwrap();

@@ -68,14 +68,18 @@ fn advice(reason: Reason) -> &'static str {
             "The session was resumed: its secret was agreed in an earlier full handshake. Add the capture that holds that one, or a key log."
         }
         Reason::HandshakeIncomplete => {
-            "The capture begins or ends within the handshake. Without both randoms and the key exchange nothing can be derived, key log or not."
+            "The capture begins or ends within the handshake. Up to TLS 1.2 nothing can be derived without both randoms and the key exchange, key log or not; with TLS 1.3 a key log is enough."
         }
         Reason::HandshakeFailed => "The peers did not agree; there is nothing to decrypt.",
         Reason::HandshakeGap => {
             "Bytes of the handshake are missing from the capture and the keys depend on them. A key log helps if both hellos were captured."
         }
-        Reason::OneSided => "Only one direction was captured: the keys depend on both sides' messages.",
-        Reason::MidSession => "The capture begins behind the handshake: capture from the connection's beginning.",
+        Reason::OneSided => {
+            "Only one direction was captured: up to TLS 1.2 the keys depend on both sides' messages; with TLS 1.3 a key log is enough."
+        }
+        Reason::MidSession => {
+            "The capture begins behind the handshake: capture from the connection's beginning. With TLS 1.3 a key log is enough."
+        }
         Reason::UnsupportedSuite => "mailcap does not decrypt this suite or version.",
         Reason::BadMac => {
             "MAC or tag did not match although the keys seemed right: is the capture damaged, or the key log another session's?"
