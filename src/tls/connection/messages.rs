@@ -57,7 +57,10 @@ impl Connection {
     fn message(&mut self, dir: Direction, message: &[u8], span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         let Some((&[kind, ..], body)) = message.split_first_chunk::<{ handshake::HEADER }>() else { return };
         match (kind, dir) {
-            (kind::HELLO_REQUEST, _) => return self.last().note("The server asked for a renegotiation."),
+            (kind::HELLO_REQUEST, Direction::Server) => {
+                return self.last().note("The server asked for a renegotiation.");
+            }
+            (kind::HELLO_REQUEST, Direction::Client) => return,
             (kind::CLIENT_HELLO, Direction::Client) => {
                 return self.client_hello(ClientHello::parse(body), message, span, env, up);
             }
@@ -307,7 +310,8 @@ impl Connection {
         let handshake = self.last();
         // TLS 1.3's compatibility mode sends one before the version is known.
         let may_be_tls13 = handshake.client.as_ref().is_some_and(|c| c.supported_versions.contains(&0x0304));
-        if handshake.server.is_none() && may_be_tls13 && dir == Direction::Client && !handshake.gap {
+        let may_be_tls13 = may_be_tls13 && handshake.server.is_none() && handshake.client_key_exchange.is_none();
+        if may_be_tls13 && dir == Direction::Client && !handshake.gap {
             return;
         }
         handshake.span = handshake.span.to(span);

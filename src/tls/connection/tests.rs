@@ -199,3 +199,25 @@ fn it_can_go_to_another_thread() {
     is_send::<Connection>();
     is_send::<SessionCache>();
 }
+
+/// The server, which was not captured, chose TLS 1.2.
+#[test]
+fn a_client_alone_that_offered_tls13_and_exchanged_keys_is_encrypted_behind_its_change() {
+    let extension = [0, 7, 0, 43, 0, 3, 2, 3, 4];
+    let hello = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0, 2, 1, 0], &extension].concat();
+    // The nonce of AES-GCM, as some count it, looks like two HelloRequests; what follows like a message.
+    let finished = [&[0; 8][..], &[1, 0xff, 0xff, 0xff], &[9; 28]].concat();
+    let pieces = [
+        (Client, message(1, &hello)),
+        (Client, message(16, &[&[1, 0][..], &[9; 256]].concat())),
+        (Client, record(20, &[1])),
+        (Client, record(22, &finished)),
+        (Client, record(23, &[0; 40])),
+    ];
+    for chunk in [1, 1000] {
+        let (out, report) = play(&pieces, chunk);
+        assert_eq!((report.reason, report.records_undecrypted), (Some(Reason::OneSided), 2), "{:?}", report.steps);
+        assert!(!out.odd.contains(&Code::EntryLimit), "{:?}", out.odd);
+        assert!(!report.steps.iter().any(|step| step.contains("renegotiation")), "{:?}", report.steps);
+    }
+}
