@@ -5,9 +5,9 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::packets::{Dialogue, Turn, dialogues};
-use common::script::{c, decode, flights, only, s};
+use common::script::{c, codes, decode, flights, only, s};
 use common::{How, Told, folders, tell, testdata};
-use mailcap::event::{Decrypted, SecretSource};
+use mailcap::event::{Decrypted, SecretSource, Security};
 use mailcap::flow::Side;
 use mailcap::tls::Reason;
 use serde_json::Value;
@@ -201,5 +201,37 @@ fn a_hello_lost_behind_starttls_is_a_gap_in_tls() {
         let cut = count(&turns, Some(before.len()));
         assert_eq!(cut.version, Some("TLSv1.3"), "{at}: {:?}", cut.steps);
         assert_eq!((cut.reason, cut.records_decrypted), (None, whole.records_decrypted), "{at}: {:?}", cut.steps);
+    }
+}
+
+/// A session behind STARTTLS of which a stretch is lost at the handover: the packets of turns and the rest of one.
+fn handover(lost: &[usize], cut: usize) -> (Told, usize) {
+    let name = testdata().join("tls/tls13-aes-128-gcm-sha256-pop3");
+    let keylogs = [name.with_extension("keylog")];
+    let mut dialogue = dialogues(name.with_extension("pcap")).remove(0);
+    let before = [s("+OK ready\r\n"), c("STLS\r\n"), s("+OK begin\r\n")];
+    // The server's flight in two.
+    let rest = dialogue.turns[1].bytes.split_off(cut);
+    dialogue.turns.insert(2, s(rest));
+    let hello = before.len();
+    dialogue.turns.splice(0..0, before);
+    let mut list = flights(&dialogue);
+    for turn in lost.iter().rev() {
+        list.remove(3 + turn);
+    }
+    (decode(&dialogue, &list, &How { keylogs: &keylogs, ..How::default() }), hello)
+}
+
+/// The answer to STARTTLS, both hellos, or more: only records under keys are left.
+#[test]
+fn tls_whose_announcement_and_hellos_are_lost_is_tls() {
+    for (lost, cut) in [(&[2, 3, 4][..], 300), (&[2, 3, 4, 5], 300), (&[1, 2, 3, 4], 200)] {
+        let (told, _) = handover(lost, cut);
+        let story = only(&told);
+        assert_eq!(story.session().security, Security::StartTls, "{lost:?}");
+        let tls = &story.tls[0];
+        assert!(tls.records_decrypted > 5, "{lost:?}: {:#?}", tls.steps);
+        assert!(story.commands.iter().any(|c| c.tls), "{lost:?}");
+        assert!(codes(&told).contains(&"unannounced-tls"), "{lost:?}: {:?}", codes(&told));
     }
 }

@@ -31,6 +31,14 @@ struct Tls {
     fallback: Fallback,
 }
 
+const BOTH: [Direction; 2] = [Direction::Client, Direction::Server];
+
+/// As lines of a mail protocol are.
+fn is_text(bytes: &[u8]) -> bool {
+    let control = |c: char| c.is_control() && !matches!(c, '\r' | '\n' | '\t');
+    std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(control))
+}
+
 pub(super) struct Stack {
     pub(super) layers: Layers,
     tunnel: Tunnel,
@@ -46,6 +54,8 @@ pub(super) struct Stack {
     begins_unseen: bool,
     past: Past,
     gate: Option<Box<Gate>>,
+    /// By direction: bytes of the dialogue in the clear were lost, and nothing but what is no text has followed.
+    torn: [Option<Span>; 2],
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
     begun: [Option<Box<Held>>; 2],
     pub(super) security: Security,
@@ -93,6 +103,7 @@ impl Stack {
             begins_unseen: false,
             past: Past::default(),
             gate: None,
+            torn: Default::default(),
             begun: Default::default(),
             security: Security::None,
             forced,
@@ -263,12 +274,23 @@ impl Stack {
                 let detail = "TLS begins here without an accepted STARTTLS in the capture";
                 self.layers.emitter.diagnose(span, Code::UnannouncedTls, detail);
             }
+            let torn = std::mem::take(&mut self.torn);
             self.begin_tls(Security::StartTls);
+            for (dir, span) in BOTH.into_iter().zip(torn).filter_map(|(dir, torn)| Some((dir, torn?))) {
+                // How much of it was TLS is not known, and it is told already.
+                if let Some(tls) = &mut self.tls {
+                    tls.connection.begins_unseen();
+                }
+                self.gap(dir, 0, GapCause::Lost, span, env, secrets);
+            }
             if let Some((len, span)) = gate.and_then(|gate| gate.client_lost) {
                 self.gap(Direction::Client, len, GapCause::Lost, span, env, secrets);
             }
             self.tls_data(dir, bytes, span, env, secrets);
             return;
+        }
+        if is_text(bytes) {
+            self.torn[dir.index()] = None;
         }
         self.tell_client_lost(env);
         match (&mut self.gate, dir) {
@@ -316,9 +338,10 @@ impl Stack {
         let hello_lost = self.gate.as_ref().is_some_and(|gate| gate.client_lost.is_some());
         let yes = match bytes.first() {
             // The rest of a hello is no text.
-            _ if hello_lost && dir == Direction::Client => std::str::from_utf8(bytes)
-                .map_or(true, |text| text.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t'))),
+            _ if hello_lost && dir == Direction::Client => !is_text(bytes),
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
+            // The answer to STARTTLS may be among what was lost, and all that came before this record.
+            Some(0x14..=0x17) if self.torn[dir.index()].is_some() => return tls::looks_like_tls(bytes),
             // Few bytes do not tell.
             Some(0x16 | 0x80..=0xff) if self.layers.at_line_start(dir) => return tls::looks_like_tls(bytes),
             // Other protocols have their STARTTLS, too: a ClientHello in a segment of its own.
@@ -392,6 +415,7 @@ impl Stack {
             // While nothing is decided the gap is kept, and comes here again.
             if self.layers.detector().is_none() {
                 self.layers.record_loss(dir, len);
+                self.torn[dir.index()] = Some(span);
             }
             self.layers.gap(dir, len, span, env);
         }

@@ -6,14 +6,12 @@
 //! it over.
 
 use super::super::layers::Env;
-use super::{Input, Secrets, Stack, Tls};
+use super::{BOTH, Input, Secrets, Stack, Tls};
 use crate::diagnostic::Code;
 use crate::event::{Security, TlsHandshake};
 use crate::mail::Chunk;
 use crate::mail::hold::{Front, Hold};
 use crate::position::{Direction, Span};
-
-const BOTH: [Direction; 2] = [Direction::Client, Direction::Server];
 
 /// What may be the dialogue in the clear again.
 #[derive(Default)]
