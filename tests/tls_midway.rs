@@ -235,3 +235,17 @@ fn tls_whose_announcement_and_hellos_are_lost_is_tls() {
         assert!(codes(&told).contains(&"unannounced-tls"), "{lost:?}: {:?}", codes(&told));
     }
 }
+
+/// The client's hello and the beginning of the server's answer, or the latter alone: what is left of it was no reply.
+#[test]
+fn the_rest_of_a_server_hello_behind_starttls_is_no_injected_reply() {
+    for (lost, cut) in [(&[3, 4][..], 40), (&[3, 4], 300), (&[4], 300), (&[3, 4], 700)] {
+        let (told, hello) = handover(lost, cut);
+        let story = only(&told);
+        let codes = codes(&told);
+        assert!(!codes.contains(&"injected-replies") && !codes.contains(&"unannounced-tls"), "{cut}: {codes:?}");
+        let tls = &story.tls[0];
+        assert!(tls.records_decrypted > 5, "{cut}: {:#?}", tls.steps);
+        assert!(story.replies.iter().filter(|r| !r.tls).count() < hello, "{cut}: {:?}", story.replies);
+    }
+}

@@ -20,8 +20,18 @@ use fallback::Past;
 struct Gate {
     /// The server sent something in the clear behind its answer.
     server_spoke: Option<(usize, Span)>,
-    /// Bytes that the client sent behind it were lost: the beginning of its hello, most likely.
-    client_lost: Option<(u64, Span)>,
+    /// By direction: bytes sent behind it were lost, the beginning of a hello most likely.
+    lost: [Option<(u64, Span)>; 2],
+}
+
+impl Gate {
+    /// What was lost, in the order in which it was found missing.
+    fn lost(&self) -> Vec<(Direction, u64, Span)> {
+        let lost = BOTH.into_iter().zip(self.lost);
+        let mut lost: Vec<_> = lost.filter_map(|(dir, lost)| lost.map(|(len, span)| (dir, len, span))).collect();
+        lost.sort_by_key(|(_, _, span)| span.first.index);
+        lost
+    }
 }
 
 /// TLS, and what may be no TLS any more.
@@ -283,8 +293,8 @@ impl Stack {
                 }
                 self.gap(dir, 0, GapCause::Lost, span, env, secrets);
             }
-            if let Some((len, span)) = gate.and_then(|gate| gate.client_lost) {
-                self.gap(Direction::Client, len, GapCause::Lost, span, env, secrets);
+            for (dir, len, span) in gate.iter().flat_map(|gate| gate.lost()) {
+                self.gap(dir, len, GapCause::Lost, span, env, secrets);
             }
             self.tls_data(dir, bytes, span, env, secrets);
             return;
@@ -292,7 +302,7 @@ impl Stack {
         if is_text(bytes) {
             self.torn[dir.index()] = None;
         }
-        self.tell_client_lost(env);
+        self.tell_lost(env);
         match (&mut self.gate, dir) {
             (Some(gate), Direction::Server) => {
                 let (len, before) = gate.server_spoke.unwrap_or((0, span));
@@ -325,20 +335,23 @@ impl Stack {
         }
     }
 
-    /// What the client's bytes were that were lost at the gate is not going to turn out: no TLS has followed yet.
-    fn tell_client_lost(&mut self, env: Env<'_>) {
-        if let Some((len, span)) = self.gate.as_mut().and_then(|gate| gate.client_lost.take()) {
-            self.layers.record_loss(Direction::Client, len);
-            self.layers.gap(Direction::Client, len, span, env);
+    /// What was lost at the gate is not going to turn out: no TLS has followed yet.
+    fn tell_lost(&mut self, env: Env<'_>) {
+        let Some(gate) = &mut self.gate else { return };
+        let lost = gate.lost();
+        gate.lost = Default::default();
+        for (dir, len, span) in lost {
+            self.layers.record_loss(dir, len);
+            self.layers.gap(dir, len, span, env);
         }
     }
 
     /// Whether TLS begins with these bytes: no line of a mail protocol starts so.
     fn tls_begins(&self, dir: Direction, bytes: &[u8]) -> Looks {
-        let hello_lost = self.gate.as_ref().is_some_and(|gate| gate.client_lost.is_some());
+        let hello_lost = self.gate.as_ref().is_some_and(|gate| gate.lost[dir.index()].is_some());
         let yes = match bytes.first() {
             // The rest of a hello is no text.
-            _ if hello_lost && dir == Direction::Client => !is_text(bytes),
+            _ if hello_lost => !is_text(bytes),
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
             // The answer to STARTTLS may be among what was lost, and all that came before this record.
             Some(0x14..=0x17) if self.torn[dir.index()].is_some() => return tls::looks_like_tls(bytes),
@@ -403,9 +416,9 @@ impl Stack {
         secrets: &mut Secrets<'_>,
     ) {
         self.nothing_begins(dir, env, secrets);
-        if let (Some(gate), Direction::Client) = (&mut self.gate, dir) {
-            let (so_far, before) = gate.client_lost.unwrap_or((0, span));
-            gate.client_lost = Some((so_far.saturating_add(len), before.to(span)));
+        if let Some(gate) = &mut self.gate {
+            let (so_far, before) = gate.lost[dir.index()].unwrap_or((0, span));
+            gate.lost[dir.index()] = Some((so_far.saturating_add(len), before.to(span)));
             return;
         }
         self.give_back(env, secrets);
@@ -491,7 +504,7 @@ impl Stack {
     /// The connection is over; what became of its handshakes.
     pub(super) fn finish(&mut self, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) -> Vec<TlsHandshake> {
         self.by_alpn = self.mail_alpn();
-        self.tell_client_lost(env);
+        self.tell_lost(env);
         self.go_on(env, secrets);
         self.fall_back(true, env, secrets);
         self.detect(true, true, env, secrets);
