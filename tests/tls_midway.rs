@@ -249,3 +249,32 @@ fn the_rest_of_a_server_hello_behind_starttls_is_no_injected_reply() {
         assert!(story.replies.iter().filter(|r| !r.tls).count() < hello, "{cut}: {:?}", story.replies);
     }
 }
+
+/// What is decrypted begins within a message: the port says what it is.
+#[test]
+fn a_session_joined_within_a_message_is_that_of_the_port() {
+    let (file, keylogs) = captures().remove(0);
+    let mut dialogue = dialogues(file).remove(0);
+    let how = How { keylogs: &keylogs, all_tls: true, ..How::default() };
+    let whole = decode(&dialogue, &flights(&dialogue), &how);
+    let (mut judged, mut within) = (0, 0);
+    for turn in 4..dialogue.turns.len() {
+        let told = within_records(&dialogue, turn, [0, 0], &how).0;
+        let story = only(&told);
+        if story.tls[0].records_decrypted > 1 {
+            assert_eq!(story.session().protocol, only(&whole).session().protocol, "from turn {turn} on");
+            judged += 1;
+        }
+    }
+    // Nothing but the rest of a message's text.
+    dialogue.turns.retain(|turn| turn.side == Side::Responder);
+    for turn in 2..dialogue.turns.len() {
+        let told = within_records(&dialogue, turn, [0, 0], &how).0;
+        let story = only(&told);
+        if story.tls[0].records_decrypted > 0 {
+            assert_eq!(story.session().protocol, only(&whole).session().protocol, "server's turn {turn}");
+            within += 1;
+        }
+    }
+    assert!(judged > 2 && within > 0, "{judged} {within}");
+}

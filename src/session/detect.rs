@@ -110,17 +110,18 @@ impl Detector {
     }
 
     /// The verdict, if there is one yet. `hint` is what the port suggests, `last` says that no more will come or that
-    /// the bound is reached. With `midway` the beginning is not in the capture: then which side serves is known by the
-    /// port alone, and the second value says that the "server" is really the client.
+    /// the bound is reached. With `unseen` the beginning is not in the capture; with `midway` which side serves is known
+    /// by the port alone, too, and the second value says that the "server" is really the client.
     pub(super) fn judge(
         &mut self,
         hint: Option<Protocol>,
+        unseen: bool,
         midway: bool,
         last: bool,
         limit: usize,
     ) -> Option<(Verdict, bool)> {
         // On a mail port a capture that begins within a record of TLS is given time until that shows.
-        let torn = self.torn.map(|torn| torn || midway);
+        let torn = self.torn.map(|torn| torn || unseen);
         let within_record =
             self.tls_possible && hint.is_some() && [0, 1].into_iter().any(|i| torn[i] && !is_text(&self.heads[i]));
         let limit = if within_record { limit.max(TWO_RECORDS) } else { limit };
@@ -157,7 +158,7 @@ impl Detector {
             return hopeless.then_some((Verdict::Other, false));
         }
         if let Some(hint) = hint
-            && midway
+            && unseen
             && likely < Likely::Maybe
             && self.bytes > 0
             && self.heads.iter().all(|head| is_text(head))
@@ -261,7 +262,7 @@ mod tests {
     use crate::limits::Limits;
 
     fn judge(detector: &mut Detector, hint: Option<Protocol>, midway: bool) -> Option<Verdict> {
-        detector.judge(hint, midway, false, Limits::default().detect_bytes).map(|(verdict, _)| verdict)
+        detector.judge(hint, midway, midway, false, Limits::default().detect_bytes).map(|(verdict, _)| verdict)
     }
 
     /// Neither text nor a header anywhere.
@@ -287,7 +288,8 @@ mod tests {
                 detector.data(Direction::Server, bytes, Span::default(), Limits::default().detect_bytes);
                 verdicts.extend(judge(&mut detector, Some(Protocol::Imap), midway));
             }
-            verdicts.extend(detector.judge(Some(Protocol::Imap), midway, true, 4096).map(|(verdict, _)| verdict));
+            verdicts
+                .extend(detector.judge(Some(Protocol::Imap), midway, midway, true, 4096).map(|(verdict, _)| verdict));
             assert_eq!(verdicts.first(), Some(&Verdict::Tls), "{midway}, {piece} bytes at a time");
         }
     }

@@ -349,8 +349,9 @@ impl Layers {
     /// Looks at what has come out of TLS so far; `last` when no more will come.
     pub(super) fn detect(&mut self, last: bool, env: Env<'_>) {
         let (hint, limit) = (self.hint, env.limits.detect_bytes);
+        let unseen = self.beginning_unseen;
         let Top::Detecting(detector) = &mut self.top else { return };
-        if let Some((verdict, _)) = detector.judge(hint, false, last, limit) {
+        if let Some((verdict, _)) = detector.judge(hint, unseen, false, last, limit) {
             let waiting = detector.take();
             self.choose(verdict);
             for item in waiting {

@@ -452,7 +452,8 @@ impl Stack {
         // What is inside TLS is looked at there.
         let unseen = self.layers.beginning_unseen;
         let Some(detector) = self.layers.detector().filter(|_| self.tls.is_none()) else { return false };
-        let Some((verdict, swap)) = detector.judge(hint, !roles_sure, last, env.limits.detect_bytes) else {
+        let Some((verdict, swap)) = detector.judge(hint, !roles_sure, !roles_sure, last, env.limits.detect_bytes)
+        else {
             return false;
         };
         let opening = if unseen { detector.opening() } else { None };
