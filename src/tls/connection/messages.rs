@@ -2,7 +2,7 @@
 
 use super::epoch::{Cipher, Epoch, Stage};
 use super::state::Handshake;
-use super::{Connection, Env};
+use super::{Connection, Env, Half};
 use crate::diagnostic::Code;
 use crate::event::{Alert, Resumed};
 use crate::limits::tls::HANDSHAKES;
@@ -10,6 +10,9 @@ use crate::position::{Direction, Span};
 use crate::tls::handshake::{self, ClientHello, EncryptedExtensions, Joined, Joiner, Reader, ServerHello, kind};
 use crate::tls::suites::{self, KeyExchange, Version};
 use crate::tls::{Reason, Upper, explain, prf};
+
+/// The alert that answers a hello which is not wanted (RFC 5246 section 7.2.2).
+const NO_RENEGOTIATION: u8 = 100;
 
 impl Connection {
     /// A fragment of handshake messages.
@@ -385,11 +388,25 @@ impl Connection {
         }
     }
 
+    /// The server wants no other handshake: the one in force goes on.
+    fn decline(&mut self) {
+        let [.., before, asked] = self.handshakes.as_slice() else { return };
+        let index = self.handshakes.len() - 1;
+        let under = |half: &Half| half.epoch.handshake == index || half.pending.is_some();
+        if before.established && asked.running() && asked.server.is_none() && !self.halves.iter().any(under) {
+            self.handshakes.truncate(index);
+            self.last().note("The client asked for a renegotiation; the server declined.");
+        }
+    }
+
     /// Alerts, two bytes each.
     pub(super) fn alert(&mut self, dir: Direction, bytes: &[u8], span: Span, up: &mut dyn Upper) {
         for alert in bytes.chunks_exact(2).take(4) {
             let &[level, description] = alert else { continue };
             let name = explain::alert(description);
+            if (level, description, dir) == (1, NO_RENEGOTIATION, Direction::Server) {
+                self.decline();
+            }
             let handshake = self.last();
             // In TLS 1.3 the level says nothing (RFC 8446 section 6).
             let fatal = level == 2 || handshake.is_tls13() && !matches!(description, 0 | 90);

@@ -69,6 +69,11 @@ fn handshake() -> Vec<(Direction, Vec<u8>)> {
 }
 
 fn play(pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, TlsHandshake) {
+    let (out, reports) = play_all(pieces, chunk);
+    (out, reports.into_iter().next().unwrap())
+}
+
+fn play_all(pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, Vec<TlsHandshake>) {
     let (keys, mut sessions, limits) = (KeyRing::new(), SessionCache::new(), Limits::default());
     let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: false };
     let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
@@ -84,7 +89,7 @@ fn play(pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, TlsHandshake) {
     }
     let reports = connection.finish(span, &mut env, &mut out);
     assert_eq!(connection.opened_bytes() + connection.overhead_bytes() + connection.undecrypted_bytes(), given);
-    (out, reports.into_iter().next().unwrap())
+    (out, reports)
 }
 
 #[test]
@@ -220,4 +225,33 @@ fn a_client_alone_that_offered_tls13_and_exchanged_keys_is_encrypted_behind_its_
         assert!(!out.odd.contains(&Code::EntryLimit), "{:?}", out.odd);
         assert!(!report.steps.iter().any(|step| step.contains("renegotiation")), "{:?}", report.steps);
     }
+}
+
+/// The client asks for another handshake, the server does not want it, and both go on.
+#[test]
+fn a_declined_renegotiation_leaves_the_handshake_in_force() {
+    let protected = |kind: u8, content: &[u8]| record(kind, &[content, &[0; 20]].concat());
+    let mut pieces = handshake();
+    pieces.push((Client, protected(22, &client_hello()[5..])));
+    pieces.push((Server, protected(21, &[1, 100])));
+    pieces.push((Client, protected(23, b"NOOP\r\n")));
+    // Lost.
+    pieces.push((Server, Vec::new()));
+    pieces.push((Server, protected(23, b"250 ok\r\n")));
+    pieces.push((Client, protected(21, &[1, 0])));
+    for chunk in [1, 1000] {
+        let (out, reports) = play_all(&pieces, chunk);
+        let [report] = &reports[..] else { panic!("{reports:?}") };
+        assert_eq!((report.reason, report.completed), (None, true), "{:?}", report.steps);
+        assert_eq!(out.plain, [(Client, b"NOOP\r\n".to_vec()), (Server, b"250 ok\r\n".to_vec())]);
+        let alerts: Vec<&str> = report.alerts.iter().map(|alert| alert.description.as_str()).collect();
+        assert_eq!(alerts, ["warning no_renegotiation", "warning close_notify"]);
+        assert!(report.steps.iter().any(|step| step.contains("declined")), "{:?}", report.steps);
+    }
+    // Taken up all the same by a second try.
+    let again = pieces.len() - 1;
+    pieces.truncate(again);
+    pieces.push((Client, protected(22, &client_hello()[5..])));
+    pieces.push((Server, protected(22, &server_hello()[5..])));
+    assert_eq!(play_all(&pieces, 1000).1.len(), 2);
 }
