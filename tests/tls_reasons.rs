@@ -247,6 +247,27 @@ fn a_wrong_psk_is_no_psk() {
     assert!(told[0].steps.join("\n").contains("not one record opened"), "{:#?}", told[0].steps);
 }
 
+/// What is not there at all does not come late.
+#[test]
+fn a_key_log_that_lacks_a_secret_says_which() {
+    let name = "tls13-aes-128-gcm-sha256-pop3";
+    let whole = std::fs::read_to_string(tls(name).with_extension("keylog")).unwrap();
+    for lacking in [
+        "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+        "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+        "SERVER_TRAFFIC_SECRET_0",
+        "CLIENT_TRAFFIC_SECRET_0",
+    ] {
+        let part: String = whole.lines().filter(|l| !l.starts_with(lacking)).map(|l| format!("{l}\n")).collect();
+        assert!(part.len() < whole.len(), "{lacking}");
+        let part = log(&part);
+        let told = handshakes(&tls(name), &How { keylogs: &[part.path().to_owned()], ..How::default() });
+        let story = told[0].steps.join("\n");
+        assert_eq!(told[0].reason, Some(Reason::KeylogNoEntry), "{lacking}: {story}");
+        assert!(story.contains(&format!("entries for this client random, but no {lacking}.")), "{lacking}: {story}");
+    }
+}
+
 /// A key of another kind is a key that was given: what it is, and why it does not help.
 #[test]
 fn a_key_of_another_kind_is_not_none() {

@@ -86,7 +86,7 @@ fn advice(reason: Reason) -> &'static str {
         }
         Reason::CompressionStateLost => "TLS compression: what follows a lost or damaged record can't be decompressed.",
         Reason::KeylogNoEntry => {
-            "The key log has no entry for this client random: was it written by an endpoint of this very connection, and since its beginning?"
+            "The key log has no entry for this client random, or not all of its secrets: was it written by an endpoint of this very connection, and since its beginning?"
         }
         Reason::SecretLate => {
             "The secret comes later in the capture than the records it opens: give it as a key log of its own."

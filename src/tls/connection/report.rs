@@ -5,7 +5,6 @@ use super::{Connection, Env};
 use crate::diagnostic::{Code, count};
 use crate::event::{Decrypted, SecretSource, Text, TlsHandshake};
 use crate::position::{Direction, Span};
-use crate::tls::keylog::Tls13Label;
 use crate::tls::keys::KeyRing;
 use crate::tls::suites::{self, BulkCipher, KeyExchange};
 use crate::tls::{Reason, Upper, explain};
@@ -101,7 +100,7 @@ impl Handshake {
         if by_keys
             && self.client_random().is_some_and(|random| {
                 keys.master_for_client_random(random).is_some()
-                    || keys.tls13_secret(Tls13Label::ClientHandshake, random).is_some()
+                    || self.missing.iter().any(|&label| keys.tls13_secret(label, random).is_some())
             })
         {
             return Some(Reason::SecretLate);

@@ -8,6 +8,7 @@ use crate::position::{Direction, Span};
 use crate::tls::Reason;
 use crate::tls::certificate::ReadCertificate;
 use crate::tls::handshake::{ClientHello, ServerHello};
+use crate::tls::keylog::Tls13Label;
 use crate::tls::prf::Transcript;
 use crate::tls::resume::{Closed, Flight};
 use crate::tls::secret::Secret;
@@ -66,6 +67,8 @@ pub(crate) struct Handshake {
     pub(super) failed: bool,
     /// Bytes went missing while it ran.
     pub(super) gap: bool,
+    /// TLS 1.3: secrets that were looked for in vain, as they were needed.
+    pub(super) missing: Vec<Tls13Label>,
     /// Why there are no keys.
     pub(super) why: Option<Reason>,
     /// Why the first record stayed closed.
@@ -114,6 +117,7 @@ impl Handshake {
             established: false,
             failed: false,
             gap: false,
+            missing: Vec::new(),
             why: None,
             reason: None,
             opened: 0,
@@ -146,7 +150,8 @@ impl Handshake {
         let notes = self.notes.iter().map(|note| size_of_val(note) + note.len()).sum::<usize>();
         let parts = self.parts.as_ref().map_or(0, |parts| parts.cost());
         let secrets = self.secrets.capacity() * size_of::<Candidate>();
-        size_of::<Self>() + hello + kept.sum::<usize>() + certificates + alerts + notes + parts + secrets
+        let missing = self.missing.capacity() * size_of::<Tls13Label>();
+        size_of::<Self>() + hello + kept.sum::<usize>() + certificates + alerts + notes + parts + secrets + missing
     }
 
     /// Adds a finding; a few tell the story, thousands do not.

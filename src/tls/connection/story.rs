@@ -4,7 +4,7 @@ use super::report::suite_name;
 use super::state::Handshake;
 use crate::event::{Resumed, SecretSource};
 use crate::limits::tls::OFFERED_SUITES;
-use crate::tls::keylog::Tls13Label;
+use crate::tls::keylog::{Label, Tls13Label};
 use crate::tls::keys::KeyRing;
 use crate::tls::resume::Closed;
 use crate::tls::suites::{KeyExchange, Version};
@@ -186,13 +186,23 @@ impl Handshake {
             return None;
         }
         let random = self.client_random()?;
+        let has = |label| keys.tls13_secret(label, random).is_some();
+        let traffic = [
+            Tls13Label::ClientHandshake,
+            Tls13Label::ServerHandshake,
+            Tls13Label::ClientTraffic(0),
+            Tls13Label::ServerTraffic(0),
+        ];
         let known = keys.master_for_client_random(random).is_some()
             || keys.premaster_for_client_random(random).is_some()
-            || keys.tls13_secret(Tls13Label::ClientHandshake, random).is_some()
-            || keys.tls13_secret(Tls13Label::ClientTraffic(0), random).is_some();
-        Some(match known {
-            true => "The key log has an entry for this client random.".to_owned(),
-            false => {
+            || traffic.into_iter().any(has);
+        let lacks = self.missing.iter().find(|&&label| self.closed > 0 && !has(label));
+        Some(match (known, lacks) {
+            (true, Some(&label)) => {
+                format!("The key log has entries for this client random, but no {}.", Label::Traffic(label))
+            }
+            (true, None) => "The key log has an entry for this client random.".to_owned(),
+            (false, _) => {
                 let hex: String = random.iter().take(8).map(|b| format!("{b:02x}")).collect();
                 format!("The key log has no entry for this client random ({hex}…).")
             }

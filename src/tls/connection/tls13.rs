@@ -9,6 +9,9 @@ use crate::tls::keys::KeyRing;
 use crate::tls::schedule;
 use crate::tls::suites::{self, Suite};
 
+/// As many labels as a connection without KeyUpdates has.
+const MISSING: usize = 5;
+
 impl Handshake {
     /// The epoch of that stage, closed where its secret is not known.
     pub(super) fn tls13_epoch(&mut self, index: usize, dir: Direction, stage: Stage, keys: &KeyRing) -> Epoch {
@@ -33,7 +36,12 @@ impl Handshake {
             (Stage::Clear | Stage::Changed, _) => return Err(Reason::UnsupportedSuite),
         };
         let missing = if keys.has_keylog() { Reason::KeylogNoEntry } else { Reason::ForwardSecrecy };
-        let found = keys.tls13_secret(label, &random).ok_or(missing)?;
+        let Some(found) = keys.tls13_secret(label, &random) else {
+            if self.missing.len() < MISSING && !self.missing.contains(&label) {
+                self.missing.push(label);
+            }
+            return Err(missing);
+        };
         // Early data comes before the server's choice: each suite offered that the secret fits is tried.
         let candidates: Vec<&'static Suite> =
             match (stage, self.suite.filter(|_| self.server.is_some() || self.joined.is_some())) {
