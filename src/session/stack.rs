@@ -65,7 +65,7 @@ pub(super) struct Stack {
     past: Past,
     gate: Option<Box<Gate>>,
     /// By direction: bytes of the dialogue in the clear were lost, and nothing but what is no text has followed.
-    torn: [Option<Span>; 2],
+    torn: [bool; 2],
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
     begun: [Option<Box<Held>>; 2],
     pub(super) security: Security,
@@ -286,7 +286,7 @@ impl Stack {
             }
             let torn = std::mem::take(&mut self.torn);
             self.begin_tls(Security::StartTls);
-            for (dir, span) in BOTH.into_iter().zip(torn).filter_map(|(dir, torn)| Some((dir, torn?))) {
+            for dir in BOTH.into_iter().filter(|dir| torn[dir.index()]) {
                 // How much of it was TLS is not known, and it is told already.
                 if let Some(tls) = &mut self.tls {
                     tls.connection.begins_unseen();
@@ -299,8 +299,8 @@ impl Stack {
             self.tls_data(dir, bytes, span, env, secrets);
             return;
         }
-        if is_text(bytes) {
-            self.torn[dir.index()] = None;
+        if self.torn[dir.index()] && is_text(bytes) {
+            self.torn[dir.index()] = false;
         }
         self.tell_lost(env);
         match (&mut self.gate, dir) {
@@ -354,7 +354,7 @@ impl Stack {
             _ if hello_lost => !is_text(bytes),
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
             // The answer to STARTTLS may be among what was lost, and all that came before this record.
-            Some(0x14..=0x17) if self.torn[dir.index()].is_some() => return tls::looks_like_tls(bytes),
+            Some(0x14..=0x17) if self.torn[dir.index()] => return tls::looks_like_tls(bytes),
             // Few bytes do not tell.
             Some(0x16 | 0x80..=0xff) if self.layers.at_line_start(dir) => return tls::looks_like_tls(bytes),
             // Other protocols have their STARTTLS, too: a ClientHello in a segment of its own.
@@ -428,7 +428,7 @@ impl Stack {
             // While nothing is decided the gap is kept, and comes here again.
             if self.layers.detector().is_none() {
                 self.layers.record_loss(dir, len);
-                self.torn[dir.index()] = Some(span);
+                self.torn[dir.index()] = true;
             }
             self.layers.gap(dir, len, span, env);
         }
