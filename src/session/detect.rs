@@ -158,7 +158,7 @@ impl Detector {
             return hopeless.then_some((Verdict::Other, false));
         }
         if let Some(hint) = hint
-            && unseen
+            && (unseen || self.torn.contains(&true))
             && likely < Likely::Maybe
             && self.bytes > 0
             && self.heads.iter().all(|head| is_text(head))
@@ -309,6 +309,24 @@ mod tests {
             };
             assert_eq!(verdict, Verdict::Other);
             assert!(given < most + 100, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_middle_of_a_text_is_that_of_the_port_also_behind_a_gap() {
+        let limit = Limits::default().detect_bytes;
+        for (gap, unseen, expected) in [
+            (true, false, Verdict::Mail(Protocol::Imap)),
+            (false, true, Verdict::Mail(Protocol::Imap)),
+            (false, false, Verdict::Other),
+        ] {
+            let mut detector = Detector::new(false);
+            if gap {
+                detector.gap(Direction::Server, 1000, Span::default());
+            }
+            detector.data(Direction::Server, &b"line of text\r\n".repeat(9), Span::default(), limit);
+            let verdict = detector.judge(Some(Protocol::Imap), unseen, false, true, limit);
+            assert_eq!(verdict, Some((expected, false)), "{gap} {unseen}");
         }
     }
 }
