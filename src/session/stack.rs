@@ -43,10 +43,17 @@ struct Tls {
 
 const BOTH: [Direction; 2] = [Direction::Client, Direction::Server];
 
-/// As lines of a mail protocol are.
+/// More bytes of text than ciphertext begins with.
+const LINE: usize = 64;
+
+/// As lines of a mail protocol are; the last character may be cut.
 fn is_text(bytes: &[u8]) -> bool {
     let control = |c: char| c.is_control() && !matches!(c, '\r' | '\n' | '\t');
-    std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(control))
+    let whole = match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()).unwrap_or_default(),
+        _ => bytes,
+    };
+    std::str::from_utf8(whole).is_ok_and(|text| !text.contains(control))
 }
 
 pub(super) struct Stack {
@@ -351,6 +358,8 @@ impl Stack {
         let hello_lost = self.gate.as_ref().is_some_and(|gate| gate.lost[dir.index()].is_some());
         let yes = match bytes.first() {
             // The rest of a hello is no text.
+            // However it is cut: a line shows by its end, ciphertext within a few bytes.
+            _ if hello_lost && is_text(bytes) && bytes.len() < LINE && !bytes.contains(&b'\n') => return Looks::More,
             _ if hello_lost => !is_text(bytes),
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
             // The answer to STARTTLS may be among what was lost, and all that came before this record.
