@@ -29,20 +29,17 @@ impl Cli {
         let say = |command: clap::Command, name: &str, text: &'static str| command.mut_arg(name, |arg| arg.help(text));
         let folder =
             |command| say(command, "output", "The folder to write to").mut_arg("output", |a| a.value_name("DIR"));
-        Cli::command()
-            .mut_subcommand("auth", |auth| {
+        Cli::command().mut_subcommands(|command| match command.get_name() {
+            "auth" => {
                 let user = "Only of a user (part of the name; repeatable); with --compute, the user's whole name";
-                say(say(auth, "user", user), "errors", "Only what failed, in sessions in which something went wrong")
-            })
-            .mut_subcommand("extract", |extract| folder(hide(extract, &["json", "color"])))
-            .mut_subcommand("decrypt", |decrypt| {
-                say(hide(decrypt, &["json", "color", "show_secrets"]), "output", "The file to write")
-            })
-            .mut_subcommand("keylog", |keylog| hide(keylog, &["json", "color", "show_secrets"]))
-            .mut_subcommand("batch", |batch| {
-                let json = "Write JSON Lines instead of Parquet";
-                folder(say(hide(batch, &["color"]), "json", json))
-            })
+                say(say(command, "user", user), "errors", "Only what failed, in sessions in which something went wrong")
+            }
+            "extract" => folder(hide(command, &["json", "color"])),
+            "decrypt" => say(hide(command, &["json", "color", "show_secrets"]), "output", "The file to write"),
+            "keylog" => hide(command, &["json", "color", "show_secrets"]),
+            "batch" => folder(say(hide(command, &["color"]), "json", "Write JSON Lines instead of Parquet")),
+            _ => command,
+        })
     }
 }
 
