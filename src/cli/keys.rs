@@ -73,12 +73,7 @@ pub(super) fn ring(options: &Common) -> anyhow::Result<KeyRing> {
         }
     }
     for path in &options.keylog {
-        let notes = ring.add_keylog(path)?;
-        // Both notes there are: lines that are no entries, and no secret. Nothing was logged yet is one of them alone.
-        if let [lines, _] = notes.as_slice() {
-            bail!("{lines}, and none of the others is a secret: this is no key log");
-        }
-        notes.iter().for_each(|note| complain(note));
+        ring.add_keylog(path)?.iter().for_each(|note| complain(note));
     }
     for psk in &options.psk {
         let key = parse::hex(&psk.0).map_err(|e| anyhow!("--psk: {e}"))?;

@@ -104,7 +104,7 @@ impl KeyLog {
                 None => KeyLog::from_owned(name, bytes, SecretSource::KeyLog),
             }
         };
-        if log.index.is_empty() && log.bad > 0 && log.bad == log.lines {
+        if log.index.is_empty() && log.bad > 0 {
             return Err(KeyError::NotAKeyLog { path: path.into(), lines: log.lines });
         }
         Ok(log)

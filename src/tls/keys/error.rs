@@ -125,9 +125,9 @@ pub enum KeyError {
         /// Why each was passed over.
         notes: Vec<String>,
     },
-    /// A file given as a key log that has no line of one.
+    /// A file given as a key log that has no secret, and lines that are none of a key log.
     #[error(
-        "{}: is no key log: none of its {lines} lines is an entry as SSLKEYLOGFILE or `openssl s_client` write them",
+        "{}: is no key log: none of its {lines} lines is an entry with a secret as SSLKEYLOGFILE or `openssl s_client` write them",
         path.display()
     )]
     NotAKeyLog {
