@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Context;
-use super::sasl::Exchange;
+use super::sasl::{Exchange, settle_user};
 use crate::diagnostic::{Code, count};
 use crate::event::weight::optional;
 use crate::event::{AuthOutcome, Text};
@@ -260,9 +260,7 @@ impl<K> Queue<K> {
         }
         let cancelled = exchange.cancelled();
         let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
-        if outcome == AuthOutcome::Success || user.is_some() && self.authenticated != Some(true) {
-            self.user = user;
-        }
+        settle_user(&mut self.user, user, outcome, self.authenticated == Some(true));
         match outcome {
             AuthOutcome::Success => self.authenticated = Some(true),
             AuthOutcome::Failure if self.authenticated.is_none() && !cancelled => self.authenticated = Some(false),

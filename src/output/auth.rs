@@ -61,31 +61,34 @@ struct Held {
     reply: Option<String>,
 }
 
-/// A final reply, as it is shown.
+/// A final reply.
 struct Told {
     session: u64,
     seq: u64,
     at: FramePos,
-    tagged: bool,
-    text: String,
+    reply: Reply,
 }
 
 impl Told {
-    fn new(event: &Event, reply: &Reply) -> Option<Self> {
+    fn new(session: u64, seq: u64, at: FramePos, reply: Reply) -> Option<Self> {
         let more = reply.code == Some(334) || matches!(reply.status.0.as_slice(), b"+" | b"*");
-        let line = reply.lines.first().unwrap_or(&reply.text);
+        (!more).then_some(Told { session, seq, at, reply })
+    }
+
+    /// As it is shown.
+    fn text(&self) -> String {
+        let line = self.reply.lines.first().unwrap_or(&self.reply.text);
         // A character has four bytes at most.
         let line = line.0.get(..4 * REPLY).unwrap_or(&line.0);
-        let text = format!("{} {}", escape(&reply.status.0), escape(line));
-        let (session, seq, at) = (event.session, event.seq, event.span.last);
-        (!more).then(|| Told { session, seq, at, tagged: reply.tag.is_some(), text: cut(text.trim(), REPLY) })
+        let text = format!("{} {}", escape(&self.reply.status.0), escape(line));
+        cut(text.trim(), REPLY)
     }
 
     /// Whether it is the one that ended an authentication: they end in the same place. IMAP's comes behind it, and is known by
     /// its tag; in the other protocols it comes first.
     fn ends(&self, session: u64, seq: u64, span: Span) -> bool {
-        let beside =
-            if self.tagged { seq.checked_add(1) == Some(self.seq) } else { self.seq.checked_add(1) == Some(seq) };
+        let tagged = self.reply.tag.is_some();
+        let beside = if tagged { seq.checked_add(1) == Some(self.seq) } else { self.seq.checked_add(1) == Some(seq) };
         self.session == session && beside && self.at.index == span.last.index
     }
 }
@@ -192,16 +195,16 @@ impl<W: Write> Sink for Auths<W> {
             EventBody::Auth(auth) => {
                 self.bytes += weight(&auth);
                 let reply = self.reply.take_if(|reply| reply.ends(event.session, event.seq, event.span));
-                let held = Held { seq: event.seq, span: event.span, auth, reply: reply.map(|reply| reply.text) };
+                let held = Held { seq: event.seq, span: event.span, auth, reply: reply.map(|reply| reply.text()) };
                 self.held.entry(event.session).or_default().push(held);
                 if self.bytes > self.bound { self.release(event.session, None) } else { Ok(()) }
             }
-            EventBody::Reply(ref reply) => {
-                let told = Told::new(&event, reply);
+            EventBody::Reply(reply) => {
+                let told = Told::new(event.session, event.seq, event.span.last, reply);
                 let last = self.held.get_mut(&event.session).and_then(|held| held.last_mut());
                 match (told, last) {
                     (Some(told), Some(last)) if told.ends(event.session, last.seq, last.span) => {
-                        last.reply = Some(told.text);
+                        last.reply = Some(told.text());
                     }
                     (told, _) => self.reply = told,
                 }

@@ -9,7 +9,7 @@ use super::server::joined;
 use super::shared::Mailbox;
 use crate::diagnostic::{Code, count};
 use crate::event::{AuthOutcome, MessageOutcome, Text};
-use crate::mail::sasl::{Exchange, is_challenge, is_response};
+use crate::mail::sasl::{Exchange, is_challenge, is_response, settle_user};
 use crate::mail::{Context, Next};
 use crate::position::Span;
 
@@ -220,9 +220,7 @@ impl Imap {
     /// An authentication ended.
     pub(super) fn auth_over(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
         let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
-        if outcome == AuthOutcome::Success || user.is_some() && !self.shared.authenticated {
-            self.shared.user = user;
-        }
+        settle_user(&mut self.shared.user, user, outcome, self.shared.authenticated);
         match outcome {
             AuthOutcome::Success => {
                 self.shared.authenticated = true;

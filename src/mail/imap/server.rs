@@ -62,6 +62,10 @@ struct Response {
 }
 
 impl Response {
+    fn new(kind: Kind, span: Span) -> Self {
+        Response { kind, span, text: Vec::new(), room: 0, long: false, after_literal: false, cut: false }
+    }
+
     fn has_literals(&self) -> bool {
         matches!(self.kind, Kind::Fetch(_) | Kind::Data)
     }
@@ -198,16 +202,7 @@ impl Imap {
         };
         let skipped = std::mem::take(&mut self.server.skipped);
         self.shared.resynchronised("server", skipped, line.span, cx.out);
-        let response = Response {
-            kind,
-            span: line.span,
-            text: Vec::new(),
-            room: 0,
-            long: false,
-            after_literal: false,
-            cut: false,
-        };
-        self.server.open = Some(response);
+        self.server.open = Some(Response::new(kind, line.span));
         self.response_text(rest, line.span, cut, cx)
     }
 
@@ -447,9 +442,7 @@ impl Imap {
             && self.trusts(&bytes)
             && let Some((kind, rest)) = response_head(&bytes)
         {
-            let response =
-                Response { kind, span, text: Vec::new(), room: 0, long: false, after_literal: false, cut: false };
-            self.server.open = Some(response);
+            self.server.open = Some(Response::new(kind, span));
             self.response_text(rest, span, true, cx);
         } else {
             self.server.skipped = self.server.skipped.saturating_add(bytes.len() as u64);

@@ -133,6 +133,13 @@ pub fn shown_mechanism(word: &[u8], options: &Options) -> Text {
     if is_mechanism(word) || options.show_secrets { word.into() } else { MASK.into() }
 }
 
+/// Keeps whose session it is: who got in, and until then who tried last. `inside`: somebody has got in already.
+pub fn settle_user(user: &mut Option<Text>, tried: Option<Text>, outcome: AuthOutcome, inside: bool) {
+    if outcome == AuthOutcome::Success || tried.is_some() && !inside {
+        *user = tried;
+    }
+}
+
 /// Whether a line may be shown as it stands.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Shown {

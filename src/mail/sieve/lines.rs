@@ -145,22 +145,36 @@ impl Lines {
     }
 }
 
+/// Follows a text from its beginning.
+#[derive(Default)]
+struct Quotes {
+    quoted: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    /// Takes the next byte. Whether it stands outside quoted strings, and is no quote.
+    fn outside(&mut self, byte: u8) -> bool {
+        match byte {
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.quoted => self.escaped = true,
+            b'"' => self.quoted = !self.quoted,
+            _ => return !self.quoted,
+        }
+        false
+    }
+}
+
 /// The size of the literal that ends this part of a line, if one does: `{n}` or `{n+}`, not inside quotes. An error
 /// where no size of 32 bits stands in the braces.
 fn literal_size(part: &[u8]) -> Option<Result<u64, ()>> {
     let inner = part.strip_suffix(b"}")?;
     let open = inner.iter().rposition(|&byte| byte == b'{')?;
-    let mut quoted = false;
-    let mut escaped = false;
+    let mut quotes = Quotes::default();
     for &byte in &part[..open] {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ => {}
-        }
+        quotes.outside(byte);
     }
-    if quoted || !part[..open].last().is_none_or(|&before| before == b' ' || before == b'(') {
+    if quotes.quoted || !part[..open].last().is_none_or(|&before| before == b' ' || before == b'(') {
         return None;
     }
     let digits = &inner[open + 1..];
@@ -247,13 +261,10 @@ impl Logical {
 
 /// How many literals a code holds.
 fn announced(code: &[u8]) -> usize {
-    let (mut quoted, mut escaped, mut open, mut before, mut found) = (false, false, None, b' ', 0);
+    let (mut quotes, mut open, mut before, mut found) = (Quotes::default(), None, b' ', 0);
     for (at, &byte) in code.iter().enumerate() {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ if quoted => {}
+            _ if !quotes.outside(byte) => {}
             b'{' => open = Some(at).filter(|_| matches!(before, b' ' | b'(' | b'}')),
             b'}' => {
                 let size = open.take().and_then(|open| literal_size(code.get(open..=at)?));
@@ -268,18 +279,8 @@ fn announced(code: &[u8]) -> usize {
 
 /// Where the parenthesis that opens `text` closes, outside quotes; its length where it does not.
 fn closing(text: &[u8]) -> usize {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, &byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b')' if !quoted => return at,
-            _ => {}
-        }
-    }
-    text.len()
+    let mut quotes = Quotes::default();
+    text.iter().position(|&byte| quotes.outside(byte) && byte == b')').unwrap_or(text.len())
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use std::collections::{HashSet, VecDeque};
 
 use super::hold::{Front, Hold};
 use super::line::LineBuffer;
-use super::sasl::Exchange;
+use super::sasl::{self, Exchange};
 use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Outcome, Protocol, Text};
@@ -353,9 +353,7 @@ impl Smtp {
             outcome => outcome,
         };
         let user = login.exchange.finish(outcome, span, cx.one_sided, cx.out);
-        if outcome == AuthOutcome::Success || user.is_some() && !self.authenticated {
-            self.summary.user = user;
-        }
+        sasl::settle_user(&mut self.summary.user, user, outcome, self.authenticated);
         match outcome {
             AuthOutcome::Success => {
                 (self.authenticated, self.auth_failed) = (true, false);

@@ -55,10 +55,13 @@ impl Sift {
 
     /// Whether a line that comes behind the chunk of an unsure BDAT shows that it stood in a text.
     pub(super) fn refutes(&mut self, line: &[u8]) -> bool {
-        let refutes = self.unsure && !command::is_trustworthy(line);
+        if !self.unsure {
+            return false;
+        }
+        let refutes = !command::is_trustworthy(line);
         self.refuted |= refutes;
         // The BDAT itself is such a line.
-        self.unsure &= !refutes && command::parse(line).verb == Verb::Bdat;
+        self.unsure = !refutes && command::parse(line).verb == Verb::Bdat;
         refutes
     }
 }
