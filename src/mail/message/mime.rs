@@ -172,11 +172,19 @@ impl Walker {
         }
     }
 
-    /// Bytes are missing here: what follows is in the middle of some line.
+    /// Bytes are missing here: what follows is in the middle of some line. A header ends, as its end may be among them, and
+    /// so may the rest of its last field.
     pub fn gap(&mut self, observer: &mut dyn PartObserver) {
         self.give_back_line(observer);
         self.begin_line(observer);
-        self.header_line_empty = false;
+        if matches!(self.state, State::Header) {
+            self.header.truncate(whole_fields(&self.header));
+            self.header_ended(observer);
+            if matches!(self.state, State::Header) {
+                // That of a message within the message is all missing.
+                self.state = State::Between;
+            }
+        }
         if let State::Body { id, decoder } = &mut self.state {
             decoder.finish(&mut self.scratch);
             if let Some(id) = *id {
@@ -449,6 +457,12 @@ impl Walker {
         }
         self.levels.truncate(depth);
     }
+}
+
+/// Length of the fields of a header that goes on somewhere else: its last one may go on there.
+fn whole_fields(header: &[u8]) -> usize {
+    let mut starts = memchr::memrchr_iter(b'\n', header).map(|at| at + 1);
+    starts.find(|&at| header.get(at).is_some_and(|b| !matches!(b, b' ' | b'\t'))).unwrap_or(0)
 }
 
 /// The innermost level whose delimiter `line` is, and whether it closes the multipart.

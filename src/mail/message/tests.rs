@@ -209,3 +209,52 @@ fn a_gap_takes_the_digest_of_what_is_open() {
     assert_eq!(message.attachments[0].sha256, None);
     assert_eq!(message.attachments[1].sha256, sha256(b"PNG"));
 }
+
+/// A message of which what is between two pieces is missing.
+fn with_gaps(pieces: &[&[u8]]) -> Message {
+    let options = Options { digests: true, ..Options::default() };
+    let mut out = Emitter::new(1);
+    let message = Message::new(Protocol::Smtp, MessageDirection::Submitted, MessagePart::Full);
+    let mut builder = MessageBuilder::new(message, &options, &Limits::default());
+    for (at, piece) in pieces.iter().enumerate() {
+        if at > 0 {
+            builder.gap();
+        }
+        builder.push(piece, Span::default(), &mut out);
+    }
+    builder.finish(true).0
+}
+
+#[test]
+fn a_text_behind_a_loss_in_the_header_is_no_header() {
+    let quoted = b"gal\r\n> wrote:\r\nFrom: Mallory <m@evil.test>\r\nTo: Alice\r\nSubject: secret plans\r\n\
+        Date: Tue, 1 Jan 2019 00:00:00 +0000\r\n\r\ntext\r\n";
+    let told = with_gaps(&[b"", quoted]);
+    assert_eq!((told.from, told.to, told.subject, told.date), (None, vec![], None, None));
+    let told = with_gaps(&[b"From: a@x.test\r\nSubject: FW: report\r\nTo: b@x.test, c@x.t", quoted]);
+    let (from, subject) = (told.from.as_deref(), told.subject.as_deref());
+    assert_eq!((from, subject, told.to, told.date), (Some("a@x.test"), Some("FW: report"), vec![], None));
+}
+
+#[test]
+fn a_field_that_may_go_on_in_a_loss_is_not_told() {
+    for head in
+        ["From: a@x.test\r\nTo: b@x.test,\r\n c@x.te", "From: a@x.test\r\nTo: b@x.test,\r\n", "From: a@x.test\r\nTo"]
+    {
+        let told = with_gaps(&[head.as_bytes(), b"st\r\n\r\ntext\r\n"]);
+        assert_eq!((told.from.as_deref(), told.to), (Some("a@x.test"), vec![]), "{head}");
+    }
+}
+
+#[test]
+fn parts_behind_a_loss_of_the_header_are_not_one() {
+    let parts =
+        b"--b\r\nContent-Type: application/x; name=b.bin\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b\r\n\
+        Content-Type: application/x; name=c.bin\r\nContent-Transfer-Encoding: base64\r\n\r\nBBBB\r\n--b--\r\n";
+    assert_eq!(with_gaps(&[b"From: a@x.test\r\nContent-Ty", parts]).attachments, vec![]);
+    // The boundary is known, and a delimiter in the loss is no matter to the parts behind it.
+    let head = b"Content-Type: multipart/mixed; boundary=b\r\nSubject: x";
+    let told = with_gaps(&[head, &parts[b"--b\r\nContent-Type: appl".len()..]]);
+    assert_eq!(names(&told), vec![(Some("c.bin"), "application/x", 3)]);
+    assert_eq!(told.attachments[0].sha256, sha256(&[4, 16, 65]));
+}
