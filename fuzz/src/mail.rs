@@ -5,7 +5,7 @@ use mailcap::limits::Limits;
 use mailcap::mail::message::MessageBuilder;
 use mailcap::mail::sasl::Exchange;
 use mailcap::mail::{
-    Chunk, Context, Dissector, Emitter, Next, Options, imap::Imap, pop3::Pop3, sieve::Sieve, smtp::Smtp,
+    Chunk, Context, Dissector, Emitter, Missing, Next, Options, imap::Imap, pop3::Pop3, sieve::Sieve, smtp::Smtp,
 };
 use mailcap::position::{Direction, Span};
 
@@ -25,7 +25,7 @@ fn dissect(mut dissector: Box<dyn Dissector>, mut data: &[u8]) {
             limits: &limits,
         };
         match operation {
-            Operation::Gap(len) => dissector.gap(dir, len, span, &mut cx),
+            Operation::Gap(len) => dissector.gap(dir, Missing { len, tail: len % 2 == 1, span }, &mut cx),
             Operation::End => dissector.end(dir, span, &mut cx),
             Operation::Data(mut bytes) => {
                 while !bytes.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Advance, Chunk, Context, Held, Next};
+use super::{Advance, Chunk, Context, Held, Missing, Next};
 use crate::position::Span;
 
 /// Pieces told apart: of more, the last has the frames of all the rest. So bytes typed one at a time cost little.
@@ -11,13 +11,13 @@ const PIECES: usize = 1024;
 #[derive(Debug)]
 enum Piece {
     Bytes(usize, Span),
-    Gap(u64, Span),
+    Gap(Missing),
 }
 
 /// The next piece in the queue.
 pub(crate) enum Front<'a> {
     Bytes(Chunk<'a>),
-    Gap(u64, Span),
+    Gap(Missing),
 }
 
 /// A queue of bytes and gaps.
@@ -67,8 +67,8 @@ impl Hold {
     }
 
     /// Adds a gap.
-    pub(crate) fn push_gap(&mut self, len: u64, span: Span) {
-        self.pieces.push_back(Piece::Gap(len, span));
+    pub(crate) fn push_gap(&mut self, missing: Missing) {
+        self.pieces.push_back(Piece::Gap(missing));
     }
 
     /// Adds what another holds.
@@ -88,7 +88,7 @@ impl Hold {
                 let bytes = self.bytes.get(self.start..self.start + len).unwrap_or_default();
                 Some(Front::Bytes(Chunk { bytes, span: *span }))
             }
-            Piece::Gap(len, span) => Some(Front::Gap(*len, *span)),
+            Piece::Gap(missing) => Some(Front::Gap(*missing)),
         }
     }
 
@@ -166,7 +166,7 @@ pub(crate) trait Pauses {
     fn client_lines(&mut self, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Option<usize>;
 
     /// Bytes of the client are missing here.
-    fn lose_client(&mut self, len: u64, span: Span, cx: &mut Context<'_>);
+    fn lose_client(&mut self, missing: Missing, cx: &mut Context<'_>);
 
     /// Nobody will answer the command that asks for TLS: it is taken to have been accepted.
     fn assume_accepted(&mut self);
@@ -199,10 +199,10 @@ pub(crate) trait Pauses {
     }
 
     /// Bytes of the client are missing, behind all that came.
-    fn take_client_gap(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
+    fn take_client_gap(&mut self, missing: Missing, cx: &mut Context<'_>) {
         match self.pause() {
-            pause if pause.on => pause.hold.push_gap(len, span),
-            _ => self.lose_client(len, span, cx),
+            pause if pause.on => pause.hold.push_gap(missing),
+            _ => self.lose_client(missing, cx),
         }
     }
 
@@ -217,8 +217,8 @@ pub(crate) trait Pauses {
         {
             let used = match front {
                 Front::Bytes(chunk) => chunk.bytes.len() - self.client_lines(chunk, cx).unwrap_or(0),
-                Front::Gap(len, span) => {
-                    self.lose_client(len, span, cx);
+                Front::Gap(missing) => {
+                    self.lose_client(missing, cx);
                     0
                 }
             };

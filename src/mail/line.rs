@@ -15,6 +15,8 @@ pub enum LineEnd {
     Lf,
     /// Not at all: the bound was reached, more of the line follows.
     Cut,
+    /// The capture lacks it, and what stood before it.
+    Missing,
 }
 
 impl LineEnd {
@@ -23,7 +25,7 @@ impl LineEnd {
         match self {
             LineEnd::CrLf => b"\r\n",
             LineEnd::Lf => b"\n",
-            LineEnd::Cut => b"",
+            LineEnd::Cut | LineEnd::Missing => b"",
         }
     }
 }
@@ -115,6 +117,11 @@ impl LineBuffer {
         }
         Some((std::mem::take(&mut self.partial), self.span))
     }
+}
+
+/// Without the half of a line end that a line without its own may have.
+pub(crate) fn without_cr(bytes: &[u8]) -> &[u8] {
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
 /// Where `needle` first stands.

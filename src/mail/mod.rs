@@ -54,6 +54,17 @@ pub struct Chunk<'a> {
     pub span: Span,
 }
 
+/// Bytes of a direction that are missing.
+#[derive(Copy, Clone, Debug)]
+pub struct Missing {
+    /// How many; inside TLS or deflate, at most.
+    pub len: u64,
+    /// They are the end of a packet that the capture's snapshot length cut: what follows begins another.
+    pub tail: bool,
+    /// Frames of what follows.
+    pub span: Span,
+}
+
 /// What follows the bytes that a dissector consumed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -239,9 +250,9 @@ pub trait Dissector {
     /// The next bytes of a direction.
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance;
 
-    /// Bytes are missing here: `len` of them, exactly or (inside TLS or deflate) at most. The `gap` event is the
-    /// caller's; the dissector marks what it touches and looks for the next line it can trust.
-    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>);
+    /// Bytes are missing here. The `gap` event is the caller's; the dissector marks what it touches and looks for the next
+    /// line it can trust.
+    fn gap(&mut self, dir: Direction, missing: Missing, cx: &mut Context<'_>);
 
     /// That direction is over.
     fn end(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>);

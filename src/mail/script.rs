@@ -1,6 +1,6 @@
 //! Dialogues for the dissectors' tests: played whole and byte by byte, with the same events.
 
-use super::{Chunk, Context, Dissector, Emitter, Held, Next, Options, Summary};
+use super::{Chunk, Context, Dissector, Emitter, Held, Missing, Next, Options, Summary};
 use crate::event::{Auth, Command, Event, EventBody, Message, Reply};
 use crate::limits::Limits;
 use crate::position::{Direction, FramePos, Span, Timestamp};
@@ -69,7 +69,7 @@ pub(crate) fn once<D: Dissector>(
             Step::Client(bytes) => (Direction::Client, bytes),
             Step::Server(bytes) => (Direction::Server, bytes),
             Step::Gap(dir, len) => {
-                dissector.gap(*dir, *len, span, &mut cx);
+                dissector.gap(*dir, Missing { len: *len, tail: false, span }, &mut cx);
                 continue;
             }
         };

@@ -5,7 +5,7 @@
 
 use crate::event::Protocol;
 use crate::mail::detect::{Likely, is_http};
-use crate::mail::{imap, pop3, sieve, smtp};
+use crate::mail::{Missing, imap, pop3, sieve, smtp};
 use crate::position::{Direction, Span};
 use crate::tls::record::{HEADER, Header, MAX_FRAGMENT};
 use crate::tls::{Looks, looks_like_tls};
@@ -26,7 +26,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) enum Waiting {
     Data { dir: Direction, bytes: Vec<u8>, span: Span },
-    Gap { dir: Direction, len: u64, span: Span },
+    Gap { dir: Direction, missing: Missing },
     End { dir: Direction, span: Span },
 }
 
@@ -61,7 +61,7 @@ impl Detector {
         self.waiting.push(Waiting::Data { dir, bytes: bytes.to_vec(), span });
     }
 
-    pub(super) fn gap(&mut self, dir: Direction, len: u64, span: Span) {
+    pub(super) fn gap(&mut self, dir: Direction, missing: Missing) {
         // A gap before the first byte leaves a beginning that is still worth judging.
         let fresh = self.heads[dir.index()].is_empty();
         self.torn[dir.index()] |= fresh;
@@ -69,16 +69,17 @@ impl Detector {
         // With nothing in between, gaps are one gap a direction: a stream that never opens is no list of its records.
         for earlier in self.waiting.iter_mut().rev().take(2) {
             match earlier {
-                Waiting::Gap { dir: same, len: sum, span: all } if *same == dir => {
-                    *sum = sum.saturating_add(len);
-                    *all = all.to(span);
+                Waiting::Gap { dir: same, missing: all } if *same == dir => {
+                    all.len = all.len.saturating_add(missing.len);
+                    all.tail &= missing.tail;
+                    all.span = all.span.to(missing.span);
                     return;
                 }
                 Waiting::Gap { .. } => {}
                 _ => break,
             }
         }
-        self.waiting.push(Waiting::Gap { dir, len, span });
+        self.waiting.push(Waiting::Gap { dir, missing });
     }
 
     pub(super) fn end(&mut self, dir: Direction, span: Span) {
@@ -282,7 +283,7 @@ mod tests {
         for (midway, piece) in [(true, 1), (true, 1400), (false, 1400), (true, 40_000)] {
             let (mut detector, mut verdicts) = (Detector::new(true), Vec::new());
             if !midway {
-                detector.gap(Direction::Server, 1000, Span::default());
+                detector.gap(Direction::Server, Missing { len: 1000, tail: false, span: Span::default() });
             }
             for bytes in stream.chunks(piece) {
                 detector.data(Direction::Server, bytes, Span::default(), Limits::default().detect_bytes);
@@ -322,7 +323,7 @@ mod tests {
         ] {
             let mut detector = Detector::new(false);
             if gap {
-                detector.gap(Direction::Server, 1000, Span::default());
+                detector.gap(Direction::Server, Missing { len: 1000, tail: false, span: Span::default() });
             }
             detector.data(Direction::Server, &b"line of text\r\n".repeat(9), Span::default(), limit);
             let verdict = detector.judge(Some(Protocol::Imap), unseen, false, true, limit);

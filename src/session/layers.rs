@@ -11,7 +11,7 @@ use crate::mail::imap::Imap;
 use crate::mail::pop3::Pop3;
 use crate::mail::sieve::Sieve;
 use crate::mail::smtp::Smtp;
-use crate::mail::{Chunk, Context, Dissector, Emitter, Held, Next, Options, Summary};
+use crate::mail::{Chunk, Context, Dissector, Emitter, Held, Missing, Next, Options, Summary};
 use crate::position::{Direction, Span};
 use crate::tls;
 
@@ -304,33 +304,33 @@ impl Layers {
                 InflateError::Corrupt => "the compressed stream is broken; it is not followed further",
             };
             self.emitter.diagnose(span, Code::CompressionFailed, detail);
-            self.mail_gap(dir, 0, span, env);
+            self.mail_gap(dir, Missing { len: 0, tail: false, span }, env);
         }
     }
 
     /// Bytes are missing.
-    pub(super) fn gap(&mut self, dir: Direction, len: u64, span: Span, env: Env<'_>) {
+    pub(super) fn gap(&mut self, dir: Direction, missing: Missing, env: Env<'_>) {
         if let Some(states) = &mut self.inflate {
             if states[dir.index()].take().is_some() {
                 self.emitter.diagnose(
-                    span,
+                    missing.span,
                     Code::CompressionFailed,
                     "bytes are missing, so the compression's dictionary is lost; that direction ends here",
                 );
-                self.mail_gap(dir, len, span, env);
+                self.mail_gap(dir, Missing { tail: false, ..missing }, env);
             }
             return;
         }
         match &mut self.top {
-            Top::Detecting(detector) => detector.gap(dir, len, span),
-            _ => self.mail_gap(dir, len, span, env),
+            Top::Detecting(detector) => detector.gap(dir, missing),
+            _ => self.mail_gap(dir, missing, env),
         }
     }
 
-    fn mail_gap(&mut self, dir: Direction, len: u64, span: Span, env: Env<'_>) {
+    fn mail_gap(&mut self, dir: Direction, missing: Missing, env: Env<'_>) {
         if let Top::Mail(mail) = &mut self.top {
             let mut cx = context(&mut self.emitter, self.in_tls, false, env);
-            mail.gap(dir, len, span, &mut cx);
+            mail.gap(dir, missing, &mut cx);
         }
     }
 
@@ -359,7 +359,7 @@ impl Layers {
                     Waiting::Data { dir, bytes, span } => {
                         self.data(dir, &bytes, span, env);
                     }
-                    Waiting::Gap { dir, len, span } => self.gap(dir, len, span, env),
+                    Waiting::Gap { dir, missing } => self.gap(dir, missing, env),
                     Waiting::End { dir, span } => self.end(dir, span, env),
                 }
             }
@@ -401,7 +401,7 @@ impl tls::Upper for AboveTls<'_> {
 
     fn lost(&mut self, dir: Direction, len: u64, _cause: Option<GapCause>, span: Span) {
         self.layers.record_loss(dir, len);
-        self.layers.gap(dir, len, span, self.env);
+        self.layers.gap(dir, Missing { len, tail: false, span }, self.env);
     }
 
     fn established(&mut self, handshake: u32, _span: Span) {

@@ -9,7 +9,7 @@ use super::proxy::{self, Preamble};
 use super::tunnel::{Piece, Settled, Taken, Tunnel};
 use crate::diagnostic::{Code, count};
 use crate::event::{GapCause, Protocol, Security, TlsHandshake};
-use crate::mail::Held;
+use crate::mail::{Held, Missing};
 use crate::position::{Direction, Span};
 use crate::tls::{self, Looks};
 pub(super) use fallback::Fallback;
@@ -349,7 +349,7 @@ impl Stack {
         gate.lost = Default::default();
         for (dir, len, span) in lost {
             self.layers.record_loss(dir, len);
-            self.layers.gap(dir, len, span, env);
+            self.layers.gap(dir, Missing { len, tail: false, span }, env);
         }
     }
 
@@ -439,7 +439,7 @@ impl Stack {
                 self.layers.record_loss(dir, len);
                 self.torn[dir.index()] = true;
             }
-            self.layers.gap(dir, len, span, env);
+            self.layers.gap(dir, Missing { len, tail: cause == GapCause::Snaplen, span }, env);
         }
     }
 
@@ -483,7 +483,10 @@ impl Stack {
                 Waiting::Data { dir, bytes, span } => {
                     self.above_preamble(Input::held(turned(dir), &Held { bytes, span }), env, secrets);
                 }
-                Waiting::Gap { dir, len, span } => self.gap(turned(dir), len, GapCause::Lost, span, env, secrets),
+                Waiting::Gap { dir, missing: Missing { len, tail, span } } => {
+                    let cause = if tail { GapCause::Snaplen } else { GapCause::Lost };
+                    self.gap(turned(dir), len, cause, span, env, secrets);
+                }
                 Waiting::End { dir, span } => self.end(turned(dir), span, env, secrets),
             }
         }

@@ -12,7 +12,7 @@ use crate::mail::hold::{Front, Hold};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::message::MessageBuilder;
 use crate::mail::sasl::{Exchange, is_response};
-use crate::mail::{Advance, Chunk, Context, Next};
+use crate::mail::{Advance, Chunk, Context, Missing, Next};
 use crate::position::{Direction, Span};
 
 /// Largest literal believed without the server's consent: RFC 3501 §9 has numbers of 32 bits.
@@ -431,7 +431,8 @@ impl Imap {
     }
 
     /// `len` bytes of the client are missing.
-    pub(super) fn client_gap(&mut self, len: u64, cx: &mut Context<'_>) {
+    pub(super) fn client_gap(&mut self, missing: Missing, cx: &mut Context<'_>) {
+        let Missing { len, tail, span } = missing;
         self.client.challenged = false;
         self.client.unsure = None;
         cx.loses_client();
@@ -460,6 +461,14 @@ impl Imap {
                 self.client.skipped = self.client.skipped.saturating_add(dropped);
             }
             State::Lines => {
+                self.cut_command(cx);
+                self.client.state = State::Resync;
+            }
+            State::Resync if tail && plausible::command(self.client.lines.pending(), &self.client.last_tag) => {
+                // A packet's end is missing, and its beginning is a command's.
+                let skipped = std::mem::take(&mut self.client.skipped);
+                self.shared.resynchronised("client", skipped, span, cx.out);
+                self.client.state = State::Lines;
                 self.cut_command(cx);
                 self.client.state = State::Resync;
             }

@@ -301,12 +301,19 @@ impl Imap {
         }
         if open.is("AUTHENTICATE") {
             let Some(mechanism) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
-            let mut exchange = Exchange::sasl(&mechanism, cx.tls, open.span);
+            let torn = open.cut && open.word(1).is_none();
+            let mechanism_known = if torn { &b""[..] } else { &mechanism };
+            let mut exchange = Exchange::sasl(mechanism_known, cx.tls, open.span);
             cx.authenticates(b"");
             let mut shown = shown_mechanism(&mechanism, cx.options).0;
             if let Some(initial) = open.word(1) {
                 shown.push(b' ');
-                shown.extend_from_slice(&cx.respond(&mut exchange, initial, open.span).0);
+                if open.cut {
+                    exchange.gap();
+                    shown.extend_from_slice(MASK.as_bytes());
+                } else {
+                    shown.extend_from_slice(&cx.respond(&mut exchange, initial, open.span).0);
+                }
             }
             *effect = Effect::Auth(Box::new(exchange));
             return shown.into();

@@ -24,7 +24,7 @@ mod tests;
 mod tokens;
 mod verbs;
 
-use super::{Advance, Chunk, Context, Dissector, Held, Summary};
+use super::{Advance, Chunk, Context, Dissector, Held, Missing, Summary};
 use crate::event::{Outcome, Protocol};
 use crate::position::{Direction, Span};
 use client::{Client, State, Wait};
@@ -87,12 +87,12 @@ impl Dissector for Imap {
         }
     }
 
-    fn gap(&mut self, dir: Direction, len: u64, _span: Span, cx: &mut Context<'_>) {
+    fn gap(&mut self, dir: Direction, missing: Missing, cx: &mut Context<'_>) {
         self.shared.saw[dir.index()] = true;
         self.shared.uncertain = true;
         match dir {
-            Direction::Client => self.client_gap(len, cx),
-            Direction::Server => self.server_gap(len, cx),
+            Direction::Client => self.client_gap(missing, cx),
+            Direction::Server => self.server_gap(missing, cx),
         }
     }
 

@@ -9,8 +9,8 @@ use super::pending::{Appended, Effect};
 use super::{plausible, verbs};
 use crate::diagnostic::Code;
 use crate::event::{EventBody, Reply, Text};
-use crate::mail::line::{Line, LineBuffer, LineEnd};
-use crate::mail::{Advance, Chunk, Context, Next};
+use crate::mail::line::{Line, LineBuffer, LineEnd, without_cr};
+use crate::mail::{Advance, Chunk, Context, Missing, Next};
 use crate::position::{Direction, Span};
 
 /// Most bytes of a literal in untagged data that its text shows: names and values, not what URLFETCH returns.
@@ -399,8 +399,9 @@ impl Imap {
         cx.out.push(span, EventBody::Reply(reply));
     }
 
-    /// `len` bytes of the server are missing.
-    pub(super) fn server_gap(&mut self, len: u64, cx: &mut Context<'_>) {
+    /// Bytes of the server are missing.
+    pub(super) fn server_gap(&mut self, missing: Missing, cx: &mut Context<'_>) {
+        let Missing { len, tail, span } = missing;
         self.shared.table.doubt();
         self.client.doubtful = true;
         match self.server.state {
@@ -423,6 +424,14 @@ impl Imap {
                 self.server_partial(cx);
                 self.server.state = State::Resync;
             }
+            State::Resync if tail && self.trusts(self.server.lines.pending()) => {
+                // A packet's end is missing, and its beginning is a response's.
+                let skipped = std::mem::take(&mut self.server.skipped);
+                self.shared.resynchronised("server", skipped, span, cx.out);
+                self.server.state = State::Lines;
+                self.server_partial(cx);
+                self.server.state = State::Resync;
+            }
             State::Resync => {
                 let pending = self.server.lines.take_pending().map_or(0, |(bytes, _)| bytes.len() as u64);
                 self.server.skipped = self.server.skipped.saturating_add(pending);
@@ -436,11 +445,12 @@ impl Imap {
             self.response_cut(cx);
             return;
         };
+        let bytes = without_cr(&bytes);
         if self.server.open.is_some() {
-            self.response_text(&bytes, span, true, cx);
+            self.response_text(bytes, span, true, cx);
         } else if self.server.state == State::Lines
-            && self.trusts(&bytes)
-            && let Some((kind, rest)) = response_head(&bytes)
+            && self.trusts(bytes)
+            && let Some((kind, rest)) = response_head(bytes)
         {
             self.server.open = Some(Response::new(kind, span));
             self.response_text(rest, span, true, cx);

@@ -9,7 +9,7 @@ mod upgrades;
 
 use crate::event::{Auth, Command, Event, EventBody, Message, Reply};
 use crate::limits::Limits;
-use crate::mail::{Advance, Chunk, Context, Dissector, Emitter, Next, Options, Summary};
+use crate::mail::{Advance, Chunk, Context, Dissector, Emitter, Missing, Next, Options, Summary};
 use crate::position::{Direction, FramePos, Span, Timestamp};
 
 use super::Imap;
@@ -89,12 +89,16 @@ impl Run {
                 Step::C(bytes) => (Direction::Client, bytes),
                 Step::S(bytes) => (Direction::Server, bytes),
                 Step::GapC(len) => {
-                    self.with(|imap, span, cx| imap.gap(Direction::Client, *len, span, cx));
+                    self.with(|imap, span, cx| {
+                        imap.gap(Direction::Client, Missing { len: *len, tail: false, span }, cx)
+                    });
                     self.frame += 1;
                     continue;
                 }
                 Step::GapS(len) => {
-                    self.with(|imap, span, cx| imap.gap(Direction::Server, *len, span, cx));
+                    self.with(|imap, span, cx| {
+                        imap.gap(Direction::Server, Missing { len: *len, tail: false, span }, cx)
+                    });
                     self.frame += 1;
                     continue;
                 }

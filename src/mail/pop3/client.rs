@@ -8,7 +8,7 @@ use crate::mail::hold::{Pause, Pauses};
 use crate::mail::line::{Line, LineBuffer, LineEnd};
 use crate::mail::queue::Pending;
 use crate::mail::sasl::{Exchange, MASK, is_response, shown_mechanism};
-use crate::mail::{Advance, Chunk, Context, Next};
+use crate::mail::{Advance, Chunk, Context, Missing, Next};
 use crate::position::{Direction, Span};
 
 const CLIENT: usize = 0;
@@ -32,8 +32,8 @@ impl Pauses for Pop3 {
         behind
     }
 
-    fn lose_client(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
-        self.lose(Direction::Client, len, span, cx);
+    fn lose_client(&mut self, missing: Missing, cx: &mut Context<'_>) {
+        self.lose(Direction::Client, missing, cx);
     }
 
     fn assume_accepted(&mut self) {
@@ -78,7 +78,7 @@ impl Pop3 {
         match line.end {
             LineEnd::Cut => cx.out.diagnose(line.span, Code::LongLine, format!("cut at {} bytes", line.bytes.len())),
             LineEnd::Lf => self.tell_bare_lf(dir, line.span, cx),
-            LineEnd::CrLf => {}
+            LineEnd::CrLf | LineEnd::Missing => {}
         }
         true
     }
@@ -106,6 +106,27 @@ impl Pop3 {
         pending.respond(seq, line.span.last.ts, early);
         self.queue.client_responds();
         cx.warn_of_plaintext(reveals, line.span);
+        true
+    }
+
+    /// The end of a packet is missing, and its beginning answers a challenge: nothing else is missing then.
+    pub(super) fn take_cut_response(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(pending) = self.queue.waiting.front_mut().filter(|pending| pending.kind == Kind::Auth) else {
+            return false;
+        };
+        if !self.challenged || self.lines[CLIENT].at_start() {
+            return false;
+        }
+        let Some((_, span)) = self.lines[CLIENT].take_pending() else { return false };
+        self.challenged = false;
+        if let Some(exchange) = &mut pending.exchange {
+            exchange.gap();
+        }
+        let args = MASK.into();
+        let command = Command { tls: cx.tls, args, assumed: cx.one_sided, cut: true, ..Command::default() };
+        let seq = cx.out.push(span, EventBody::Command(command));
+        pending.respond(seq, span.last.ts, false);
+        self.queue.client_responds();
         true
     }
 

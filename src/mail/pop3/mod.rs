@@ -17,7 +17,7 @@ use self::command::Kind;
 use super::hold::{Pause, Pauses};
 use super::line::LineBuffer;
 use super::queue::Queue;
-use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
+use super::{Advance, Chunk, Context, Dissector, Held, Missing, Next, Summary};
 use crate::diagnostic::Code;
 use crate::event::{Outcome, Protocol, Text};
 use crate::position::{Direction, Span};
@@ -86,8 +86,17 @@ impl Pop3 {
     }
 
     /// Bytes are missing.
-    fn lose(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+    fn lose(&mut self, dir: Direction, missing: Missing, cx: &mut Context<'_>) {
+        let Missing { len, tail, span } = missing;
         let at = dir.index();
+        let told = tail
+            && match dir {
+                Direction::Client => self.take_cut_response(cx),
+                Direction::Server => self.take_cut_status(cx),
+            };
+        if told {
+            return;
+        }
         self.gap_seen[at] = true;
         self.overlong[at] = false;
         if let Some((partial, _)) = self.lines[at].take_pending() {
@@ -130,10 +139,10 @@ impl Dissector for Pop3 {
         }
     }
 
-    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+    fn gap(&mut self, dir: Direction, missing: Missing, cx: &mut Context<'_>) {
         match dir {
-            Direction::Client => self.take_client_gap(len, span, cx),
-            Direction::Server => self.lose(dir, len, span, cx),
+            Direction::Client => self.take_client_gap(missing, cx),
+            Direction::Server => self.lose(dir, missing, cx),
         }
     }
 

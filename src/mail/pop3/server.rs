@@ -8,7 +8,7 @@ use crate::diagnostic::Code;
 use crate::event::weight::texts;
 use crate::event::{AuthOutcome, EventBody, MessagePart, Reply, Text};
 use crate::mail::hold::Pauses as _;
-use crate::mail::line::{Line, LineEnd};
+use crate::mail::line::{Line, LineEnd, without_cr};
 use crate::mail::queue::Pending;
 use crate::mail::{Advance, Chunk, Context, Emitter, Next};
 use crate::position::{Direction, Span};
@@ -252,6 +252,7 @@ impl Pop3 {
             text: text.into(),
             lines: vec![text.into()],
             assumed: cx.one_sided,
+            cut: line.end == LineEnd::Missing,
             ..Reply::default()
         };
         Some((status, reply))
@@ -260,8 +261,10 @@ impl Pop3 {
     fn greet(&mut self, line: &Line<'_>, cx: &mut Context<'_>) {
         let Some((status, reply)) = self.reply_of(line, cx) else { return };
         self.greeted = true;
-        self.greeting.clone_from(&reply.text.0);
-        self.told.banner = Some(reply.text.clone());
+        if !reply.cut {
+            self.greeting.clone_from(&reply.text.0);
+            self.told.banner = Some(reply.text.clone());
+        }
         self.refused = status == Status::Err;
         push_reply(None, reply, line.span, cx.out);
     }
@@ -391,6 +394,23 @@ impl Pop3 {
         if let Mode::Guess(guess) = std::mem::take(&mut self.mode) {
             push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
         }
+    }
+
+    /// The end of a packet is missing: takes the status line that lacks its own. Whether nothing else is missing.
+    pub(super) fn take_cut_status(&mut self, cx: &mut Context<'_>) -> bool {
+        let line = self.lines[SERVER].pending();
+        // Of these more than the status counts.
+        let more = |kind| matches!(kind, Kind::StartTls | Kind::Retrieve | Kind::Top | Kind::UniqueId);
+        if !matches!(self.mode, Mode::Status)
+            || !matches!(status(line), Some((Status::Ok | Status::Err, _)))
+            || self.queue.waiting.front().is_some_and(|pending| more(pending.kind))
+        {
+            return false;
+        }
+        if let Some((bytes, span)) = self.lines[SERVER].take_pending() {
+            self.status_line(&Line { bytes: without_cr(&bytes), end: LineEnd::Missing, span }, cx);
+        }
+        self.queue.waiting.is_empty() && matches!(self.mode, Mode::Status)
     }
 
     pub(super) fn server_gap(&mut self, span: Span, cx: &mut Context<'_>) {

@@ -6,8 +6,8 @@ use crate::event::{Command, EventBody, Text};
 use crate::mail::hold::{Pause, Pauses};
 use crate::mail::queue::Pending;
 use crate::mail::sasl::{Exchange, MASK, is_mechanism, is_response, shown_mechanism};
-use crate::mail::{Advance, Chunk, Context, Next};
-use crate::position::{Direction, Span};
+use crate::mail::{Advance, Chunk, Context, Missing, Next};
+use crate::position::Direction;
 
 const CLIENT: usize = 0;
 
@@ -26,8 +26,8 @@ impl Pauses for Sieve {
         None
     }
 
-    fn lose_client(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
-        self.lose(Direction::Client, len, span, cx);
+    fn lose_client(&mut self, missing: Missing, cx: &mut Context<'_>) {
+        self.lose(Direction::Client, missing, cx);
     }
 
     fn assume_accepted(&mut self) {

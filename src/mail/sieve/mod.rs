@@ -13,7 +13,7 @@ mod server;
 use self::lines::{Lines, Logical};
 use super::hold::{Pause, Pauses};
 use super::queue::Queue;
-use super::{Advance, Chunk, Context, Dissector, Held, Summary};
+use super::{Advance, Chunk, Context, Dissector, Held, Missing, Summary};
 use crate::diagnostic::Code;
 use crate::event::{MessageOutcome, Outcome, Protocol};
 use crate::position::{Direction, Span};
@@ -105,7 +105,8 @@ impl Sieve {
     }
 
     /// Bytes are missing.
-    fn lose(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+    fn lose(&mut self, dir: Direction, missing: Missing, cx: &mut Context<'_>) {
+        let Missing { len, span, .. } = missing;
         let at = dir.index();
         self.gap_seen[at] = true;
         self.queue.exchanges_gap();
@@ -147,10 +148,10 @@ impl Dissector for Sieve {
         }
     }
 
-    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+    fn gap(&mut self, dir: Direction, missing: Missing, cx: &mut Context<'_>) {
         match dir {
-            Direction::Client => self.take_client_gap(len, span, cx),
-            Direction::Server => self.lose(dir, len, span, cx),
+            Direction::Client => self.take_client_gap(missing, cx),
+            Direction::Server => self.lose(dir, missing, cx),
         }
     }
 

@@ -55,12 +55,12 @@ impl Smtp {
                     self.client_bytes(&mut rest, cx);
                     chunk.bytes.len() - rest.bytes.len()
                 }
-                Front::Gap(len, span) => {
+                Front::Gap(missing) => {
                     self.settle_commands(cx);
                     if self.wait != Wait::No {
                         break;
                     }
-                    self.client_gap(len, span, cx);
+                    self.client_gap(missing, cx);
                     0
                 }
             };
@@ -137,8 +137,9 @@ impl Smtp {
         {
             self.close_transaction(id, MessageOutcome::Aborted, line.span, cx);
         }
+        let torn = line.end == LineEnd::Missing;
         if parsed.verb == Verb::Auth && !parsed.args.is_empty() {
-            return self.auth(parsed, line.span, cx);
+            return self.auth(parsed, torn, line.span, cx);
         }
         let seq = match parsed.verb {
             Verb::Unknown => {
@@ -149,7 +150,7 @@ impl Smtp {
             }
             _ => {
                 cx.understands();
-                self.tell_command(parsed.name, parsed.args.into(), line.span, cx)
+                self.tell_command(parsed.name, parsed.args.into(), torn, line.span, cx)
             }
         };
         let transaction = self.open_transaction().map_or(0, |t| t.id);
@@ -159,7 +160,7 @@ impl Smtp {
             Verb::Helo | Verb::Ehlo | Verb::Lhlo => {
                 pending.kind = Kind::Hello;
                 let name = parsed.args.split(|b| *b == b' ').next().unwrap_or_default();
-                self.helo_before = self.summary.helo.replace(name.into());
+                self.helo_before = std::mem::replace(&mut self.summary.helo, (!torn).then(|| name.into()));
                 if parsed.verb == Verb::Lhlo {
                     self.protocol = Protocol::Lmtp;
                 }
@@ -173,10 +174,10 @@ impl Smtp {
             Verb::Mail => {
                 pending.kind = Kind::Mail;
                 (self.gap_since_mail, self.lines_skipped) = (false, 0);
-                pending.transaction = self.mail(parsed.args, transaction, line.span, cx);
+                pending.transaction = self.mail(parsed.args, torn, transaction, line.span, cx);
             }
             Verb::Rcpt => {
-                pending.kind = Kind::Rcpt(self.rcpt(parsed.args, line.span, cx));
+                pending.kind = Kind::Rcpt(self.rcpt(parsed.args, torn, line.span, cx));
                 pending.transaction = self.open_transaction().map_or(0, |t| t.id);
             }
             Verb::Data => {
@@ -238,8 +239,8 @@ impl Smtp {
         }
     }
 
-    fn tell_command(&mut self, verb: &[u8], args: Text, span: Span, cx: &mut Context<'_>) -> u64 {
-        let command = command_of(verb, args, cx);
+    fn tell_command(&mut self, verb: &[u8], args: Text, cut: bool, span: Span, cx: &mut Context<'_>) -> u64 {
+        let command = Command { cut, ..command_of(verb, args, cx) };
         cx.out.push(span, EventBody::Command(command))
     }
 
@@ -259,7 +260,7 @@ impl Smtp {
         self.current = false;
     }
 
-    fn mail(&mut self, args: &[u8], before: u64, span: Span, cx: &mut Context<'_>) -> u64 {
+    fn mail(&mut self, args: &[u8], torn: bool, before: u64, span: Span, cx: &mut Context<'_>) -> u64 {
         if cx.one_sided {
             self.reset_transactions(before, span, cx);
             self.numbered += 1;
@@ -267,15 +268,15 @@ impl Smtp {
         let number = if cx.one_sided { self.numbered } else { 0 };
         let transaction = self.begin_transaction(cx);
         transaction.number = number;
-        if let Some(path) = command::path(args, b"FROM") {
+        if let Some(path) = command::path(args, b"FROM").filter(|_| !torn || command::is_path_whole(args, b"FROM")) {
             transaction.mail_from = Some(path.address.into());
-            transaction.mail_params = (!path.params.is_empty()).then(|| path.params.into());
+            transaction.mail_params = (!path.params.is_empty() && !torn).then(|| path.params.into());
         }
         transaction.id
     }
 
-    fn rcpt(&mut self, args: &[u8], span: Span, cx: &mut Context<'_>) -> Option<usize> {
-        let path = command::path(args, b"TO")?;
+    fn rcpt(&mut self, args: &[u8], torn: bool, span: Span, cx: &mut Context<'_>) -> Option<usize> {
+        let path = command::path(args, b"TO").filter(|_| !torn || command::is_path_whole(args, b"TO"))?;
         if self.open_transaction().is_none() {
             // MAIL is missing, or will be missed by the server.
             self.begin_transaction(cx);
@@ -290,7 +291,7 @@ impl Smtp {
         Some(index)
     }
 
-    fn auth(&mut self, parsed: command::Line<'_>, span: Span, cx: &mut Context<'_>) {
+    fn auth(&mut self, parsed: command::Line<'_>, torn: bool, span: Span, cx: &mut Context<'_>) {
         // One exchange at a time: an older one never got its end.
         self.end_login(AuthOutcome::Unknown, span, cx);
         let (mechanism, initial) = split_word(parsed.args);
@@ -305,11 +306,11 @@ impl Smtp {
         let mut exposed = false;
         if !initial.is_empty() {
             args.push(b' ');
-            args.extend_from_slice(&cx.respond(&mut login.exchange, initial, span).0);
+            args.extend_from_slice(&login.respond(initial, torn, span, cx).0);
             exposed = login.answered(initial);
         }
         self.login = Some(login);
-        let seq = self.tell_command(parsed.name, args.into(), span, cx);
+        let seq = self.tell_command(parsed.name, args.into(), torn, span, cx);
         self.exposed(exposed, span, cx);
         self.expect_auth(seq, span, cx);
         if cx.one_sided {
@@ -327,15 +328,16 @@ impl Smtp {
     /// A line that answers a challenge.
     fn response(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
         let bytes = line.bytes.trim_ascii();
+        let torn = line.end == LineEnd::Missing;
         let (shown, exposed) = match &mut self.login {
             Some(login) => {
-                let shown = cx.respond(&mut login.exchange, bytes, line.span);
-                login.cancelled |= bytes == b"*";
+                let shown = login.respond(bytes, torn, line.span, cx);
+                login.cancelled |= bytes == b"*" && !torn;
                 (shown, login.answered(bytes))
             }
             None => (MASK.into(), false),
         };
-        let seq = self.tell_command(b"", shown, line.span, cx);
+        let seq = self.tell_command(b"", shown, torn, line.span, cx);
         self.exposed(exposed, line.span, cx);
         self.expect_auth(seq, line.span, cx);
         if !cx.one_sided {
@@ -383,11 +385,20 @@ impl Smtp {
             self.tell_unknown(parsed, span, cx);
             return;
         }
-        self.tell_command(parsed.name, args.into(), span, cx);
+        self.tell_command(parsed.name, args.into(), false, span, cx);
     }
 }
 
 impl Login {
+    /// The response as it may be shown. One that is `torn`, as its end is missing, says nothing for sure.
+    fn respond(&mut self, response: &[u8], torn: bool, span: Span, cx: &mut Context<'_>) -> Text {
+        if torn {
+            self.exchange.gap();
+            return MASK.into();
+        }
+        cx.respond(&mut self.exchange, response, span)
+    }
+
     /// Counts a response; gives whether it carried a password that anyone can read.
     fn answered(&mut self, response: &[u8]) -> bool {
         self.responses += 1;

@@ -118,6 +118,12 @@ pub(super) fn path<'a>(args: &'a [u8], keyword: &[u8]) -> Option<Path<'a>> {
     Some(Path { address: address.trim_ascii(), params: params.trim_ascii() })
 }
 
+/// Whether the path's end is there, in a line whose own is missing.
+pub(super) fn is_path_whole(args: &[u8], keyword: &[u8]) -> bool {
+    let longer = [args, b"x"].concat();
+    path(&longer, keyword).is_some_and(|longer| path(args, keyword).is_some_and(|p| p.address == longer.address))
+}
+
 /// Where the path ends: at `>` outside quotes; where the quotes do not close, at the first `>`, or with the line.
 fn closing_bracket(inner: &[u8]) -> usize {
     let (mut quoted, mut escaped) = (false, false);

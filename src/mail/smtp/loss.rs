@@ -1,16 +1,18 @@
 //! After a gap: finding the next line to trust, and settling what waited for bytes that will not come.
 
 use super::answers::likelihood;
+use super::command::{self, Verb};
 use super::content::{COMMAND_BYTES, begins_with_command};
 use super::reply;
 use super::*;
 use crate::diagnostic::count;
-use crate::mail::line::{Line, LineEnd, find_byte};
+use crate::mail::Missing;
+use crate::mail::line::{Line, LineEnd, find_byte, without_cr};
 use crate::mail::message::MessageBuilder;
 
 impl Smtp {
     /// Bytes of the client are missing.
-    pub(super) fn gap_of_client(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
+    pub(super) fn gap_of_client(&mut self, missing: Missing, cx: &mut Context<'_>) {
         if self.wait == Wait::EndOfData {
             // What followed the look-alike is lost with what would judge it.
             self.reject_look_alike(cx);
@@ -18,13 +20,17 @@ impl Smtp {
         }
         self.settle_commands(cx);
         if self.wait == Wait::No {
-            self.client_gap(len, span, cx);
+            self.client_gap(missing, cx);
         } else {
-            self.hold.push_gap(len, span);
+            self.hold.push_gap(missing);
         }
     }
 
-    pub(super) fn client_gap(&mut self, len: u64, span: Span, cx: &mut Context<'_>) {
+    pub(super) fn client_gap(&mut self, missing: Missing, cx: &mut Context<'_>) {
+        let Missing { len, tail, span } = missing;
+        if tail && self.take_cut_command(missing, cx) {
+            return;
+        }
         (self.gap_since_mail, self.lines_skipped) = (true, 0);
         self.sift.gap();
         cx.loses_client();
@@ -53,12 +59,50 @@ impl Smtp {
                 let cut = !verb.is_empty() && b"BDAT".get(..verb.len()).is_some_and(|b| b.eq_ignore_ascii_case(verb));
                 self.suspect_chunk(between_chunks || cut, cx);
                 self.skip(Direction::Client, partial.len());
-                self.lost[0] = true;
+                self.lose(Direction::Client, tail);
                 self.cut = false;
                 self.commands_lost(span, cx);
                 self.envelope_in_gap(len);
             }
         }
+    }
+
+    fn lose(&mut self, dir: Direction, tail: bool) {
+        let at = dir.index();
+        self.at_packet[at] &= tail;
+        self.lost[at] = true;
+    }
+
+    /// The end of a packet is missing: tells the command that lacks its own. Whether all of what is missing is dealt with.
+    fn take_cut_command(&mut self, missing: Missing, cx: &mut Context<'_>) -> bool {
+        const MORE: u64 = "\r\nQUIT\r\n".len() as u64;
+        let response = match self.mode {
+            Mode::Command => false,
+            Mode::Response => self.login.is_some(),
+            Mode::Data | Mode::Chunk { .. } => return false,
+        };
+        let line = self.lines[0].pending();
+        let verb = command::parse(line).verb;
+        // Where a chunk ends is not known without its size.
+        if self.cut || verb == Verb::Bdat || line.is_empty() || !response && !command::is_trustworthy(line) {
+            return false;
+        }
+        let Some((bytes, span)) = self.lines[0].take_pending() else { return false };
+        let line = Line { bytes: without_cr(&bytes), end: LineEnd::Missing, span };
+        if self.lost[0] && self.withhold(&line, cx) {
+            self.sift.commands.push_gap(missing);
+            return true;
+        }
+        self.client_line(line, cx);
+        let awaited = self.pending.back().is_some_and(|p| p.kind.is_awaited()) && !self.doubt.rhythm.early;
+        if awaited || missing.len < MORE {
+            return true;
+        }
+        if self.wait != Wait::No {
+            self.hold.push_gap(missing);
+            return true;
+        }
+        false
     }
 
     /// Commands are missing while an envelope is open: RSET and the next MAIL may be among them.
@@ -103,7 +147,11 @@ impl Smtp {
     }
 
     /// Bytes of the server are missing.
-    pub(super) fn gap_of_server(&mut self, span: Span, cx: &mut Context<'_>) {
+    pub(super) fn gap_of_server(&mut self, missing: Missing, cx: &mut Context<'_>) {
+        let Missing { len, tail, span } = missing;
+        if tail && self.take_cut_reply(len, cx) {
+            return;
+        }
         if let Some((partial, _)) = self.lines[1].take_pending() {
             self.skip(Direction::Server, partial.len());
         }
@@ -115,7 +163,7 @@ impl Smtp {
             }
         }
         self.weighing_lost(cx);
-        self.lost[1] = true;
+        self.lose(Direction::Server, tail);
         if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting) {
             self.pending.pop_front();
         }
@@ -131,6 +179,18 @@ impl Smtp {
         }
     }
 
+    /// The end of a packet is missing, `len` bytes: takes the reply's line that lacks its own. Whether no other is missing.
+    fn take_cut_reply(&mut self, len: u64, cx: &mut Context<'_>) -> bool {
+        const MORE: u64 = "\r\n250\r\n".len() as u64;
+        // Whether TLS follows is seen.
+        if self.wait == Wait::StartTls || !reply::is_trustworthy(self.lines[1].pending()) {
+            return false;
+        }
+        let Some((bytes, span)) = self.lines[1].take_pending() else { return false };
+        self.server_line(Line { bytes: without_cr(&bytes), end: LineEnd::Missing, span }, cx);
+        len < MORE || self.pending.is_empty() && self.assembler.at_start()
+    }
+
     /// A line that can be trusted came.
     pub(super) fn found_again(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
         let index = dir.index();
@@ -140,7 +200,8 @@ impl Smtp {
             self.sift.end();
         }
         let passed_over = std::mem::take(&mut self.passed_over[index]);
-        if self.joined && passed_over == 0 && self.summary.skipped_bytes == 0 {
+        let at_packet = std::mem::replace(&mut self.at_packet[index], true);
+        if passed_over == 0 && (at_packet || self.joined && self.summary.skipped_bytes == 0) {
             // It has not been lost.
             return;
         }

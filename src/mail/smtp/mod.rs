@@ -30,7 +30,7 @@ use std::collections::{HashSet, VecDeque};
 use super::hold::{Front, Hold};
 use super::line::LineBuffer;
 use super::sasl::{self, Exchange};
-use super::{Advance, Chunk, Context, Dissector, Held, Next, Summary};
+use super::{Advance, Chunk, Context, Dissector, Held, Missing, Next, Summary};
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Outcome, Protocol, Text};
 use crate::position::{Direction, FramePos, Span};
@@ -150,6 +150,8 @@ pub struct Smtp {
     joined: bool,
     /// Looking for a line to trust, by direction.
     lost: [bool; 2],
+    /// By direction: nothing but ends of packets has gone missing since a line could be trusted.
+    at_packet: [bool; 2],
     /// The client's lines go on behind a gap, and none of them has had a reply.
     unsure_commands: bool,
     /// Lines of the client behind its last gap that were passed over or are no commands, up to a MAIL. One may be the end of
@@ -222,6 +224,7 @@ impl Smtp {
             sift: Sift::default(),
             joined: false,
             lost: [false; 2],
+            at_packet: [true; 2],
             unsure_commands: false,
             lines_skipped: 0,
             passed_over: [0; 2],
@@ -311,8 +314,11 @@ impl Smtp {
     /// Ends the transactions up to `id` whose message did not end: RSET, a new EHLO.
     fn reset_transactions(&mut self, id: u64, span: Span, cx: &mut Context<'_>) {
         let open = |t: &Transaction| t.id <= id && !t.has_ended();
-        while let Some(id) = self.transactions.iter().find(|t| open(t)).map(|t| t.id) {
-            self.close_transaction(id, MessageOutcome::Aborted, span, cx);
+        while let Some((id, began)) = self.transactions.iter().find(|t| open(t)).map(|t| (t.id, t.has_message())) {
+            // The message's end may be in a gap.
+            let unsure = began && self.doubt.lossy;
+            let outcome = if unsure { MessageOutcome::Unknown } else { MessageOutcome::Aborted };
+            self.close_transaction(id, outcome, span, cx);
         }
     }
 
@@ -434,10 +440,10 @@ impl Dissector for Smtp {
         }
     }
 
-    fn gap(&mut self, dir: Direction, len: u64, span: Span, cx: &mut Context<'_>) {
+    fn gap(&mut self, dir: Direction, missing: Missing, cx: &mut Context<'_>) {
         match dir {
-            Direction::Client => self.gap_of_client(len, span, cx),
-            Direction::Server => self.gap_of_server(span, cx),
+            Direction::Client => self.gap_of_client(missing, cx),
+            Direction::Server => self.gap_of_server(missing, cx),
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Reply {
     pub(super) span: Span,
     /// A gap has its end, or a part of it.
     pub(super) cut: bool,
+    /// The last line lacks its end.
+    pub(super) torn: bool,
 }
 
 impl Reply {
@@ -54,12 +56,25 @@ impl Reply {
 
     /// The enhanced status code at the beginning of the text.
     pub(super) fn enhanced(&self) -> Option<Text> {
-        self.lines.first().and_then(|l| enhanced(&l.0)).or_else(|| enhanced(&self.text.0)).map(Text::from)
+        let first = self.whole_words().next().and_then(enhanced);
+        first.or_else(|| enhanced(&self.text.0).filter(|_| !self.torn)).map(Text::from)
+    }
+
+    /// The lines, the last one without the word that lacks its end.
+    fn whole_words(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let torn = if self.torn { self.lines.len().checked_sub(1) } else { None };
+        self.lines.iter().enumerate().map(move |(at, line)| match torn {
+            Some(last) if last == at => {
+                let end = line.0.iter().rposition(u8::is_ascii_whitespace).unwrap_or(0);
+                line.0.get(..end).unwrap_or_default()
+            }
+            _ => line.0.as_slice(),
+        })
     }
 
     /// The id under which the server's log knows the message.
     pub(super) fn queue_id(&self) -> Option<Text> {
-        self.lines.iter().rev().find_map(|l| queue_id(&l.0)).map(Text::from)
+        self.whole_words().rev().find_map(queue_id).map(Text::from)
     }
 }
 
@@ -130,6 +145,8 @@ impl Assembler {
             (None, None) => (None, false, line.bytes),
         };
         let mut reply = self.open.take().unwrap_or_else(|| Reply { span: line.span, ..Reply::default() });
+        reply.torn = line.end == LineEnd::Missing;
+        reply.cut |= reply.torn;
         reply.code = code;
         reply.span.last = line.span.last;
         reply.text = text.into();

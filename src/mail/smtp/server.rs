@@ -196,9 +196,7 @@ impl Smtp {
             // AUTH is.
             self.all_answered(reply.span, cx);
             self.begin_login_midway(reply.span, cx);
-            if let Some(login) = &mut self.login {
-                login.exchange.challenge(&reply.text.0, reply.span, cx.options);
-            }
+            self.challenged(&reply, cx);
         } else if !lossy && reply.code != Some(421) {
             cx.out.diagnose(reply.span, Code::UnexpectedReply, reply.status().to_str_lossy());
         }
@@ -219,10 +217,17 @@ impl Smtp {
         if self.login.is_none() {
             self.begin_login_midway(reply.span, cx);
         }
-        match (ends, &mut self.login) {
-            (Some(outcome), _) => self.end_login(outcome, reply.span, cx),
-            (None, Some(login)) => login.exchange.challenge(&reply.text.0, reply.span, cx.options),
-            (None, None) => {}
+        match ends {
+            Some(outcome) => self.end_login(outcome, reply.span, cx),
+            None => self.challenged(reply, cx),
+        }
+    }
+
+    fn challenged(&mut self, reply: &Reply, cx: &Context<'_>) {
+        match &mut self.login {
+            Some(login) if reply.torn => login.exchange.gap(),
+            Some(login) => login.exchange.challenge(&reply.text.0, reply.span, cx.options),
+            None => {}
         }
     }
 
@@ -234,7 +239,7 @@ impl Smtp {
         if words.any(|w| w.eq_ignore_ascii_case(b"LMTP")) {
             self.protocol = Protocol::Lmtp;
         }
-        self.summary.banner = Some(banner);
+        self.summary.banner = Some(banner).filter(|_| !reply.cut);
     }
 
     pub(super) fn apply(&mut self, pending: Pending, reply: Reply, cx: &mut Context<'_>) -> Next {
@@ -401,9 +406,7 @@ impl Smtp {
             self.wait = Wait::No;
         }
         if reply.code == Some(334) {
-            if let Some(login) = &mut self.login {
-                login.exchange.challenge(&reply.text.0, reply.span, cx.options);
-            }
+            self.challenged(reply, cx);
             // Whoever is asked, the next line is secret.
             self.mode = Mode::Response;
         } else {

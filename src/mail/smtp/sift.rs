@@ -28,7 +28,7 @@ enum Run {
 #[derive(Default)]
 pub(super) struct Sift {
     run: Run,
-    commands: Hold,
+    pub(super) commands: Hold,
     /// What the last of them awaits.
     last: Option<Kind>,
     /// A BDAT behind a text was believed, and nothing has come behind its chunk.

@@ -110,7 +110,7 @@ impl Run {
                         }
                     }
                 }
-                Step::Gap(dir, len) => smtp.gap(*dir, *len, span, &mut cx),
+                Step::Gap(dir, len) => smtp.gap(*dir, Missing { len: *len, tail: false, span }, &mut cx),
                 Step::End(dir) => smtp.end(*dir, span, &mut cx),
                 Step::TlsStarted => {
                     assert!(smtp.at_line_start(Direction::Client) && smtp.at_line_start(Direction::Server));

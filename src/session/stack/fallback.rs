@@ -9,8 +9,8 @@ use super::super::layers::Env;
 use super::{BOTH, Input, Secrets, Stack, Tls};
 use crate::diagnostic::Code;
 use crate::event::{Security, TlsHandshake};
-use crate::mail::Chunk;
 use crate::mail::hold::{Front, Hold};
+use crate::mail::{Chunk, Missing};
 use crate::position::{Direction, Span};
 
 /// What may be the dialogue in the clear again.
@@ -63,7 +63,7 @@ impl Fallback {
     /// The frames of what came first.
     fn begins(&self) -> Option<Span> {
         match self.held[self.first?.index()].front()? {
-            Front::Bytes(Chunk { span, .. }) | Front::Gap(_, span) => Some(span),
+            Front::Bytes(Chunk { span, .. }) | Front::Gap(Missing { span, .. }) => Some(span),
         }
     }
 
