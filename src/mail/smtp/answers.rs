@@ -160,6 +160,20 @@ impl Smtp {
         }
     }
 
+    /// A message was refused amid its data, and the client sent the next command with its end: what accepts is that one's
+    /// reply.
+    fn refusal_was_the_verdict(&self, reply: &Reply) -> bool {
+        let Some((end, next)) = self.pending.front().zip(self.pending.get(1)) else { return false };
+        end.kind == Kind::EndOfData
+            && reply.ok()
+            && reply.queue_id().is_none()
+            && likelihood(next.kind, reply) > 0
+            && self
+                .place_of(end.transaction)
+                .and_then(|at| self.transactions.get(at))
+                .is_some_and(|transaction| transaction.refusal.is_some())
+    }
+
     /// A command awaits its reply from now on.
     pub(super) fn expect(&mut self, mut pending: Pending, span: Span, cx: &mut Context<'_>) {
         self.refusal_was_heard(&pending, span, cx);
@@ -207,6 +221,9 @@ impl Smtp {
     pub(super) fn oldest(&self, reply: &Reply) -> Option<usize> {
         // What is no reply answers nothing.
         reply.code?;
+        if self.refusal_was_the_verdict(reply) {
+            return Some(1);
+        }
         if !matches!(reply.code, Some(354 | 334 | 235 | 535 | 221)) {
             return (!self.pending.is_empty()).then_some(0);
         }

@@ -162,6 +162,18 @@ fn early_refusals() {
 }
 
 #[test]
+fn a_refusal_amid_the_data_is_the_verdict_wherever_segments_end() {
+    let begin = [c("big\r\n"), s("552 5.3.4 too big\r\n")];
+    let end = s("250 2.0.0 reset\r\n221 bye\r\n");
+    let together = [&begin[..], &[c("more\r\n.\r\nRSET\r\nQUIT\r\n"), end.clone()]].concat();
+    let apart = [&begin[..], &[c("more\r\n.\r\n"), c("RSET\r\nQUIT\r\n"), end]].concat();
+    let found = after(&together);
+    assert_eq!(after(&apart), found);
+    assert!(found.contains(&"M1 t1 Rejected complete from=a@x to=b@y=250 size=11 id=-".to_owned()), "{found:?}");
+    assert!(found.contains(&"S5 250 2.0.0 reset".to_owned()), "{found:?}");
+}
+
+#[test]
 fn endless_lines_are_bounded() {
     let run = Run::default();
     let long = "x".repeat(300_000);
