@@ -265,8 +265,10 @@ impl Layers {
                 Next::Deflate => {
                     self.inflate = Some(Box::new([Some(Inflate::new()), Some(Inflate::new())]));
                     let rest = chunk.bytes;
-                    if let Some(held) = self.take_held(dir.opposite()) {
-                        self.deflated(dir.opposite(), &held.bytes, held.span, env);
+                    for side in [dir.opposite(), dir] {
+                        if let Some(held) = self.take_held(side) {
+                            self.deflated(side, &held.bytes, held.span, env);
+                        }
                     }
                     self.deflated(dir, rest, span, env);
                     return Ask::Nothing;

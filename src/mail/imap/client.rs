@@ -153,17 +153,14 @@ impl Imap {
                 let tls = chunk.bytes.first() == Some(&22);
                 return (0, if tls { Next::StartTls } else { Next::Continue });
             }
-            Wait::Compress if doubtful && self.client.held.is_empty() => {
-                self.client.state = State::Lines;
-                if !plausible::command(first_line(chunk.bytes), &self.client.last_tag) {
-                    self.shared.deflate = true;
-                    return (0, Next::Deflate);
-                }
-                return (0, Next::Continue);
-            }
             _ => {}
         }
         self.client.held.push(chunk);
+        if let Wait::Compress = wait
+            && doubtful
+        {
+            return (chunk.bytes.len(), self.compressed_unheard(cx));
+        }
         if enough {
             if let Wait::Literal(len) = wait {
                 self.accept_literal(len, cx);
@@ -184,6 +181,22 @@ impl Imap {
             }
         }
         (chunk.bytes.len(), Next::Continue)
+    }
+
+    /// The answer to COMPRESS may be lost: what the client sends behind it tells.
+    fn compressed_unheard(&mut self, cx: &mut Context<'_>) -> Next {
+        let held = self.client.held.bytes();
+        let is_text = held.iter().all(|b| matches!(b, b'\r' | b'\n' | b'\t' | b' '..=b'~'));
+        if is_text && !held.contains(&b'\n') && held.len() < TELLING {
+            return Next::Continue;
+        }
+        if is_text && plausible::command(first_line(held), &self.client.last_tag) {
+            self.release(cx);
+            return Next::Continue;
+        }
+        self.client.state = State::Lines;
+        self.shared.deflate = true;
+        Next::Deflate
     }
 
     /// The literal that was announced may be sent.

@@ -43,6 +43,25 @@ fn compress() {
 }
 
 #[test]
+fn lost_answer_to_compress_wherever_segments_end() {
+    for size in [1, 2, 3, 100] {
+        let mut run = Run::default();
+        run.feed(&[s("* OK hi\r\n"), c("k1 COMPRESS DEFLATE\r\n"), Step::GapS(9)], 1);
+        // It was NO.
+        run.feed(&[c("k2 NOOP\r\n"), s("k2 OK done\r\n")], size);
+        assert_eq!(run.finish().lines(), ["k1 COMPRESS DEFLATE", "k2 NOOP"], "pieces of {size}");
+        let mut run = Run::default();
+        run.feed(&[s("* OK hi\r\n"), c("k1 COMPRESS DEFLATE\r\n"), Step::GapS(9)], 1);
+        let stream = b"\x72\xcb\xf3\xf7\x0f";
+        let advances: Vec<_> = stream.chunks(size).map(|piece| run.input(Direction::Client, piece).next).collect();
+        let at = advances.iter().position(|next| *next == Next::Deflate).unwrap();
+        let held = run.imap.take_held(Direction::Client).unwrap().bytes;
+        assert_eq!(held, stream[..stream.len().min((at + 1) * size)], "pieces of {size}");
+        assert!(advances[..at].iter().all(|next| *next == Next::Continue));
+    }
+}
+
+#[test]
 fn one_sided_starttls() {
     let mut run = Run { one_sided: true, ..Run::default() };
     let advance = run.input(Direction::Client, b"a STARTTLS\r\n\x16\x03\x01");
