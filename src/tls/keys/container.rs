@@ -29,7 +29,7 @@ pub(super) fn pem_blocks(text: &str) -> Vec<Block> {
     while let Some(line) = lines.next() {
         let Some(label) = line.strip_prefix("-----BEGIN ").and_then(|l| l.strip_suffix("-----")) else { continue };
         let mut dek_info = None;
-        let mut digits = Zeroizing::new(String::new());
+        let mut digits = Vec::new();
         for line in lines.by_ref() {
             if line.starts_with("-----END") {
                 break;
@@ -39,9 +39,10 @@ pub(super) fn pem_blocks(text: &str) -> Vec<Block> {
                     dek_info = Some(value.trim().to_owned())
                 }
                 Some(_) => {}
-                None => digits.push_str(line),
+                None => digits.push(line),
             }
         }
+        let digits = Zeroizing::new(digits.concat());
         let der = Zeroizing::new(BASE64.decode(digits.as_bytes()).unwrap_or_default());
         blocks.push(Block { label: label.trim().to_owned(), dek_info, der });
     }

@@ -136,7 +136,9 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Re
 fn load_file(path: &Path, password: Password<'_>, max: u64) -> Result<Loaded, KeyError> {
     use std::io::Read;
     let file = std::fs::File::open(path).map_err(|e| io(path, e))?;
-    let mut bytes = Zeroizing::new(Vec::new());
+    let len = file.metadata().map_or(0, |file| file.len()).min(max);
+    // What grows leaves copies.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1));
     file.take(max + 1).read_to_end(&mut bytes).map_err(|e| io(path, e))?;
     if bytes.len() as u64 > max {
         return Err(KeyError::NotAKey { path: path.into() });

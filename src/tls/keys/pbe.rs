@@ -260,7 +260,9 @@ impl Pbes1 {
         if !matches!(self, Pbes1::Pkcs12 { .. } | Pbes1::Pkcs12Rc4 { .. }) {
             return vec![Zeroizing::new(password.into())];
         }
-        let string = password.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect();
+        // No more than its bytes: what grows leaves copies.
+        let mut string = Vec::with_capacity(2 * (password.len() + 1));
+        string.extend(password.encode_utf16().chain([0]).flat_map(u16::to_be_bytes));
         let nothing = password.is_empty().then(Vec::new);
         [string].into_iter().chain(nothing).map(Zeroizing::new).collect()
     }
@@ -360,7 +362,7 @@ pub(super) fn open_dek(dek_info: &str, data: &[u8], password: &str) -> Opened {
     let mut last = Zeroizing::new(Vec::new());
     while key.len() < key_len {
         let digest = Md5::new().chain_update(&*last).chain_update(password).chain_update(salt).finalize();
-        *last = digest.to_vec();
+        last = Zeroizing::new(digest.to_vec());
         key.extend_from_slice(&last);
     }
     key.truncate(key_len);

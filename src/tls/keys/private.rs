@@ -66,16 +66,19 @@ impl PrivateKey {
             |bytes: &[u8]| BoxedUint::from_be_slice(bytes, bits).map_err(|_| "numbers longer than the modulus");
         let n = number(parts.modulus.as_bytes())?;
         let e = number(parts.public_exponent.as_bytes())?;
-        let d = number(parts.private_exponent.as_bytes())?;
+        let d = Zeroizing::new(number(parts.private_exponent.as_bytes())?);
         let primes = [parts.prime1, parts.prime2].into_iter().chain(others.into_iter().map(|other| other.prime));
-        let primes = primes.map(|prime| number(prime.as_bytes())).collect::<Result<Vec<_>, _>>()?;
-        let rsa = rsa::PrivateKey::from_components(n.clone(), e.clone(), d.clone(), primes.clone())
+        let primes = primes.map(|prime| number(prime.as_bytes()).map(Zeroizing::new)).collect::<Result<Vec<_>, _>>()?;
+        // The key wipes its own copies.
+        let own_d = || (*d).clone();
+        let own_primes = || primes.iter().map(|prime| (**prime).clone()).collect();
+        let rsa = rsa::PrivateKey::from_components(n.clone(), e.clone(), own_d(), own_primes())
             // Primes of unequal length are unusual, not wrong; nor are long public exponents.
             .or_else(|error| match error {
                 rsa::Error::PublicExponentTooLarge => {
-                    rsa::PrivateKey::from_components_with_large_exponent(n, e, d, primes)
+                    rsa::PrivateKey::from_components_with_large_exponent(n, e, own_d(), own_primes())
                 }
-                _ => rsa::PrivateKey::from_components_with_wide_primes(n, e, d, primes),
+                _ => rsa::PrivateKey::from_components_with_wide_primes(n, e, own_d(), own_primes()),
             })
             .map_err(|e| e.to_string())?;
         Ok(PrivateKey {
