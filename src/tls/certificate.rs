@@ -64,17 +64,17 @@ pub fn read(bytes: &[u8]) -> ReadCertificate {
     let tbs = certificate.tbs_certificate();
     out.info.subject = one_line(tbs.subject());
     out.info.issuer = one_line(tbs.issuer());
-    out.info.not_before = Some(timestamp(tbs.validity().not_before));
-    out.info.not_after = Some(timestamp(tbs.validity().not_after));
+    out.info.not_before = timestamp(tbs.validity().not_before);
+    out.info.not_after = timestamp(tbs.validity().not_after);
     let key = tbs.subject_public_key_info();
     out.modulus = modulus(key);
     out.info.key = key_name(key, out.modulus.as_deref());
     out
 }
 
-fn timestamp(time: x509_cert::time::Time) -> Timestamp {
-    let nanos = time.to_unix_duration().as_nanos();
-    Timestamp(i64::try_from(nanos).unwrap_or(i64::MAX))
+/// None beyond 2262, as the 31st of December 9999 of certificates without an end (RFC 5280 §4.1.2.5).
+fn timestamp(time: x509_cert::time::Time) -> Option<Timestamp> {
+    i64::try_from(time.to_unix_duration().as_nanos()).ok().map(Timestamp)
 }
 
 /// `O=Example, CN=mail.example.test`: the order of the encoding, RFC 4514's escapes.
@@ -269,6 +269,17 @@ mod tests {
         assert_eq!(hex(&read.info.sha256), "eca70c1b339105827db055c19944fc9a13674bd57b13fc7e5f1ff91bf5c12648");
         let modulus = read.modulus.unwrap();
         assert_eq!((modulus.len(), hex(&modulus[..4])), (64, "d8a46e7b".to_owned()));
+    }
+
+    #[test]
+    fn no_end_is_no_other_date() {
+        use x509_cert::der::{DateTime, asn1::GeneralizedTime};
+        let time = |year| {
+            let date = DateTime::new(year, 12, 31, 23, 59, 59).unwrap();
+            timestamp(x509_cert::time::Time::GeneralTime(GeneralizedTime::from_date_time(date)))
+        };
+        assert_eq!(time(9999), None);
+        assert_eq!(time(2099), Some(Timestamp(4_102_444_799_000_000_000)));
     }
 
     #[test]

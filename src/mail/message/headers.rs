@@ -27,8 +27,8 @@ pub(super) fn describe(parser: &MessageParser, block: &[u8], message: &mut Messa
     message.to = parsed.to().map(addresses).unwrap_or_default();
     message.subject = parsed.subject().map(str::to_owned);
     message.message_id = parsed.message_id().map(str::to_owned);
-    message.date =
-        parsed.date().filter(|d| d.is_valid()).map(|d| Timestamp(d.to_timestamp().saturating_mul(1_000_000_000)));
+    let seconds = parsed.date().filter(|date| date.is_valid()).map(|date| date.to_timestamp());
+    message.date = seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000)).map(Timestamp);
 }
 
 fn addresses(list: &Address<'_>) -> Vec<String> {

@@ -76,6 +76,8 @@ fn odd_headers_do_no_harm() {
     assert_eq!(build(b"Subject: lf\n\nbody\n").subject.as_deref(), Some("lf"));
     assert!(build(b"Subject: \xe9t\xe9\r\n\r\n").subject.is_some());
     assert_eq!(build(b"Date: nonsense\r\n\r\n").date, None);
+    // Beyond what a time can be here.
+    assert_eq!(build(b"Date: Mon, 1 Jan 2500 00:00:00 +0000\r\n\r\n").date, None);
 }
 
 #[test]

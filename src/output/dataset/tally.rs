@@ -45,8 +45,7 @@ impl Tally {
                 self.extracted += u64::from(extracted);
             }
             EventBody::Tls(tls) => {
-                self.closed +=
-                    u64::from(tls.decrypted != Decrypted::All && tls.reason != Some(Reason::HandshakeFailed));
+                self.closed += u64::from(is_closed(tls));
             }
             EventBody::Session(session) if session.mail => {
                 self.sessions += 1;

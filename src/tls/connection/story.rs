@@ -39,11 +39,11 @@ impl Handshake {
             None => String::new(),
         };
         let framing = if hello.v2 { " in SSL 2.0 framing" } else { "" };
-        // GREASE and signalling values are no versions and no suites.
+        // GREASE (RFC 8701) and signalling values are no versions and no suites.
         let best = hello.supported_versions.iter().filter_map(|&v| Version::from_wire(v)).max();
         let best = best.or(Version::from_wire(hello.version)).map_or("an unknown version", |v| v.as_str());
         let suites: Vec<String> =
-            hello.suites.iter().filter(|id| ![0x00ff, 0x5600].contains(*id)).map(|&id| suite_name(id)).collect();
+            hello.suites.iter().filter(|id| !is_no_suite(**id)).map(|&id| suite_name(id)).collect();
         let list = match suites.as_slice() {
             [] => "no suite".to_owned(),
             [one] => one.clone(),
@@ -242,6 +242,11 @@ impl Handshake {
     }
 }
 
+/// A signalling value (RFC 5746 §3.3, RFC 7507), or GREASE (RFC 8701).
+fn is_no_suite(id: u16) -> bool {
+    matches!(id, 0x00ff | 0x5600) || id & 0x0f0f == 0x0a0a && id >> 8 == id & 0xff
+}
+
 fn whose(source: SecretSource) -> &'static str {
     match source {
         SecretSource::RsaKey => "the server's private key",
@@ -250,5 +255,16 @@ fn whose(source: SecretSource) -> &'static str {
         SecretSource::Psk => "a pre-shared key",
         SecretSource::Resumption => "the master secret of the session's full handshake",
         SecretSource::NoneNeeded => "nothing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_no_suite;
+
+    #[test]
+    fn what_clients_offer_without_meaning_it_is_no_suite() {
+        assert!([0x0a0a, 0x1a1a, 0xfafa, 0x00ff, 0x5600].into_iter().all(is_no_suite));
+        assert!(![0x002f, 0x1301, 0x0a1a, 0xc0a0, 0xcca8].into_iter().any(is_no_suite));
     }
 }
