@@ -3,6 +3,7 @@
 //! Parsers make [`Event`]s, sinks show them; neither knows the other. Secrets are masked *before* they enter an
 //! event unless the user asked for them ([`crate::mail::Options::show_secrets`]), so that no output can leak one.
 
+mod serial;
 pub(crate) mod weight;
 
 use std::net::{IpAddr, SocketAddr};
@@ -267,7 +268,7 @@ pub struct TlsHandshake {
     /// 0, or 1… for renegotiations.
     pub handshake: u32,
     /// `SSLv3` `TLSv1.0` `TLSv1.1` `TLSv1.2` `TLSv1.3`.
-    #[serde(deserialize_with = "crate::output::spill::version")]
+    #[serde(deserialize_with = "serial::version")]
     pub version: Option<Name>,
     /// IANA's name of the suite, or `0xXXXX` for one that IANA does not list.
     pub suite: Option<String>,
@@ -323,7 +324,7 @@ pub struct MessageData {
     /// Offset of `bytes` in the message, not counting what gaps swallowed.
     pub offset: u64,
     /// The bytes.
-    #[serde(with = "crate::output::spill::bytes")]
+    #[serde(with = "serial::bytes")]
     pub bytes: Vec<u8>,
 }
 
@@ -352,7 +353,7 @@ pub struct Plain {
     /// Bytes that are missing before these; inside TLS, at most so many.
     pub lost: u64,
     /// The bytes; none where a direction ends with a loss.
-    #[serde(with = "crate::output::spill::bytes")]
+    #[serde(with = "serial::bytes")]
     pub bytes: Vec<u8>,
 }
 

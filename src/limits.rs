@@ -1,6 +1,6 @@
-//! Every bound in one place: its default and its reason.
+//! The bounds that a run's memory and work stand on: each with its default and its reason.
 
-/// Bounds on memory and work. Each is in entries or bytes; what happens at a bound is an event, never silence.
+/// Bounds on memory and work. Each is in entries or bytes; what is cut off or dropped at one is an event.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Largest record of a capture file, bytes. Wireshark's own bound is 256 KiB for packets; DSBs may be larger.

@@ -53,7 +53,7 @@ pub fn run(data: &[u8]) {
         let mut env = Env { keys, sessions: &mut sessions, limits: &limits, both_captured: true };
         match operation {
             Operation::Gap(len) => connection.gap(dir, len, GapCause::Lost, span, &mut env, &mut up),
-            Operation::End => connection.end(dir, span, &mut env, &mut up),
+            Operation::End => connection.end(dir, span, &mut env),
             Operation::Data(bytes) => {
                 sent[dir.index()] += bytes.len();
                 connection.data(dir, bytes, span, &mut env, &mut up);

@@ -129,7 +129,8 @@ impl Capture {
     }
 
     /// Opens several captures ([`super::group`]) to be read one after the other: [`Capture::next`] ends with each, and
-    /// [`Capture::begin_next`] goes on. The heads of all are looked at, so that errors come early.
+    /// [`Capture::begin_next`] goes on. The heads of all files that the
+    /// user named are looked at, so that errors come early.
     ///
     /// # Errors
     /// As [`Capture::open`].
@@ -572,11 +573,6 @@ impl Capture {
     /// stream are added as they come up.
     pub fn names(&self) -> &[String] {
         &self.names
-    }
-
-    /// How many inputs there are, with members of archives.
-    pub fn files(&self) -> usize {
-        self.names.len()
     }
 
     /// Whether the next item may have to be waited for: the stream is a pipe, and all that it had is used up.

@@ -5,10 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use serde::de::{Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::event::{Event, Text};
+use crate::event::Event;
 
 /// Bytes of events held in memory over all sessions unless told otherwise.
 pub const DEFAULT_BUDGET: usize = 64 << 20;
@@ -67,13 +64,6 @@ impl Gather {
         story.held.push(event);
         self.weight = self.weight.saturating_add(weight);
         if self.weight > self.budget { self.spill() } else { Ok(()) }
-    }
-
-    /// The sessions that are going on, by id.
-    pub fn open_sessions(&self) -> Vec<u64> {
-        let mut ids: Vec<u64> = self.stories.keys().copied().collect();
-        ids.sort_unstable();
-        ids
     }
 
     /// Tells a session's story by rising `seq`, and forgets it.
@@ -260,65 +250,17 @@ impl Ord for Cursor {
     }
 }
 
-/// Reads a version's name back as the constant that it was.
-pub(crate) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'static str>, D::Error> {
-    const VERSIONS: [&str; 7] = ["SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3", "unknown"];
-    Ok(Option::<String>::deserialize(deserializer)?
-        .map(|name| VERSIONS.into_iter().find(|v| *v == name).unwrap_or("unknown")))
-}
-
-/// Bytes as a string where they are UTF-8, else as a list of numbers.
-pub(crate) mod bytes {
-    use super::*;
-
-    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => serializer.serialize_str(text),
-            Err(_) => bytes.serialize(serializer),
-        }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        struct Bytes;
-        impl<'de> Visitor<'de> for Bytes {
-            type Value = Vec<u8>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a string or a list of bytes")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
-                Ok(text.as_bytes().to_vec())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<u8>, A::Error> {
-                let mut bytes = Vec::new();
-                while let Some(number) = list.next_element::<u16>()? {
-                    bytes.push(u8::try_from(number).map_err(A::Error::custom)?);
-                }
-                Ok(bytes)
-            }
-        }
-        deserializer.deserialize_any(Bytes)
-    }
-}
-
-impl Serialize for Text {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        bytes::serialize(&self.0, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        bytes::deserialize(deserializer).map(Text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::output::samples;
+
+    /// The sessions that are going on, by id.
+    fn open_sessions(gather: &Gather) -> Vec<u64> {
+        let mut ids: Vec<u64> = gather.stories.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
 
     fn seqs(gather: &mut Gather, session: u64) -> Vec<u64> {
         let mut seen = Vec::new();
@@ -363,7 +305,7 @@ mod tests {
                 gather.push(samples::event(session, seq)).unwrap();
             }
         }
-        assert_eq!(gather.open_sessions(), [7, 8]);
+        assert_eq!(open_sessions(&gather), [7, 8]);
         assert_eq!(seqs(&mut gather, 7), (1..=400).collect::<Vec<_>>());
         assert_eq!(seqs(&mut gather, 8), (1..=400).collect::<Vec<_>>());
         assert_eq!(seqs(&mut gather, 8), [0_u64; 0]);
@@ -377,7 +319,7 @@ mod tests {
             gather.push(samples::event(n % 50, n)).unwrap();
             assert!(gather.weight <= 10_000);
         }
-        for session in gather.open_sessions() {
+        for session in open_sessions(&gather) {
             gather.forget(session);
         }
         assert_eq!((gather.weight, gather.spilled, gather.end), (0, 0, 0));

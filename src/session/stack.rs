@@ -157,7 +157,7 @@ impl Stack {
 
     /// Whether the handshake chose a mail protocol by ALPN (RFC 8314 §7: `imap`, `pop3`, `managesieve`; `smtp` is in use).
     pub(super) fn mail_alpn(&self) -> bool {
-        let alpn = self.tls.as_ref().and_then(|t| t.connection.progress().alpn);
+        let alpn = self.tls.as_ref().and_then(|t| t.connection.alpn());
         self.by_alpn || matches!(alpn, Some(b"smtp" | b"imap" | b"pop3" | b"managesieve"))
     }
 
@@ -447,7 +447,7 @@ impl Stack {
     pub(super) fn end(&mut self, dir: Direction, span: Span, env: Env<'_>, secrets: &mut Secrets<'_>) {
         self.nothing_begins(dir, env, secrets);
         let through_tls = self.with_tls(env, secrets, |tls, tls_env, above| {
-            tls.end(dir, span, tls_env, above);
+            tls.end(dir, span, tls_env);
             above.fallback.ended(dir, span);
         });
         if through_tls.is_none() {

@@ -33,7 +33,6 @@ use super::handshake::Joiner;
 use super::keys::KeyRing;
 use super::record::{Framer, Header, Step};
 use super::resume::SessionCache;
-use super::suites::Version;
 use crate::event::GapCause;
 use crate::limits::Limits;
 use crate::limits::tls::SEARCH_CONNECTION;
@@ -143,25 +142,6 @@ impl Default for Connection {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// How far a connection has got.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Progress<'a> {
-    /// A ClientHello or ServerHello was seen.
-    pub started: bool,
-    /// A handshake ran to its end.
-    pub established: bool,
-    /// Application data was decrypted.
-    pub decrypting: bool,
-    /// The current handshake's version.
-    pub version: Option<Version>,
-    /// The server name that the client asked for.
-    pub sni: Option<&'a [u8]>,
-    /// The protocol that the server chose (TLS 1.3: only when its flight was decrypted).
-    pub alpn: Option<&'a [u8]>,
-    /// The protocols that the client offered.
-    pub alpn_offered: &'a [Vec<u8>],
 }
 
 impl Connection {
@@ -316,8 +296,7 @@ impl Connection {
     }
 
     /// A direction is over: its FIN was seen.
-    pub fn end(&mut self, dir: Direction, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
-        let _ = up;
+    pub fn end(&mut self, dir: Direction, span: Span, env: &mut Env<'_>) {
         if self.keep_end(dir, span, env) {
             return;
         }
@@ -357,18 +336,14 @@ impl Connection {
         self.halves.iter().map(|half| half.framer.held() as u64).sum()
     }
 
-    /// How far it has got.
-    pub fn progress(&self) -> Progress<'_> {
-        let hello = self.handshakes.iter().find_map(|h| h.client.as_ref());
-        Progress {
-            started: self.handshakes.iter().any(|h| h.client.is_some() || h.server.is_some()),
-            established: self.handshakes.iter().any(|h| h.established),
-            decrypting: self.account.opened > 0,
-            version: self.handshakes.last().and_then(|h| h.version),
-            sni: hello.and_then(|h| h.sni.as_deref()),
-            alpn: self.handshakes.iter().find_map(|h| h.alpn.as_deref()),
-            alpn_offered: hello.map(|h| h.alpn.as_slice()).unwrap_or_default(),
-        }
+    /// Whether a handshake ran to its end.
+    pub fn is_established(&self) -> bool {
+        self.handshakes.iter().any(|handshake| handshake.established)
+    }
+
+    /// The protocol that the server chose (TLS 1.3: only when its flight was decrypted).
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.handshakes.iter().find_map(|handshake| handshake.alpn.as_deref())
     }
 
     /// The handshake that is going on, or was last.

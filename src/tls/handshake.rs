@@ -28,14 +28,10 @@ pub mod kind {
     pub const CERTIFICATE_REQUEST: u8 = 13;
     /// ServerHelloDone.
     pub const SERVER_HELLO_DONE: u8 = 14;
-    /// CertificateVerify.
-    pub const CERTIFICATE_VERIFY: u8 = 15;
     /// ClientKeyExchange.
     pub const CLIENT_KEY_EXCHANGE: u8 = 16;
     /// Finished.
     pub const FINISHED: u8 = 20;
-    /// CertificateStatus.
-    pub const CERTIFICATE_STATUS: u8 = 22;
     /// KeyUpdate.
     pub const KEY_UPDATE: u8 = 24;
     /// CompressedCertificate (RFC 8879).

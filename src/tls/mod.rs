@@ -18,7 +18,7 @@ pub mod schedule;
 pub mod secret;
 pub mod suites;
 
-pub use connection::{Connection, Env, Progress};
+pub use connection::{Connection, Env};
 pub use handshake::premaster_in_segment;
 pub use keys::{KeyError, KeyRing, PrivateKey};
 pub use record::{Looks, looks_like_tls};

@@ -4,9 +4,8 @@
 //! Key block: RFC 6101 section 6.2.2, RFC 2246 section 6.3 (with export keys), RFC 4346 and RFC 5246 section 6.3.
 //! TLS 1.3: RFC 8446 section 7.
 
-use hmac::{Hmac, Mac};
 use md5::Md5;
-use sha2::{Digest, Sha256, Sha384};
+use sha2::Digest;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::prf;
@@ -149,20 +148,6 @@ pub fn tls13_next_secret(suite: &Suite, secret: &[u8]) -> Secret {
     let mut next = Secret::zeroed(suite.prf.len());
     hkdf_expand_label(suite.prf, secret, "traffic upd", &[], next.as_mut());
     next
-}
-
-/// TLS 1.3: content of a Finished message under its sender's handshake traffic secret (RFC 8446 section 4.4.4).
-pub fn tls13_finished(suite: &Suite, handshake_secret: &[u8], transcript_hash: &[u8]) -> Vec<u8> {
-    let mut key = Secret::zeroed(suite.prf.len());
-    hkdf_expand_label(suite.prf, handshake_secret, "finished", &[], key.as_mut());
-    match suite.prf {
-        PrfHash::Sha256 => {
-            prf::hmac::<Hmac<Sha256>>(&key).chain_update(transcript_hash).finalize().into_bytes().to_vec()
-        }
-        PrfHash::Sha384 => {
-            prf::hmac::<Hmac<Sha384>>(&key).chain_update(transcript_hash).finalize().into_bytes().to_vec()
-        }
-    }
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl Stack {
     fn go_on_in_the_clear(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
         let established = self.with_tls(env, secrets, |tls, _, _| {
             tls.break_off();
-            tls.progress().established
+            tls.is_established()
         });
         let Some(span) = self.tls.as_ref().and_then(|tls| tls.fallback.begins()) else { return };
         self.past.handshakes = self.handshakes(span, env, secrets);

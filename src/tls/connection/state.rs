@@ -182,7 +182,7 @@ impl Handshake {
         self.server.as_ref().map(|hello| &hello.random)
     }
 
-    /// The chosen secret, else the only one there is.
+    /// The chosen secret.
     pub(super) fn secret(&self) -> Option<&Candidate> {
         self.secrets.get(self.chosen?)
     }

@@ -157,7 +157,7 @@ fn a_silent_peer_whose_frames_were_captured_is_not_one_sided() {
     let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true };
     let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
     connection.data(Client, &client_hello(), span, &mut env, &mut out);
-    connection.end(Client, span, &mut env, &mut out);
+    connection.end(Client, span, &mut env);
     let reports = connection.finish(span, &mut env, &mut out);
     assert_eq!(reports[0].reason, Some(Reason::HandshakeFailed));
 }

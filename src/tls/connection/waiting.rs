@@ -55,7 +55,7 @@ impl Connection {
             match piece {
                 Later::Data(dir, bytes, span) => self.data(dir, &bytes, span, env, up),
                 Later::Gap(dir, len, cause, span) => self.gap(dir, len, cause, span, env, up),
-                Later::End(dir, span) => self.end(dir, span, env, up),
+                Later::End(dir, span) => self.end(dir, span, env),
             }
         }
     }

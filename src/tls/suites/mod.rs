@@ -125,12 +125,6 @@ impl KeyExchange {
         matches!(self, DheRsa | DheDss | DhAnon | EcdheRsa | EcdheEcdsa | EcdhAnon | DhePsk | EcdhePsk | Srp | Eccpwd)
             || self == Tls13
     }
-
-    /// Whether the premaster secret is made with a pre-shared key.
-    pub fn uses_psk(self) -> bool {
-        use KeyExchange::*;
-        matches!(self, Psk | RsaPsk | DhePsk | EcdhePsk)
-    }
 }
 
 /// The cipher that protects records.
@@ -390,7 +384,15 @@ mod tests {
                 "{}",
                 suite.name
             );
-            assert_eq!(has("PSK_"), suite.kx.uses_psk(), "{}", suite.name);
+            assert_eq!(
+                has("PSK_"),
+                matches!(
+                    suite.kx,
+                    KeyExchange::Psk | KeyExchange::RsaPsk | KeyExchange::DhePsk | KeyExchange::EcdhePsk
+                ),
+                "{}",
+                suite.name
+            );
         }
     }
 
