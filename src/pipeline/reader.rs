@@ -42,6 +42,11 @@ enum Stop {
 pub(super) struct Run {
     reader: Reader,
     shards: Shards,
+    common: Common,
+}
+
+/// What the shards have in common.
+struct Common {
     shared: Arc<Shared>,
     /// The user's own: without what a capture holds.
     keys: KeyRing,
@@ -138,14 +143,14 @@ impl Run {
             boundary: false,
             fresh: true,
         };
-        Run { reader, shards: Shards(shards), shared, keys, cache, limits }
+        Run { reader, shards: Shards(shards), common: Common { shared, keys, cache, limits } }
     }
 
     /// With that many threads besides this one, or none.
     pub(super) fn go(mut self, threads: usize, sink: &mut dyn Sink) -> Result<Report, Error> {
         let threads = threads.min(SHARDS);
-        let workers = Workers::new(threads, self.keys.clone());
-        let Run { reader, shards, shared, keys, cache, limits } = &mut self;
+        let workers = Workers::new(threads, self.common.keys.clone());
+        let Run { reader, shards, common } = &mut self;
         let shards: &Shards = shards;
         let whole = thread::scope(|scope| {
             let over = Over(&workers);
@@ -156,7 +161,7 @@ impl Run {
             loop {
                 let direct = reader.load.is_better_direct(threads > 0);
                 if direct && let Some(end) = working.take() {
-                    if !reader.end_round(Some(&workers), shards, cache, limits, end, &mut events, sink)? {
+                    if !reader.end_round(Some(&workers), shards, common, end, &mut events, sink)? {
                         return Ok(false);
                     }
                     reader.tell(&mut events, sink)?;
@@ -169,7 +174,7 @@ impl Run {
                 if !direct {
                     // The round before ends; this one begins; then there is time for the sink.
                     if let Some(end) = working.take()
-                        && !reader.end_round(Some(&workers), shards, cache, limits, end, &mut events, sink)?
+                        && !reader.end_round(Some(&workers), shards, common, end, &mut events, sink)?
                     {
                         return Ok(false);
                     }
@@ -185,13 +190,13 @@ impl Run {
                     }
                 }
                 let workers = (!direct).then_some(&workers);
-                if !reader.end_round(workers, shards, cache, limits, end, &mut events, sink)? {
+                if !reader.end_round(workers, shards, common, end, &mut events, sink)? {
                     return Ok(false);
                 }
                 reader.tell(&mut events, sink)?;
                 match stop {
-                    Stop::Secrets => add_secrets(reader, shards, shared),
-                    Stop::End if reader.begin_next() => renew(shards, shared, keys, cache, limits),
+                    Stop::Secrets => common.add_secrets(reader, shards),
+                    Stop::End if reader.begin_next() => common.renew(shards),
                     Stop::End => break,
                     Stop::Full | Stop::Idle => {}
                 }
@@ -224,33 +229,37 @@ impl Run {
     }
 }
 
-/// Adds what a decryption secrets block holds; nobody works on the shards.
-fn add_secrets(reader: &mut Reader, shards: &Shards, shared: &mut Arc<Shared>) {
-    let Some((file, keylog)) = reader.secrets.take() else { return };
-    change(shards, shared, |own| {
-        own.keys.add_keylog_owned(&reader.file_name(file), keylog, SecretSource::Dsb);
-    });
-}
-
-/// Changes what the shards share; nobody works on them.
-fn change(shards: &Shards, shared: &mut Arc<Shared>, change: impl FnOnce(&mut Shared)) {
-    let each = |with: &Arc<Shared>| shards.all().for_each(|mut shard| shard.sessions.set_shared(Arc::clone(with)));
-    each(&Arc::default());
-    if let Some(own) = Arc::get_mut(shared) {
-        change(own);
+/// Nobody works on the shards meanwhile.
+impl Common {
+    /// Adds what a decryption secrets block holds.
+    fn add_secrets(&mut self, reader: &mut Reader, shards: &Shards) {
+        let Some((file, keylog)) = reader.secrets.take() else { return };
+        self.change(shards, |shared| {
+            shared.keys.add_keylog_owned(&reader.file_name(file), keylog, SecretSource::Dsb);
+        });
     }
-    each(shared);
-}
 
-/// For the next capture: nothing of the one before is known any more. Nobody works on the shards.
-fn renew(shards: &Shards, shared: &mut Arc<Shared>, keys: &KeyRing, cache: &mut SessionCache, limits: &Limits) {
-    change(shards, shared, |own| own.keys = keys.clone());
-    *cache = SessionCache::new();
-    let part = first_share(limits);
-    for mut shard in shards.all() {
-        let tally = std::mem::take(&mut shard.sessions.tally);
-        *shard = Shard::new(shared, &part, cache);
-        shard.sessions.tally = tally;
+    /// Changes what the shards share.
+    fn change(&mut self, shards: &Shards, change: impl FnOnce(&mut Shared)) {
+        let each = |with: &Arc<Shared>| shards.all().for_each(|mut s| s.sessions.set_shared(Arc::clone(with)));
+        each(&Arc::default());
+        if let Some(own) = Arc::get_mut(&mut self.shared) {
+            change(own);
+        }
+        each(&self.shared);
+    }
+
+    /// For the next capture: nothing of the one before is known any more.
+    fn renew(&mut self, shards: &Shards) {
+        let keys = self.keys.clone();
+        self.change(shards, |shared| shared.keys = keys);
+        self.cache = SessionCache::new();
+        let part = first_share(&self.limits);
+        for mut shard in shards.all() {
+            let tally = std::mem::take(&mut shard.sessions.tally);
+            *shard = Shard::new(&self.shared, &part, &self.cache);
+            shard.sessions.tally = tally;
+        }
     }
 }
 
@@ -275,13 +284,11 @@ impl Reader {
 
     /// Waits for those who work on the round and ends it. Where shards stop, as there is much to tell, it is told to the
     /// sink and they go on; what is left to tell is in `events`. False when a worker panicked.
-    #[allow(clippy::too_many_arguments)]
     fn end_round(
         &mut self,
         workers: Option<&Workers>,
         shards: &Shards,
-        cache: &SessionCache,
-        limits: &Limits,
+        common: &Common,
         mut end: End,
         events: &mut Vec<Told>,
         sink: &mut dyn Sink,
@@ -291,7 +298,7 @@ impl Reader {
             if workers.is_some_and(|workers| !workers.join(shards)) {
                 return Ok(false);
             }
-            if shards.end_round(cache, &mut end.own, &mut self.load.in_tls, events) {
+            if shards.end_round(&common.cache, &mut end.own, &mut self.load.in_tls, events) {
                 break;
             }
             self.tell(events, sink)?;
@@ -303,7 +310,7 @@ impl Reader {
             }
         }
         if end.boundary {
-            shards.settle_bounds(cache, limits);
+            shards.settle_bounds(&common.cache, &common.limits);
         }
         Ok(true)
     }
