@@ -100,6 +100,7 @@ impl<W: Write> Transcript<W> {
                 header::push(&mut self.text, session, &view);
             }
             EventBody::Opening(opening) => {
+                teller.begins_in(event.span.first.file);
                 header::push_opening(&mut self.text, event.session, event.span.first, opening, &view);
             }
             _ => teller.tell(&event, &view, &mut self.text),
@@ -122,16 +123,19 @@ impl<W: Write> Transcript<W> {
             if *told > 0 {
                 text.push('\n');
             }
+            teller.begins_in(session.span.first.file);
             header::push(text, session, &view);
         }
         *told += 1;
+        // Written before the events: there may be none.
+        out.write_all(text.as_bytes())?;
+        text.clear();
         gather.play(id, &mut |event| {
             teller.tell(&event, &view, text);
             out.write_all(text.as_bytes())?;
             text.clear();
             Ok(())
         })?;
-        text.clear();
         teller.finish(&view, text);
         out.write_all(text.as_bytes())?;
         if options.flush { out.flush() } else { Ok(()) }

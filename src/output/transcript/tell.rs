@@ -43,6 +43,7 @@ pub(super) struct Teller {
     auths: VecDeque<Expected>,
     /// `seq` of the authentication that was told last.
     told_auth: Option<u64>,
+    /// The file of the latest line.
     file: Option<FileId>,
     /// Whether the first command had a tag.
     tagged: Option<bool>,
@@ -57,6 +58,11 @@ enum Mark {
 }
 
 impl Teller {
+    /// The file that the heading names.
+    pub(super) fn begins_in(&mut self, file: FileId) {
+        self.file = Some(file);
+    }
+
     /// An authentication will be told; its command came before it.
     pub(super) fn expect_auth(&mut self, seq: u64, span: Span, auth: &Auth) {
         if self.auths.len() < AUTHS {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{
-    Alert, Command, EndReason, Gap, GapCause, MessageData, Outcome, Protocol, Reply, Resumed, SecretSource, Security,
-    Session, TlsHandshake,
+    Alert, Command, EndReason, Gap, GapCause, MessageData, Opening, Outcome, Protocol, Reply, Resumed, SecretSource,
+    Security, Session, TlsHandshake,
 };
 use crate::output::samples::{self, at, command, feed, reply, span};
 use crate::position::Direction;
@@ -339,6 +339,42 @@ fn a_session_over_two_files_says_where_it_goes_on() {
     let text = tell(Options::default(), events);
     assert!(text.contains("     ·              goes on in next.pcap\n    33              ~> QUIT\n"), "{text}");
     assert_eq!(text.matches("goes on in").count(), 1);
+}
+
+#[test]
+fn the_first_line_of_a_session_may_be_in_another_file_than_its_heading() {
+    let mut events = samples::story();
+    for event in &mut events {
+        event.span.last.file = crate::position::FileId(1);
+    }
+    for layout in [Layout::Story, Layout::Live] {
+        let opening = Opening { client: samples::session().client, server: samples::session().server };
+        let body = EventBody::Opening(opening);
+        let first = Event { session: samples::SESSION, seq: 0, span: at(1), body };
+        let events = [first].into_iter().filter(|_| layout == Layout::Live).chain(events.clone()).collect();
+        let text = tell(Options { layout, ..Options::default() }, events);
+        let lines: Vec<&str> = text.lines().take(3).collect();
+        assert!(lines[0].ends_with("in mail.pcap"), "{text}");
+        assert!(lines[1].ends_with("goes on in next.pcap"), "{text}");
+        assert!(lines[2].ends_with("<-  220 mail.example.test ESMTP"), "{text}");
+    }
+}
+
+#[test]
+fn a_session_without_events_has_its_heading() {
+    let session = Session { outcome: Outcome::NoBanner, gap_count: 0, ..samples::session() };
+    let silent = |id| {
+        let body = EventBody::Session(Box::new(Session { id, ..session.clone() }));
+        Event { session: id, seq: 1, span: at(1), body }
+    };
+    let text = tell(Options::default(), vec![silent(1), silent(2)]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    assert!(lines[0].starts_with("── 1  2026-11-24 10:00:01.178  10.0.0.5:36034 → 10.0.0.9:587"), "{text}");
+    assert!(lines[2].is_empty() && lines[3].starts_with("── 2  "), "{text}");
+    for closing in [lines[1], lines[4]] {
+        assert!(closing.contains("·              the server never said a word; connection closed"), "{text}");
+    }
 }
 
 #[test]
