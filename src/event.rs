@@ -673,8 +673,10 @@ pub struct Session {
     pub slowest_reply: Option<i64>,
     /// What ended it.
     pub end_reason: EndReason,
-    /// Who ended it.
+    /// Who ended it: whose FIN was the first or, of one that was reset, whose RST it was.
     pub ended_by: Option<Direction>,
+    /// Whose FIN or RST was the first of all: of one that was reset perhaps the other side's.
+    pub closed_by: Option<Direction>,
     /// Number of frames.
     pub frames: u64,
     /// First and last frame.

@@ -151,6 +151,7 @@ impl<S> Connection<S> {
             tunnel: segment.tunnel,
             interface,
             closed_by: None,
+            reset_by: None,
         };
         let session = open(&info);
         Connection {

@@ -65,6 +65,7 @@ impl<S> Connection<S> {
         self.recall_reset();
         let reason = self.end_reason(cause);
         self.info.closed_by = self.closed_by();
+        self.info.reset_by = self.reset.map(|reset| reset.side);
         ctx.consumer.close(self.session, &self.info, reason, self.info.last)
     }
 

@@ -148,6 +148,8 @@ pub struct ConnectionInfo {
     pub interface: Option<u32>,
     /// Who sent the first FIN, or the RST.
     pub closed_by: Option<Side>,
+    /// Who sent a RST that was accepted, be it behind the other side's FIN.
+    pub reset_by: Option<Side>,
 }
 
 /// A piece of one direction's byte stream.

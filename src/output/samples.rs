@@ -168,6 +168,7 @@ pub(crate) fn session() -> Session {
         slowest_reply: Some(201_004_000),
         end_reason: EndReason::Fin,
         ended_by: Some(Direction::Client),
+        closed_by: Some(Direction::Client),
         frames: 36,
         span: span(1, 36),
         files: vec![FileId(0)],

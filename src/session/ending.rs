@@ -147,7 +147,12 @@ impl Live {
             last_error: summary.last_error.clone(),
             slowest_reply: summary.slowest_reply,
             end_reason: reason,
-            ended_by: info.closed_by.map(|side| self.direction(side)),
+            ended_by: match reason {
+                EndReason::Rst => info.reset_by,
+                _ => info.closed_by,
+            }
+            .map(|side| self.direction(side)),
+            closed_by: info.closed_by.map(|side| self.direction(side)),
             frames: info.frames,
             span: Span { first: info.first, last: info.last },
             files: info.files.clone(),

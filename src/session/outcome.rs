@@ -48,7 +48,8 @@ impl Facts<'_> {
     /// Closed in order between two transactions, as many clients do. With one direction only its own end is all there is.
     fn closed_at_rest(&self) -> bool {
         let done = self.summary.served || self.joined;
-        let over = self.reason == EndReason::Fin || self.fin && self.one_sided() && self.heard[0] == 0;
+        let fin = self.reason == EndReason::Rst || self.one_sided() && self.heard[0] == 0;
+        let over = self.reason == EndReason::Fin || self.fin && fin;
         over && self.summary.at_rest && (done || self.one_sided())
     }
 

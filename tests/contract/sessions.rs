@@ -137,6 +137,11 @@ fn each_end_of_a_session_and_who_ended_it() {
         reset.push(last);
         assert_eq!(ended(&reset), (EndReason::Rst, Some(dir)));
     }
+    // Closed by one, and reset by the other: "reset by" is asked of who reset.
+    for (first, rst, by) in [(n - 3, n - 2, Direction::Server), (n - 2, n - 3, Direction::Client)] {
+        let reset = [&list[..n - 3], &fin_and_rst(&list[first], &list[rst])].concat();
+        assert_eq!(ended(&reset), (EndReason::Rst, Some(by)));
+    }
     assert_eq!(ended(&list[..n - 3]), (EndReason::Eof, None));
     // Idle for longer than the bound, by the time of later frames (looked at every 4,096 frames).
     let later = |client| (of(&whole(), 110, client), flights(&of(&whole(), 110, client)));
@@ -238,6 +243,18 @@ fn closed_between_two_transactions_is_completed() {
         ..last
     });
     assert_eq!(only(&decode(&dialogue, &list, &How::default())).session().outcome, Outcome::Aborted);
+    // A FIN that is answered by a RST.
+    let whole = flights(&dialogue);
+    let n = whole.len();
+    let list = [&whole[..n - 3], &fin_and_rst(&whole[n - 3], &whole[n - 2])].concat();
+    assert_eq!(only(&decode(&dialogue, &list, &How::default())).session().outcome, Outcome::Completed);
+}
+
+/// One side's FIN, answered by a RST of the other, whose own FIN was `other`.
+fn fin_and_rst(fin: &Packet, other: &Packet) -> [Packet; 2] {
+    let ack = Some(fin.seq.wrapping_add(1));
+    let rst = Packet { fin: false, rst: true, ack, ..other.clone() };
+    [Packet { ack: Some(other.seq), ..fin.clone() }, rst]
 }
 
 #[test]

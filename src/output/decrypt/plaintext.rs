@@ -199,6 +199,11 @@ impl<'a, W: Write> Plaintext<'a, W> {
         match session.end_reason {
             EndReason::Fin => self.close(&mut open, by, span.last.ts),
             EndReason::Rst => {
+                if let Some(first) = session.closed_by.filter(|&first| first != by) {
+                    open.clock = open.clock.max(span.last.ts);
+                    let data = open.wire.packet(first, Kind::Fin, &[])?;
+                    self.push(open.clock, data, String::new())?;
+                }
                 let data = open.wire.packet(by, Kind::Rst, &[])?;
                 self.push(open.clock.max(span.last.ts), data, String::new())
             }
@@ -315,17 +320,19 @@ mod tests {
 
     #[test]
     fn ends_are_those_of_the_session() {
-        let end = |end_reason| {
-            let session = Session { end_reason, ended_by: Some(Direction::Server), ..samples::session() };
+        let end = |end_reason, closed_by| {
+            let ended_by = Some(Direction::Server);
+            let session = Session { end_reason, ended_by, closed_by: Some(closed_by), ..samples::session() };
             let events = vec![
                 plain(ID, 2, Direction::Client, true, 0, &vec![b'x'; 2 * SEGMENT + 1]),
                 Event { session: ID, seq: 3, span: at(3), body: EventBody::Session(Box::new(session)) },
             ];
             packets(events, "[2001:db8::2]:993", Protocol::Imap).len()
         };
-        let without = end(EndReason::Eof);
+        let without = end(EndReason::Eof, Direction::Server);
         assert_eq!(without, 3 + 3, "long pieces are split");
-        assert_eq!(end(EndReason::Rst), without + 1);
-        assert_eq!(end(EndReason::Fin), without + 3);
+        assert_eq!(end(EndReason::Rst, Direction::Server), without + 1);
+        assert_eq!(end(EndReason::Rst, Direction::Client), without + 2, "a FIN, answered by a RST");
+        assert_eq!(end(EndReason::Fin, Direction::Server), without + 3);
     }
 }

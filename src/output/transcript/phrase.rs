@@ -273,17 +273,25 @@ pub(super) fn handshake(tls: &TlsHandshake) -> String {
     out
 }
 
-/// How a session ended, where that is not as its protocol says.
-pub(super) fn closing(session: &Session) -> Option<String> {
+/// How a session's connection ended.
+pub(in crate::output) fn end(session: &Session) -> String {
     let by = |dir: Option<Direction>| dir.map_or(String::new(), |d| format!(" by {}", who(d)));
-    let end = match session.end_reason {
+    match session.end_reason {
         EndReason::Fin => format!("connection closed{}", by(session.ended_by)),
+        EndReason::Rst if session.closed_by != session.ended_by => {
+            format!("connection closed{}, then reset{}", by(session.closed_by), by(session.ended_by))
+        }
         EndReason::Rst => format!("connection reset{}", by(session.ended_by)),
         EndReason::Timeout => "nothing more came for too long".to_owned(),
         EndReason::Reused => "its ports were used anew".to_owned(),
         EndReason::Evicted => "given up: too many connections at once".to_owned(),
         EndReason::Eof => "the capture ends here".to_owned(),
-    };
+    }
+}
+
+/// How a session ended, where that is not as its protocol says.
+pub(super) fn closing(session: &Session) -> Option<String> {
+    let end = end(session);
     let mut out = match session.outcome {
         // What is missing has its lines already.
         Outcome::Completed => return None,

@@ -290,6 +290,7 @@ fn the_closing_line() {
             outcome,
             end_reason,
             ended_by,
+            closed_by: Some(Direction::Server),
             last_error: Some("554 5.7.1 go away".into()),
             ..samples::session()
         };
@@ -299,6 +300,11 @@ fn the_closing_line() {
     assert_eq!(
         closing(Outcome::Aborted, EndReason::Rst, Some(Direction::Server)).unwrap(),
         "ended in the middle: connection reset by the server; last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
+    );
+    assert_eq!(
+        closing(Outcome::Aborted, EndReason::Rst, Some(Direction::Client)).unwrap(),
+        "ended in the middle: connection closed by the server, then reset by the client; \
+         last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
     );
     assert_eq!(
         closing(Outcome::Cut, EndReason::Eof, None).unwrap(),
