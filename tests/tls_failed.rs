@@ -129,6 +129,10 @@ fn the_port_of_tls_speaks_in_the_clear() {
         (465, "220 mail.example.test ESMTP\r\n", Protocol::Smtp),
         (993, "* OK IMAP4rev1 ready\r\n", Protocol::Imap),
         (995, "+OK POP3 ready\r\n", Protocol::Pop3),
+        // Its greeting alone tells.
+        (2525, "220 mx.example.net ESMTP Postfix\r\n", Protocol::Smtp),
+        (1143, "* OK IMAP4rev1 ready\r\n", Protocol::Imap),
+        (10110, "+OK Dovecot (Debian) ready.\r\n", Protocol::Pop3),
     ] {
         let mut dialogue = failed();
         dialogue.server.set_port(port);
@@ -141,6 +145,20 @@ fn the_port_of_tls_speaks_in_the_clear() {
         assert_eq!(session.outcome, Outcome::TlsFailed, "{port}");
         assert!(session.complete, "{port}");
     }
+}
+
+/// What Dovecot says where a client is set up for TLS on the port of STARTTLS.
+#[test]
+fn imaps_on_the_port_of_imap_is_answered_bad() {
+    let mut dialogue = failed();
+    let hello = tls_of(failed()).into_iter().take(1);
+    dialogue.server.set_port(143);
+    dialogue.turns = vec![s("* OK [CAPABILITY IMAP4rev1 STARTTLS] Dovecot ready.\r\n")];
+    let told = tell(&with(dialogue, hello.chain([s("* BAD Error in IMAP command received by server.\r\n")])));
+    let session = only(&told).session();
+    assert_eq!((session.security, session.outcome), (Security::None, Outcome::TlsFailed));
+    assert_eq!(session.last_error.as_ref().unwrap().0, b"BAD Error in IMAP command received by server.");
+    assert!(session.complete && session.undecrypted_bytes == 0);
 }
 
 #[test]

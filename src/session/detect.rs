@@ -247,6 +247,12 @@ fn spoken_as(protocol: Protocol) -> Protocol {
     if protocol == Protocol::Lmtp { Protocol::Smtp } else { protocol }
 }
 
+/// Whether a server's line, its end taken off, is surely a mail protocol's greeting.
+pub(super) fn is_greeting(line: &[u8]) -> bool {
+    let line = [line, b"\r\n"].concat();
+    likely(&[], &line).iter().any(|&(_, likely)| likely == Likely::Yes)
+}
+
 /// How likely each protocol is.
 fn likely(client: &[u8], server: &[u8]) -> [(Protocol, Likely); 4] {
     [

@@ -1,6 +1,6 @@
 //! What lies above the transport, be that TCP or TLS: inflation, detection, the mail dissector.
 
-use super::detect::{Detector, Verdict, Waiting};
+use super::detect::{Detector, Verdict, Waiting, is_greeting};
 use super::inflate::{Inflate, InflateError};
 use super::plain::Recorder;
 use super::stack::Fallback;
@@ -188,11 +188,14 @@ impl Layers {
     }
 
     /// Whether that line can come next in the dialogue, and is hardly anything else. Where nothing was said yet it is the
-    /// port's.
+    /// port's, or on any other port a greeting.
     pub(super) fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
         match &self.top {
             Top::Mail(mail) => self.inflate.is_none() && mail.at_line_start(dir) && mail.recognises(dir, line),
-            Top::Detecting(_) => self.hint.is_some_and(|hint| dissector(hint).recognises(dir, line)),
+            Top::Detecting(_) => match self.hint {
+                Some(hint) => dissector(hint).recognises(dir, line),
+                None => dir == Direction::Server && is_greeting(line),
+            },
             Top::Other => false,
         }
     }

@@ -149,7 +149,11 @@ impl Dissector for Imap {
     fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
         match dir {
             Direction::Client => plausible::command(line, &self.client.last_tag),
-            Direction::Server => plausible::untagged(line) || plausible::tagged(line).is_some(),
+            Direction::Server => {
+                // Not among mails, as here, no bullet stands before these words.
+                let status = line.starts_with(b"* BAD ") || line.starts_with(b"* NO ");
+                status || plausible::untagged(line) || plausible::tagged(line).is_some()
+            }
         }
     }
 
