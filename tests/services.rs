@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use common::packets::{Dialogue, Frames, dialogues, pcap};
+use common::packets::{Dialogue, Frames, Packet, dialogues, pcap};
 use common::script::{dialogue, flights};
 use common::{How, config, testdata};
+use mailcap::flow::Side;
 use mailcap::limits::Limits;
 use mailcap::output::services::{Options, Services};
 use mailcap::output::sessions::Look;
@@ -110,9 +111,9 @@ fn a_client_that_tries_tls_does_not_make_a_server_of_tls() {
         services(file.path(), &[], Options::default(), &Limits::default())["10.0.0.2:587"]["security"].clone()
     };
     assert_eq!(security(vec![dialogue(587, "C: EHLO me")]), Value::Null);
-    // It says what a plain server says, or nothing.
-    for (answer, alone) in [("S: 220 mx ESMTP\nS: 500 5.5.2 Error: bad syntax", "none".into()), ("", Value::Null)] {
-        assert_eq!(security(vec![tries(answer)]), alone);
+    // It says what a plain server says, which may offer STARTTLS, or nothing.
+    for answer in ["S: 220 mx ESMTP\nS: 500 5.5.2 Error: bad syntax", ""] {
+        assert_eq!(security(vec![tries(answer)]), Value::Null);
         assert_eq!(security(vec![tries(answer), offers.clone()]), "starttls");
         assert_eq!(security(vec![offers.clone(), tries(answer)]), "starttls");
     }
@@ -282,6 +283,44 @@ fn mechanisms_of_a_bare_auth() {
     let alone = told(&auth);
     assert_eq!((strings(&alone["auth"]), &alone["plaintext_auth"]), (vec!["NTLM", "PLAIN"], &true.into()));
     assert_eq!(alone["capabilities"], Value::Null);
+}
+
+/// Nobody asked, or the answer was not captured: that there is no STARTTLS is not known.
+#[test]
+fn what_nobody_asked_is_not_known() {
+    let row = |port, script: &str, keep: &dyn Fn(&Packet) -> bool| {
+        let dialogue = dialogue(port, script);
+        let mut list = flights(&dialogue);
+        list.retain(keep);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), pcap(&dialogue, &list)).unwrap();
+        services(file.path(), &[], Options::default(), &Limits::default()).into_values().next().unwrap()
+    };
+    let all = |_: &Packet| true;
+    let helo = "S: 220 mx ESMTP\nC: HELO me\nS: 250 mx\nC: QUIT\nS: 221 bye";
+    let login = "S: * OK ready\nC: a LOGIN joe secret\nS: a OK in\nC: b LOGOUT\nS: * BYE x\nS: b OK x";
+    for (port, script) in [(25, helo), (143, login), (25, "S: 554 5.7.1 go away\nC: QUIT\nS: 221 bye")] {
+        assert_eq!(row(port, script, &all)["security"], Value::Null, "{script}");
+    }
+    // It was asked, and has none.
+    for reply in ["S: 502 5.5.2 no such command", "S: 250 mx", "S: 250-mx\nS: 250 SIZE 1000"] {
+        let script = format!("S: 220 mx ESMTP\nC: EHLO me\n{reply}\nC: QUIT\nS: 221 bye");
+        assert_eq!(row(25, &script, &all)["security"], "none", "{reply}");
+    }
+    let ehlo = "S: 220 mx ESMTP\nC: EHLO me\nS: 250-mx\nS: 250-STARTTLS\nS: 250 AUTH PLAIN\nC: QUIT\nS: 221 bye";
+    let says = |p: &Packet, word: &[u8]| p.payload.windows(word.len()).any(|w| w == word);
+    assert_eq!(row(25, ehlo, &|p| !says(p, b"STARTTLS"))["security"], Value::Null, "its answer is lost");
+    for (what, keep) in [
+        ("the server alone", &(|p: &Packet| p.side == Side::Responder) as &dyn Fn(&Packet) -> bool),
+        ("EHLO is lost", &|p: &Packet| !says(p, b"EHLO")),
+    ] {
+        let row = row(25, ehlo, keep);
+        assert_eq!(row["security"], "starttls", "{what}");
+        assert_eq!(
+            (strings(&row["capabilities"]), strings(&row["auth"])),
+            (vec!["STARTTLS", "AUTH PLAIN"], vec!["PLAIN"])
+        );
+    }
 }
 
 /// The end of the list is lost: what else is in it, STARTTLS perhaps, nobody knows.

@@ -36,8 +36,8 @@ pub(super) struct Learner {
     lists: [Option<Vec<Text>>; 2],
     /// Mechanisms that are no part of them, likewise.
     mechanisms: [Vec<Text>; 2],
-    /// A reply outside TLS that may hold a list is not whole.
-    unsure: bool,
+    /// Asked for its list outside TLS, the server said that it has none.
+    listless: bool,
 }
 
 impl Learner {
@@ -77,12 +77,21 @@ impl Learner {
         }
         if reply.cut {
             // Of a list that is not whole it is not known what else it holds.
-            self.unsure |= !reply.tls;
             return;
         }
         let lines = &reply.lines;
         match (asked, reply.status.0.as_slice()) {
-            (Some(Asked::Hello), b"250") => self.learn(reply.tls, lines.iter().skip(1).map(short)),
+            (Some(Asked::Hello), b"250") => {
+                self.learn(reply.tls, lines.iter().skip(1).map(short));
+                self.listless |= !reply.tls && lines.len() == 1;
+            }
+            // EHLO is lost, or the client's direction.
+            (None, b"250") if lines.iter().skip(1).any(is_extension) => {
+                self.learn(reply.tls, lines.iter().skip(1).map(short));
+            }
+            // A server without extensions.
+            (Some(Asked::Hello), status) => self.listless |= !reply.tls && status.starts_with(b"5"),
+            (Some(Asked::List), b"-ERR" | b"BAD" | b"NO") => self.listless |= !reply.tls,
             // CAPA: the line of +OK, then the list.
             (Some(Asked::List), b"+OK") => self.learn(reply.tls, lines.iter().skip(1).map(short)),
             (Some(Asked::Mechanisms), b"+OK") => {
@@ -130,7 +139,7 @@ impl Learner {
 
     /// Whether it is known what is offered outside TLS.
     pub(super) fn is_sure(&self) -> bool {
-        !self.unsure || self.lists[0].is_some()
+        self.listless || self.lists[0].is_some()
     }
 
     /// Whether a password may be sent outside TLS.
@@ -170,6 +179,13 @@ impl Learner {
         }
         offers
     }
+}
+
+/// Whether a line of a 250 shows that EHLO was asked: what most servers offer.
+fn is_extension(line: &Text) -> bool {
+    ["STARTTLS", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
+        .iter()
+        .any(|name| line.0.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// The list of IMAP's CAPABILITY, as a response or as a response code. "Capability completed." is neither.
