@@ -204,7 +204,8 @@ mod tests {
         writer.finish().unwrap();
 
         let at = |index| FramePos { index, ..FramePos::default() };
-        let found = Found { client, server, protocol: None, span: Span { first: at(2), last: at(7) } };
+        let span = Span { first: at(2), last: at(7) };
+        let found = Found { client, server, protocol: None, span, midway: false };
         let only: BTreeMap<u64, Found> = [(2, found)].into();
         let mut writer = Writer::new(std::fs::File::create(&output).unwrap(), "test").unwrap();
         let inputs = [Input::File(input.clone())];

@@ -67,6 +67,8 @@ struct Open {
     tls: bool,
     /// Time of its last packet: time does not run backwards in a session.
     clock: Timestamp,
+    /// What its first packet is to say, where that is still to come.
+    comment: String,
 }
 
 /// A packet, in the order of writing.
@@ -133,12 +135,27 @@ impl<'a, W: Write> Plaintext<'a, W> {
         self.writer.packet(&Packet { interface, ts, data: &data, original_len, comment: &comment })
     }
 
-    /// Opens the connection of a session, or the one of its part inside TLS.
-    fn open(&mut self, id: u64, found: Found, mut wire: Wire, tls: bool, at: Timestamp) -> io::Result<Open> {
+    /// Opens the connection of a session, or the one of its part inside TLS; without a handshake where it begins `midway`.
+    fn open(
+        &mut self,
+        id: u64,
+        found: Found,
+        mut wire: Wire,
+        tls: bool,
+        midway: bool,
+        at: Timestamp,
+    ) -> io::Result<Open> {
         let origin = self.origin(found.span);
         let mut comment = format!("mailcap: session {id}, {} → {}, {origin}", found.client, found.server);
         if tls {
             comment.push_str("; from here on inside TLS");
+        }
+        if midway {
+            comment.push_str("; its beginning is missing");
+            for dir in [Direction::Client, Direction::Server] {
+                wire.skip(dir, 1);
+            }
+            return Ok(Open { wire, tls, clock: at, comment });
         }
         for (dir, kind) in
             [(Direction::Client, Kind::Syn), (Direction::Server, Kind::SynAck), (Direction::Client, Kind::Ack)]
@@ -146,7 +163,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
             let data = wire.packet(dir, kind, &[])?;
             self.push(at, data, std::mem::take(&mut comment))?;
         }
-        Ok(Open { wire, tls, clock: at })
+        Ok(Open { wire, tls, clock: at, comment })
     }
 
     fn close(&mut self, open: &mut Open, first: Direction, at: Timestamp) -> io::Result<()> {
@@ -162,16 +179,19 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let Some(&found) = self.sessions.get(&id) else { return Ok(()) };
         let mut open = match self.open.remove(&id) {
             Some(open) => open,
-            None => self.open(id, found, first_wire(found), plain.tls, found.span.first.ts)?,
+            None => self.open(id, found, first_wire(found), plain.tls, found.midway, found.span.first.ts)?,
         };
         if plain.tls && !open.tls {
             let clock = open.clock;
             self.close(&mut open, Direction::Client, clock)?;
-            open = self.open(id, found, open.wire.successor(), true, clock)?;
+            open = self.open(id, found, open.wire.successor(), true, false, clock)?;
         }
         open.clock = open.clock.max(span.last.ts);
         open.wire.skip(plain.dir, plain.lost);
         let mut comment = self.origin(span);
+        if !open.comment.is_empty() {
+            comment = format!("{}; {comment}", std::mem::take(&mut open.comment));
+        }
         if plain.lost > 0 {
             let most = if plain.tls { "at most " } else { "" };
             comment.push_str(&format!("; {most}{} missing before it", count(plain.lost, "byte")));
@@ -193,7 +213,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let Some(&found) = self.sessions.get(&id) else { return Ok(()) };
         let mut open = match self.open.remove(&id) {
             Some(open) => open,
-            None => self.open(id, found, first_wire(found), false, span.first.ts)?,
+            None => self.open(id, found, first_wire(found), false, found.midway, span.first.ts)?,
         };
         let by = session.ended_by.unwrap_or(Direction::Client);
         match session.end_reason {
@@ -257,8 +277,13 @@ mod tests {
 
     /// `seq`, `ack`, destination's port, payload of each packet, by time as written.
     fn packets(events: Vec<Event>, server: &str, protocol: Protocol) -> Vec<(u32, u32, u16, Vec<u8>)> {
+        packets_of(events, server, protocol, false)
+    }
+
+    fn packets_of(events: Vec<Event>, server: &str, protocol: Protocol, midway: bool) -> Vec<(u32, u32, u16, Vec<u8>)> {
         let client = "[2001:db8::1]:40000".parse().unwrap();
-        let found = Found { client, server: server.parse().unwrap(), protocol: Some(protocol), span: at(1) };
+        let server = server.parse().unwrap();
+        let found = Found { client, server, protocol: Some(protocol), span: at(1), midway };
         let sessions = [(ID, found), (ID + 1, found)].into();
         let mut writer = Writer::new(Vec::new(), "test").unwrap();
         let mut sink = Plaintext::new(&mut writer, &sessions);
@@ -316,6 +341,18 @@ mod tests {
         let said: Vec<&[u8]> = got.iter().map(|p| &p.3[..]).filter(|b| !b.is_empty()).collect();
         assert_eq!(said, [b"220 b\r\n", b"220 a\r\n"]);
         assert!(got.iter().any(|p| p.2 == 587), "a port that is looked at stays");
+    }
+
+    #[test]
+    fn what_begins_in_the_middle_has_no_handshake() {
+        use Direction::{Client, Server};
+        let events = vec![
+            plain(ID, 2, Client, false, 0, b"half a mail\r\n.\r\n"),
+            plain(ID, 3, Server, false, 0, b"250 Ok\r\n"),
+        ];
+        let got = packets_of(events, "[2001:db8::2]:25", Protocol::Smtp, true);
+        let numbers: Vec<_> = got.iter().map(|(seq, ack, port, _)| (*seq, *ack, *port)).collect();
+        assert_eq!(numbers, [(1, 1, 25), (1, 17, 40000)]);
     }
 
     #[test]

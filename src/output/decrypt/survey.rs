@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use zeroize::Zeroizing;
 
+use crate::diagnostic::Code;
 use crate::event::{Event, EventBody, Protocol, Session};
 use crate::output::Sink;
 use crate::output::pcapng::Writer;
@@ -27,6 +28,8 @@ pub struct Found {
     pub protocol: Option<Protocol>,
     /// Its first and last frame.
     pub span: Span,
+    /// Its beginning is not in the capture.
+    pub midway: bool,
 }
 
 /// What the first pass found.
@@ -88,7 +91,8 @@ impl<'a, W: Write> Survey<'a, W> {
                 return;
             }
             let &Session { id, client, server, protocol, span, .. } = session;
-            self.found.sessions.insert(id, Found { client, server, protocol, span });
+            let midway = session.diagnostics.iter().any(|d| d.code == Code::MidStream);
+            self.found.sessions.insert(id, Found { client, server, protocol, span, midway });
         }
     }
 }
