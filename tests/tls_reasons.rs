@@ -198,7 +198,11 @@ fn cases() -> Vec<Case> {
     });
     let told = handshakes(lost.path(), &with_key);
     add(Reason::GapNotBridged, told, &["belongs to the certificate", "the rest stayed closed", "could not be matched"]);
-    add(Reason::SecretLate, late_secrets(), &["has an entry for this client random", "a key log of its own"]);
+    add(
+        Reason::SecretLate,
+        late_secrets(),
+        &["in the capture have an entry for this client random", "a key log of its own"],
+    );
     cases
 }
 

@@ -8,7 +8,7 @@ use super::escape::escape;
 use super::sessions::{Look, push_file};
 use super::style::Role;
 use super::table::{Cell, Column, Table};
-use super::transcript::{count, grouped, how_decrypted, protection};
+use super::transcript::{count, end, grouped, how_decrypted, protection};
 use super::words::{Word, why_not};
 use super::{Files, Sink};
 use crate::event::{Certificate, Event, EventBody, Resumed, SecretSource, Security, Session, TlsHandshake};
@@ -112,7 +112,7 @@ impl<W: Write> Sink for Tls<W> {
 }
 
 fn row(id: u64, session: Option<&Session>, tls: &TlsHandshake) -> Vec<Cell> {
-    let end = |end: Option<std::net::SocketAddr>| end.map_or("-".to_owned(), |e| e.to_string());
+    let peer = |end: Option<std::net::SocketAddr>| end.map_or("-".to_owned(), |e| e.to_string());
     let role = match tls.reason {
         None => Role::Good,
         Some(Reason::HandshakeFailed) => Role::Bad,
@@ -121,8 +121,8 @@ fn row(id: u64, session: Option<&Session>, tls: &TlsHandshake) -> Vec<Cell> {
     vec![
         id.to_string().into(),
         tls.span.first.number.to_string().into(),
-        end(session.map(|s| s.client)).into(),
-        end(session.map(|s| s.server)).into(),
+        peer(session.map(|s| s.client)).into(),
+        peer(session.map(|s| s.server)).into(),
         tls.version.unwrap_or("-").into(),
         tls.suite.as_ref().map_or("-".to_owned(), |s| escape(s.as_bytes()).into_owned()).into(),
         tls.resumed.word().into(),
@@ -181,15 +181,6 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
     if let Some(version) = tls.version {
         let suite = tls.suite.as_deref().unwrap_or("suite not seen");
         say("Agreed on", &format!("{version}, {}", escape(suite.as_bytes())));
-    } else if !tls.offered.is_empty() {
-        say(
-            "Offered",
-            &format!(
-                "{}, first {}",
-                count(tls.offered.len() as u64, "suite"),
-                escape(tls.offered.first().map_or(&b""[..], |s| s.as_bytes()))
-            ),
-        );
     }
     if let Some(sni) = &tls.sni {
         say("Asked for", &escape(&sni.0));
@@ -221,6 +212,9 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
             ),
         );
     }
+    if let Some(session) = session.filter(|_| tls.reason == Some(Reason::HandshakeFailed)) {
+        say("Ended", &end(session));
+    }
     // With a reason the last step is what to do about it.
     let (next, steps) = match (tls.reason, tls.steps.split_last()) {
         (Some(_), Some((last, steps))) => (Some(last), steps),
@@ -231,6 +225,8 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         say(name, &format!("{}. {}", number + 1, escape(step.as_bytes())));
     }
     let verdict = match (tls.reason, how_decrypted(tls)) {
+        // With what was opened is part of it.
+        (Some(reason @ Reason::HandshakeFailed), Some(how)) => format!("{how} ({reason})"),
         (Some(reason), _) if tls.records_decrypted > 0 => {
             format!("decrypted in part; the rest not: {} ({reason})", why_not(reason).0)
         }
@@ -243,7 +239,13 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
     };
     say("Verdict", &verdict);
     let closed = match (tls.records_undecrypted, tls.undecrypted_bytes) {
-        (0, 1..) => format!("0 not, and {} of records cut by missing bytes", count(tls.undecrypted_bytes, "byte")),
+        (0, 1..) => {
+            let what = match tls.reason {
+                Some(Reason::NotTls) => "that are no records",
+                _ => "of records cut by missing bytes",
+            };
+            format!("0 not, and {} {what}", count(tls.undecrypted_bytes, "byte"))
+        }
         (records, bytes) => format!("{} not ({})", grouped(records), count(bytes, "byte")),
     };
     say("Records", &format!("{} decrypted, {closed}", grouped(tls.records_decrypted)));

@@ -104,9 +104,17 @@ fn advice(reason: Reason) -> &'static str {
 
 /// The story of a handshake.
 pub(super) fn steps(handshake: &Handshake, reason: Option<Reason>, keys: &KeyRing) -> Vec<String> {
-    let mut steps = handshake.story(keys);
+    let mut steps = handshake.story(reason, keys);
     if let Some(reason) = reason {
-        steps.push(advice(reason).to_owned());
+        steps.push(match reason {
+            Reason::HandshakeFailed if !handshake.was_refused() => {
+                "The handshake broke off without an alert, and there is nothing to decrypt: what the two logged may say why.".to_owned()
+            }
+            Reason::KeylogNoEntry if handshake.is_opened_by_rsa_key() => {
+                format!("{} The server's private key opens it, too.", advice(reason))
+            }
+            _ => advice(reason).to_owned(),
+        });
     }
     steps
 }

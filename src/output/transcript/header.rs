@@ -93,6 +93,9 @@ pub(in crate::output) fn how_decrypted(tls: &TlsHandshake) -> Option<String> {
     let reason = tls.reason.map(|reason| {
         let (why, advice) = why_not(reason);
         if reason == Reason::HandshakeFailed {
+            // In TLS 1.3's encryption there may have been one.
+            let alert = !tls.alerts.is_empty() || tls.records_undecrypted > 0;
+            let why = if alert { why } else { "broken off without an alert" };
             return format!("handshake failed: {why}");
         }
         let what = match tls.decrypted {

@@ -107,6 +107,7 @@ impl Connection {
                 let modulus = Reader(body).vec16().filter(|_| export).unwrap_or_default();
                 handshake.server_key_exchange = Some(modulus.to_vec());
             }
+            (kind::CERTIFICATE_REQUEST, Direction::Server) => handshake.certificate_asked = true,
             (kind::SERVER_HELLO_DONE, Direction::Server) => handshake.hello_done = true,
             (kind::CLIENT_KEY_EXCHANGE, Direction::Client) if handshake.client_key_exchange.is_none() => {
                 handshake.client_key_exchange = Some(body.to_vec());
@@ -244,6 +245,7 @@ impl Connection {
         let chain: Vec<_> = chain.into_iter().map(|der| env.sessions.certificates.read(der)).collect();
         if dir == Direction::Client {
             handshake.client_chain = chain;
+            handshake.client_certificate_seen = true;
             return;
         }
         handshake.certificate_seen = true;

@@ -62,7 +62,7 @@ impl Handshake {
                 flight: None,
             });
         }
-        if keys.has_keylog() && keys.keys().is_empty() {
+        if keys.was_given_keylog() && keys.keys().is_empty() {
             Reason::KeylogNoEntry
         } else if ticket_lost {
             Reason::HandshakeGap

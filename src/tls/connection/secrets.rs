@@ -103,7 +103,7 @@ impl Handshake {
         if let Some(found) = keys.premaster_for_client_random(&client_random) {
             self.add_premaster(suite, &found.secret.clone(), None, found.into(), sessions);
         }
-        let logged = |reason| if keys.has_keylog() { Reason::KeylogNoEntry } else { reason };
+        let logged = |reason| if keys.was_given_keylog() { Reason::KeylogNoEntry } else { reason };
         match suite.kx {
             KeyExchange::Rsa | KeyExchange::RsaExport { .. } => {
                 self.gather_rsa(suite, encrypted_premaster(&exchange), None, keys, sessions)
@@ -161,15 +161,11 @@ impl Handshake {
         if let Some(found) = keys.premaster_for_encrypted(encrypted) {
             self.add_premaster(suite, &compose(&found.secret), None, found.into(), sessions);
         }
-        let logged = |reason| if keys.has_keylog() { Reason::KeylogNoEntry } else { reason };
+        let logged = |reason| if keys.was_given_keylog() { Reason::KeylogNoEntry } else { reason };
         let temporary = self.server_key_exchange.as_deref().filter(|_| suite.kx != KeyExchange::RsaPsk);
         let modulus = temporary.or_else(|| self.chain.first().and_then(|c| c.modulus.as_deref())).map(<[u8]>::to_vec);
         if keys.keys().is_empty() {
-            return match (temporary, keys.has_keylog()) {
-                (_, true) => Reason::KeylogNoEntry,
-                (Some(_), false) => Reason::ExportEphemeral,
-                (None, false) => Reason::NoKey,
-            };
+            return logged(if temporary.is_some() { Reason::ExportEphemeral } else { Reason::NoKey });
         }
         let fitting: Vec<&PrivateKey> = match &modulus {
             Some(modulus) => keys.by_modulus(modulus).into_iter().collect(),

@@ -36,6 +36,10 @@ pub(crate) struct Handshake {
     pub(super) alpn: Option<Vec<u8>>,
     pub(super) chain: Vec<ReadCertificate>,
     pub(super) client_chain: Vec<ReadCertificate>,
+    /// The server asked for a client's certificate.
+    pub(super) certificate_asked: bool,
+    /// A client's Certificate message was seen, be it empty.
+    pub(super) client_certificate_seen: bool,
     /// Whether a server Certificate message was seen (in TLS 1.3: decrypted).
     pub(super) certificate_seen: bool,
     pub(super) transcript: Transcript,
@@ -96,6 +100,8 @@ impl Handshake {
             alpn: None,
             chain: Vec::new(),
             client_chain: Vec::new(),
+            certificate_asked: false,
+            client_certificate_seen: false,
             certificate_seen: false,
             transcript: Transcript::new(),
             transcript_whole: true,
@@ -161,6 +167,18 @@ impl Handshake {
         }
     }
 
+    /// Whether somebody said that it is over, or may have said so in TLS 1.3's encryption.
+    pub(crate) fn was_refused(&self) -> bool {
+        !self.alerts.is_empty() || self.closed > 0
+    }
+
+    /// Whether the server's private key opens it.
+    pub(crate) fn is_opened_by_rsa_key(&self) -> bool {
+        self.resumed == Resumed::No
+            && self.server_key_exchange.is_none()
+            && self.suite.is_some_and(|s| s.kx.opened_by_rsa_key())
+    }
+
     /// Whether it is still going on.
     pub(super) fn running(&self) -> bool {
         !self.established && !self.failed
@@ -182,7 +200,7 @@ impl Handshake {
         self.server.as_ref().map(|hello| &hello.random)
     }
 
-    /// The chosen secret.
+    /// The secret that a MAC or tag proved.
     pub(super) fn secret(&self) -> Option<&Candidate> {
         self.secrets.get(self.chosen?)
     }

@@ -4,7 +4,8 @@ use super::report::suite_name;
 use super::state::Handshake;
 use crate::event::{Resumed, SecretSource};
 use crate::limits::tls::OFFERED_SUITES;
-use crate::tls::keylog::{Label, Tls13Label};
+use crate::tls::Reason;
+use crate::tls::keylog::Label;
 use crate::tls::keys::KeyRing;
 use crate::tls::resume::Closed;
 use crate::tls::suites::{KeyExchange, Version};
@@ -14,20 +15,28 @@ const NAMED: usize = 4;
 
 impl Handshake {
     /// What was offered and chosen, which keys were tried, how far it got.
-    pub(crate) fn story(&self, keys: &KeyRing) -> Vec<String> {
-        let mut out = vec![self.offer(), self.choice()];
+    pub(crate) fn story(&self, reason: Option<Reason>, keys: &KeyRing) -> Vec<String> {
+        let failed = reason == Some(Reason::HandshakeFailed);
+        let mut out = vec![self.offer(), self.choice(failed)];
         out.extend(self.credentials());
-        out.extend(self.agreement());
-        out.extend(self.other_keys(keys));
-        if self.resumed == Resumed::No && self.suite.is_some_and(|s| s.kx.opened_by_rsa_key()) {
-            out.extend(self.private_keys(keys));
+        out.extend(self.asked_for_certificate());
+        if failed && self.stopped_before_key_exchange() {
+            if self.server.is_some() {
+                out.push("The client did not go on to the key exchange.".to_owned());
+            }
+        } else {
+            out.extend(self.agreement());
+            out.extend(self.other_keys(keys));
+            if self.resumed == Resumed::No && self.suite.is_some_and(|s| s.kx.opened_by_rsa_key()) {
+                out.extend(self.private_keys(keys));
+            }
+            out.extend(self.key_log(keys));
         }
-        out.extend(self.key_log(keys));
         out.extend(self.notes.iter().cloned());
         for alert in self.alerts.iter().filter(|alert| alert.fatal || !self.established) {
             out.push(format!("The {} sent an alert: {}.", alert.dir.as_str(), alert.description));
         }
-        out.push(self.end());
+        out.push(self.end(failed));
         out.extend(self.records());
         out
     }
@@ -62,7 +71,7 @@ impl Handshake {
         }
     }
 
-    fn choice(&self) -> String {
+    fn choice(&self, failed: bool) -> String {
         match (&self.server, self.version) {
             (Some(hello), Some(version)) => {
                 let mut line = format!("The server chose {version} with {}", suite_name(hello.suite));
@@ -80,7 +89,7 @@ impl Handshake {
                 line + "."
             }
             (Some(hello), None) => format!("The server chose a version that is not known, {:#06x}.", hello.version),
-            (None, _) if self.failed => "The server did not answer with a ServerHello.".to_owned(),
+            (None, _) if failed => "The server did not answer with a ServerHello.".to_owned(),
             (None, _) => "No ServerHello was captured.".to_owned(),
         }
     }
@@ -98,6 +107,25 @@ impl Handshake {
             }
         };
         Some(format!("The two took up an earlier session {how}."))
+    }
+
+    /// Whether the server wanted to see the client's certificate, and what came of it.
+    fn asked_for_certificate(&self) -> Option<String> {
+        if !self.certificate_asked {
+            return None;
+        }
+        let sent = match (self.client_chain.first(), self.client_certificate_seen) {
+            (Some(own), _) => format!("; the client sent {}, {}", own.info.subject, own.info.key),
+            (None, true) => "; the client sent none".to_owned(),
+            (None, false) => String::new(),
+        };
+        Some(format!("The server asked for a client certificate{sent}."))
+    }
+
+    /// Up to TLS 1.2: nothing came of the key exchange, and that is not for lack of packets.
+    fn stopped_before_key_exchange(&self) -> bool {
+        let exchanged = self.client_key_exchange.is_some() || self.changed != [false; 2];
+        !self.is_tls13() && self.resumed == Resumed::No && !exchanged && !self.gap
     }
 
     /// What the key exchange means for whoever wants to read along.
@@ -152,7 +180,7 @@ impl Handshake {
         }
         let names = names.join(", ");
         match (keys.keys().len(), modulus) {
-            (0, _) if self.opened > 0 || keys.has_keylog() || !keys.others().is_empty() => None,
+            (0, _) if self.opened > 0 || keys.was_given_keylog() || !keys.others().is_empty() => None,
             (0, _) => Some("No private key was given, and no key log.".to_owned()),
             (1, Some(_)) => Some(format!("The private key given does not belong to the certificate: {names}.")),
             (_, Some(_)) => Some(format!("None of the private keys given belongs to the certificate: {names}.")),
@@ -187,33 +215,32 @@ impl Handshake {
         }
         let random = self.client_random()?;
         let has = |label| keys.tls13_secret(label, random).is_some();
-        let traffic = [
-            Tls13Label::ClientHandshake,
-            Tls13Label::ServerHandshake,
-            Tls13Label::ClientTraffic(0),
-            Tls13Label::ServerTraffic(0),
-        ];
         let known = keys.master_for_client_random(random).is_some()
             || keys.premaster_for_client_random(random).is_some()
-            || traffic.into_iter().any(has);
+            || keys.knows_tls13(random);
+        let log = if keys.was_given_keylog() { "The key log has" } else { "The secrets in the capture have" };
         let lacks = self.missing.iter().find(|&&label| self.closed > 0 && !has(label));
         Some(match (known, lacks) {
             (true, Some(&label)) => {
-                format!("The key log has entries for this client random, but no {}.", Label::Traffic(label))
+                format!("{log} entries for this client random, but no {}.", Label::Traffic(label))
             }
-            (true, None) => "The key log has an entry for this client random.".to_owned(),
+            (true, None) => format!("{log} an entry for this client random."),
             (false, _) => {
                 let hex: String = random.iter().take(8).map(|b| format!("{b:02x}")).collect();
-                format!("The key log has no entry for this client random ({hex}…).")
+                format!("{log} no entry for this client random ({hex}…).")
             }
         })
     }
 
     /// How far the handshake came.
-    fn end(&self) -> String {
+    fn end(&self, failed: bool) -> String {
         let seen = match (self.changed, self.hello_done, &self.server) {
             _ if self.established => return "The handshake ran to its end.".to_owned(),
-            _ if self.failed => return "The handshake failed: there was nothing to encrypt.".to_owned(),
+            _ if failed && self.opened + self.closed > 0 => return "The handshake failed.".to_owned(),
+            _ if failed && self.failed => return "The handshake failed: there was nothing to encrypt.".to_owned(),
+            _ if failed => {
+                return "The connection was over before the handshake was: there was nothing to encrypt.".to_owned();
+            }
             ([true, true], ..) => "both sides had changed to encryption",
             ([true, false], ..) => "the client had changed to encryption, the server had not",
             ([false, true], ..) => "the server had changed to encryption, the client had not",

@@ -74,8 +74,12 @@ fn play(pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, TlsHandshake) {
 }
 
 fn play_all(pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, Vec<TlsHandshake>) {
-    let (keys, mut sessions, limits) = (KeyRing::new(), SessionCache::new(), Limits::default());
-    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: false };
+    play_with(&KeyRing::new(), pieces, chunk)
+}
+
+fn play_with(keys: &KeyRing, pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, Vec<TlsHandshake>) {
+    let (mut sessions, limits) = (SessionCache::new(), Limits::default());
+    let mut env = Env { keys, sessions: &mut sessions, limits: &limits, both_captured: false };
     let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
     let mut given = 0;
     for (dir, bytes) in pieces {
@@ -130,6 +134,72 @@ fn an_alert_in_mid_handshake_is_a_failure_between_the_peers() {
     assert_eq!(report.alerts[0].description, "fatal handshake_failure");
     assert_eq!((out.closed, out.odd), (vec![Server], vec![Code::FatalAlert]));
     assert!(out.lost.is_empty());
+}
+
+/// The handshake with TLS_RSA_WITH_AES_128_CBC_SHA instead, up to where the server waits for the client.
+fn up_to_the_client() -> Vec<(Direction, Vec<u8>)> {
+    let mut pieces = handshake();
+    pieces[1].1[5 + 4 + 2 + 32 + 2] = 0x2f;
+    pieces.truncate(4);
+    pieces
+}
+
+#[test]
+fn a_refused_certificate_is_no_key_exchange() {
+    let mut pieces = up_to_the_client();
+    pieces.push((Client, record(21, &[2, 48])));
+    let (_, report) = play(&pieces, 1000);
+    assert_eq!(report.reason, Some(Reason::HandshakeFailed));
+    let steps = report.steps.join("\n");
+    assert!(steps.contains("The client did not go on to the key exchange."), "{steps}");
+    assert!(!steps.contains("premaster") && !steps.contains("private key"), "{steps}");
+    // The lost part of a handshake may hold one.
+    pieces[3].1.clear();
+    let steps = play(&pieces, 1000).1.steps.join("\n");
+    assert!(!steps.contains("did not go on"), "{steps}");
+}
+
+#[test]
+fn a_certificate_that_the_client_did_not_send_is_told() {
+    let mut pieces = up_to_the_client();
+    pieces.insert(3, (Server, message(13, &[1, 1, 0, 0])));
+    let story = |pieces: &[(Direction, Vec<u8>)]| play(pieces, 1000).1.steps.join("\n");
+    assert!(story(&pieces).contains("The server asked for a client certificate."), "{}", story(&pieces));
+    pieces.push((Client, message(11, &[0, 0, 0])));
+    pieces.push((Client, message(16, &[&[1, 0][..], &[9; 256]].concat())));
+    pieces.push((Server, record(21, &[2, 40])));
+    let said = "The server asked for a client certificate; the client sent none.";
+    assert!(story(&pieces).contains(said), "{}", story(&pieces));
+}
+
+#[test]
+fn secrets_in_the_capture_are_no_key_log_that_was_given() {
+    let mut pieces = handshake();
+    pieces.push((Client, record(23, &[0; 32])));
+    let line = format!("CLIENT_RANDOM {} {}\n", "ab".repeat(32), "cd".repeat(48));
+    // RSA, and ephemeral Diffie-Hellman.
+    for (suite, without) in [([0, 0x2f], Reason::NoKey), ([0xc0, 0x13], Reason::ForwardSecrecy)] {
+        pieces[1].1[5 + 4 + 2 + 32 + 1..][..2].copy_from_slice(&suite);
+        for (source, reason) in [(SecretSource::Dsb, without), (SecretSource::KeyLog, Reason::KeylogNoEntry)] {
+            let mut keys = KeyRing::new();
+            assert_eq!(keys.add_keylog_bytes("secrets", line.as_bytes(), source), [""; 0]);
+            let (_, reports) = play_with(&keys, &pieces, 1000);
+            assert_eq!(reports[0].reason, Some(reason));
+            let steps = reports[0].steps.join("\n");
+            let given = source == SecretSource::KeyLog;
+            assert_eq!(steps.contains("The key log has no entry"), given, "{steps}");
+            assert_eq!(steps.contains("The secrets in the capture have no entry"), !given, "{steps}");
+            let own = given && without == Reason::NoKey;
+            assert_eq!(steps.contains("The server's private key opens it, too."), own, "{steps}");
+        }
+    }
+}
+
+#[test]
+fn grease_is_no_suite() {
+    let hello = message(1, &[&[3, 1][..], &[7; 32], &[0, 0, 6, 0x5a, 0x5a, 0, 0x2f, 0, 0xff, 1, 0]].concat());
+    let (_, report) = play(&[(Client, hello)], 1000);
+    assert!(report.steps[0].starts_with("The client offered TLS_RSA_WITH_AES_128_CBC_SHA, "), "{:?}", report.steps);
 }
 
 #[test]

@@ -35,12 +35,13 @@ impl Handshake {
             (Stage::Application(n), Direction::Server) => Tls13Label::ServerTraffic(n),
             (Stage::Clear | Stage::Changed, _) => return Err(Reason::UnsupportedSuite),
         };
-        let missing = if keys.has_keylog() { Reason::KeylogNoEntry } else { Reason::ForwardSecrecy };
         let Some(found) = keys.tls13_secret(label, &random) else {
             if self.missing.len() < MISSING && !self.missing.contains(&label) {
                 self.missing.push(label);
             }
-            return Err(missing);
+            // The capture's own secrets count as a key log where they have some of this session.
+            let logged = keys.was_given_keylog() || keys.knows_tls13(&random);
+            return Err(if logged { Reason::KeylogNoEntry } else { Reason::ForwardSecrecy });
         };
         // Early data comes before the server's choice: each suite offered that the secret fits is tried.
         let candidates: Vec<&'static Suite> =

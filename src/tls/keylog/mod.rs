@@ -128,6 +128,11 @@ impl KeyLog {
         KeyLog { name, source, store, index: Vec::new(), hasher, lines: 0, bad: 0, first_bad: 0 }
     }
 
+    /// Whether it was given as a file, and is none of a capture's own blocks.
+    pub(super) fn was_given(&self) -> bool {
+        self.source == SecretSource::KeyLog
+    }
+
     /// Whether the other log comes from the same file, in the same way.
     pub(super) fn has_origin_of(&self, other: &KeyLog) -> bool {
         self.name == other.name && self.source == other.source

@@ -206,6 +206,11 @@ impl KeyRing {
         !self.logs.is_empty()
     }
 
+    /// Whether the user gave a key log; secrets inside captures are none.
+    pub fn was_given_keylog(&self) -> bool {
+        self.logs.iter().any(|log| log.was_given())
+    }
+
     #[cfg(test)]
     pub(super) fn log_count(&self) -> usize {
         self.logs.len()
@@ -241,6 +246,17 @@ impl KeyRing {
     /// TLS 1.3 traffic secret.
     pub fn tls13_secret(&self, label: Tls13Label, random: &[u8; 32]) -> Option<Found> {
         self.logs.iter().find_map(|log| log.tls13(label, random))
+    }
+
+    /// Whether one of a session's first TLS 1.3 traffic secrets is there.
+    pub fn knows_tls13(&self, random: &[u8; 32]) -> bool {
+        const FIRST: [Tls13Label; 4] = [
+            Tls13Label::ClientHandshake,
+            Tls13Label::ServerHandshake,
+            Tls13Label::ClientTraffic(0),
+            Tls13Label::ServerTraffic(0),
+        ];
+        FIRST.into_iter().any(|label| self.tls13_secret(label, random).is_some())
     }
 
     /// One side's traffic secrets of logs with at most `most` entries, with their client randoms.
