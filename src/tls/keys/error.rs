@@ -109,6 +109,12 @@ pub enum KeyError {
         /// What is wrong.
         detail: String,
     },
+    /// A private key in PEM whose content is none.
+    #[error("{}: holds a private key in PEM that is cut off or damaged: take a whole copy of the file", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// None of the formats that hold a key.
     #[error("{}: holds no private key (known are PEM and DER: PKCS#1, PKCS#8, PKCS#12)", path.display())]
     NotAKey {

@@ -192,7 +192,10 @@ impl File<'_> {
         if text.contains("-----BEGIN ") {
             for block in pem_blocks(&text) {
                 let read = self.pem_block(&block.label, block.dek_info.as_deref(), &block.der);
-                self.errors.extend(read.err());
+                self.errors.extend(read.err().map(|error| match error {
+                    KeyError::NotAKey { path } if block.label.ends_with("PRIVATE KEY") => KeyError::Damaged { path },
+                    error => error,
+                }));
             }
         } else if super::super::keylog::looks_like_one(bytes) {
             return Err(KeyError::IsKeyLog { path: self.path.into() });
@@ -329,7 +332,9 @@ const BROKEN: u8 = 8;
 fn weight(error: &KeyError) -> u8 {
     match error {
         KeyError::PasswordMissing { .. } | KeyError::PasswordWrong { .. } | KeyError::Encryption { .. } => 9,
-        KeyError::Malformed { .. } | KeyError::OtherFormat { .. } | KeyError::Io { .. } => BROKEN,
+        KeyError::Malformed { .. } | KeyError::Damaged { .. } | KeyError::OtherFormat { .. } | KeyError::Io { .. } => {
+            BROKEN
+        }
         KeyError::NotRsa { .. } => 7,
         KeyError::OpenSsh { .. } => 6,
         KeyError::Request { .. } => 5,

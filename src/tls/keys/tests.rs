@@ -145,6 +145,13 @@ fn damaged_files() {
     flipped[100] ^= 4;
     let (_folder, path) = temporary("flipped.der", &flipped);
     assert!(matches!(load(&path, passphrase), Err(KeyError::Malformed { .. })));
+    // PEM, with and without its last line.
+    for tail in ["", "\n-----END PRIVATE KEY-----\n"] {
+        let text = format!("-----BEGIN PRIVATE KEY-----\nMIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEA{tail}");
+        let (_folder, path) = temporary("cut.key", text.as_bytes());
+        let error = load(&path, passphrase).err().unwrap();
+        assert!(error.to_string().ends_with("cut off or damaged: take a whole copy of the file"), "{error}");
+    }
     let keylog = format!("CLIENT_RANDOM {} {}\n", "ab".repeat(32), "cd".repeat(48));
     let (_folder, path) = temporary("keys.log", keylog.as_bytes());
     assert!(matches!(load(&path, passphrase), Err(KeyError::IsKeyLog { .. })));
