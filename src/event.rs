@@ -152,6 +152,14 @@ pub struct Reply {
     pub cut: bool,
 }
 
+impl Reply {
+    /// ManageSieve's response code, which is no part of the text as those of the other protocols are.
+    pub(crate) fn code_apart(&self) -> Option<&Text> {
+        let sieve = self.code.is_none() && matches!(self.status.0.as_slice(), b"OK" | b"NO" | b"BYE");
+        self.enhanced.as_ref().filter(|_| sieve)
+    }
+}
+
 /// How an authentication ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuthOutcome {

@@ -80,7 +80,8 @@ impl Told {
         let line = self.reply.lines.first().unwrap_or(&self.reply.text);
         // A character has four bytes at most.
         let line = line.0.get(..4 * REPLY).unwrap_or(&line.0);
-        let text = format!("{} {}", escape(&self.reply.status.0), escape(line));
+        let code = self.reply.code_apart().map(|code| format!("({}) ", escape(&code.0))).unwrap_or_default();
+        let text = format!("{} {code}{}", escape(&self.reply.status.0), escape(line));
         cut(text.trim(), REPLY)
     }
 
@@ -295,6 +296,10 @@ mod tests {
         assert_eq!(rows(vec![(3, smtp), (4, refused())]), ["-"]);
         assert_eq!(rows(vec![(3, reply(Some(334), "334", None, "VXNlcg==")), (3, refused())]), ["-"]);
         assert_eq!(rows(vec![(3, refused()), (4, own)]), ["-"]);
+        let mut sieve = reply(None, "NO", None, "");
+        let EventBody::Reply(inner) = &mut sieve else { panic!() };
+        inner.enhanced = Some("ENCRYPT-NEEDED".into());
+        assert_eq!(rows(vec![(3, sieve), (3, refused())]), ["NO (ENCRYPT-NEEDED)"]);
         let hostile = reply(Some(454), "454", None, "\u{1b}[2J");
         assert_eq!(rows(vec![(3, hostile), (3, refused())]), ["454 \\x1b[2J"]);
     }

@@ -179,10 +179,11 @@ impl Sieve {
             let farewell =
                 status == "BYE" && self.queue.waiting.front().is_some_and(|first| first.kind == Kind::Logout);
             if !farewell {
-                self.told.last_error = Some(match reply.enhanced.as_ref() {
-                    Some(code) => Text([status.as_bytes(), b" (", &code.0, b") ", &text.0].concat()),
-                    None => Text([status.as_bytes(), b" ", &text.0].concat()),
-                });
+                let said = match reply.enhanced.as_ref() {
+                    Some(code) => [status.as_bytes(), b" (", &code.0, b") ", &text.0].concat(),
+                    None => [status.as_bytes(), b" ", &text.0].concat(),
+                };
+                self.told.last_error = Some(Text(said.trim_ascii_end().to_vec()));
             }
         }
         if !std::mem::replace(&mut self.greeted, true) && !self.gap_seen[SERVER] {

@@ -159,7 +159,11 @@ pub(super) fn reply(reply: &Reply, protocol: Option<Protocol>, joiner: &str) -> 
             None if untagged => &star,
             None => &empty,
         };
-        words(&mut out, &[tag, &reply.status, lines.first().unwrap_or(&empty)]);
+        words(&mut out, &[tag, &reply.status]);
+        if let Some(code) = reply.code_apart() {
+            let _ = write!(out, " ({})", escape(&code.0));
+        }
+        words(&mut out, &[lines.first().unwrap_or(&empty)]);
         for line in lines.iter().skip(1) {
             out.push_str(joiner);
             escape::push(&mut out, &line.0);

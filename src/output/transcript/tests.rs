@@ -152,6 +152,14 @@ fn imap_pop3_and_sieve_replies() {
     assert_eq!(said(Protocol::Imap, None, "+", &[""]), "+");
     assert_eq!(said(Protocol::Pop3, None, "+OK", &["2 messages", "1 120", "2 200"]), "+OK 2 messages / 1 120 / 2 200");
     assert_eq!(said(Protocol::Sieve, None, "OK", &["done"]), "OK done");
+    // Only ManageSieve's code is no part of the text.
+    let coded = |status: &str, code: &str, text: &str| {
+        let (status, text, enhanced) = (status.into(), text.into(), Some(code.into()));
+        phrase::reply(&Reply { status, text, enhanced, ..Reply::default() }, Some(Protocol::Sieve), " / ")
+    };
+    assert_eq!(coded("NO", "ENCRYPT-NEEDED", ""), "NO (ENCRYPT-NEEDED)");
+    assert_eq!(coded("BYE", "REFERRAL \"sieve://b\"", "Try remote."), "BYE (REFERRAL \"sieve://b\") Try remote.");
+    assert_eq!(coded("-ERR", "AUTH", "[AUTH] no"), "-ERR [AUTH] no");
 }
 
 #[test]
