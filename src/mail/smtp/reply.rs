@@ -207,7 +207,7 @@ const BEFORE_ID: &[&[u8]] = &[
     b"id=",
     // Exchange: `<message-id> [InternalId=123, Hostname=x] Queued mail for delivery`.
     b"internalid=",
-    // Amazon SES, qmail's "ok 123 qp 456".
+    // qmail: `ok 1795514400 qp 456`, the time and the process of qmail-queue, which its log names.
     b" qp ",
     // IronPort: `ok:  Message 123 accepted`.
     b"ok: message ",
@@ -218,10 +218,6 @@ fn queue_id(text: &[u8]) -> Option<&[u8]> {
     let lower = text.to_ascii_lowercase();
     for marker in BEFORE_ID {
         let Some(at) = find_marker(&lower, marker) else { continue };
-        // `ok 123 qp 456`: both numbers name it in the log; the first is the message's.
-        if *marker == b" qp " {
-            return last_word(text.get(..at)?);
-        }
         let rest = text.get(at + marker.len()..)?;
         // hMailServer: `Queued (0.016 seconds)`.
         let is_time =
@@ -338,7 +334,7 @@ mod tests {
             Some("4711")
         );
         assert_eq!(id("2.6.0 <abc123@x.test> Queued mail for delivery"), Some("abc123@x.test"));
-        assert_eq!(id("ok 1700000001 qp 4567"), Some("1700000001"));
+        assert_eq!(id("ok 1700000001 qp 4567"), Some("4567"));
         assert_eq!(id("Ok 0102018f3a2b4c5d-6e7f8091-a2b3-000000"), Some("0102018f3a2b4c5d-6e7f8091-a2b3-000000"));
         assert_eq!(id("2.0.0 OK 5C/2A-12345-6F7E8D9C"), Some("5C/2A-12345-6F7E8D9C"));
         assert_eq!(id("2.1.5 Ok user1@mail4.example.test"), None);
