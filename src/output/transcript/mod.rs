@@ -100,7 +100,7 @@ impl<W: Write> Transcript<W> {
                 header::push(&mut self.text, session, &view);
             }
             EventBody::Opening(opening) => {
-                teller.begins_in(event.span.first.file);
+                teller.begins(event.span.first);
                 header::push_opening(&mut self.text, event.session, event.span.first, opening, &view);
             }
             _ => teller.tell(&event, &view, &mut self.text),
@@ -123,7 +123,7 @@ impl<W: Write> Transcript<W> {
             if *told > 0 {
                 text.push('\n');
             }
-            teller.begins_in(session.span.first.file);
+            teller.begins(session.span.first);
             header::push(text, session, &view);
         }
         *told += 1;

@@ -4,15 +4,18 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 
 use super::{Layout, Options, phrase};
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Code, Severity};
 use crate::event::{Auth, Command, Event, EventBody, Protocol, Reply, Session};
 use crate::output::style::Role;
 use crate::output::words::protocol_name;
 use crate::output::{Files, escape, time};
-use crate::position::{Direction, FileId, Span, Timestamp};
+use crate::position::{Direction, FileId, FramePos, Span, Timestamp};
 
 /// Authentications of one session that are told beside their command; further ones get a line of their own.
 const AUTHS: usize = 1000;
+
+/// Nanoseconds after which a greeting is late.
+const LATE: i64 = 5_000_000_000;
 
 /// Bytes of an unfinished body line that wait for its end.
 const BODY_LINE: usize = 8 << 10;
@@ -45,6 +48,8 @@ pub(super) struct Teller {
     told_auth: Option<u64>,
     /// The file of the latest line.
     file: Option<FileId>,
+    /// Time of the first frame, until something is said.
+    begun: Option<Timestamp>,
     /// Whether the first command had a tag.
     tagged: Option<bool>,
     bodies: HashMap<u64, Vec<u8>>,
@@ -58,9 +63,25 @@ enum Mark {
 }
 
 impl Teller {
-    /// The file that the heading names.
-    pub(super) fn begins_in(&mut self, file: FileId) {
-        self.file = Some(file);
+    /// The session's heading was written: it names the file of its first frame.
+    pub(super) fn begins(&mut self, first: FramePos) {
+        self.file = Some(first.file);
+        self.begun = Some(first.ts);
+    }
+
+    /// Seconds that a greeting took, if this is one, and late: name look-ups, or a trap for spam.
+    fn late_greeting(&mut self, event: &Event) -> Option<f64> {
+        let begun = match &event.body {
+            // A proxy speaks before the client, and asks for nothing.
+            EventBody::Diagnostic(diagnostic) if diagnostic.code != Code::MidStream => return None,
+            EventBody::Reply(reply) if reply.command.is_none() => self.begun.take()?,
+            _ => {
+                self.begun = None;
+                return None;
+            }
+        };
+        let nanos = event.span.first.ts.nanos_since(begun);
+        (nanos >= LATE).then_some(nanos as f64 / 1e9)
     }
 
     /// An authentication will be told; its command came before it.
@@ -102,6 +123,10 @@ impl Teller {
         {
             let name = escape::escape(view.files.get(event.span.last.file).as_bytes());
             line(out, view, None, None, Mark::Note, &format!("goes on in {name}"), Role::Dim);
+        }
+        if let Some(seconds) = self.late_greeting(event) {
+            let text = format!("the greeting came {seconds:.1} s after the connection began");
+            line(out, view, None, None, Mark::Note, &text, Role::Warn);
         }
         match &event.body {
             EventBody::Command(command) => {

@@ -5,7 +5,7 @@ use crate::event::{
     Security, Session, TlsHandshake,
 };
 use crate::output::samples::{self, at, command, feed, reply, span};
-use crate::position::Direction;
+use crate::position::{Direction, FramePos, Span};
 use crate::tls::Reason;
 
 fn tell(options: Options, events: Vec<Event>) -> String {
@@ -388,6 +388,30 @@ fn a_session_without_events_has_its_heading() {
     assert!(lines[2].is_empty() && lines[3].starts_with("── 2  "), "{text}");
     for closing in [lines[1], lines[4]] {
         assert!(closing.contains("·              the server never said a word; connection closed"), "{text}");
+    }
+}
+
+#[test]
+fn a_greeting_that_was_long_in_coming() {
+    let told = |after: i64, mid_stream: bool| {
+        let mut events = samples::story();
+        for event in &mut events {
+            let moved = |at: FramePos| FramePos { ts: Timestamp(at.ts.0 + after), ..at };
+            match &event.body {
+                EventBody::Session(_) => {}
+                _ => event.span = Span { first: moved(event.span.first), last: moved(event.span.last) },
+            }
+        }
+        let diagnostic = |code| EventBody::Diagnostic(Diagnostic { code, detail: String::new() });
+        let code = if mid_stream { Code::MidStream } else { Code::ProxyHeader };
+        events.insert(0, Event { session: samples::SESSION, seq: 0, span: at(1), body: diagnostic(code) });
+        tell(Options::default(), events)
+    };
+    let text = told(60_000_000_000, false);
+    let said = "     ·              the greeting came 60.0 s after the connection began\n     4             <-  220 ";
+    assert!(text.contains(said), "{text}");
+    for text in [told(60_000_000_000, true), told(1_000_000_000, false)] {
+        assert!(!text.contains("the greeting came"), "{text}");
     }
 }
 
