@@ -585,6 +585,18 @@ impl Protocol {
             Protocol::Sieve => "sieve",
         }
     }
+
+    /// What IANA (or custom, for 2000) has on that port, be it inside TLS.
+    pub fn of_port(port: u16) -> Option<Self> {
+        Some(match port {
+            24 => Protocol::Lmtp,
+            25 | 465 | 587 => Protocol::Smtp,
+            110 | 995 => Protocol::Pop3,
+            143 | 993 => Protocol::Imap,
+            2000 | 4190 => Protocol::Sieve,
+            _ => return None,
+        })
+    }
 }
 
 /// How a session was protected.

@@ -18,8 +18,6 @@ pub(crate) struct TsharkKey {
     pub(crate) decode_as: Option<DecodeAs>,
 }
 
-const MAIL_PORTS: [u16; 10] = [24, 25, 110, 143, 465, 587, 993, 995, 2000, 4190];
-
 pub(super) fn protocol(text: &str) -> Result<Protocol, String> {
     match named(text) {
         Some((Some(protocol), false)) => Ok(protocol),
@@ -82,7 +80,7 @@ pub(super) fn tshark_key(text: &str) -> Result<TsharkKey, String> {
     };
     // On a mail port content decides anyway; elsewhere it is the user's word.
     let decode_as = number
-        .filter(|n| !MAIL_PORTS.contains(n))
+        .filter(|n| Protocol::of_port(*n).is_none())
         .zip(named(protocol))
         .filter(|(_, (protocol, _))| protocol.is_some())
         .map(|(port, (protocol, _))| DecodeAs { port, protocol, tls: false });

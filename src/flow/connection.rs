@@ -17,7 +17,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::event::{EndReason, GapCause};
+use crate::event::{EndReason, GapCause, Protocol};
 use crate::flow::early::EarlyReset;
 use crate::flow::half::{Half, Start};
 use crate::flow::intake::LATE_SYN;
@@ -292,16 +292,13 @@ impl<S> Connection<S> {
     }
 }
 
-/// Ports where mail servers listen.
-const MAIL_PORTS: [u16; 10] = [24, 25, 110, 143, 465, 587, 993, 995, 2000, 4190];
-
 /// Whether the sender of a connection's first segment is the initiator, and how that is known.
 fn roles(segment: &Segment<'_>) -> (bool, Roles) {
     if segment.flags.syn {
         return (!segment.flags.ack, Roles::Handshake);
     }
     let rank = |address: SocketAddr| match address.port() {
-        port if MAIL_PORTS.contains(&port) => 0u8,
+        port if Protocol::of_port(port).is_some() => 0u8,
         0..1024 => 1,
         1024..10_000 => 2,
         _ => 3,

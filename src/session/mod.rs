@@ -18,12 +18,12 @@ mod proxy;
 mod stack;
 mod tunnel;
 
-pub use ports::{DecodeAs, is_mail_port, port_protocol};
+pub use ports::{DecodeAs, is_mail_port};
 
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Account, EndReason, Event, EventBody, Gap, GapCause, Opening};
+use crate::event::{Account, EndReason, Event, EventBody, Gap, GapCause, Opening, Protocol};
 use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::Options;
@@ -246,7 +246,7 @@ fn on_mail_port(info: &ConnectionInfo, world: &World<'_>) -> bool {
 impl Live {
     fn new(info: &ConnectionInfo, world: &World<'_>) -> Self {
         let mut live = Live {
-            stack: Stack::new(info.id, port_protocol(info.responder.port()), forced(info, world)),
+            stack: Stack::new(info.id, Protocol::of_port(info.responder.port()), forced(info, world)),
             swapped: false,
             gaps: (0, 0),
             open_gaps: [None, None],

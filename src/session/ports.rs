@@ -15,19 +15,7 @@ pub struct DecodeAs {
 
 /// Mail ports: a connection there is a mail session even when nothing recognisable was said.
 pub fn is_mail_port(port: u16) -> bool {
-    port_protocol(port).is_some()
-}
-
-/// The protocol that IANA (or custom, for 2000) has on that port.
-pub fn port_protocol(port: u16) -> Option<Protocol> {
-    Some(match port {
-        24 => Protocol::Lmtp,
-        25 | 465 | 587 => Protocol::Smtp,
-        110 | 995 => Protocol::Pop3,
-        143 | 993 => Protocol::Imap,
-        2000 | 4190 => Protocol::Sieve,
-        _ => return None,
-    })
+    Protocol::of_port(port).is_some()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod fallback;
 
 use super::detect::{Verdict, Waiting};
 use super::layers::{AboveTls, Ask, Env, Layers};
-use super::ports::{DecodeAs, port_protocol};
+use super::ports::DecodeAs;
 use super::proxy::{self, Preamble};
 use super::tunnel::{Piece, Settled, Taken, Tunnel};
 use crate::diagnostic::{Code, count};
@@ -179,7 +179,7 @@ impl Stack {
             // Who asks a proxy is the client.
             swap = !roles_sure && opened.client == Direction::Server;
             self.behind_proxy = Some(opened.port);
-            self.hint = port_protocol(opened.port).or(self.hint);
+            self.hint = Protocol::of_port(opened.port).or(self.hint);
             self.layers.hint = self.hint;
             self.proxy_bytes += opened.bytes;
             self.layers.emitter.diagnose(opened.span, Code::ProxyTunnel, opened.to_string());
