@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::limits::Limits;
 
 use super::pcapng::{self, FRAME};
@@ -18,7 +20,7 @@ const INPUT: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     /// All key logs, one behind the other.
-    pub(super) keylog: Vec<u8>,
+    pub(super) keylog: Zeroizing<Vec<u8>>,
     /// Where their blocks begin, in order: they need not be read again.
     pub(super) blocks: Vec<u64>,
 }
@@ -55,15 +57,14 @@ fn hop(mut file: BufReader<File>, limits: &Limits, ahead: &mut Ahead) -> io::Res
         if size > FRAME {
             let rest = size - FRAME - 4;
             if pcapng::is_keylog(kind, word(first)) && rest > 0 {
-                let mut body = vec![0; rest];
+                let mut body = Zeroizing::new(vec![0; rest]);
                 file.read_exact(&mut body)?;
                 if let Some((len, text)) = body.split_first_chunk() {
                     let text = text.get(..word(*len) as usize).unwrap_or(text);
                     if ahead.keylog.len().saturating_add(text.len()) > limits.secret_bytes {
                         return Ok(());
                     }
-                    ahead.keylog.extend_from_slice(text);
-                    ahead.keylog.push(b'\n');
+                    append(&mut ahead.keylog, text);
                     ahead.blocks.push(offset);
                 }
             } else {
@@ -76,4 +77,16 @@ fn hop(mut file: BufReader<File>, limits: &Limits, ahead: &mut Ahead) -> io::Res
         }
         offset += u64::from(len);
     }
+}
+
+/// Adds a key log and a line end. Where there is no room it moves, and what it leaves behind is wiped.
+fn append(all: &mut Zeroizing<Vec<u8>>, text: &[u8]) {
+    let len = all.len() + text.len() + 1;
+    if len > all.capacity() {
+        let mut more = Zeroizing::new(Vec::with_capacity(len.max(2 * all.len())));
+        more.extend_from_slice(all);
+        *all = more;
+    }
+    all.extend_from_slice(text);
+    all.push(b'\n');
 }

@@ -1,5 +1,7 @@
 //! What the format readers hand to the merge: records as ranges of the buffer's unread bytes.
 
+use zeroize::Zeroizing;
+
 use crate::event::CommentOn;
 use crate::position::Timestamp;
 
@@ -13,7 +15,7 @@ pub(super) enum Record {
     /// A key log.
     Secrets { at: usize, len: usize },
     /// A key log that was found ahead.
-    Ahead(Vec<u8>),
+    Ahead(Zeroizing<Vec<u8>>),
     /// A comment.
     Comment { at: usize, len: usize, on: CommentOn },
     /// Trouble; what follows may still be read.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use zeroize::Zeroizing;
+
 use crate::event::CommentOn;
 use crate::limits::Limits;
 use crate::position::{FileId, FramePos, Timestamp};
@@ -31,7 +33,7 @@ pub(super) struct Source {
     /// Whether one that was not told loses packets.
     loses_packets: bool,
     /// A key log to come before all else.
-    ahead: Vec<u8>,
+    ahead: Zeroizing<Vec<u8>>,
     /// Blocks that it was found in.
     known: VecDeque<u64>,
 }
@@ -39,7 +41,7 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(id: FileId, buffer: Buffer, format: Format) -> Self {
         let step = Step { record: Record::End, size: 0 };
-        let (ahead, known) = (Vec::new(), VecDeque::new());
+        let (ahead, known) = (Zeroizing::default(), VecDeque::new());
         let clock = Clock::default();
         Source { id, buffer, format, step, number: 0, clock, problems: 0, loses_packets: false, ahead, known }
     }

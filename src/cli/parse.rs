@@ -90,20 +90,20 @@ pub(super) fn tshark_key(text: &str) -> Result<TsharkKey, String> {
 /// A pre-shared key's bytes. The value is not repeated in the error: it is a secret.
 pub(super) fn hex(text: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
     const WRONG: &str = "expected an even number of hexadecimal digits";
-    let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b':' | b' ')).collect();
+    // Room for all of it from the beginning: what grows leaves copies behind.
+    let mut digits = Zeroizing::new(Vec::with_capacity(text.len()));
+    digits.extend(text.bytes().filter(|b| !matches!(b, b':' | b' ')));
     let digits = digits.strip_prefix(b"0x").unwrap_or(&digits);
     if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return Err(WRONG);
     }
     let value = |digit: u8| char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let bytes: Option<Vec<u8>> = digits
-        .chunks_exact(2)
-        .map(|pair| match pair {
-            [high, low] => Some(value(*high)? << 4 | value(*low)?),
-            _ => None,
-        })
-        .collect();
-    bytes.map(Zeroizing::new).ok_or(WRONG)
+    let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+    for pair in digits.chunks_exact(2) {
+        let &[high, low] = pair else { return Err(WRONG) };
+        bytes.push(value(high).ok_or(WRONG)? << 4 | value(low).ok_or(WRONG)?);
+    }
+    Ok(bytes)
 }
 
 pub(super) fn session(text: &str) -> Result<u64, String> {
