@@ -93,7 +93,7 @@ pub(crate) struct Decode {
     #[arg(long)]
     pub(crate) abs: bool,
     /// Show the text of messages, too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "one_line")]
     pub(crate) bodies: bool,
 }
 
