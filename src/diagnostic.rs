@@ -68,6 +68,8 @@ codes! {
     OneSided = "one-sided", Warning;
     /// A bound on buffered segments was reached; what was missing is taken as lost.
     ReassemblyLimit = "reassembly-limit", Warning;
+    /// Bytes that the other side never acknowledged: they did not arrive.
+    Unacknowledged = "unacknowledged", Warning;
     /// A RST outside the receive window was ignored.
     ResetIgnored = "reset-ignored", Note;
     // Session.

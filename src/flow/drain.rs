@@ -15,7 +15,7 @@ use crate::flow::half::{Half, Start, UNRESOLVED};
 use crate::flow::{Consumer, Interest, Side, StreamChunk};
 use crate::position::FramePos;
 
-const SIDES: [Side; 2] = [Side::Initiator, Side::Responder];
+pub(super) const SIDES: [Side; 2] = [Side::Initiator, Side::Responder];
 
 /// What stands at the head of a direction.
 enum Head {
@@ -61,8 +61,10 @@ impl<S> Connection<S> {
 
     /// Delivers everything held, and tells the consumer that it is over.
     pub(super) fn close<C: Consumer<Session = S>>(mut self, cause: EndReason, ctx: &mut Context<'_, C>) -> Interest {
+        let holes = self.holes();
         self.flush(GapCause::Lost, ctx);
         self.recall_reset();
+        self.tell_unacknowledged(holes, ctx);
         let reason = self.end_reason(cause);
         self.info.closed_by = self.closed_by();
         self.info.reset_by = self.reset.map(|reset| reset.side);

@@ -7,6 +7,7 @@ use crate::flow::intake::LATE_SYN;
 use crate::flow::recent::Recent;
 use crate::flow::seq;
 use crate::flow::store::Store;
+use crate::flow::unacknowledged::Repeats;
 use crate::position::FramePos;
 
 /// Where offsets start.
@@ -50,6 +51,7 @@ pub(super) struct Buffers {
     pub(super) store: Store,
     pub(super) recent: Recent,
     pub(super) fin: Option<Fin>,
+    pub(super) repeats: Repeats,
 }
 
 #[derive(Debug)]

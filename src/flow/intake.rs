@@ -225,6 +225,10 @@ impl<S> Connection<S> {
             // A copy of delivered bytes, as far as they go; a single byte there is a keep-alive (RFC 9293 §3.8.4).
             let old = (half.next - offset).min(captured) as usize;
             let (copy, rest) = payload.split_at(old);
+            if old > 1 && offset + old as u64 > half.acked {
+                let acked = half.acked;
+                half.buffers().repeats.note(acked, ctx.at.ts.0);
+            }
             let conflict = old > 1 && half.buffers.as_ref().is_some_and(|b| b.recent.conflicts(offset, copy));
             let at_offset = half.visible(offset);
             missing = missing.saturating_sub((half.next - offset).saturating_sub(captured));

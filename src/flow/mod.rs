@@ -59,6 +59,7 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unacknowledged;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;

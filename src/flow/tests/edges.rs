@@ -231,3 +231,42 @@ fn a_fin_is_the_streams_end_only_behind_its_bytes_and_within_the_window() {
     lab.handshake().c(1, 1, "ab").send(0, FIN, 5, 1, "").send(0, FIN, 4, 1, "").tick(20).finish();
     lab.expect(&["C 0 ab", "C 2 gap 2 Lost", "C end", "1 Eof"]);
 }
+
+#[test]
+fn what_was_sent_again_and_again_did_not_arrive() {
+    // After 300, 600, 1,200 ms, as timers run; each captured twice, as by a mirrored port.
+    let sent = |times: &[i64]| {
+        let mut lab = Lab::new();
+        lab.handshake().c(1, 1, "mail").c(5, 1, "more");
+        for after in times {
+            lab.now += after * MILLI;
+            lab.c(1, 1, "mail").c(1, 1, "mail");
+        }
+        lab.log.lines.clear();
+        lab
+    };
+    sent(&[300, 600, 1200]).s(1, 1, "421").finish().expect(&["S 0 421", "C unacknowledged", "1 Eof"]);
+    // Acknowledged in part: it went on.
+    sent(&[300, 600, 1200]).s(1, 5, "421").finish().expect(&["S 0 421", "1 Eof"]);
+    // Copies that no timer made.
+    sent(&[0, 0, 0, 0, 0]).finish().expect(&["1 Eof"]);
+    // The other side is not in the capture.
+    let mut lab = Lab::new();
+    lab.c(1, 1, "mail").c(5, 1, "more");
+    for _ in 0..5 {
+        lab.now += SECOND;
+        lab.c(1, 1, "mail");
+    }
+    lab.finish().expect(&["C 0 mail", "C 4 more", "1 Eof"]);
+}
+
+#[test]
+fn what_is_missing_here_and_was_missed_there_did_not_arrive() {
+    let mut lab = Lab::new();
+    lab.handshake().c(3, 1, "rest").s(1, 1, "421").send(1, FIN, 4, 1, "").finish();
+    lab.expect(&["S 0 421", "S end", "C 0 gap 2 Lost", "C 2 rest", "C unacknowledged", "1 Eof"]);
+    // It was acknowledged: the capture lost it.
+    let mut lab = Lab::new();
+    lab.handshake().c(3, 1, "rest").s(1, 7, "250").send(1, FIN, 4, 7, "").finish();
+    lab.expect(&["C 0 gap 2 Lost", "C 2 rest", "S 0 250", "S end", "1 Eof"]);
+}
