@@ -12,8 +12,10 @@ use super::{Context, Emitter};
 use crate::event::{AuthOutcome, Command, EventBody, Reply, Text};
 use crate::position::Span;
 
-/// Hidden texts that are looked for in replies; and for how many replies, as a server repeats a line at once.
-const KEPT: usize = 8;
+/// Hidden texts that are looked for in replies; of one line, its words among them; and for how many replies, as a server
+/// repeats a line at once.
+const KEPT: usize = 32;
+const WORDS: usize = KEPT / 2;
 const REPLIES: u32 = 16;
 /// A shorter one is found by chance.
 const SHORTEST: usize = 4;
@@ -127,14 +129,12 @@ impl Veil {
         keep(&mut self.hidden, text);
     }
 
-    /// Hides a text and each word of it, quoted strings also as the server reads them.
+    /// Hides a text and its words, quoted strings also as the server reads them. So many words at most that the text itself
+    /// stays among what is looked for.
     fn hide_words(&mut self, text: &[u8]) {
         self.hide(text);
-        for (raw, value) in words(text) {
-            for word in [raw, value.as_ref()].into_iter().filter(|word| !is_plain_word(word)) {
-                self.hide(word);
-            }
-        }
+        let both = words(text).flat_map(|(raw, value)| [Cow::Borrowed(raw), value]);
+        both.filter(|word| !is_plain_word(word)).take(WORDS).for_each(|word| self.hide(&word));
     }
 
     /// Hides what may be a response in a server's complaint about a line that was not captured.
@@ -201,7 +201,10 @@ impl Veil {
 
     fn redacted(&self, text: &[u8]) -> Option<Vec<u8>> {
         let mut shown = Cow::Borrowed(text);
-        for hidden in &self.hidden {
+        // A line before its words: without one of them it would not be found, and its other words be seen.
+        let mut longest_first: Vec<&Zeroizing<Vec<u8>>> = self.hidden.iter().collect();
+        longest_first.sort_by_key(|hidden| std::cmp::Reverse(hidden.len()));
+        for hidden in longest_first {
             // Making ready to look for a long text costs as much as reading it.
             if hidden.len() > shown.len() {
                 continue;

@@ -118,6 +118,26 @@ fn passwords_are_masked() {
 }
 
 #[test]
+fn a_password_of_many_words_does_not_push_itself_out() {
+    let words: Vec<String> = (0..40).map(|n| format!("Word{n}x")).collect();
+    let short = words[..10].join(" ");
+    let long = words.join(" ");
+    for password in [short, long] {
+        let told = told(&[
+            s("+OK\r\n"),
+            c("USER bob\r\n"),
+            s("+OK\r\n"),
+            c("PASS Word0x\r\n"),
+            s("-ERR no\r\n"),
+            c(format!("PASS {password}\r\n")),
+            s(format!("-ERR unknown command PASS {password}\r\n")),
+        ]);
+        assert_eq!(told.replies()[3].text, "unknown command ***".into());
+        assert!(!format!("{:?}", told.events).contains("Word"));
+    }
+}
+
+#[test]
 fn auth_exchanges() {
     // From a capture of Dovecot 2.3.19: a list of mechanisms, a cancelled exchange, one with a challenge.
     let told = told(&[
