@@ -2,6 +2,7 @@
 
 use super::append::{flag_list, number};
 use super::fragment::before_announcement;
+use super::halves::Half;
 use super::shared::Shared;
 use super::tokens::Tokens;
 use crate::diagnostic::Code;
@@ -37,6 +38,8 @@ struct Content {
     origin: Option<u64>,
     /// The range is one of the whole message.
     joins: bool,
+    /// It is the message's header, or all behind it.
+    half: Option<Half>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -58,6 +61,8 @@ struct Done {
     message: Message,
     span: Option<Span>,
     range: Option<(u64, u64)>,
+    /// The message that this text and its header make.
+    whole: Option<MessageBuilder>,
 }
 
 /// The response.
@@ -289,6 +294,7 @@ impl Fetch {
             if content.joins {
                 shared.joins.gap(len);
             }
+            shared.joins.halves.gap();
         }
     }
 
@@ -301,13 +307,18 @@ impl Fetch {
         }
     }
 
-    fn begin(&mut self, content: Content, shared: &mut Shared, cx: &Context<'_>) {
+    fn begin(&mut self, content: Content, shared: &mut Shared, cx: &mut Context<'_>) {
         let mut message = shared.message(MessageDirection::Retrieved, content.part, cx);
         message.seqno = Some(self.seqno);
         message.section = Some(self.name.as_slice().into());
         shared.selected(&mut message);
         self.len = 0;
         self.content = Some((MessageBuilder::new(message, cx.options, cx.limits), content));
+        match content.half {
+            Some(Half::Header) => shared.joins.halves.begin_header(self.seqno, &self.name),
+            Some(Half::Text) => self.begin_text(shared, cx),
+            None => {}
+        }
         if let Some(origin) = content.origin.filter(|_| content.joins) {
             let mut whole = Message::new(Protocol::Imap, MessageDirection::Retrieved, MessagePart::Full);
             if origin == 0 {
@@ -321,6 +332,17 @@ impl Fetch {
         }
     }
 
+    /// The text of a message begins, whose header may be there.
+    fn begin_text(&self, shared: &mut Shared, cx: &mut Context<'_>) {
+        let Some(header) = shared.joins.halves.header(self.seqno) else { return };
+        let section = Text([header.0.as_slice(), b" ", &self.name].concat());
+        let mut whole = shared.message(MessageDirection::Retrieved, MessagePart::Full, cx);
+        whole.joined = true;
+        whole.section = Some(section);
+        shared.selected(&mut whole);
+        shared.joins.halves.begin_text(MessageBuilder::new(whole, cx.options, cx.limits), cx.out);
+    }
+
     fn data(&mut self, bytes: &[u8], span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
         let Some((builder, content)) = &mut self.content else { return };
         builder.push(bytes, span, cx.out);
@@ -328,6 +350,7 @@ impl Fetch {
         if content.joins {
             shared.joins.push(bytes, span, cx.out);
         }
+        shared.joins.halves.push(bytes, span, cx.limits.header_bytes, cx.out);
     }
 
     fn content_ended(&mut self, whole: bool, shared: &mut Shared) {
@@ -338,7 +361,8 @@ impl Fetch {
         let (mut message, span) = builder.finish(whole);
         message.outcome = if message.complete { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
         let range = content.origin.filter(|_| content.joins && whole).map(|origin| (origin, self.len));
-        self.done.push(Done { message, span, range });
+        let whole = shared.joins.halves.end(whole);
+        self.done.push(Done { message, span, range, whole });
     }
 
     /// The line ended, or was lost, within a quoted content.
@@ -360,13 +384,19 @@ impl Fetch {
             return;
         }
         let transaction = shared.fetch_transaction();
-        for Done { mut message, span: own, range } in std::mem::take(&mut self.done) {
+        let halves = shared.joins.halves.one(self.seqno, self.uid);
+        for Done { mut message, span: own, range, whole } in std::mem::take(&mut self.done) {
             self.tell(&mut message, transaction);
             shared.count(&message);
             cx.out.push(own.unwrap_or(span), EventBody::Message(Box::new(message)));
-            let Some((origin, len)) = range else { continue };
-            let requested = shared.requested(origin);
-            if let Some(builder) = shared.joins.complete(self.seqno, self.uid, (origin, len), requested, span, cx.out) {
+            let joined = match range {
+                Some((origin, len)) => {
+                    let requested = shared.requested(origin);
+                    shared.joins.complete(self.seqno, self.uid, (origin, len), requested, span, cx.out)
+                }
+                None => whole.filter(|_| halves),
+            };
+            if let Some(builder) = joined {
                 let (mut whole, own) = builder.finish(true);
                 self.tell(&mut whole, transaction);
                 whole.outcome = if whole.complete { MessageOutcome::Accepted } else { MessageOutcome::Unknown };
@@ -389,15 +419,15 @@ impl Fetch {
 /// What the value behind that name is.
 fn classify(name: &[u8]) -> Item {
     let upper = name.to_ascii_uppercase();
-    let content = |part| Item::Content(Content { part, origin: None, joins: false });
+    let content = |part, half| Item::Content(Content { part, origin: None, joins: false, half });
     match upper.as_slice() {
         b"UID" => return Item::Uid,
         b"FLAGS" => return Item::Flags,
         b"INTERNALDATE" => return Item::Date,
         b"RFC822.SIZE" => return Item::Size,
-        b"RFC822" | b"RFC822.PEEK" => return content(MessagePart::Full),
-        b"RFC822.HEADER" => return content(MessagePart::Headers),
-        b"RFC822.TEXT" | b"RFC822.TEXT.PEEK" => return content(MessagePart::Section),
+        b"RFC822" | b"RFC822.PEEK" => return content(MessagePart::Full, None),
+        b"RFC822.HEADER" => return content(MessagePart::Headers, Some(Half::Header)),
+        b"RFC822.TEXT" | b"RFC822.TEXT.PEEK" => return content(MessagePart::Section, Some(Half::Text)),
         _ => {}
     }
     section(&upper).map_or(Item::Other, Item::Content)
@@ -420,7 +450,13 @@ fn section(name: &[u8]) -> Option<Content> {
         s if s.starts_with(b"HEADER") => MessagePart::Headers,
         _ => MessagePart::Section,
     };
-    Some(Content { part, origin, joins: origin.is_some() && inside.is_empty() })
+    let half = match inside {
+        _ if range.is_some() => None,
+        b"HEADER" => Some(Half::Header),
+        b"TEXT" => Some(Half::Text),
+        _ => None,
+    };
+    Some(Content { part, origin, joins: origin.is_some() && inside.is_empty(), half })
 }
 
 #[cfg(test)]

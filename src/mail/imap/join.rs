@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::halves::Halves;
 use crate::diagnostic::Code;
 use crate::mail::Emitter;
 use crate::mail::message::MessageBuilder;
@@ -49,6 +50,8 @@ enum Feed {
 /// The joins of the selected mailbox.
 #[derive(Default)]
 pub(super) struct Joins {
+    /// Headers and texts that were fetched one after the other.
+    pub(super) halves: Halves,
     open: Vec<Join>,
     feed: Option<Feed>,
     by_uid: HashMap<u32, u64>,
@@ -64,7 +67,9 @@ impl Joins {
         const SIZE: usize = 24;
         let held = |join: &Join| join.held.iter().map(|held| size_of::<Held>() + held.bytes.capacity()).sum::<usize>();
         let open = |join: &Join| join.builder.as_ref().map_or(0, MessageBuilder::cost) + held(join);
-        self.open.iter().map(open).sum::<usize>() + (self.by_uid.capacity() + self.by_seqno.capacity()) * SIZE
+        self.halves.cost()
+            + self.open.iter().map(open).sum::<usize>()
+            + (self.by_uid.capacity() + self.by_seqno.capacity()) * SIZE
     }
 
     /// A range of that message begins. `make` builds the message when the range is its first one.
@@ -215,6 +220,7 @@ impl Joins {
 
     /// A message is gone, those behind it move up.
     pub(super) fn expunged(&mut self, seqno: u32) {
+        self.halves = Halves::default();
         self.by_seqno.clear();
         self.feed = None;
         self.open.retain(|j| j.seqno != seqno);
@@ -227,6 +233,7 @@ impl Joins {
 
     /// Messages are gone by UID: which numbers those behind them have now is not known. A UID's size stays what it is.
     pub(super) fn vanished(&mut self) {
+        self.halves = Halves::default();
         self.by_seqno.clear();
         self.feed = None;
         self.open.clear();

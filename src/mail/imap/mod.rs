@@ -13,6 +13,7 @@ mod command;
 pub mod detect;
 mod fetch;
 mod fragment;
+mod halves;
 mod join;
 mod pending;
 mod plausible;

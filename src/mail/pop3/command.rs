@@ -13,8 +13,8 @@ pub(super) enum Kind {
     UniqueId,
     /// A message.
     Retrieve,
-    /// The beginning of a message.
-    Top,
+    /// The beginning of a message: its header, and so many lines of its text.
+    Top(u64),
     Password,
     Apop,
     Auth,
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether lines may follow a positive reply.
     pub(super) fn has_lines(self) -> bool {
-        matches!(self, Kind::Listing | Kind::UniqueIds | Kind::Retrieve | Kind::Top | Kind::Unknown)
+        matches!(self, Kind::Listing | Kind::UniqueIds | Kind::Retrieve | Kind::Top(_) | Kind::Unknown)
     }
 }
 
@@ -52,7 +52,7 @@ impl<'a> Parsed<'a> {
             b"UIDL" if bare => Kind::UniqueIds,
             b"UIDL" => Kind::UniqueId,
             b"RETR" => Kind::Retrieve,
-            b"TOP" => Kind::Top,
+            b"TOP" => Kind::Top(numeral(args, 1).unwrap_or(0)),
             b"PASS" => Kind::Password,
             b"APOP" => Kind::Apop,
             b"AUTH" => Kind::Auth,
@@ -68,9 +68,14 @@ impl<'a> Parsed<'a> {
 
     /// The first argument as a message number.
     pub(super) fn number(&self) -> Option<u32> {
-        let word = self.args.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
-        std::str::from_utf8(word).ok()?.parse().ok()
+        numeral(self.args, 0)
     }
+}
+
+/// The argument with that index as a number.
+fn numeral<N: std::str::FromStr>(args: &[u8], index: usize) -> Option<N> {
+    let word = args.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(index)?;
+    std::str::from_utf8(word).ok()?.parse().ok()
 }
 
 /// A server's line that has a status.

@@ -10,6 +10,10 @@ use crate::mail::message::MessageBuilder;
 use crate::mail::{Chunk, Context, Emitter};
 use crate::position::{Direction, Span};
 
+/// Lines that nobody asks TOP for who does not want all of them: fetchmail asks for 99,999,999, so that the mail does not
+/// count as read. Fewer come, as many as there are.
+const ALL_LINES: u64 = 100_000;
+
 /// A message, and where its bytes stand.
 pub(super) struct Download {
     pub(super) builder: MessageBuilder,
@@ -17,6 +21,16 @@ pub(super) struct Download {
     span: Span,
     /// The command that asked for it was not seen: RETR, or TOP.
     guessed: Option<Extent>,
+    /// Lines until it may go on beyond what a TOP for all of it asked for.
+    all_of: Option<u64>,
+}
+
+impl Download {
+    /// TOP with that many lines asked for it.
+    pub(super) fn top(&mut self, lines: u64) {
+        self.builder.message_mut().part = MessagePart::Headers;
+        self.all_of = Some(lines).filter(|&lines| lines >= ALL_LINES);
+    }
 }
 
 /// How far a message goes: whether anything follows its header.
@@ -48,7 +62,6 @@ impl Pop3 {
     /// The reply that begins a message was read.
     pub(super) fn begin_body(
         &mut self,
-        part: MessagePart,
         number: Option<u32>,
         status: &[u8],
         span: Span,
@@ -56,7 +69,7 @@ impl Pop3 {
     ) -> Box<Download> {
         self.ordinal += 1;
         self.transaction += 1;
-        let mut message = Message::new(Protocol::Pop3, MessageDirection::Retrieved, part);
+        let mut message = Message::new(Protocol::Pop3, MessageDirection::Retrieved, MessagePart::Full);
         message.ordinal = self.ordinal;
         message.transaction = self.transaction;
         message.tls = cx.tls;
@@ -65,14 +78,14 @@ impl Pop3 {
         message.number = number;
         message.assumed = cx.one_sided;
         let builder = MessageBuilder::new(message, cx.options, cx.limits);
-        Box::new(Download { builder, body: Body::new(), span, guessed: None })
+        Box::new(Download { builder, body: Body::new(), span, guessed: None, all_of: None })
     }
 
     /// A status line whose command is missing, and a line that begins a mail.
     pub(super) fn assumed_body(&mut self, guess: Guess, line: &Line<'_>, cx: &mut Context<'_>) {
         let status = [&guess.reply.status.0, b" ".as_slice(), &guess.reply.text.0].concat();
         push_reply(Some(guess.seq), guess.reply, guess.span, cx.out);
-        let mut download = self.begin_body(MessagePart::Full, None, &status, guess.span, cx);
+        let mut download = self.begin_body(None, &status, guess.span, cx);
         download.builder.message_mut().assumed = true;
         download.guessed = Some(Extent::default());
         for bytes in [line.bytes, line.end.as_bytes()] {
@@ -89,7 +102,10 @@ impl Pop3 {
         if download.body.bare_lf() {
             self.tell_bare_lf(Direction::Server, span, cx);
         }
-        let Download { mut builder, guessed, span: status_span, .. } = *download;
+        let Download { mut builder, guessed, all_of, span: status_span, .. } = *download;
+        if all_of.is_some_and(|lines| lines > 0) {
+            builder.message_mut().part = MessagePart::Full;
+        }
         let announced = builder.message_mut().status.as_ref().and_then(|status| octets(&status.0));
         if let Some(extent) = guessed.as_ref().filter(|_| ended)
             && announced != Some(builder.message_mut().size)
@@ -129,10 +145,13 @@ fn octets(status: &[u8]) -> Option<u64> {
 
 /// The next bytes; `reply_due` when a later command waits for its reply.
 pub(super) fn feed(download: &mut Download, chunk: Chunk<'_>, reply_due: bool, out: &mut Emitter) -> Fed {
-    let Download { builder, body, guessed, .. } = download;
+    let Download { builder, body, guessed, all_of, .. } = download;
     body.feed(chunk.bytes, reply_due, &mut |bytes| {
         if let Some(extent) = guessed {
             extent.push(bytes);
+        }
+        if let Some(lines) = all_of {
+            *lines = lines.saturating_sub(memchr::memchr_iter(b'\n', bytes).count() as u64);
         }
         builder.push(bytes, chunk.span, out);
     })

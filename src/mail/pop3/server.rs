@@ -6,7 +6,7 @@ use super::download::{Download, feed};
 use super::listing::Listing;
 use crate::diagnostic::Code;
 use crate::event::weight::texts;
-use crate::event::{AuthOutcome, EventBody, MessagePart, Reply, Text};
+use crate::event::{AuthOutcome, EventBody, Reply, Text};
 use crate::mail::hold::Pauses as _;
 use crate::mail::line::{Line, LineEnd, without_cr};
 use crate::mail::queue::Pending;
@@ -362,10 +362,13 @@ impl Pop3 {
                 self.mode = Mode::Guess(Box::new(Guess { reply, span, seq, command_seen: true }));
                 return Next::Continue;
             }
-            Kind::Retrieve | Kind::Top => {
-                let part = if pending.kind == Kind::Top { MessagePart::Headers } else { MessagePart::Full };
+            Kind::Retrieve | Kind::Top(_) => {
                 push_reply(None, reply, span, cx.out);
-                self.mode = Mode::Body(self.begin_body(part, pending.number, line.bytes, span, cx));
+                let mut download = self.begin_body(pending.number, line.bytes, span, cx);
+                if let Kind::Top(lines) = pending.kind {
+                    download.top(lines);
+                }
+                self.mode = Mode::Body(download);
                 return Next::Continue;
             }
             Kind::UniqueId => self.unique_id(&reply.text.0, cx),
@@ -400,7 +403,7 @@ impl Pop3 {
     pub(super) fn take_cut_status(&mut self, cx: &mut Context<'_>) -> bool {
         let line = self.lines[SERVER].pending();
         // Of these more than the status counts.
-        let more = |kind| matches!(kind, Kind::StartTls | Kind::Retrieve | Kind::Top | Kind::UniqueId);
+        let more = |kind| matches!(kind, Kind::StartTls | Kind::Retrieve | Kind::Top(_) | Kind::UniqueId);
         if !matches!(self.mode, Mode::Status)
             || !matches!(status(line), Some((Status::Ok | Status::Err, _)))
             || self.queue.waiting.front().is_some_and(|pending| more(pending.kind))
@@ -434,7 +437,7 @@ impl Pop3 {
             }
         }
         self.queue.server_lost();
-        if self.queue.waiting.iter().any(|pending| matches!(pending.kind, Kind::Retrieve | Kind::Top)) {
+        if self.queue.waiting.iter().any(|pending| matches!(pending.kind, Kind::Retrieve | Kind::Top(_))) {
             self.queue.go_astray();
         }
         self.answer_may_be_lost(cx);

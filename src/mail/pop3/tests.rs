@@ -5,7 +5,7 @@ mod losses;
 use super::*;
 use crate::event::{AuthOutcome, MessageOutcome, MessagePart};
 use crate::mail::Options;
-use crate::mail::script::{Step, Told, c, play, s};
+use crate::mail::script::{Step, Told, c, once, play, s};
 
 fn told(steps: &[Step]) -> Told {
     play(Pop3::new, steps, &Options::default(), false)
@@ -435,6 +435,30 @@ fn top_is_told_from_retr_without_the_commands() {
     // Nothing tells: a whole message as far as one knows, which is not said to be complete.
     assert_eq!(part("+OK", mail), (MessagePart::Full, false));
     assert_eq!(part("+OK 99 octets", mail), (MessagePart::Full, false));
+}
+
+#[test]
+fn a_top_for_all_lines_is_the_whole_mail() {
+    // fetchmail's way to fetch a mail without marking it as read.
+    let part = |command: &str, mail: &str| {
+        let steps = [
+            s("+OK ready\r\n"),
+            c(format!("{command}\r\n")),
+            s(format!("+OK 75 octets\r\n{mail}.\r\n")),
+            c("QUIT\r\n"),
+            s("+OK\r\n"),
+        ];
+        let told = once(Pop3::new(), &steps, &Options::default(), false, usize::MAX, 0);
+        let message = told.messages()[0];
+        assert!(message.complete);
+        (message.part, message.attachments.len(), told.summary.1)
+    };
+    let mail = "Content-Type: application/pdf; name=a.pdf\r\n\r\na\r\nb\r\n";
+    assert_eq!(part("TOP 1 99999999", mail), (MessagePart::Full, 1, 1));
+    assert_eq!(part("TOP 1 20", mail), (MessagePart::Headers, 0, 0));
+    assert_eq!(part("TOP 1", mail), (MessagePart::Headers, 0, 0));
+    // As many lines as were asked for: there may be more.
+    assert_eq!(part("TOP 1 100000", &("A: b\r\n\r\n".to_owned() + &"\n".repeat(100_000))).0, MessagePart::Headers);
 }
 
 #[test]

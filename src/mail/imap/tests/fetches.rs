@@ -74,6 +74,43 @@ fn ranges_make_a_whole() {
 }
 
 #[test]
+fn header_and_text_make_a_whole() {
+    let wholes = |middle: &[Step]| -> Vec<(u64, bool, String)> {
+        let story = tell(&session(middle));
+        let wholes = story.messages().into_iter().filter(|m| m.part == MessagePart::Full);
+        let told = wholes.map(|m| (m.size, m.complete && m.joined, m.section.unwrap().to_str_lossy().into_owned()));
+        told.collect()
+    };
+    let header = "* 1 FETCH (RFC822.HEADER {8}\r\nA: b\r\n\r\n)\r\nf OK\r\n";
+    let ask = c("f FETCH 1 RFC822.HEADER\r\n");
+    // fetchmail's way, and iOS's.
+    let text = [c("g FETCH 1 BODY.PEEK[TEXT]\r\n"), s("* 1 FETCH (BODY[TEXT] {3}\r\nx\r\n)\r\ng OK\r\n")];
+    let joined = wholes(&[ask.clone(), s(header), text[0].clone(), text[1].clone()]);
+    assert_eq!(joined, [(11, true, "RFC822.HEADER BODY[TEXT]".to_owned())]);
+    let both = "* 1 FETCH (BODY[HEADER] {8}\r\nA: b\r\n\r\n BODY[TEXT] {3}\r\nx\r\n)\r\ng OK\r\n";
+    let joined = wholes(&[c("g FETCH 1 (BODY[HEADER] BODY[TEXT])\r\n"), s(both)]);
+    assert_eq!(joined, [(11, true, "BODY[HEADER] BODY[TEXT]".to_owned())]);
+    // Another message's, by its number, its UID, or because the numbers moved; a header without its end; a gap in it.
+    let other = s("* 2 FETCH (BODY[TEXT] {3}\r\nx\r\n)\r\ng OK\r\n");
+    assert_eq!(wholes(&[ask.clone(), s(header), text[0].clone(), other]), []);
+    let with_uid = |uid: u32, item: &str| format!("* 1 FETCH (UID {uid} {item})\r\ng OK\r\n");
+    let (head, body) = ("BODY[HEADER] {8}\r\nA: b\r\n\r\n", "BODY[TEXT] {1}\r\nx");
+    for (second, count) in [(7, 1), (8, 0)] {
+        let steps = [ask.clone(), s(&with_uid(7, head)), text[0].clone(), s(&with_uid(second, body))];
+        assert_eq!(wholes(&steps).len(), count, "{second}");
+    }
+    assert_eq!(wholes(&[ask.clone(), s(header), s("* 1 EXPUNGE\r\n"), text[0].clone(), text[1].clone()]), []);
+    let endless = s("* 1 FETCH (RFC822.HEADER {6}\r\nA: b\r\n)\r\nf OK\r\n");
+    assert_eq!(wholes(&[ask.clone(), endless, text[0].clone(), text[1].clone()]), []);
+    let lossy = [s("* 1 FETCH (RFC822.HEADER {8}\r\nA: "), Step::GapS(2), s("\r\n\r\n)\r\nf OK\r\n")];
+    assert_eq!(wholes(&[std::slice::from_ref(&ask), &lossy[..], &text[..]].concat()), []);
+    // A gap in the text is the message's.
+    let lossy = [text[0].clone(), s("* 1 FETCH (BODY[TEXT] {3}\r\n"), Step::GapS(1), s("\r\n)\r\ng OK\r\n")];
+    let told = wholes(&[&[ask, s(header)], &lossy[..]].concat());
+    assert_eq!(told, [(10, false, "RFC822.HEADER BODY[TEXT]".to_owned())]);
+}
+
+#[test]
 fn ranges_end_by_size_or_empty_range() {
     let story = tell(&session(&[
         c("e FETCH 1 RFC822.SIZE\r\n"),

@@ -1,0 +1,104 @@
+//! A message put together from its header and its text, where a client fetches one after the other (`RFC822.HEADER`, then
+//! `BODY[TEXT]`: fetchmail, iOS).
+
+use crate::event::Text;
+use crate::mail::Emitter;
+use crate::mail::message::MessageBuilder;
+use crate::position::Span;
+
+/// Which half a content is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Half {
+    Header,
+    Text,
+}
+
+/// The header that was fetched last, for the text that may follow.
+struct Header {
+    seqno: u32,
+    uid: Option<u32>,
+    name: Text,
+    bytes: Vec<u8>,
+    span: Span,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Halves {
+    header: Option<Header>,
+    /// The content at hand.
+    feed: Option<Half>,
+    whole: Option<MessageBuilder>,
+}
+
+impl Halves {
+    /// Memory beside its own fields, roughly.
+    pub(super) fn cost(&self) -> usize {
+        self.header.as_ref().map_or(0, |header| header.bytes.capacity() + header.name.weight())
+            + self.whole.as_ref().map_or(0, MessageBuilder::cost)
+    }
+
+    /// That message's header begins.
+    pub(super) fn begin_header(&mut self, seqno: u32, name: &[u8]) {
+        let header = Header { seqno, uid: None, name: name.into(), bytes: Vec::new(), span: Span::default() };
+        *self = Halves { header: Some(header), feed: Some(Half::Header), whole: None };
+    }
+
+    /// What that message's header was fetched as, if it is there.
+    pub(super) fn header(&self, seqno: u32) -> Option<&Text> {
+        self.header.as_ref().filter(|header| header.seqno == seqno).map(|header| &header.name)
+    }
+
+    /// The text behind the header that is there begins; `whole` is the message, still empty.
+    pub(super) fn begin_text(&mut self, mut whole: MessageBuilder, out: &mut Emitter) {
+        if let Some(header) = &self.header {
+            whole.push(&header.bytes, header.span, out);
+        }
+        (self.whole, self.feed) = (Some(whole), Some(Half::Text));
+    }
+
+    /// Bytes of the content at hand. A header longer than `limit` is not kept.
+    pub(super) fn push(&mut self, bytes: &[u8], span: Span, limit: usize, out: &mut Emitter) {
+        match (self.feed, &mut self.header, &mut self.whole) {
+            (Some(Half::Header), Some(header), _) if header.bytes.len() + bytes.len() <= limit => {
+                header.span = if header.bytes.is_empty() { span } else { header.span.to(span) };
+                header.bytes.extend_from_slice(bytes);
+            }
+            (Some(Half::Text), _, Some(whole)) => whole.push(bytes, span, out),
+            (None, ..) => {}
+            _ => *self = Halves::default(),
+        }
+    }
+
+    /// Bytes of the content at hand are missing.
+    pub(super) fn gap(&mut self) {
+        match (self.feed, &mut self.whole) {
+            (Some(Half::Text), Some(whole)) => whole.gap(),
+            (None, _) => {}
+            _ => *self = Halves::default(),
+        }
+    }
+
+    /// The content is over; `ended` when its end was seen. Gives the message, if it was the text.
+    pub(super) fn end(&mut self, ended: bool) -> Option<MessageBuilder> {
+        match self.feed.take()? {
+            Half::Header => {
+                // Without the empty line it is not known what stands between the halves.
+                let ends = |end: &[u8]| self.header.as_ref().is_some_and(|header| header.bytes.ends_with(end));
+                if !ended || !(ends(b"\n\r\n") || ends(b"\n\n")) {
+                    self.header = None;
+                }
+                None
+            }
+            Half::Text => self.whole.take().filter(|_| ended),
+        }
+    }
+
+    /// The response about that message is over. Whether what it put together is one message.
+    pub(super) fn one(&mut self, seqno: u32, uid: Option<u32>) -> bool {
+        let Some(header) = self.header.as_mut().filter(|header| header.seqno == seqno) else { return false };
+        let known = header.uid;
+        header.uid = header.uid.or(uid);
+        known.is_none() || uid.is_none() || known == uid
+    }
+}
