@@ -1,8 +1,9 @@
 //! What a header block tells: of a message, and of a MIME part.
 
-use mail_parser::{Addr, Address, ContentType, HeaderName, HeaderValue, Message as Parsed, MessageParser, MimeHeaders};
+use mail_parser::{Addr, Address, ContentType, HeaderName, HeaderValue, Message as Parsed, MessageParser};
 
 use super::decode::Decoder;
+use super::params;
 use crate::event::Message;
 use crate::position::Timestamp;
 
@@ -72,21 +73,30 @@ impl PartHeader {
         };
         let Some(parsed) = parser.parse_headers(block) else { return header };
         let Some(part) = parsed.parts.first() else { return header };
-        if let Some(content_type) = part.content_type() {
+        // Of several fields of a name the first, as most programs have it.
+        let first = |name| {
+            let field = part.headers.iter().find(|h| h.name == name)?;
+            let (start, end) = (field.offset_start as usize, field.offset_end as usize);
+            Some((block.get(start..end).unwrap_or_default(), field.value.as_content_type()))
+        };
+        if let Some((raw, Some(content_type))) = first(HeaderName::ContentType) {
             header.content_type = match content_type.subtype() {
                 Some(subtype) => format!("{}/{}", content_type.ctype(), subtype).to_ascii_lowercase(),
                 // RFC 2045 §5.2: what cannot be read is text/plain.
                 None if content_type.ctype().is_empty() => default_type.to_owned(),
                 None => content_type.ctype().to_ascii_lowercase(),
             };
-            header.boundary = content_type.attribute("boundary").map(|b| b.trim_end().as_bytes().to_vec());
-            header.filename = best(content_type, "name").map(str::to_owned);
+            let boundary = params::extended(raw, "boundary");
+            let boundary = boundary.as_deref().or_else(|| content_type.attribute("boundary"));
+            header.boundary = boundary.map(|b| b.trim_end().as_bytes().to_vec());
+            header.filename = params::extended(raw, "name").or_else(|| best(content_type, "name"));
         }
-        if let Some(disposition) = part.content_disposition() {
-            header.attachment = disposition.ctype().eq_ignore_ascii_case("attachment");
-            if let Some(name) = best(disposition, "filename") {
-                header.filename = Some(name.to_owned());
-            }
+        if let Some((raw, disposition)) = first(HeaderName::ContentDisposition) {
+            header.attachment = disposition.is_some_and(|d| d.ctype().eq_ignore_ascii_case("attachment"));
+            let name = params::extended(raw, "filename")
+                .or_else(|| best(disposition?, "filename"))
+                .or_else(|| params::without_type(raw, "filename"));
+            header.filename = name.or(header.filename);
         }
         if let Some(encoding) = encoding(&parsed) {
             header.decoder = Decoder::for_encoding(encoding);
@@ -113,11 +123,11 @@ impl PartHeader {
     }
 }
 
-/// Of a parameter that is there twice the extended form (`filename*`, RFC 6266 §4.3), which is what can be more than ASCII;
-/// else the later one, as the form for old programs comes first.
-fn best<'a>(field: &'a ContentType<'_>, name: &str) -> Option<&'a str> {
+/// Of a parameter that is there twice the one that is more than ASCII; else the later one, as the form for old programs
+/// comes first.
+fn best(field: &ContentType<'_>, name: &str) -> Option<String> {
     let values = || field.attributes().unwrap_or_default().iter().filter(|a| a.name == name).map(|a| a.value.as_ref());
-    values().find(|value| !value.is_ascii()).or_else(|| values().next_back())
+    values().find(|value| !value.is_ascii()).or_else(|| values().next_back()).map(str::to_owned)
 }
 
 fn encoding<'a>(parsed: &'a Parsed<'_>) -> Option<&'a str> {

@@ -3,10 +3,13 @@
 //! A [`Walker`] holds no body: at most a header block, the beginning of a line that may be a delimiter, and what a
 //! decoder carries over. Work is linear in the message; a line that begins with `--` costs one comparison a level.
 
+use std::borrow::Cow;
+
 use mail_parser::MessageParser;
 
 use super::decode::Decoder;
 use super::headers::{self, PartHeader};
+use super::words;
 use crate::limits::Limits;
 use crate::mail::line::find_byte;
 
@@ -341,6 +344,9 @@ impl Walker {
     fn header_ended(&mut self, observer: &mut dyn PartObserver) {
         let mut block = std::mem::take(&mut self.header);
         block.extend_from_slice(b"\r\n\r\n");
+        if let Cow::Owned(joined) = words::joined(&block) {
+            block = joined;
+        }
         let default_type = std::mem::replace(&mut self.default_type, "text/plain");
         let part = PartHeader::parse(&self.parser, &block, default_type);
         if std::mem::replace(&mut self.is_root, false) {

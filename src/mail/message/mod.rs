@@ -4,6 +4,8 @@ pub mod attachments;
 pub mod decode;
 mod headers;
 pub mod mime;
+mod params;
+mod words;
 
 use sha2::{Digest, Sha256};
 

@@ -260,3 +260,35 @@ fn parts_behind_a_loss_of_the_header_are_not_one() {
     assert_eq!(names(&told), vec![(Some("c.bin"), "application/x", 3)]);
     assert_eq!(told.attachments[0].sha256, sha256(&[4, 16, 65]));
 }
+
+/// Expected values as Python's `email` tells them.
+#[test]
+fn characters_cut_by_encoded_words_are_told_whole() {
+    let message = build(
+        b"From: =?utf-8?B?5L0=?=\r\n =?utf-8?B?oOWlvQ==?= <a@x.test>\r\nSubject: =?utf-8?B?5L0=?=\r\n =?utf-8?B?oOWlvQ==?=\r\n\
+          Content-Type: application/pdf;\r\n name=\"=?utf-8?B?5L2g5Q==?=\r\n =?utf-8?B?pb0=?=.pdf\"\r\n\r\nx",
+    );
+    assert_eq!(message.from.as_deref(), Some("\u{4f60}\u{597d} <a@x.test>"));
+    assert_eq!(message.subject.as_deref(), Some("\u{4f60}\u{597d}"));
+    assert_eq!(names(&message)[0].0, Some("\u{4f60}\u{597d}.pdf"));
+    assert_eq!(build(b"Subject: =?utf-8?b?w6Q?=\r\n\r\n").subject.as_deref(), Some("\u{e4}"));
+}
+
+/// Expected values as Python's `email` tells them.
+#[test]
+fn names_in_pieces_are_decoded_as_one() {
+    let name = |fields: &str| {
+        let message = build(format!("{fields}\r\n\r\nx").as_bytes());
+        names(&message).first().and_then(|name| name.0.map(str::to_owned))
+    };
+    let field = "Content-Disposition: attachment;\r\n filename*0*=utf-8''%e4%bd%a0%e5;\r\n filename*1*=%a5%bd.pdf";
+    assert_eq!(name(field).as_deref(), Some("\u{4f60}\u{597d}.pdf"));
+    let field = "Content-Type: text/plain;\r\n name*0*=koi8-r'ru'%F0%D2%C9;\r\n name*1*=%D7%C5%D4.pdf";
+    assert_eq!(name(field).as_deref(), Some("\u{41f}\u{440}\u{438}\u{432}\u{435}\u{442}.pdf"));
+    assert_eq!(name("Content-Disposition: filename=\"a.pdf\"").as_deref(), Some("a.pdf"));
+    let both = "Content-Disposition: inline; filename*=UTF-8''real%20name.pdf; filename=old.pdf";
+    assert_eq!(name(both).as_deref(), Some("real name.pdf"));
+    // The first of two.
+    let twice = "Content-Type: image/png; name=a\r\nContent-Type: image/gif; name=b";
+    assert_eq!(names(&build(format!("{twice}\r\n\r\nx").as_bytes())), [(Some("a"), "image/png", 1)]);
+}
