@@ -32,7 +32,7 @@ struct Join {
     uid: Option<u32>,
     /// How far it is whole.
     next: u64,
-    /// Where it ends, once that is known.
+    /// Where it ends, once a range has shown it.
     end: Option<u64>,
     /// None until the first range is there.
     builder: Option<MessageBuilder>,
@@ -193,11 +193,10 @@ impl Joins {
         join.uid = join.uid.or(uid);
         if len == 0 || requested.is_some_and(|requested| len < requested) {
             join.end = Some(origin.saturating_add(len));
-        } else if size.is_some() {
-            join.end = size;
         }
         join.fill(out);
-        if join.end.is_none_or(|end| join.next < end) {
+        // Some servers estimate the size: one that a range goes beyond says nothing.
+        if size != Some(join.next) && join.end.is_none_or(|end| join.next < end) {
             return None;
         }
         join.builder.is_some().then(|| self.open.remove(at).builder)?

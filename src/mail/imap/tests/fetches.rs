@@ -129,6 +129,22 @@ fn ranges_end_by_size_or_empty_range() {
 }
 
 #[test]
+fn a_size_that_is_too_small_does_not_end_the_ranges() {
+    // Exchange and others estimate it.
+    let range = |origin: u64, bytes: &str| {
+        [
+            c(&format!("f FETCH 1 (RFC822.SIZE BODY[]<{origin}.4>)\r\n")),
+            s(&format!("* 1 FETCH (RFC822.SIZE 6 BODY[]<{origin}> {{{}}}\r\n{bytes})\r\nf OK\r\n", bytes.len())),
+        ]
+    };
+    for (last, size) in [("i", 9), ("", 8)] {
+        let story = tell(&session(&[range(0, "abcd"), range(4, "efgh"), range(8, last)].concat()));
+        let joined: Vec<_> = story.messages().iter().filter(|m| m.joined).map(|m| (m.size, m.complete)).collect();
+        assert_eq!(joined, [(size, true)]);
+    }
+}
+
+#[test]
 fn ranges_by_number_end_by_a_size_that_was_told_with_the_uid() {
     let story = tell(&session(&[
         c("e FETCH 1 (UID RFC822.SIZE)\r\n"),
