@@ -39,9 +39,14 @@ pub struct Limits {
     pub reassembly_segments: usize,
     /// Bytes held out of order over all connections.
     pub reassembly_total_bytes: usize,
-    /// Frames that an acknowledged hole is still waited for: the reordering of a capture with several queues.
+    /// Frames that an acknowledged hole is still waited for: the reordering of a capture with several queues. Not before
+    /// `reorder_least_time` is over, too: on a busy link they are milliseconds, and interfaces are written in turns.
     pub reorder_frames: u64,
-    /// Nanoseconds of capture time that an acknowledged hole is still waited for.
+    /// Nanoseconds of capture time that it takes besides.
+    pub reorder_least_time: i64,
+    /// Frames after which a hole is waited for no longer, whatever the time: timestamps may stand still.
+    pub reorder_most_frames: u64,
+    /// Nanoseconds of capture time after which a hole is waited for no longer, however few the frames.
     pub reorder_time: i64,
     /// Bytes kept from both directions while a connection's protocol is not known.
     pub detect_bytes: usize,
@@ -128,6 +133,8 @@ impl Default for Limits {
             reassembly_segments: 8192,
             reassembly_total_bytes: 16 * MIB,
             reorder_frames: 2000,
+            reorder_least_time: SECOND,
+            reorder_most_frames: 1_000_000,
             reorder_time: 3 * SECOND,
             detect_bytes: 4096,
             undecided_bytes: 32 * MIB,
@@ -161,6 +168,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Whether what may come late has had its time, after so many frames and nanoseconds. Where the clock was set back,
+    /// frames alone say so.
+    pub(crate) fn reordering_is_over(&self, frames: u64, time: i64) -> bool {
+        let short = (0..self.reorder_least_time).contains(&time);
+        frames >= self.reorder_frames && !short || time >= self.reorder_time || frames >= self.reorder_most_frames
+    }
+
     /// Bounds that add up to about so many bytes.
     pub fn within(memory: usize) -> Self {
         let mut limits = Limits::default();

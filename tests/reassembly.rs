@@ -204,7 +204,7 @@ struct Player {
 
 impl Player {
     fn new(isn: [u32; 2], reorder_frames: u64) -> Self {
-        let limits = Limits { reorder_frames, ..Limits::default() };
+        let limits = Limits { reorder_frames, reorder_least_time: 0, ..Limits::default() };
         Player { table: FlowTable::new(&limits), log: Log::default(), frame: 0, isn }
     }
 
@@ -425,6 +425,7 @@ proptest! {
     ) {
         let limits = Limits {
             reorder_frames: 5,
+            reorder_least_time: 0,
             reassembly_segments: if small { 3 } else { 100 },
             reassembly_total_bytes: if small { 500 } else { 1 << 20 },
             ..Limits::default()

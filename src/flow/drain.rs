@@ -99,6 +99,7 @@ impl<S> Connection<S> {
         let side = if self.halves[0].cost() >= self.halves[1].cost() { Side::Initiator } else { Side::Responder };
         self.run();
         self.drain([0; 2], GapCause::Lost, ctx);
+        SIDES.into_iter().for_each(|side| self.give_up_overdue(side, ctx));
         if self.halves.iter().any(|half| half.pending()) {
             let detail = "too much held out of order over all connections";
             self.emit(StreamChunk::Odd { side, code: Code::ReassemblyLimit, detail, at: ctx.at }, ctx);
@@ -113,6 +114,9 @@ impl<S> Connection<S> {
                 self.run();
                 self.drain([0; 2], GapCause::Lost, ctx);
             }
+            if self.over_limit(side, ctx) {
+                self.give_up_overdue(side, ctx);
+            }
             if !self.over_limit(side, ctx) {
                 continue;
             }
@@ -121,6 +125,24 @@ impl<S> Connection<S> {
             while !self.dropped && self.over_limit(side, ctx) {
                 let Some(end) = self.half(side).store().and_then(|s| s.first()).map(|(o, p)| o + p.len) else { break };
                 self.force(side, end, GapCause::Limit, ctx);
+            }
+        }
+    }
+
+    /// Ends waits early that have lasted for as many frames as reordering takes: then it is the capture that lost what is
+    /// missing, not the bound.
+    fn give_up_overdue<C: Consumer<Session = S>>(&mut self, side: Side, ctx: &mut Context<'_, C>) {
+        while !self.dropped {
+            let half = self.half(side);
+            let Some((offset, piece)) = half.store().and_then(|store| store.first()) else { break };
+            let is_acknowledged = offset <= half.next.max(half.acked);
+            if !is_acknowledged || ctx.at.index.saturating_sub(piece.at.index) < ctx.limits.reorder_frames {
+                break;
+            }
+            let next = half.next;
+            self.force(side, offset + piece.len, GapCause::Lost, ctx);
+            if self.half(side).next == next {
+                break;
             }
         }
     }

@@ -52,8 +52,8 @@ impl EarlyResets {
             return None;
         }
         self.map.remove(key).filter(|reset| {
-            at.index.saturating_sub(reset.at.index) < limits.reorder_frames
-                && now.saturating_sub(reset.time) < limits.reorder_time
+            let frames = at.index.saturating_sub(reset.at.index);
+            !limits.reordering_is_over(frames, now.saturating_sub(reset.time))
         })
     }
 }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     fn taken(resets: &mut EarlyResets, port: usize, frame: u64, now: i64) -> Option<u32> {
-        let limits = Limits { reorder_frames: 50, reorder_time: 700, ..Limits::default() };
+        let limits = Limits { reorder_frames: 50, reorder_least_time: 0, reorder_time: 700, ..Limits::default() };
         let at = FramePos { index: frame, ..FramePos::default() };
         resets.take(&key(port), at, now, &limits).map(|reset| reset.seq)
     }

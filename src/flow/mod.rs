@@ -21,8 +21,8 @@
 //! in order of capture.
 //!
 //! **Holes.** One that the peer has not acknowledged will be retransmitted, and waits. One that it has acknowledged
-//! was lost by the capture: after an allowance for copies captured late (`Limits::reorder_frames`,
-//! `Limits::reorder_time`) it becomes a [`StreamChunk::Gap`], and the connection goes on. The same allowance ends
+//! was lost by the capture: after an allowance for copies captured late (so many frames and so much time,
+//! `Limits::reorder_frames` and those behind it) it becomes a [`StreamChunk::Gap`], and the connection goes on. The same allowance ends
 //! every causal wait, since a bound is an acknowledgement. Where both directions lost bytes at once, the order of the
 //! gaps follows what the segments behind them acknowledge, as far as they have been seen by then. A number
 //! acknowledged beyond the last byte seen, with nothing behind it, is taken for a FIN that was not captured; so is the

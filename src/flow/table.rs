@@ -234,7 +234,7 @@ impl<C: Consumer> FlowTable<C> {
         self.now = now;
         while let Some(wait) = self.waits.front().copied() {
             let frames = at.index.saturating_sub(wait.frame);
-            if frames < self.limits.reorder_frames && now.saturating_sub(wait.time) < self.limits.reorder_time {
+            if !self.limits.reordering_is_over(frames, now.saturating_sub(wait.time)) {
                 break;
             }
             self.waits.pop_front();

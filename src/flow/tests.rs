@@ -92,7 +92,7 @@ impl Lab {
     }
 
     fn with(adjust: impl FnOnce(&mut Limits)) -> Self {
-        let mut limits = Limits { reorder_frames: 10, ..Limits::default() };
+        let mut limits = Limits { reorder_frames: 10, reorder_least_time: 0, ..Limits::default() };
         adjust(&mut limits);
         Lab {
             table: FlowTable::new(&limits),
@@ -788,3 +788,4 @@ fn lone_syns_are_told_to_who_wants_them() {
 }
 
 mod edges;
+mod waits;
