@@ -303,6 +303,8 @@ impl<S> Connection<S> {
             // No further than the other direction waits for: what it has goes before the rest of the hole.
             let needed = needed.checked_sub(half.next).filter(|&needed| needed > 0).unwrap_or(len);
             match len - u64::from(fin) {
+                // Its first number was a keep-alive's.
+                0 if half.only_probed() => self.half_mut(side).begin_behind_probe(),
                 0 => self.half_mut(side).fin_assumed = true,
                 bytes => {
                     self.skip(side, bytes.min(needed), cause, ctx);

@@ -215,6 +215,24 @@ impl Half {
         self.next == self.origin
     }
 
+    /// Whether empty segments without SYN are all that was seen of it. They may be keep-alives, which have the number before
+    /// the next (RFC 9293 §3.8.4).
+    pub(super) fn only_probed(&self) -> bool {
+        self.start != Start::Unseen
+            && self.isn.is_none()
+            && self.untouched()
+            && self.seen_end == self.origin
+            && self.buffers.as_ref().is_none_or(|b| b.fin.is_none() && b.store.is_empty())
+    }
+
+    /// What was taken for its first number was the one before it.
+    pub(super) fn begin_behind_probe(&mut self) {
+        self.origin += 1;
+        (self.acked, self.queued) = (self.acked.max(self.origin), self.queued.max(self.origin));
+        self.advance(1);
+        self.fin_assumed = false;
+    }
+
     /// The lowest offset at which the stream may yet turn out to begin.
     pub(super) fn earliest(&self) -> u64 {
         let may_be_late = self.start == Start::Tentative && self.untouched();

@@ -40,8 +40,14 @@ impl<S> Connection<S> {
         let half = self.half_mut(side);
         half.note_window(segment.window, flags.syn, peer_scale);
         let bound = if flags.ack { self.acknowledge(side.opposite(), segment.ack, ctx) } else { 0 };
-        let seq = segment.seq.wrapping_add(u32::from(flags.syn));
-        let len = segment.payload.len() as u64 + u64::from(segment.missing_tail);
+        let mut seq = segment.seq.wrapping_add(u32::from(flags.syn));
+        let mut len = segment.payload.len() as u64 + u64::from(segment.missing_tail);
+        if segment.payload == [0] && self.is_early_probe(side, segment) {
+            self.info.duplicate_bytes += 1;
+            (seq, len) = (seq.wrapping_add(1), 0);
+        } else if seq == self.half(side).next_seq.wrapping_add(1) && self.half(side).only_probed() {
+            self.half_mut(side).begin_behind_probe();
+        }
         if self.half(side).start == Start::Unseen {
             self.begin(side, seq, len > 0, ctx);
         }
@@ -95,6 +101,14 @@ impl<S> Connection<S> {
             std::mem::swap(&mut self.info.initiator, &mut self.info.responder);
         }
         self.info.roles = Roles::Handshake;
+    }
+
+    /// Whether a zero byte in front of all that was seen of a direction without SYN is a keep-alive as Windows sends it: the
+    /// number before the next, with a byte that is no part of the stream (RFC 9293 §3.8.4).
+    fn is_early_probe(&self, side: Side, segment: &Segment<'_>) -> bool {
+        let half = self.half(side);
+        let is_first = half.start == Start::Unseen || half.untouched() && half.next_seq == segment.seq.wrapping_add(1);
+        is_first && half.isn.is_none() && !segment.flags.syn && !segment.flags.fin && segment.missing_tail == 0
     }
 
     fn take_syn(&mut self, side: Side, segment: &Segment<'_>) {

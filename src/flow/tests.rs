@@ -788,4 +788,5 @@ fn lone_syns_are_told_to_who_wants_them() {
 }
 
 mod edges;
+mod keep_alive;
 mod waits;
