@@ -26,6 +26,9 @@ const IXIA_SW: u32 = 0x1c00_01ab;
 /// Largest packet that libpcap and Wireshark write; only a hint, files with larger ones exist.
 const USUAL_SNAPLEN: u32 = 262_144;
 
+/// Seconds between which two records of damaged files are taken for neighbours.
+const DAY: u32 = 86_400;
+
 /// A pcap file's state.
 #[derive(Debug)]
 pub(super) struct Pcap {
@@ -136,11 +139,9 @@ impl Pcap {
 
     /// Captured length, if this looks much like a record header.
     fn plausible(&self, head: &[u8; 16], near: Option<u32>) -> Option<u32> {
-        const DAY: u32 = 86_400;
         let [seconds, fraction, captured, original] = self.fields(head);
-        let limit = if self.unit == 1 { 1_000_000_000 } else { 1_000_000 };
         let largest = if self.snaplen == 0 { USUAL_SNAPLEN } else { self.snaplen.min(USUAL_SNAPLEN) };
-        let good = fraction < limit
+        let good = fraction < self.fractions()
             && captured > 0
             && captured <= original
             && captured <= largest
@@ -223,22 +224,45 @@ impl Pcap {
                 }
             };
         }
+        if head == [0; 16] && buffer.ensure(32) && buffer.data().get(16..32) == Some(&[0; 16]) {
+            let zeros = pass_zeros(buffer);
+            return self.resynchronise(buffer, offset, zeros, "zeros stand where a packet should".to_owned());
+        }
         if captured > original && self.old {
             std::mem::swap(&mut captured, &mut original);
         }
-        if captured as usize > limits.record_bytes {
-            let text = format!("a packet claims {captured} captured bytes");
-            return self.resynchronise(buffer, offset, text);
+        let odd = captured > original || captured > self.snaplen.max(USUAL_SNAPLEN);
+        if captured as usize > limits.record_bytes || odd && !self.is_followed(buffer, captured, limits) {
+            // A length beyond any real packet is damage, not a cut; there may be more behind it.
+            return self.resynchronise(buffer, offset, 0, format!("a packet claims {captured} captured bytes"));
         }
         if !buffer.ensure(self.record_header.saturating_add(captured as usize)) {
-            // A length far beyond any real packet is damage, not a cut; there may be more behind it.
-            if captured > self.snaplen.max(USUAL_SNAPLEN) {
-                return self.resynchronise(buffer, offset, format!("a packet claims {captured} captured bytes"));
-            }
             self.ended = true;
             return self.cut(buffer, offset, "the last packet");
         }
-        self.packet(seconds, fraction, captured, original)
+        let known = self.last_seconds;
+        let step = self.packet(seconds, fraction, captured, original);
+        if captured == 0 {
+            // Its time says nothing of where it belongs: a hole in the file may have such a header.
+            self.last_seconds = known;
+        }
+        step
+    }
+
+    /// Whether behind so many captured bytes something stands that may be a record, or nothing.
+    fn is_followed(&self, buffer: &mut Buffer, captured: u32, limits: &Limits) -> bool {
+        let size = self.record_header.saturating_add(captured as usize);
+        buffer.ensure(size.saturating_add(16));
+        let Some(rest) = buffer.data().get(size..) else { return false };
+        let Some(head) = rest.first_chunk::<16>() else { return true };
+        let [seconds, fraction, captured, _] = self.fields(head);
+        let is_near = self.last_seconds.is_none_or(|t| seconds.abs_diff(t) <= DAY);
+        detect(head).is_some() || is_near && fraction < self.fractions() && captured as usize <= limits.record_bytes
+    }
+
+    /// How many units of the second timestamp field are a second.
+    fn fractions(&self) -> u32 {
+        if self.unit == 1 { 1_000_000_000 } else { 1_000_000 }
     }
 
     /// The stream ended where more was due.
@@ -251,8 +275,8 @@ impl Pcap {
         }
     }
 
-    /// Looks for the next place from which two records follow one another.
-    fn resynchronise(&mut self, buffer: &mut Buffer, offset: u64, text: String) -> Step {
+    /// Looks for the next place from which two records follow one another; `passed` bytes were passed over already.
+    fn resynchronise(&mut self, buffer: &mut Buffer, offset: u64, passed: u64, text: String) -> Step {
         /// How far: beyond the largest packets in use.
         const REACH: usize = 1 << 20;
         buffer.ensure(REACH);
@@ -270,7 +294,7 @@ impl Pcap {
                 buffer.consume(at);
                 Step::problem(
                     offset,
-                    format!("{text}; {} passed over to the next packet found", count(at as u64, "byte")),
+                    format!("{text}; {} passed over to the next packet found", count(passed + at as u64, "byte")),
                     true,
                 )
             }
@@ -278,6 +302,20 @@ impl Pcap {
                 self.ended = true;
                 Step::problem(offset, format!("{text}; the rest of the file is not read"), true)
             }
+        }
+    }
+}
+
+/// Passes zeros over, but for the last sixteen: the next header may begin with some. How many.
+fn pass_zeros(buffer: &mut Buffer) -> u64 {
+    let start = buffer.offset();
+    loop {
+        let data = buffer.data();
+        let zeros = data.iter().take_while(|&&b| b == 0).count();
+        let is_all = zeros == data.len();
+        buffer.consume(zeros.saturating_sub(16));
+        if !is_all || !buffer.ensure(17) {
+            return buffer.offset() - start;
         }
     }
 }

@@ -141,6 +141,56 @@ fn captured_beyond_original() {
 }
 
 #[test]
+fn a_zeroed_page_hides_no_more_than_itself() {
+    // A page, and more than is looked at in one go.
+    for (len, step) in [(4096, usize::MAX), (4096, 7), (3 << 20, usize::MAX)] {
+        let pages = Vec::from_iter((0..len).map(|_| 0));
+        // At any place of a record, its header included.
+        for at in 0..if len > 4096 { 9 } else { 17 } {
+            let mut file = pcap_at(&[1_700_000_000, 1_700_000_001]);
+            file.truncate(24 + 17 + at);
+            file.extend(&pages);
+            // The rest of a packet's bytes.
+            file.extend([0xee; 30]);
+            file.extend(&pcap_at(&[1_700_000_002, 1_700_000_003])[24..]);
+            let got = read_by(file, step).unwrap();
+            let found = times(&got);
+            let wanted = [1_700_000_000, 1_700_000_002, 1_700_000_003].map(|s| s * 1_000_000_000);
+            assert!(wanted.iter().all(|time| found.contains(time)), "{at}: {found:?}");
+            assert!(found.len() <= 4, "{at}: {found:?}");
+            assert_eq!(problems(&got).len(), 1, "{at}");
+        }
+    }
+    // A file that was given its length before it was filled.
+    let mut file = pcap_at(&[1]);
+    file.extend([0; 5000]);
+    let got = read(file);
+    assert_eq!((times(&got).len(), problems(&got).len()), (1, 1));
+}
+
+#[test]
+fn a_damaged_length_hides_no_packets_behind_it() {
+    let record = |time: u32| pcap_record(Order::Little, time, 0, &[0xab; 60]);
+    for captured in [61, 100, 5001, 300_000] {
+        let mut file = pcap_header(Order::Little, MICRO, 1);
+        for n in 0..9000 {
+            file.extend(record(1_700_000_000 + n));
+        }
+        file[24 + 76 * 3 + 8..][..4].copy_from_slice(&Order::Little.u32(captured));
+        let got = read(file);
+        assert_eq!(times(&got).len(), 8999, "{captured}");
+        assert_eq!(
+            problems(&got),
+            [(
+                24 + 76 * 3,
+                &*format!("a packet claims {captured} captured bytes; 76 bytes passed over to the next packet found"),
+                true
+            )]
+        );
+    }
+}
+
+#[test]
 fn old_files_with_swapped_lengths() {
     let mut file = pcap_header(Order::Little, MICRO, 1);
     file[6] = 3;
