@@ -200,7 +200,7 @@ fn reordering_over_megabytes() {
         stream.finish()
     };
     assert_peak(reordered(&["sessions"]), 64);
-    assert_peak(reordered(&["sessions", "--max-memory", "16M"]), 24);
+    assert_peak(reordered(&["sessions", "--max-memory", "16M"]), 28);
 }
 
 #[test]
