@@ -265,10 +265,13 @@ fn describe(certificate: &Certificate, at: Timestamp, look: &Look) -> String {
     }
     let mut out = escape(certificate.subject.as_bytes()).into_owned();
     let _ = write!(out, ", {}", escape(certificate.key.as_bytes()));
-    if let (Some(from), Some(to)) = (certificate.not_before, certificate.not_after) {
-        let _ = write!(out, ", valid {} to {}", look.zone.day(from), look.zone.day(to));
+    if let Some(from) = certificate.not_before {
+        let _ = match certificate.not_after {
+            Some(to) => write!(out, ", valid {} to {}", look.zone.day(from), look.zone.day(to)),
+            None => write!(out, ", valid from {}, without an end", look.zone.day(from)),
+        };
         // A remark, no more: clocks of captures are wrong as often as certificates are. Time 0 is no time.
-        if at.0 > 0 && (at < from || to < at) {
+        if at.0 > 0 && (at < from || certificate.not_after.is_some_and(|to| to < at)) {
             out.push_str(if at < from { " (not yet when captured)" } else { " (expired when captured)" });
         }
     }

@@ -6,6 +6,8 @@ use der::asn1::{Ia5StringRef, PrintableStringRef, TeletexStringRef, UintRef, Utf
 use der::{Decode, Encode, SliceReader, Tag, Tagged};
 use sha2::{Digest, Sha256};
 use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 use x509_cert::{der, spki};
 
@@ -19,13 +21,15 @@ pub struct ReadCertificate {
     pub info: Certificate,
     /// RSA modulus, big-endian without leading zeros; none for other keys.
     pub modulus: Option<Vec<u8>>,
+    /// Names and addresses that it is for (subject alternative names), the first few, as a list to read.
+    pub alternatives: String,
 }
 
 impl ReadCertificate {
     /// Memory that it takes, roughly.
     pub(super) fn cost(&self) -> usize {
         let texts = self.info.subject.len() + self.info.issuer.len() + self.info.key.len();
-        size_of::<Self>() + texts + self.modulus.as_ref().map_or(0, Vec::capacity)
+        size_of::<Self>() + texts + self.alternatives.len() + self.modulus.as_ref().map_or(0, Vec::capacity)
     }
 }
 
@@ -55,6 +59,9 @@ impl Lately {
 /// Longest name that is told, in characters: names come from the wire.
 const NAME: usize = 1024;
 
+/// Alternative names that are told one by one.
+const NAMED: usize = 8;
+
 /// Reads a DER certificate.
 pub fn read(bytes: &[u8]) -> ReadCertificate {
     let mut out = ReadCertificate::default();
@@ -66,6 +73,9 @@ pub fn read(bytes: &[u8]) -> ReadCertificate {
     out.info.issuer = one_line(tbs.issuer());
     out.info.not_before = timestamp(tbs.validity().not_before);
     out.info.not_after = timestamp(tbs.validity().not_after);
+    if let Ok(Some((_, SubjectAltName(names)))) = tbs.get_extension() {
+        out.alternatives = alternatives(&names);
+    }
     let key = tbs.subject_public_key_info();
     out.modulus = modulus(key);
     out.info.key = key_name(key, out.modulus.as_deref());
@@ -75,6 +85,30 @@ pub fn read(bytes: &[u8]) -> ReadCertificate {
 /// None beyond 2262, as the 31st of December 9999 of certificates without an end (RFC 5280 §4.1.2.5).
 fn timestamp(time: x509_cert::time::Time) -> Option<Timestamp> {
     i64::try_from(time.to_unix_duration().as_nanos()).ok().map(Timestamp)
+}
+
+fn alternatives(names: &[GeneralName]) -> String {
+    let named = names.iter().filter_map(|name| match name {
+        GeneralName::DnsName(name) => Some(name.to_string()),
+        GeneralName::IpAddress(bytes) => match bytes.as_bytes() {
+            bytes if let Ok(v4) = <[u8; 4]>::try_from(bytes) => Some(std::net::Ipv4Addr::from(v4).to_string()),
+            bytes if let Ok(v6) = <[u8; 16]>::try_from(bytes) => Some(std::net::Ipv6Addr::from(v6).to_string()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let mut named: Vec<String> = named.collect();
+    let more = named.len().saturating_sub(NAMED);
+    named.truncate(NAMED);
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    let mut list = named.join(", ");
+    if list.len() > NAME {
+        list.truncate(list.floor_char_boundary(NAME));
+        list.push('…');
+    }
+    list
 }
 
 /// `O=Example, CN=mail.example.test`: the order of the encoding, RFC 4514's escapes.
@@ -263,6 +297,7 @@ mod tests {
         assert_eq!(read.info.subject, "O=matrix shared, CN=mail-rsa512.test");
         assert_eq!(read.info.issuer, read.info.subject);
         assert_eq!(read.info.key, "RSA-512");
+        assert_eq!(read.alternatives, "mail-rsa512.test, mail.example");
         // 2026-11-24 02:45:52 and 2036-11-21 02:45:52, UTC.
         assert_eq!(read.info.not_before, Some(Timestamp(1_795_488_352_000_000_000)));
         assert_eq!(read.info.not_after, Some(Timestamp(2_110_848_352_000_000_000)));
@@ -280,6 +315,19 @@ mod tests {
         };
         assert_eq!(time(9999), None);
         assert_eq!(time(2099), Some(Timestamp(4_102_444_799_000_000_000)));
+    }
+
+    #[test]
+    fn alternative_names() {
+        let dns = |name: &str| GeneralName::DnsName(der::asn1::Ia5String::new(name).unwrap());
+        let ip = |bytes: &[u8]| GeneralName::IpAddress(der::asn1::OctetString::new(bytes).unwrap());
+        let v6 = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        let names = [dns("a.test"), ip(&[192, 0, 2, 1]), ip(&v6), ip(&[1])];
+        assert_eq!(alternatives(&names), "a.test, 192.0.2.1, 2001:db8::1");
+        let many = vec![dns("a.test"); NAMED + 3];
+        assert!(alternatives(&many).ends_with("a.test, 3 more"));
+        let long = vec![dns(&"x".repeat(400)); 4];
+        assert!(alternatives(&long).ends_with("x…"));
     }
 
     #[test]

@@ -103,7 +103,11 @@ impl Handshake {
             Resumed::Psk => "by a pre-shared key: no certificate",
             Resumed::No => {
                 let own = self.chain.first()?;
-                return Some(format!("The server's certificate: {}, {}.", own.info.subject, own.info.key));
+                let names = match own.alternatives.as_str() {
+                    "" => String::new(),
+                    names => format!(", for {names}"),
+                };
+                return Some(format!("The server's certificate: {}, {}{names}.", own.info.subject, own.info.key));
             }
         };
         Some(format!("The two took up an earlier session {how}."))
