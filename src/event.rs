@@ -292,6 +292,8 @@ pub struct TlsHandshake {
     pub chain: Vec<Certificate>,
     /// The client's certificate.
     pub client_certificate: Option<Certificate>,
+    /// The server asked for one. Part of `steps` in JSON.
+    pub certificate_asked: bool,
     /// Resumption.
     pub resumed: Resumed,
     /// RFC 7627.

@@ -67,6 +67,7 @@ pub(crate) fn handshake() -> TlsHandshake {
         certificate: Some(certificate()),
         chain: Vec::new(),
         client_certificate: None,
+        certificate_asked: false,
         resumed: Resumed::No,
         extended_master_secret: true,
         encrypt_then_mac: false,

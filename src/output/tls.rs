@@ -213,7 +213,9 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         );
     }
     if let Some(session) = session.filter(|_| tls.reason == Some(Reason::HandshakeFailed)) {
-        say("Ended", &end(session));
+        // A server that hangs up at once is another than one that leaves its client waiting.
+        let after = session.span.last.ts.nanos_since(tls.span.last.ts) as f64 / 1e9;
+        say("Ended", &format!("{}, {after:.3} s later", end(session)));
     }
     // With a reason the last step is what to do about it.
     let (next, steps) = match (tls.reason, tls.steps.split_last()) {
@@ -286,7 +288,7 @@ fn describe(certificate: &Certificate, at: Timestamp, look: &Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Alert;
+    use crate::event::{Alert, Decrypted};
     use crate::output::samples;
     use crate::position::Direction;
 
@@ -351,6 +353,37 @@ mod tests {
   Look up      `forward-secrecy` in docs/diagnostics.md
 ";
         assert_eq!(write(tls, true, true), expected);
+    }
+
+    #[test]
+    fn prose_of_a_handshake_that_broke_off() {
+        let mut tls = samples::closed(Reason::HandshakeFailed);
+        (tls.completed, tls.records_undecrypted, tls.undecrypted_bytes) = (false, 0, 0);
+        let text = write(tls.clone(), true, true);
+        assert!(text.contains("  Ended        connection closed by the client, 0.022 s later\n"), "{text}");
+        let said = "  Verdict      handshake failed: broken off without an alert (handshake-failed)\n";
+        assert!(text.contains(said), "{text}");
+        // What was opened of it is no part of something whose rest is closed.
+        (tls.secret, tls.records_decrypted, tls.decrypted) = (Some(SecretSource::KeyLog), 4, Decrypted::All);
+        let alert = |description: &str| Alert {
+            dir: Direction::Client,
+            description: description.into(),
+            fatal: true,
+            span: samples::at(14),
+        };
+        tls.alerts = vec![alert("fatal unknown_ca")];
+        let said = "  Verdict      key log server.key · handshake failed: the peers did not agree (handshake-failed)\n";
+        let tls = TlsHandshake { key: Some("server.key".into()), ..tls };
+        let text = write(tls, true, true);
+        assert!(text.contains(said), "{text}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_records_are_not_called_cut() {
+        let mut tls = samples::closed(Reason::NotTls);
+        (tls.records_undecrypted, tls.undecrypted_bytes) = (0, 29);
+        let text = write(tls, true, true);
+        assert!(text.contains("  Records      0 decrypted, 0 not, and 29 bytes that are no records\n"), "{text}");
     }
 
     #[test]

@@ -260,6 +260,10 @@ pub(super) fn handshake(tls: &TlsHandshake) -> String {
     for alert in tls.alerts.iter().filter(|a| a.fatal || !a.description.contains("close_notify")) {
         let _ = write!(out, "; alert from {}: {}", who(alert.dir), escape(alert.description.as_bytes()));
     }
+    let refused = tls.alerts.iter().any(|alert| alert.fatal && alert.dir == Direction::Server);
+    if refused && tls.certificate_asked && tls.client_certificate.is_none() {
+        out.push_str("; it had asked for a client certificate and got none");
+    }
     if let Some(reason) = tls.reason.filter(|r| *r != Reason::HandshakeFailed) {
         let all = tls.records_undecrypted.saturating_add(tls.records_decrypted);
         let (why, _) = why_not(reason);

@@ -284,7 +284,10 @@ fn handshakes_that_failed_or_stayed_closed() {
         fatal: true,
         span: at(13),
     }];
-    assert_eq!(phrase::handshake(&failed), "TLS failed, frames 11–14; alert from the server: fatal handshake_failure");
+    let said = "TLS failed, frames 11–14; alert from the server: fatal handshake_failure";
+    assert_eq!(phrase::handshake(&failed), said);
+    failed.certificate_asked = true;
+    assert_eq!(phrase::handshake(&failed), format!("{said}; it had asked for a client certificate and got none"));
     assert_eq!(
         phrase::handshake(&samples::closed(Reason::NoKey)),
         "TLS established, frames 11–14; 12 records (4,321 bytes) not decrypted: no key was given"

@@ -135,6 +135,7 @@ impl Handshake {
             certificate: chain.next(),
             chain: chain.collect(),
             client_certificate: self.client_chain.first().map(|c| c.info.clone()),
+            certificate_asked: self.certificate_asked,
             resumed: self.resumed,
             extended_master_secret: server.is_some_and(|s| s.extended_master_secret),
             encrypt_then_mac: server.is_some_and(|s| s.encrypt_then_mac),
