@@ -47,7 +47,11 @@ impl<S> Connection<S> {
     pub(super) fn holes(&self) -> [Option<Open>; 2] {
         SIDES.map(|side| {
             let (half, peer) = (self.half(side), self.half(side.opposite()));
-            let closed = peer.closing() || self.reset.is_some_and(|reset| reset.side == side.opposite());
+            let reset = self.reset.filter(|reset| reset.side == side.opposite()).map(|reset| reset.at);
+            let closed = peer.fin().map(|fin| fin.at).or(reset);
+            // What crossed its end may have arrived after it.
+            let behind = half.store().and_then(|store| store.first()).map(|(_, piece)| piece.at.ts);
+            let closed = closed.is_some_and(|end| behind.is_none_or(|ts| end.ts.nanos_since(ts) >= TIMER));
             let hole = half.start == Start::Running && !half.done() && half.acked <= half.next;
             let open = Open { next: half.next, delivered: self.info.bytes[side.index()] };
             (closed && hole && half.known_end() > half.next).then_some(open)

@@ -262,9 +262,13 @@ fn what_was_sent_again_and_again_did_not_arrive() {
 
 #[test]
 fn what_is_missing_here_and_was_missed_there_did_not_arrive() {
-    let mut lab = Lab::new();
-    lab.handshake().c(3, 1, "rest").s(1, 1, "421").send(1, FIN, 4, 1, "").finish();
-    lab.expect(&["S 0 421", "S end", "C 0 gap 2 Lost", "C 2 rest", "C unacknowledged", "1 Eof"]);
+    for (after, told) in [(SECOND, &["C unacknowledged"][..]), (MILLI, &[])] {
+        let mut lab = Lab::new();
+        lab.handshake().c(3, 1, "rest");
+        lab.now += after;
+        lab.s(1, 1, "421").send(1, FIN, 4, 1, "").finish();
+        lab.expect(&[&["S 0 421", "S end", "C 0 gap 2 Lost", "C 2 rest"][..], told, &["1 Eof"]].concat());
+    }
     // It was acknowledged: the capture lost it.
     let mut lab = Lab::new();
     lab.handshake().c(3, 1, "rest").s(1, 7, "250").send(1, FIN, 4, 7, "").finish();
