@@ -292,3 +292,25 @@ fn a_client_that_leaves_amid_its_hello_fails_and_leaves_nothing_missing() {
     assert_eq!((code, &tls["reason"]), (0, &"handshake-failed".into()));
     assert_eq!(exit_code(&["decode", path(&file)]), 0);
 }
+
+/// The text of a mail whose beginning was not captured is no command in the plaintext either.
+#[test]
+fn plaintext_of_what_begins_in_the_middle_begins_there() {
+    let dialogue = of(&whole(), 25, 40_000);
+    // From the message's text on.
+    let list = flights(&dialogue).split_off(12);
+    let file = file_of(&[(dialogue, list)]);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("plain.pcapng");
+    let out = out.to_str().unwrap();
+    assert_eq!(exit_code(&["decrypt", "--plaintext", path(&file), "-o", out]), 3);
+    let told = |file: &str| {
+        let (code, objects) = program(&["decode", file]);
+        let session = objects.iter().find(|o| o["type"] == "session").unwrap();
+        let kinds = |kind: &str| objects.iter().filter(|o| o["type"] == kind).count();
+        let seen = (session["complete"].clone(), session["outcome"].clone(), session["banner"].clone());
+        (code, seen, kinds("command"), kinds("reply"), kinds("message"))
+    };
+    assert_eq!(told(out), told(path(&file)));
+    assert_eq!((told(out).0, told(out).2), (3, 1), "QUIT");
+}
