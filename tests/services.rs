@@ -299,7 +299,9 @@ fn what_nobody_asked_is_not_known() {
     let all = |_: &Packet| true;
     let helo = "S: 220 mx ESMTP\nC: HELO me\nS: 250 mx\nC: QUIT\nS: 221 bye";
     let login = "S: * OK ready\nC: a LOGIN joe secret\nS: a OK in\nC: b LOGOUT\nS: * BYE x\nS: b OK x";
-    for (port, script) in [(25, helo), (143, login), (25, "S: 554 5.7.1 go away\nC: QUIT\nS: 221 bye")] {
+    let refused = "S: 220 mx ESMTP\nC: EHLO me\nS: 550 5.7.1 not you\nC: QUIT\nS: 221 bye";
+    let away = "S: 554 5.7.1 go away\nC: QUIT\nS: 221 bye";
+    for (port, script) in [(25, helo), (143, login), (25, away), (25, refused)] {
         assert_eq!(row(port, script, &all)["security"], Value::Null, "{script}");
     }
     // It was asked, and has none.

@@ -89,8 +89,8 @@ impl Learner {
             (None, b"250") if lines.iter().skip(1).any(is_extension) => {
                 self.learn(reply.tls, lines.iter().skip(1).map(short));
             }
-            // A server without extensions.
-            (Some(Asked::Hello), status) => self.listless |= !reply.tls && status.starts_with(b"5"),
+            // A server without extensions (RFC 5321 §4.2.4). Others refuse the client.
+            (Some(Asked::Hello), b"500" | b"502" | b"504") => self.listless |= !reply.tls,
             (Some(Asked::List), b"-ERR" | b"BAD" | b"NO") => self.listless |= !reply.tls,
             // CAPA: the line of +OK, then the list.
             (Some(Asked::List), b"+OK") => self.learn(reply.tls, lines.iter().skip(1).map(short)),
