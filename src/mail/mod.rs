@@ -16,6 +16,8 @@ pub mod sasl;
 mod script;
 pub mod sieve;
 pub mod smtp;
+#[cfg(test)]
+mod tests;
 mod veil;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -230,7 +232,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Whether a line of POP3 or ManageSieve `reveals` a password to whoever reads it.
+    /// A line was told; whether it `reveals` a password to whoever reads it.
     fn warn_of_plaintext(&mut self, reveals: bool, span: Span) {
         if reveals && !self.tls {
             self.out.diagnose(span, Code::PlaintextPassword, "a password or token was sent without TLS");

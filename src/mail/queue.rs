@@ -255,9 +255,6 @@ impl<K> Queue<K> {
 
     /// An exchange is over: its event, and what it says of the session.
     pub(crate) fn end_exchange(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
-        if exchange.invalid_base64() {
-            cx.out.diagnose(span, Code::InvalidBase64, "in an authentication exchange");
-        }
         let cancelled = exchange.cancelled();
         let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
         settle_user(&mut self.user, user, outcome, self.authenticated == Some(true));

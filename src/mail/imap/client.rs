@@ -367,7 +367,6 @@ impl Imap {
             effect: Effect::Auth(Box::new(Exchange::begun_before(cx.tls, span))),
             messages: Vec::new(),
             doubtful: false,
-            cancelled: false,
             transaction: None,
         };
         self.shared.table.insert(seq, pending);
@@ -377,15 +376,18 @@ impl Imap {
     /// A response to a challenge: secret, and not a command of its own.
     fn auth_response(&mut self, text: &[u8], span: Span, cx: &mut Context<'_>) {
         let mut args = Text::from(crate::mail::sasl::MASK);
+        let mut reveals = false;
         if let Some(pending) = self.client.auth.and_then(|seq| self.shared.table.get_mut(seq)) {
             pending.last = span.last;
-            pending.cancelled |= text == b"*";
             if let Effect::Auth(exchange) = &mut pending.effect {
+                let revealed = exchange.reveals_secret();
                 args = cx.respond(exchange, text, span);
+                reveals = !revealed && exchange.reveals_secret();
             }
         }
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, injected: cx.injected, ..Command::default() };
         cx.out.push(span, EventBody::Command(command));
+        cx.warn_of_plaintext(reveals, span);
     }
 
     /// The end of an IDLE (RFC 2177).

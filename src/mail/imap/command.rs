@@ -193,9 +193,8 @@ impl Imap {
         }
         self.shared.commands += u64::from(!cx.injected && !command.verb.is_empty());
         cx.out.push_at(open.seq, open.span, EventBody::Command(command));
-        if !cx.tls && !cx.injected && whole && exposes(&open) {
-            cx.out.diagnose(open.span, Code::PlaintextPassword, open.known.unwrap_or_default());
-        }
+        let reveals = matches!(&effect, Effect::Auth(exchange) if exchange.reveals_secret());
+        cx.warn_of_plaintext(reveals && !cx.injected, open.span);
         if cx.injected || open.secret {
             self.shared.settle(open.messages, MessageOutcome::Unknown, None, None, cx.out);
             return Next::Continue;
@@ -218,7 +217,6 @@ impl Imap {
             effect,
             messages: open.messages,
             doubtful: false,
-            cancelled: false,
             transaction: open.transaction,
         };
         if self.shared.table.len() >= cx.limits.pending_commands
@@ -320,13 +318,4 @@ impl Imap {
         }
         std::mem::take(&mut open.args).into()
     }
-}
-
-/// Whether a password can be read from what the client sends.
-fn exposes(open: &Open) -> bool {
-    if open.is("LOGIN") {
-        return open.word(1).is_some();
-    }
-    let plain: [&[u8]; 4] = [b"PLAIN", b"LOGIN", b"XOAUTH2", b"OAUTHBEARER"];
-    open.is("AUTHENTICATE") && open.word(0).is_some_and(|w| plain.iter().any(|p| p.eq_ignore_ascii_case(w)))
 }

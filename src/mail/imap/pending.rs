@@ -63,8 +63,6 @@ pub(super) struct Pending {
     pub(super) messages: Vec<Appended>,
     /// Its reply may be in a gap.
     pub(super) doubtful: bool,
-    /// The client cancelled the authentication.
-    pub(super) cancelled: bool,
     /// Its number among the commands that carried messages.
     pub(super) transaction: Option<u64>,
 }

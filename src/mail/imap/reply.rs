@@ -166,7 +166,7 @@ impl Imap {
             Effect::Auth(exchange) => {
                 let outcome = match status {
                     "OK" => AuthOutcome::Success,
-                    _ if pending.cancelled => AuthOutcome::Aborted,
+                    _ if exchange.cancelled() => AuthOutcome::Aborted,
                     _ => AuthOutcome::Failure,
                 };
                 self.auth_over(*exchange, outcome, span, cx);

@@ -370,6 +370,11 @@ impl Exchange {
             Mechanism::Login(login) if !line.contains(&b' ') && !line.contains(&b'\r') => {
                 login.response(line, &mut facts)
             }
+            // Typed by hand, and read by whoever sees it.
+            Mechanism::Plain => {
+                *facts.reveals_secret = true;
+                Shown::Secret
+            }
             _ => Shown::Secret,
         }
     }
@@ -414,11 +419,6 @@ impl Exchange {
         self.realm.as_ref()
     }
 
-    /// A response was no base64.
-    pub fn invalid_base64(&self) -> bool {
-        self.invalid_base64
-    }
-
     /// The client cancelled with `*`.
     pub fn cancelled(&self) -> bool {
         self.cancelled
@@ -446,6 +446,9 @@ impl Exchange {
             outcome => outcome,
         };
         self.span.last = span.last;
+        if self.invalid_base64 {
+            out.diagnose(span, Code::InvalidBase64, "in an authentication exchange");
+        }
         let user = self.auth.user.clone();
         out.push(self.span, EventBody::Auth(self.auth));
         if self.unjudged {

@@ -11,6 +11,8 @@ pub(super) fn plain(decoded: &[u8], facts: &mut Facts<'_>) -> Shown {
         facts.plain_secret(password);
         facts.check_password(password);
     }
+    // Whatever is missing of it, the password is hardly.
+    *facts.reveals_secret |= !decoded.is_empty();
     Shown::Secret
 }
 

@@ -24,10 +24,8 @@ fn run(mechanism: &str, lines: &[&str], options: &Options) -> (Auth, Vec<String>
 fn finish(exchange: Exchange, outcome: AuthOutcome) -> Auth {
     let mut out = Emitter::new(1);
     exchange.finish(outcome, Span::default(), false, &mut out);
-    match out.drain().next().map(|event| event.body) {
-        Some(EventBody::Auth(auth)) => auth,
-        other => panic!("no auth event: {other:?}"),
-    }
+    let auth = out.drain().find_map(|event| if let EventBody::Auth(auth) = event.body { Some(auth) } else { None });
+    auth.expect("no auth event")
 }
 
 fn b64(side: &str, text: &str) -> String {
@@ -72,13 +70,13 @@ fn cancelled_and_garbled() {
     let options = Options::default();
     let mut exchange = Exchange::sasl(b"PLAIN", true, Span::default());
     assert_eq!(exchange.response(b"*", Span::default(), &options), "*".into());
-    assert!(exchange.cancelled() && !exchange.invalid_base64() && !exchange.reveals_secret());
+    assert!(exchange.cancelled() && !exchange.invalid_base64 && !exchange.reveals_secret());
     let auth = finish(exchange, AuthOutcome::Failure);
     assert_eq!((auth.outcome, auth.tls), (AuthOutcome::Aborted, true));
 
     let mut exchange = Exchange::sasl(b"PLAIN", false, Span::default());
     assert_eq!(exchange.response(b"!!!", Span::default(), &options), MASK.into());
-    assert!(exchange.invalid_base64());
+    assert!(exchange.invalid_base64);
     assert_eq!(finish(exchange, AuthOutcome::Failure).outcome, AuthOutcome::Failure);
 }
 

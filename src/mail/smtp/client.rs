@@ -295,23 +295,17 @@ impl Smtp {
         // One exchange at a time: an older one never got its end.
         self.end_login(AuthOutcome::Unknown, span, cx);
         let (mechanism, initial) = split_word(parsed.args);
-        let mut login = Login {
-            exchange: Exchange::sasl(mechanism, cx.tls, span),
-            mechanism: mechanism.to_ascii_uppercase(),
-            responses: 0,
-            cancelled: false,
-        };
+        let mut login = Exchange::sasl(mechanism, cx.tls, span);
         cx.authenticates(b"");
         let mut args = shown_mechanism(mechanism, cx.options).0;
-        let mut exposed = false;
         if !initial.is_empty() {
             args.push(b' ');
-            args.extend_from_slice(&login.respond(initial, torn, span, cx).0);
-            exposed = login.answered(initial);
+            args.extend_from_slice(&respond(&mut login, initial, torn, span, cx).0);
         }
+        let reveals = login.reveals_secret();
         self.login = Some(login);
         let seq = self.tell_command(parsed.name, args.into(), torn, span, cx);
-        self.exposed(exposed, span, cx);
+        cx.warn_of_plaintext(reveals, span);
         self.expect_auth(seq, span, cx);
         if cx.one_sided {
             self.mode = Mode::Response;
@@ -329,31 +323,20 @@ impl Smtp {
     fn response(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
         let bytes = line.bytes.trim_ascii();
         let torn = line.end == LineEnd::Missing;
-        let (shown, exposed) = match &mut self.login {
+        let (shown, reveals) = match &mut self.login {
             Some(login) => {
-                let shown = login.respond(bytes, torn, line.span, cx);
-                login.cancelled |= bytes == b"*" && !torn;
-                (shown, login.answered(bytes))
+                let revealed = login.reveals_secret();
+                let shown = respond(login, bytes, torn, line.span, cx);
+                (shown, !revealed && login.reveals_secret())
             }
             None => (MASK.into(), false),
         };
         let seq = self.tell_command(b"", shown, torn, line.span, cx);
-        self.exposed(exposed, line.span, cx);
+        cx.warn_of_plaintext(reveals, line.span);
         self.expect_auth(seq, line.span, cx);
         if !cx.one_sided {
             self.mode = Mode::Command;
             self.wait = Wait::Auth;
-        }
-    }
-
-    fn exposed(&mut self, exposed: bool, span: Span, cx: &mut Context<'_>) {
-        if exposed && !cx.tls {
-            let mechanism = self.login.as_ref().map(|l| String::from_utf8_lossy(&l.mechanism).into_owned());
-            cx.out.diagnose(
-                span,
-                Code::PlaintextPassword,
-                format!("AUTH {} without TLS", mechanism.unwrap_or_default()),
-            );
         }
     }
 
@@ -389,27 +372,13 @@ impl Smtp {
     }
 }
 
-impl Login {
-    /// The response as it may be shown. One that is `torn`, as its end is missing, says nothing for sure.
-    fn respond(&mut self, response: &[u8], torn: bool, span: Span, cx: &mut Context<'_>) -> Text {
-        if torn {
-            self.exchange.gap();
-            return MASK.into();
-        }
-        cx.respond(&mut self.exchange, response, span)
+/// The response as it may be shown. One that is `torn`, as its end is missing, says nothing for sure.
+fn respond(login: &mut Exchange, response: &[u8], torn: bool, span: Span, cx: &mut Context<'_>) -> Text {
+    if torn {
+        login.gap();
+        return MASK.into();
     }
-
-    /// Counts a response; gives whether it carried a password that anyone can read.
-    fn answered(&mut self, response: &[u8]) -> bool {
-        self.responses += 1;
-        let content = !matches!(response, b"" | b"=" | b"*");
-        match self.mechanism.as_slice() {
-            b"PLAIN" => content,
-            // The first answer is the name.
-            b"LOGIN" => content && self.responses == 2,
-            _ => false,
-        }
-    }
+    cx.respond(login, response, span)
 }
 
 fn command_of(verb: &[u8], args: Text, cx: &Context<'_>) -> Command {

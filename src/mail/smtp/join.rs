@@ -59,7 +59,7 @@ impl Smtp {
         // Its challenge was the last reply.
         self.pending.clear();
         let exchange = Exchange::begun_before(cx.tls, span);
-        self.login = Some(Login { exchange, mechanism: Vec::new(), responses: 0, cancelled: false });
+        self.login = Some(exchange);
         self.mode = Mode::Response;
         self.lost[Direction::Client.index()] = false;
         self.sift = Sift::default();

@@ -116,14 +116,6 @@ struct Pending {
     maybe: bool,
 }
 
-/// The authentication under way.
-struct Login {
-    exchange: Exchange,
-    mechanism: Vec<u8>,
-    responses: u32,
-    cancelled: bool,
-}
-
 /// The dissector of one SMTP or LMTP session.
 pub struct Smtp {
     protocol: Protocol,
@@ -170,7 +162,8 @@ pub struct Smtp {
     /// Announced size of the chunk under way, and its command.
     chunk_size: u64,
     chunk_seq: Option<u64>,
-    login: Option<Login>,
+    /// The authentication under way.
+    login: Option<Exchange>,
     told: HashSet<Code>,
     ended: [bool; 2],
     finished: bool,
@@ -355,10 +348,10 @@ impl Smtp {
     fn end_login(&mut self, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
         let Some(login) = self.login.take() else { return };
         let outcome = match outcome {
-            AuthOutcome::Failure if login.cancelled => AuthOutcome::Aborted,
+            AuthOutcome::Failure if login.cancelled() => AuthOutcome::Aborted,
             outcome => outcome,
         };
-        let user = login.exchange.finish(outcome, span, cx.one_sided, cx.out);
+        let user = login.finish(outcome, span, cx.one_sided, cx.out);
         sasl::settle_user(&mut self.summary.user, user, outcome, self.authenticated);
         match outcome {
             AuthOutcome::Success => {
@@ -518,7 +511,7 @@ impl Dissector for Smtp {
             + self.pending.capacity() * size_of::<Pending>()
             + self.assembler.cost()
             + replies.sum::<usize>()
-            + self.login.as_ref().map_or(0, |login| login.exchange.cost() + login.mechanism.capacity())
+            + self.login.as_ref().map_or(0, Exchange::cost)
             + self.summary.cost()
             + self.helo_before.as_ref().map_or(0, Text::weight)
     }

@@ -225,8 +225,8 @@ impl Smtp {
 
     fn challenged(&mut self, reply: &Reply, cx: &Context<'_>) {
         match &mut self.login {
-            Some(login) if reply.torn => login.exchange.gap(),
-            Some(login) => login.exchange.challenge(&reply.text.0, reply.span, cx.options),
+            Some(login) if reply.torn => login.gap(),
+            Some(login) => login.challenge(&reply.text.0, reply.span, cx.options),
             None => {}
         }
     }

@@ -1,0 +1,75 @@
+//! What holds for each protocol.
+
+use super::imap::Imap;
+use super::pop3::Pop3;
+use super::script::{Step, Told, c, play, s};
+use super::sieve::Sieve;
+use super::smtp::Smtp;
+use super::*;
+
+/// An authentication in each protocol's words: `begin` behind AUTH or AUTHENTICATE, what the client answers to empty
+/// challenges, and a refusal.
+fn in_each(begin: &str, answers: &[&str]) -> [(&'static str, Told); 4] {
+    let dialogue = |greeting: &str, command: &str, challenge: &str, refusal: &str| -> Vec<Step> {
+        let mut steps = vec![s(greeting), c(format!("{command} {begin}\r\n"))];
+        for answer in answers {
+            steps.extend([s(challenge), c(format!("{answer}\r\n"))]);
+        }
+        steps.push(s(refusal));
+        steps
+    };
+    let options = Options::default();
+    let smtp = dialogue("220 mx ESMTP\r\n", "AUTH", "334 \r\n", "535 5.7.8 no\r\n");
+    let imap = dialogue("* OK IMAP4rev1\r\n", "a AUTHENTICATE", "+ \r\n", "a NO no\r\n");
+    let pop3 = dialogue("+OK ready\r\n", "AUTH", "+ \r\n", "-ERR no\r\n");
+    let quoted = |line: &str| line.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" ");
+    let mut sieve = vec![s("OK\r\n"), c(format!("AUTHENTICATE {}\r\n", quoted(begin)))];
+    for answer in answers {
+        sieve.extend([s("\"\"\r\n"), c(format!("\"{answer}\"\r\n"))]);
+    }
+    sieve.push(s("NO\r\n"));
+    [
+        ("SMTP", play(Smtp::new, &smtp, &options, false)),
+        ("IMAP", play(Imap::new, &imap, &options, false)),
+        ("POP3", play(Pop3::new, &pop3, &options, false)),
+        ("ManageSieve", play(Sieve::new, &sieve, &options, false)),
+    ]
+}
+
+fn codes(told: &Told) -> Vec<String> {
+    told.lines().into_iter().filter_map(|line| line.strip_prefix("! ").map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_password_or_token_in_the_clear_is_told_and_nothing_else() {
+    let bearer = "bixhPWJvYkBleC5vcmcsAWF1dGg9QmVhcmVyIHNlY3JldAEB";
+    let xoauth2 = "dXNlcj1ib2IBYXV0aD1CZWFyZXIgc2VjcmV0AQE=";
+    type Case<'a> = (&'a str, &'a [&'a str], bool);
+    let cases: [Case<'_>; 8] = [
+        ("PLAIN AGJvYgBzZWNyZXQ=", &[], true),
+        ("PLAIN", &["AGJvYgBzZWNyZXQ="], true),
+        ("LOGIN", &["Ym9i", "c2VjcmV0"], true),
+        (&format!("OAUTHBEARER {bearer}"), &[], true),
+        ("XOAUTH2", &[xoauth2], true),
+        // Refused before anything was sent, or cancelled.
+        ("PLAIN", &[], false),
+        ("PLAIN", &["*"], false),
+        ("LOGIN", &["Ym9i"], false),
+    ];
+    for (begin, answers, told) in cases {
+        for (protocol, dialogue) in in_each(begin, answers) {
+            let want: &[&str] = if told { &["plaintext-password"] } else { &[] };
+            assert_eq!(codes(&dialogue), want, "{protocol} {begin} {answers:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_base64_is_told() {
+    for (protocol, dialogue) in in_each("CRAM-MD5", &["my!pass*word"]) {
+        assert_eq!(codes(&dialogue), ["invalid-base64"], "{protocol}");
+    }
+    for (protocol, dialogue) in in_each("PLAIN my!pass*word", &[]) {
+        assert_eq!(codes(&dialogue), ["plaintext-password", "invalid-base64"], "{protocol}");
+    }
+}
