@@ -55,7 +55,7 @@ impl Imap {
             Some(Outcome::AuthFailed)
         } else if s.logout {
             Some(Outcome::Completed)
-        } else if s.bye {
+        } else if s.bye.is_some() {
             Some(Outcome::Aborted)
         } else {
             None
@@ -164,6 +164,7 @@ impl Dissector for Imap {
 
     fn summary(&self) -> Summary {
         let s = &self.shared;
+        let closed = s.bye.as_ref().filter(|_| !s.logout);
         Summary {
             protocol: Some(Protocol::Imap),
             banner: s.banner.clone(),
@@ -171,7 +172,7 @@ impl Dissector for Imap {
             user: s.user.clone(),
             commands: s.commands,
             messages: s.full,
-            last_error: s.last_error.clone(),
+            last_error: closed.or(s.last_error.as_ref()).cloned(),
             slowest_reply: s.slowest,
             outcome: self.outcome(),
             at_rest: s.at_rest,

@@ -83,7 +83,8 @@ impl Imap {
         }
         let Some((seq, pending)) = self.shared.table.take(tag) else {
             // Behind BYE it answers a LOGOUT that is not in the capture.
-            self.shared.logout |= (self.shared.joined || cx.one_sided) && self.shared.bye && status == "OK";
+            let unseen = self.shared.uncertain || self.shared.joined || cx.one_sided;
+            self.shared.logout |= unseen && self.shared.bye.is_some() && status == "OK";
             if self.shared.saw[0] && !self.shared.joined {
                 self.unexpected(status, span, cx);
             }

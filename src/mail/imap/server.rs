@@ -322,8 +322,9 @@ impl Imap {
             self.shared.banner = Some(text.clone()).filter(|_| !self.server.cut);
             self.shared.authenticated |= status == "PREAUTH";
             self.shared.refused = status == "BYE";
-        } else if status == "BYE" {
-            self.shared.bye = true;
+        }
+        if status == "BYE" {
+            self.shared.bye = Some(joined(status, &text));
         }
         self.code(&text.0);
         if status == "BAD" || status == "NO" {

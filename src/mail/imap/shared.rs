@@ -79,14 +79,15 @@ pub(super) struct Shared {
     pub(super) logout: bool,
     /// At the end nothing was under way.
     pub(super) at_rest: bool,
-    /// The server closed of its own accord.
-    pub(super) bye: bool,
+    /// The server's BYE: behind no LOGOUT, it closed of its own accord.
+    pub(super) bye: Option<Text>,
 }
 
 impl Shared {
     /// Memory beside its own fields, roughly.
     pub(super) fn cost(&self) -> usize {
-        let texts = [&self.mailbox.name, &self.banner, &self.user, &self.last_error].into_iter().map(optional);
+        let texts =
+            [&self.mailbox.name, &self.banner, &self.user, &self.last_error, &self.bye].into_iter().map(optional);
         self.table.cost() + self.joins.cost() + texts.sum::<usize>()
     }
 

@@ -10,6 +10,7 @@ use crate::event::{AuthOutcome, EventBody, Reply, Text};
 use crate::mail::hold::Pauses as _;
 use crate::mail::line::{Line, LineEnd, without_cr};
 use crate::mail::queue::Pending;
+use crate::mail::sasl::Exchange;
 use crate::mail::{Advance, Chunk, Context, Emitter, Next};
 use crate::position::{Direction, Span};
 
@@ -335,9 +336,16 @@ impl Pop3 {
 
     fn denied(&mut self, mut pending: Pending<Kind>, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
         self.challenged = false;
+        // RFC 2449 §8.1.2: the password was right, and another session has the maildrop. Nobody got in.
+        let in_use = reply.enhanced.as_ref().is_some_and(|code| code.0.eq_ignore_ascii_case(b"IN-USE"));
         push_reply(None, reply, line.span, cx.out);
-        if let Some(exchange) = pending.exchange.take() {
-            self.queue.end_exchange(exchange, AuthOutcome::Failure, line.span, cx);
+        let authenticated = self.queue.authenticated;
+        if let Some(exchange) = pending.exchange.take().or_else(|| self.refused_user(&pending, line.span, cx)) {
+            let outcome = if in_use { AuthOutcome::Success } else { AuthOutcome::Failure };
+            self.queue.end_exchange(exchange, outcome, line.span, cx);
+        }
+        if in_use {
+            self.queue.authenticated = authenticated;
         }
         match pending.kind {
             Kind::StartTls => self.resume(cx),
@@ -346,6 +354,12 @@ impl Pop3 {
             _ => {}
         }
         Next::Continue
+    }
+
+    /// The authentication that ended with its USER, unless PASS was sent with it.
+    fn refused_user(&self, pending: &Pending<Kind>, span: Span, cx: &Context<'_>) -> Option<Exchange> {
+        let user = self.login_user.as_deref().filter(|_| pending.verb.0 == b"USER" && self.queue.waiting.is_empty())?;
+        Some(Exchange::password("USER", user, None, cx.tls, span, cx.options))
     }
 
     fn accepted(&mut self, mut pending: Pending<Kind>, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {

@@ -138,6 +138,35 @@ fn a_password_of_many_words_does_not_push_itself_out() {
 }
 
 #[test]
+fn a_maildrop_in_use_is_no_wrong_password() {
+    for login in [&["USER bob", "PASS secret"][..], &["APOP bob c4c9334bac560ecc979e58001b3e22fb"]] {
+        let mut steps = vec![s("+OK ready <1@x>\r\n")];
+        for (at, command) in login.iter().enumerate() {
+            let last = at + 1 == login.len();
+            steps.extend([c(format!("{command}\r\n")), s(if last { "-ERR [IN-USE] busy\r\n" } else { "+OK\r\n" })]);
+        }
+        let told = told(&[&steps[..], &[c("QUIT\r\n"), s("+OK\r\n")]].concat());
+        assert_eq!(told.auths()[0].outcome, AuthOutcome::Success, "{login:?}");
+        assert_eq!(told.summary.3, Some(Outcome::Completed));
+    }
+    let wrong = told(&[s("+OK ready\r\n"), c("USER bob\r\n"), s("+OK\r\n"), c("PASS x\r\n"), s("-ERR [AUTH] no\r\n")]);
+    assert_eq!((wrong.auths()[0].outcome, wrong.summary.3), (AuthOutcome::Failure, Some(Outcome::AuthFailed)));
+}
+
+#[test]
+fn a_name_that_is_refused_is_an_authentication() {
+    let auths = |steps: &[Step]| -> Vec<(Option<Text>, AuthOutcome)> {
+        told(steps).auths().iter().map(|auth| (auth.user.clone(), auth.outcome)).collect()
+    };
+    let failed = |user: &str| (Some(user.into()), AuthOutcome::Failure);
+    let scan = [s("+OK ready\r\n"), c("USER al\r\n"), s("-ERR no such\r\n"), c("USER bob\r\n"), s("-ERR no such\r\n")];
+    assert_eq!(auths(&scan), [failed("al"), failed("bob")]);
+    // Sent with its PASS: one attempt.
+    let both = [s("+OK ready\r\n"), c("USER al\r\nPASS x\r\n"), s("-ERR no such\r\n-ERR no user\r\n")];
+    assert_eq!(auths(&both), [failed("al")]);
+}
+
+#[test]
 fn auth_exchanges() {
     // From a capture of Dovecot 2.3.19: a list of mechanisms, a cancelled exchange, one with a challenge.
     let told = told(&[

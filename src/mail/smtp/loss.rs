@@ -293,7 +293,11 @@ impl Smtp {
             let commands = self.pending.len();
             let detail = match self.doubt.lossy {
                 true => format!("of {commands} it is not known which reply is theirs, or whether they had one"),
-                false => format!("{commands} awaited a reply when the session ended"),
+                false => {
+                    let sent = self.pending.front().and_then(|pending| pending.sent);
+                    let waited = sent.map_or(0, |sent| span.last.ts.nanos_since(sent.ts));
+                    format!("{commands} awaited a reply when the session ended, {:.1} s later", waited as f64 / 1e9)
+                }
             };
             cx.out.diagnose(span, Code::Unanswered, detail);
         }

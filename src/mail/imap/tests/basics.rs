@@ -267,3 +267,16 @@ fn a_password_behind_an_odd_user_is_hidden() {
     let story = tell(&[s("* OK hi\r\n"), c("a1 LOGIN bo[b s3cret\r\n"), s("a1 OK in\r\n")]);
     assert_eq!((story.auths()[0].user.clone(), story.auths()[0].outcome), (Some("bo[b".into()), AuthOutcome::Success));
 }
+
+#[test]
+fn a_server_that_hangs_up_says_why() {
+    let error = |steps: &[Step]| tell(steps).summary.last_error.map(|text| text.to_str_lossy().into_owned());
+    let idle = [s("* OK hi\r\n"), c("a IDLE\r\n"), s("+ idling\r\n"), s("* BYE Disconnected for inactivity.\r\n")];
+    assert_eq!(error(&idle).as_deref(), Some("BYE Disconnected for inactivity."));
+    assert_eq!(error(&[s("* BYE Too many connections\r\n")]).as_deref(), Some("BYE Too many connections"));
+    let logout = [s("* OK hi\r\n"), c("a FOO\r\n"), s("a BAD what\r\n"), c("b LOGOUT\r\n"), s("* BYE bye\r\nb OK\r\n")];
+    assert_eq!(error(&logout).as_deref(), Some("BAD what"));
+    // LOGOUT is lost; what is answered behind BYE was one.
+    let lost = [s("* OK hi\r\n"), Step::GapC(10), s("* BYE bye\r\nb OK\r\n")];
+    assert_eq!(error(&lost), None);
+}
