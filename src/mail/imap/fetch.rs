@@ -67,7 +67,9 @@ struct Done {
 
 /// The response.
 pub(super) struct Fetch {
-    seqno: u32,
+    /// The message's number; or its UID, where it has no other.
+    number: u32,
+    numbered: bool,
     depth: usize,
     quote: Quote,
     bracket: bool,
@@ -98,7 +100,8 @@ impl Fetch {
     /// The response about that message.
     pub(super) fn new(seqno: u32) -> Self {
         Fetch {
-            seqno,
+            number: seqno,
+            numbered: true,
             depth: 0,
             quote: Quote::No,
             bracket: false,
@@ -115,6 +118,11 @@ impl Fetch {
             done: Vec::new(),
             too_deep: false,
         }
+    }
+
+    /// The same, where the message is known by its UID alone.
+    pub(super) fn by_uid(uid: u32) -> Self {
+        Fetch { numbered: false, uid: Some(uid), ..Fetch::new(uid) }
     }
 
     /// The next text, line ends and literals left out.
@@ -309,13 +317,13 @@ impl Fetch {
 
     fn begin(&mut self, content: Content, shared: &mut Shared, cx: &mut Context<'_>) {
         let mut message = shared.message(MessageDirection::Retrieved, content.part, cx);
-        message.seqno = Some(self.seqno);
+        message.seqno = self.seqno();
         message.section = Some(self.name.as_slice().into());
         shared.selected(&mut message);
         self.len = 0;
         self.content = Some((MessageBuilder::new(message, cx.options, cx.limits), content));
         match content.half {
-            Some(Half::Header) => shared.joins.halves.begin_header(self.seqno, &self.name),
+            Some(Half::Header) => shared.joins.halves.begin_header(self.number, &self.name),
             Some(Half::Text) => self.begin_text(shared, cx),
             None => {}
         }
@@ -328,13 +336,13 @@ impl Fetch {
                 whole.section = self.name.get(..end).map(Text::from);
                 shared.selected(&mut whole);
             }
-            shared.joins.begin(self.seqno, origin, || MessageBuilder::new(whole, cx.options, cx.limits));
+            shared.joins.begin(self.number, origin, || MessageBuilder::new(whole, cx.options, cx.limits));
         }
     }
 
     /// The text of a message begins, whose header may be there.
     fn begin_text(&self, shared: &mut Shared, cx: &mut Context<'_>) {
-        let Some(header) = shared.joins.halves.header(self.seqno) else { return };
+        let Some(header) = shared.joins.halves.header(self.number) else { return };
         let section = Text([header.0.as_slice(), b" ", &self.name].concat());
         let mut whole = shared.message(MessageDirection::Retrieved, MessagePart::Full, cx);
         whole.joined = true;
@@ -378,13 +386,13 @@ impl Fetch {
     /// Pushes the messages that ended, with what is known by now. `span` is that of the response.
     pub(super) fn flush(&mut self, span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
         if let Some(size) = self.size.take() {
-            shared.joins.size(self.seqno, self.uid, size);
+            shared.joins.size(self.number, self.uid, size);
         }
         if self.done.is_empty() {
             return;
         }
         let transaction = shared.fetch_transaction();
-        let halves = shared.joins.halves.one(self.seqno, self.uid);
+        let halves = shared.joins.halves.one(self.number, self.uid);
         for Done { mut message, span: own, range, whole } in std::mem::take(&mut self.done) {
             self.tell(&mut message, transaction);
             shared.count(&message);
@@ -392,7 +400,7 @@ impl Fetch {
             let joined = match range {
                 Some((origin, len)) => {
                     let requested = shared.requested(origin);
-                    shared.joins.complete(self.seqno, self.uid, (origin, len), requested, span, cx.out)
+                    shared.joins.complete(self.number, self.uid, (origin, len), requested, span, cx.out)
                 }
                 None => whole.filter(|_| halves),
             };
@@ -406,9 +414,13 @@ impl Fetch {
         }
     }
 
+    fn seqno(&self) -> Option<u32> {
+        Some(self.number).filter(|_| self.numbered)
+    }
+
     /// Fills in what the response told beside the content.
     fn tell(&self, message: &mut Message, transaction: u64) {
-        message.seqno = Some(self.seqno);
+        message.seqno = self.seqno();
         message.uid = self.uid;
         message.flags.clone_from(&self.flags);
         message.internaldate.clone_from(&self.date);

@@ -76,7 +76,7 @@ pub(super) fn untagged(line: &[u8]) -> bool {
         let (second, rest) = verbs::word(rest);
         return match second {
             b"EXISTS" | b"RECENT" | b"EXPUNGE" => rest.is_empty(),
-            b"FETCH" => rest.starts_with(b"("),
+            b"FETCH" | b"UIDFETCH" => rest.starts_with(b"("),
             _ => false,
         };
     }

@@ -39,7 +39,7 @@ enum Kind {
     Condition(&'static str),
     /// `+ …`
     Continuation,
-    /// `* n FETCH …`
+    /// `* n FETCH …`, `* uid UIDFETCH …`
     Fetch(Box<Fetch>),
     /// Any other untagged data.
     Data,
@@ -495,13 +495,19 @@ fn response_head(line: &[u8]) -> Option<(Kind, &[u8])> {
         return Some((Kind::Continuation, rest.strip_prefix(b" ").unwrap_or(rest)));
     }
     if let Some(body) = line.strip_prefix(b"* ") {
+        let body = body.trim_ascii_start();
         let (first, rest) = verbs::word(body);
         if let Some(status) = verbs::untagged_condition(first) {
             return Some((Kind::Condition(status), rest));
         }
-        let seqno = number(first).filter(|_| !first.is_empty());
-        if let Some(seqno) = seqno.filter(|_| verbs::word(rest).0.eq_ignore_ascii_case(b"FETCH")) {
-            return Some((Kind::Fetch(Box::new(Fetch::new(seqno))), body));
+        if let Some(number) = number(first).filter(|_| !first.is_empty()) {
+            let named = |name: &[u8]| verbs::word(rest).0.eq_ignore_ascii_case(name);
+            // The second where the client wants UIDs only (RFC 9586).
+            if named(b"FETCH") {
+                return Some((Kind::Fetch(Box::new(Fetch::new(number))), body));
+            } else if named(b"UIDFETCH") {
+                return Some((Kind::Fetch(Box::new(Fetch::by_uid(number))), body));
+            }
         }
         return Some((Kind::Data, body));
     }

@@ -55,6 +55,21 @@ fn sections() {
 }
 
 #[test]
+fn uidfetch_is_a_fetch() {
+    // RFC 9586 §3.3.
+    let story = tell(&session(&[
+        c("f UID FETCH 25900:26600 (FLAGS BODY[])\r\n"),
+        s("* 25996 UIDFETCH (FLAGS (\\Seen) BODY[] {5}\r\nhi)\r\n)\r\n*  2 FETCH (BODY[] {1}\r\nx)\r\nf OK\r\n"),
+    ]));
+    let messages: Vec<_> = story.messages().iter().map(|m| (m.uid, m.seqno, m.size, m.complete)).collect();
+    assert_eq!(messages, [(Some(25996), None, 5, true), (None, Some(2), 1, true)]);
+    // Behind a loss, too.
+    let fetch = s("* 25996 UIDFETCH (BODY[] {1}\r\nx)\r\nf OK\r\n");
+    let lossy = tell(&session(&[c("f UID FETCH 1:* BODY[]\r\n"), Step::GapS(90), s("rest\r\n"), fetch]));
+    assert_eq!(lossy.messages().len(), 1);
+}
+
+#[test]
 fn ranges_make_a_whole() {
     let story = tell(&session(&[
         c("f UID FETCH 5 BODY.PEEK[]<0.4>\r\n"),
