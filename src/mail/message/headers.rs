@@ -1,6 +1,10 @@
 //! What a header block tells: of a message, and of a MIME part.
 
+use std::borrow::Cow;
+
 use mail_parser::{Addr, Address, ContentType, HeaderName, HeaderValue, Message as Parsed, MessageParser};
+
+use mail_parser::decoders::charsets::map::charset_decoder;
 
 use super::decode::Decoder;
 use super::params;
@@ -32,6 +36,23 @@ pub(super) fn describe(parser: &MessageParser, block: &[u8], message: &mut Messa
     message.date = seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000)).map(Timestamp);
 }
 
+/// A header block with lines in another charset than UTF-8, which old programs write as they are, read by the one that its
+/// Content-Type names.
+pub(super) fn in_named_charset(parser: &MessageParser, block: &[u8]) -> Option<Vec<u8>> {
+    if std::str::from_utf8(block).is_ok() {
+        return None;
+    }
+    let parsed = parser.parse_headers(block)?;
+    let field = parsed.parts.first()?.headers.iter().find(|h| h.name == HeaderName::ContentType)?;
+    let charset = field.value.as_content_type()?.attribute("charset")?;
+    let decode = charset_decoder(charset.as_bytes())?;
+    let line = |line: &[u8]| match std::str::from_utf8(line) {
+        Ok(_) => line.to_vec(),
+        Err(_) => decode(line).into_bytes(),
+    };
+    Some(block.split_inclusive(|&b| b == b'\n').flat_map(line).collect())
+}
+
 fn addresses(list: &Address<'_>) -> Vec<String> {
     list.iter().map(mailbox).filter(|a| !a.is_empty()).collect()
 }
@@ -39,10 +60,19 @@ fn addresses(list: &Address<'_>) -> Vec<String> {
 /// `Name <address>`, or the one of them that is there.
 fn mailbox(addr: &Addr<'_>) -> String {
     match (addr.name(), addr.address()) {
-        (Some(name), Some(address)) if !name.is_empty() => format!("{name} <{address}>"),
+        (Some(name), Some(address)) if !name.is_empty() => format!("{} <{address}>", quoted(name)),
         (_, Some(address)) => address.to_owned(),
         (name, None) => name.unwrap_or_default().to_owned(),
     }
+}
+
+/// The name, in quotes where it could be taken for an address or for the end of one.
+fn quoted(name: &str) -> Cow<'_, str> {
+    if !name.contains([',', ';', '<', '>', '@', '"', '\\']) {
+        return Cow::Borrowed(name);
+    }
+    let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
+    Cow::Owned(format!("\"{escaped}\""))
 }
 
 /// What a MIME part says of itself.

@@ -344,6 +344,9 @@ impl Walker {
     fn header_ended(&mut self, observer: &mut dyn PartObserver) {
         let mut block = std::mem::take(&mut self.header);
         block.extend_from_slice(b"\r\n\r\n");
+        if let Some(read) = headers::in_named_charset(&self.parser, &block) {
+            block = read;
+        }
         if let Cow::Owned(joined) = words::joined(&block) {
             block = joined;
         }

@@ -59,12 +59,38 @@ fn headers_are_decoded() {
           Date: Tue, 24 Nov 2026 10:00:01 +0100\r\n\r\nbody\r\n",
     );
     assert_eq!(message.from.as_deref(), Some("J\u{fc}rgen M\u{fc}ller <j@x.test>"));
-    assert_eq!(message.to, ["Doe, John <bob@x.test>", "carol@x.test"]);
+    assert_eq!(message.to, ["\"Doe, John\" <bob@x.test>", "carol@x.test"]);
     assert_eq!(message.subject.as_deref(), Some("Gr\u{fc}\u{df}e aus K\u{f6}ln"));
     assert_eq!(message.message_id.as_deref(), Some("1@x.test"));
     // 2026-11-24T09:00:01Z.
     assert_eq!(message.date.map(|d| d.0), Some(1_795_510_801_000_000_000));
     assert!(message.complete && message.attachments.is_empty());
+}
+
+/// Names are written as Python's `email.utils.formataddr` writes them.
+#[test]
+fn an_address_in_a_name_is_no_second_sender() {
+    let from = |field: &str| build(format!("From: {field}\r\n\r\n").as_bytes()).from.unwrap();
+    let spoofed = "\"Boss <boss@corp.test>,\" <evil@mallory.test>";
+    assert_eq!(from(spoofed), spoofed);
+    assert_eq!(from("\"Smith, A\" <a@x>, \"B \\\"Bo\\\"\" <b@x>"), "\"Smith, A\" <a@x>, \"B \\\"Bo\\\"\" <b@x>");
+    assert_eq!(from("\"John Q. Public\" <j@x>"), "John Q. Public <j@x>");
+}
+
+#[test]
+fn headers_in_the_charset_that_the_content_type_names_are_read() {
+    let subject = |fields: &[u8]| build(&[b"Subject: ", fields, b"\r\n\r\n"].concat()).subject.unwrap();
+    let named = b"\xcf\xf0\xe8\xe2\xe5\xf2\r\nContent-Type: text/plain; charset=windows-1251";
+    assert_eq!(subject(named), "\u{41f}\u{440}\u{438}\u{432}\u{435}\u{442}");
+    let named = b"\x93\xfa\x96\x7b =?utf-8?Q?=C3=A4?=\r\nContent-Type: text/plain; charset=\"Shift_JIS\"";
+    assert_eq!(subject(named), "\u{65e5}\u{672c} \u{e4}");
+    assert_eq!(subject(b"\xe4\r\nContent-Type: text/plain; charset=x-none"), "\u{fffd}");
+    assert_eq!(subject(b"\xe4"), "\u{fffd}");
+}
+
+#[test]
+fn a_date_beyond_what_a_timestamp_holds_is_none() {
+    assert_eq!(build(b"Date: Mon, 1 Jan 2500 00:00:00 +0000\r\n\r\n").date, None);
 }
 
 #[test]
