@@ -333,6 +333,8 @@ pub struct MessageData {
     pub ordinal: u64,
     /// Offset of `bytes` in the message, not counting what gaps swallowed.
     pub offset: u64,
+    /// Bytes of the message are missing before these.
+    pub after_gap: bool,
     /// The bytes.
     #[serde(with = "serial::bytes")]
     pub bytes: Vec<u8>,

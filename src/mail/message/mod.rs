@@ -67,6 +67,8 @@ pub struct MessageBuilder {
     message: Message,
     span: Option<Span>,
     gap: bool,
+    /// No byte has come since a gap.
+    gap_before: bool,
     bodies: bool,
     digest: Option<Sha256>,
     /// For what has a header: messages of part `full` and `headers`.
@@ -90,6 +92,7 @@ impl MessageBuilder {
             message,
             span: None,
             gap: false,
+            gap_before: false,
             bodies: options.bodies,
             digest: options.digests.then(Sha256::new),
             walker: has_header.then(|| Box::new(Walker::new(limits))),
@@ -105,7 +108,12 @@ impl MessageBuilder {
         }
         self.span = Some(self.span.map_or(span, |s| s.to(span)));
         if self.bodies {
-            let data = MessageData { ordinal: self.message.ordinal, offset: self.message.size, bytes: bytes.to_vec() };
+            let data = MessageData {
+                ordinal: self.message.ordinal,
+                offset: self.message.size,
+                after_gap: std::mem::take(&mut self.gap_before),
+                bytes: bytes.to_vec(),
+            };
             out.push(span, EventBody::MessageData(data));
         }
         self.message.size = self.message.size.saturating_add(bytes.len() as u64);
@@ -121,7 +129,7 @@ impl MessageBuilder {
 
     /// Bytes are missing here: it will not be complete.
     pub fn gap(&mut self) {
-        self.gap = true;
+        (self.gap, self.gap_before) = (true, true);
         if let Some(walker) = &mut self.walker {
             walker.gap(&mut self.attachments);
             self.attachments.gap();

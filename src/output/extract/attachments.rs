@@ -68,25 +68,35 @@ impl PartObserver for Save<'_> {
 }
 
 /// Saves the attachments of the message in `message` into the new folder `dir`, or all over what stands in it by `force`.
-pub(super) fn save(message: &Path, dir: &Path, force: bool, limits: &Limits) -> io::Result<()> {
+/// Before the bytes at `gaps` others are missing: the parts are those that were found while the message came.
+pub(super) fn save(message: &Path, gaps: &[u64], dir: &Path, force: bool, limits: &Limits) -> io::Result<()> {
     let taken = dir.symlink_metadata().map(|there| there.is_dir());
     let result = match taken {
         Ok(is_folder) if !force || !is_folder => Err(io::ErrorKind::AlreadyExists.into()),
-        _ => write(message, dir, taken.is_ok(), limits),
+        _ => write(message, gaps, dir, taken.is_ok(), limits),
     };
     result.map_err(|e| FileError::wrap(dir, &e))
 }
 
-fn write(message: &Path, dir: &Path, over: bool, limits: &Limits) -> io::Result<()> {
+fn write(message: &Path, gaps: &[u64], dir: &Path, over: bool, limits: &Limits) -> io::Result<()> {
     let made = super::hidden().tempdir_in(dir.parent().unwrap_or(dir))?;
     let mut save = Save { dir: made.path(), max: limits.attachments, count: 0, open: Vec::new(), error: None };
     let (mut walker, mut file, mut buffer) = (Walker::new(limits), File::open(message)?, vec![0; 64 << 10]);
+    let (mut at, mut gaps) = (0, gaps.iter().peekable());
     loop {
-        let n = file.read(&mut buffer)?;
+        let next = gaps.peek().map_or(usize::MAX, |&&gap| usize::try_from(gap - at).unwrap_or(usize::MAX));
+        if next == 0 {
+            walker.gap(&mut save);
+            gaps.next();
+            continue;
+        }
+        let room = buffer.len().min(next);
+        let n = file.read(&mut buffer[..room])?;
         if n == 0 {
             break;
         }
         walker.push(&buffer[..n], &mut save);
+        at += n as u64;
     }
     walker.finish(&mut save);
     save.error.map_or(Ok(()), Err)?;

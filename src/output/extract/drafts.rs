@@ -8,12 +8,17 @@ use std::path::PathBuf;
 use tempfile::TempPath;
 
 use super::temporary;
+use crate::event::MessageData;
 
 /// Files open at once; the usual limit of a process is 1024.
 const OPEN_FILES: usize = 128;
 
+/// Places of gaps that are remembered of one message: beyond them an attachment's file may differ from what is told of it.
+const GAPS: usize = 64 << 10;
+
 struct Draft {
     path: TempPath,
+    gaps: Vec<u64>,
     file: Option<File>,
     used: u64,
 }
@@ -35,16 +40,16 @@ impl Drafts {
         Drafts { dir, drafts: BTreeMap::new(), open: BTreeMap::new(), clock: 0 }
     }
 
-    pub(super) fn append(&mut self, session: u64, ordinal: u64, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn append(&mut self, session: u64, data: &MessageData) -> io::Result<()> {
         self.clock += 1;
-        let key = (session, ordinal);
+        let key = (session, data.ordinal);
         if self.drafts.get(&key).is_none_or(|d| d.file.is_none()) {
             self.make_room();
             match self.drafts.get_mut(&key) {
                 Some(draft) => draft.file = Some(OpenOptions::new().append(true).open(&draft.path)?),
                 None => {
                     let (file, path) = temporary(&self.dir)?.into_parts();
-                    self.drafts.insert(key, Draft { path, file: Some(file), used: 0 });
+                    self.drafts.insert(key, Draft { path, gaps: Vec::new(), file: Some(file), used: 0 });
                 }
             }
         }
@@ -53,7 +58,10 @@ impl Drafts {
             self.open.insert(self.clock, key);
             draft.used = self.clock;
             if let Some(file) = &mut draft.file {
-                file.write_all(bytes)?;
+                file.write_all(&data.bytes)?;
+            }
+            if data.after_gap && draft.gaps.len() < GAPS {
+                draft.gaps.push(data.offset);
             }
         }
         Ok(())
@@ -69,17 +77,17 @@ impl Drafts {
         }
     }
 
-    fn remove(&mut self, key: Key) -> Option<TempPath> {
+    fn remove(&mut self, key: Key) -> Option<(TempPath, Vec<u64>)> {
         let draft = self.drafts.remove(&key)?;
         self.open.remove(&draft.used);
-        Some(draft.path)
+        Some((draft.path, draft.gaps))
     }
 
-    /// The finished draft, closed; an empty one where no byte came.
-    pub(super) fn take(&mut self, session: u64, ordinal: u64) -> io::Result<TempPath> {
+    /// The finished draft, closed, and before which of its bytes others are missing; an empty one where no byte came.
+    pub(super) fn take(&mut self, session: u64, ordinal: u64) -> io::Result<(TempPath, Vec<u64>)> {
         match self.remove((session, ordinal)) {
-            Some(path) => Ok(path),
-            None => Ok(temporary(&self.dir)?.into_temp_path()),
+            Some(draft) => Ok(draft),
+            None => Ok((temporary(&self.dir)?.into_temp_path(), Vec::new())),
         }
     }
 
@@ -109,15 +117,17 @@ mod tests {
         let sessions = OPEN_FILES as u64 * 3;
         for round in 0..3u8 {
             for session in 0..sessions {
-                drafts.append(session, 1, &[b'a' + round]).unwrap();
+                let data =
+                    MessageData { ordinal: 1, offset: round.into(), after_gap: round == 2, bytes: vec![b'a' + round] };
+                drafts.append(session, &data).unwrap();
                 assert_eq!(drafts.open.len(), drafts.drafts.values().filter(|d| d.file.is_some()).count());
                 assert!(drafts.open.len() <= OPEN_FILES);
             }
         }
         drafts.forget(0);
         for session in 1..sessions {
-            let path = drafts.take(session, 1).unwrap();
-            assert_eq!(std::fs::read(path).unwrap(), b"abc");
+            let (path, gaps) = drafts.take(session, 1).unwrap();
+            assert_eq!((std::fs::read(path).unwrap(), gaps), (b"abc".to_vec(), vec![2]));
         }
         assert!(drafts.drafts.is_empty() && drafts.open.is_empty());
     }

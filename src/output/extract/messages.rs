@@ -57,7 +57,7 @@ impl Messages {
     pub fn event(&mut self, event: &Event) -> io::Result<Option<String>> {
         match &event.body {
             EventBody::MessageData(data) => {
-                let appended = self.drafts.append(event.session, data.ordinal, &data.bytes);
+                let appended = self.drafts.append(event.session, data);
                 appended.map_err(|e| FileError::wrap(&self.dir, &e))?;
             }
             EventBody::Message(message) => return self.message(event, message),
@@ -68,14 +68,14 @@ impl Messages {
     }
 
     fn message(&mut self, event: &Event, message: &Message) -> io::Result<Option<String>> {
-        let draft = self.drafts.take(event.session, message.ordinal)?;
+        let (draft, gaps) = self.drafts.take(event.session, message.ordinal)?;
         if message.part != MessagePart::Full && !self.options.parts {
             return Ok(None);
         }
         let stem = names::stem(event, message);
         if self.options.attachments && !message.attachments.is_empty() {
             let dir = self.dir.join(format!("{stem}.attachments"));
-            attachments::save(&draft, &dir, self.options.force, &self.limits)?;
+            attachments::save(&draft, &gaps, &dir, self.options.force, &self.limits)?;
         }
         self.keep(draft, event, message, stem).map(Some)
     }

@@ -11,7 +11,13 @@ fn span(seconds: i64) -> Span {
 fn feed(sink: &mut Extract, session: u64, ordinal: u64, bytes: &[u8], complete: bool) {
     let event = |body| Event { session, seq: 1, span: span(1_764_000_000), body };
     for bytes in bytes.chunks(10) {
-        sink.event(event(EventBody::MessageData(MessageData { ordinal, offset: 0, bytes: bytes.to_vec() }))).unwrap();
+        sink.event(event(EventBody::MessageData(MessageData {
+            ordinal,
+            offset: 0,
+            after_gap: false,
+            bytes: bytes.to_vec(),
+        })))
+        .unwrap();
     }
     let mut message = Message::new(Protocol::Smtp, MessageDirection::Submitted, MessagePart::Full);
     (message.ordinal, message.complete, message.size) = (ordinal, complete, bytes.len() as u64);
@@ -38,7 +44,7 @@ fn each_message_is_a_file_and_a_line() {
     feed(&mut sink, 4, 2, b"", true);
     feed(&mut sink, 9, 1, b"cut", false);
     // A message whose end never came leaves nothing behind.
-    let data = MessageData { ordinal: 3, offset: 0, bytes: b"lost".to_vec() };
+    let data = MessageData { ordinal: 3, offset: 0, after_gap: false, bytes: b"lost".to_vec() };
     sink.event(Event { session: 4, seq: 9, span: span(0), body: EventBody::MessageData(data) }).unwrap();
     sink.finish(&Report::default()).unwrap();
     drop(sink);
@@ -108,4 +114,40 @@ fn a_maildir_and_an_mbox_hold_the_same_mails() {
     let mbox = fs::read_to_string(dir.path().join("mbox/messages.mbox")).unwrap();
     let from = "From MAILER-DAEMON Mon Nov 24 16:00:00 2025\n";
     assert_eq!(mbox, format!("{from}>From x\n\nbody\n\n{from}Subject: y\n\n\n"));
+}
+
+/// What is told of an attachment and its file are the same, wherever bytes are missing.
+#[test]
+fn attachments_of_a_message_with_a_gap_are_those_that_are_told() {
+    let base64 = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=\r\n";
+    let mail = format!(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png; name=a\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{base64}--b\r\nContent-Type: image/gif; name=b\r\n\r\nxyz\r\n--b--\r\n"
+    );
+    for lost in 0..mail.len() - 10 {
+        let options = crate::mail::Options { bodies: true, ..Default::default() };
+        let message = Message::new(Protocol::Smtp, MessageDirection::Submitted, MessagePart::Full);
+        let mut builder = crate::mail::message::MessageBuilder::new(message, &options, &Limits::default());
+        let mut out = crate::mail::Emitter::new(1);
+        builder.push(&mail.as_bytes()[..lost], span(0), &mut out);
+        builder.gap();
+        builder.push(&mail.as_bytes()[lost + 7..], span(0), &mut out);
+        let (message, _) = builder.finish(true);
+        let told: Vec<u64> = message.attachments.iter().map(|attachment| attachment.size).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { attachments: true, ..Options::default() };
+        let mut sink = Extract::new(dir.path(), options, &Limits::default()).unwrap();
+        for event in out.drain() {
+            sink.event(event).unwrap();
+        }
+        let body = EventBody::Message(Box::new(message));
+        sink.event(Event { session: 1, seq: 9, span: span(0), body }).unwrap();
+        sink.finish(&Report::default()).unwrap();
+        let folder = names(dir.path()).into_iter().find(|name| name.ends_with(".attachments"));
+        let files = folder.map_or(Vec::new(), |folder| {
+            let folder = dir.path().join(folder);
+            names(&folder).iter().map(|name| folder.join(name).metadata().unwrap().len()).collect()
+        });
+        assert_eq!(files, told, "7 bytes at {lost} are lost");
+    }
 }

@@ -153,7 +153,7 @@ fn what_is_no_utf8_is_lossless() {
 
 #[test]
 fn bodies() {
-    let data = MessageData { ordinal: 1, offset: 10, bytes: b"line\r\n".to_vec() };
+    let data = MessageData { ordinal: 1, offset: 10, after_gap: false, bytes: b"line\r\n".to_vec() };
     let object = one(EventBody::MessageData(data));
     assert_keys(&object, BASE, "ordinal offset size text");
     assert_eq!(object["text"], "line\r\n");

@@ -220,7 +220,9 @@ fn gaps_say_why() {
 
 #[test]
 fn bodies_are_shown_line_by_line() {
-    let data = |offset, bytes: &[u8]| EventBody::MessageData(MessageData { ordinal: 1, offset, bytes: bytes.to_vec() });
+    let data = |offset, bytes: &[u8]| {
+        EventBody::MessageData(MessageData { ordinal: 1, offset, after_gap: false, bytes: bytes.to_vec() })
+    };
     let text = lines(
         vec![
             data(0, b"Subject: caf\xe9\r\n\r\nhal"),
@@ -243,7 +245,9 @@ fn bodies_are_shown_line_by_line() {
 
 #[test]
 fn an_endless_body_line_does_not_pile_up() {
-    let data = |n: u64| EventBody::MessageData(MessageData { ordinal: 1, offset: n * 5000, bytes: vec![b'x'; 5000] });
+    let data = |n: u64| {
+        EventBody::MessageData(MessageData { ordinal: 1, offset: n * 5000, after_gap: false, bytes: vec![b'x'; 5000] })
+    };
     let text = lines((0..10).map(data).collect(), samples::session());
     let shown: usize = text.iter().map(|l| l.matches('x').count()).sum();
     assert_eq!(shown, 50_000);
