@@ -11,8 +11,10 @@ use crate::mail::Emitter;
 use crate::mail::message::MessageBuilder;
 use crate::position::Span;
 
-/// Joins going on at once: clients fetch one message at a time, a few of them two.
-const OPEN: usize = 16;
+/// Joins going on at once: some clients fetch the beginnings of many messages, then what is behind them. More than the
+/// first number as long as all together take no more memory than that.
+const OPEN: (usize, usize) = (16, 256);
+const OPEN_BYTES: usize = 1 << 20;
 /// Sizes remembered, by which the last range is known: a hint, so that forgetting them all costs little.
 const SIZES: usize = 16_384;
 /// Bytes held behind holes, over all joins of a session, as many as of a line: hardly any client asks out of order.
@@ -56,7 +58,9 @@ pub(super) struct Joins {
     feed: Option<Feed>,
     by_uid: HashMap<u32, u64>,
     by_seqno: HashMap<u32, u64>,
-    /// Something was given up for a bound; and that this was told.
+    /// A join was given up for those that came after it.
+    evicted: bool,
+    /// Ranges are not joined for a bound; and that this was told.
     over_limit: bool,
     limit_told: bool,
 }
@@ -65,11 +69,16 @@ impl Joins {
     /// Memory beside its own fields, roughly.
     pub(super) fn cost(&self) -> usize {
         const SIZE: usize = 24;
-        let held = |join: &Join| join.held.iter().map(|held| size_of::<Held>() + held.bytes.capacity()).sum::<usize>();
-        let open = |join: &Join| join.builder.as_ref().map_or(0, MessageBuilder::cost) + held(join);
-        self.halves.cost()
-            + self.open.iter().map(open).sum::<usize>()
-            + (self.by_uid.capacity() + self.by_seqno.capacity()) * SIZE
+        self.halves.cost() + self.open_cost() + (self.by_uid.capacity() + self.by_seqno.capacity()) * SIZE
+    }
+
+    fn open_cost(&self) -> usize {
+        self.open.iter().map(Join::cost).sum()
+    }
+
+    /// Whether another join takes the place of one that is there.
+    fn full(&self) -> bool {
+        self.open.len() >= OPEN.1 || self.open.len() >= OPEN.0 && self.open_cost() > OPEN_BYTES
     }
 
     /// A range of that message begins. `make` builds the message when the range is its first one.
@@ -83,10 +92,18 @@ impl Joins {
             }
             None => known,
         };
+        self.feed = None;
+        let full = known.is_none() && self.full();
+        if full && origin > 0 {
+            // Its beginning is not kept, or was not fetched.
+            self.over_limit |= self.evicted;
+            return;
+        }
+        if full {
+            self.open.remove(0);
+            self.evicted = true;
+        }
         let at = known.unwrap_or_else(|| {
-            if self.open.len() >= OPEN {
-                self.open.remove(0);
-            }
             self.open.push(Join { seqno, uid: None, next: 0, end: None, builder: None, held: Vec::new() });
             self.open.len() - 1
         });
@@ -180,7 +197,7 @@ impl Joins {
         out: &mut Emitter,
     ) -> Option<MessageBuilder> {
         if self.over_limit && !std::mem::replace(&mut self.limit_told, true) {
-            out.diagnose(span, Code::EntryLimit, "ranges of a message behind a hole are not kept");
+            out.diagnose(span, Code::EntryLimit, "ranges that are not kept: they are not joined");
         }
         let at = self.open.iter().position(|j| j.seqno == seqno)?;
         let size = uid.and_then(|u| self.by_uid.get(&u)).or_else(|| self.by_seqno.get(&seqno)).copied();
@@ -245,6 +262,11 @@ impl Joins {
 }
 
 impl Join {
+    fn cost(&self) -> usize {
+        let held = self.held.iter().map(|held| size_of::<Held>() + held.bytes.capacity()).sum::<usize>();
+        size_of::<Self>() + self.builder.as_ref().map_or(0, MessageBuilder::cost) + held
+    }
+
     fn push(&mut self, bytes: &[u8], span: Span, out: &mut Emitter) {
         self.next = self.next.saturating_add(bytes.len() as u64);
         if let Some(builder) = &mut self.builder {

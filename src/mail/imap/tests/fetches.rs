@@ -55,6 +55,29 @@ fn sections() {
 }
 
 #[test]
+fn ranges_of_many_messages_fetched_in_rounds_are_joined() {
+    let rounds = |count: usize| {
+        let mut steps = session(&[]);
+        for (origin, asked, bytes) in [(0, 4, "abcd"), (4, 9, "efg")] {
+            let fetch = |n: usize| format!("* {n} FETCH (UID {n} BODY[]<{origin}> \"{bytes}\")\r\n");
+            steps.push(c(&format!("f FETCH 1:{count} BODY.PEEK[]<{origin}.{asked}>\r\n")));
+            steps.push(s(&((1..=count).map(fetch).collect::<String>() + "f OK\r\n")));
+        }
+        let mut run = Run::default();
+        run.feed(&steps, usize::MAX);
+        let story = run.finish();
+        let joined = story.messages().iter().filter(|m| m.joined && m.size == 7 && m.complete).count();
+        (joined, story.codes())
+    };
+    assert_eq!(rounds(17), (17, vec![]));
+    assert_eq!(rounds(100), (100, vec![]));
+    // Beyond the bound that is said, once.
+    let (joined, codes) = rounds(2000);
+    assert!((16..2000).contains(&joined), "{joined}");
+    assert_eq!(codes, ["entry-limit"]);
+}
+
+#[test]
 fn uidfetch_is_a_fetch() {
     // RFC 9586 §3.3.
     let story = tell(&session(&[
