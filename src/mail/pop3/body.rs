@@ -125,10 +125,16 @@ impl Body {
                     self.dot_line = dot_line;
                     self.behind.clear();
                 }
-                // The dot was stuffed before a line that began with what follows.
-                At::Dot => self.at = At::Middle { cr: false },
+                // The dot was stuffed before a line that began with what follows. A server that does so behind LF alone would
+                // have sent two dots.
+                At::Dot => {
+                    if self.doubtful && first != b'.' {
+                        emit(b".");
+                    }
+                    self.at = At::Middle { cr: false };
+                }
                 At::DotCr => {
-                    emit(b"\r");
+                    emit(if self.doubtful { b".\r" } else { b"\r" });
                     self.at = At::Middle { cr: false };
                 }
                 At::Doubt => {
@@ -226,11 +232,13 @@ mod tests {
     #[test]
     fn ends_and_dots() {
         type Case = (&'static [u8], &'static [u8], Option<&'static [u8]>);
-        let cases: [Case; 10] = [
+        let cases: [Case; 12] = [
             (b".\r\n", b"", Some(b"")),
             (b"a\r\n.\r\n+OK", b"a\r\n", Some(b"+OK")),
             (b"..\r\n...b\r\n.\r\n", b".\r\n..b\r\n", Some(b"")),
             (b".x\r\n.\rx\r\n.\r\n", b"x\r\n\rx\r\n", Some(b"")),
+            (b"a\n.b\n.\rc\r\n.\r\n", b"a\n.b\n.\rc\r\n", Some(b"")),
+            (b"a\n..b\r\n.\r\n", b"a\n.b\r\n", Some(b"")),
             (b"a\r\n.\r", b"a\r\n.\r", None),
             (b"a\n.\n+OK x", b"a\n", Some(b"+OK x")),
             (b"a\n.\r\nb\r\n.\r\n-ERR", b"a\n.\r\nb\r\n", Some(b"-ERR")),

@@ -158,7 +158,8 @@ impl Scanner {
                     }
                     b'\n' => return (at + 1, self.look_alike(before, After::Lf)),
                     _ => {
-                        if !strips(before) {
+                        // A client that stuffs behind LF alone would have sent two.
+                        if !strips(before) || before == Before::Lf && byte != b'.' {
                             emit(b".");
                         }
                         start = at;
@@ -251,8 +252,8 @@ fn plain_blocks<S: Simd>(simd: S, bytes: &[u8]) -> (usize, bool) {
     (passed, line_ends != 0)
 }
 
-/// Whether the first dot of a line behind that line end goes. Lines that end in LF alone are lines to the clients that
-/// send them and to the servers that take them.
+/// Whether the first dot of a line behind that line end goes, of two at least behind LF. Lines that end in LF alone are lines
+/// to the clients that send them and to the servers that take them.
 fn strips(before: Before) -> bool {
     matches!(before, Before::CrLf | Before::Lf)
 }
@@ -305,6 +306,13 @@ mod tests {
         check(b"a.\r\nb .\r\n. \r\n.\r\n", true, b"a.\r\nb .\r\n \r\n", 16, Found::End);
         check(b"a\r\r\n.\r\n", true, b"a\r\r\n", 7, Found::End);
         check(b"open\r\n.", true, b"open\r\n", 7, Found::Nothing);
+    }
+
+    /// A style sheet with LF line ends in a mail whose sender stuffs behind CR LF alone (RFC 5321 §4.5.2).
+    #[test]
+    fn a_single_dot_behind_a_bare_lf_was_not_stuffed() {
+        check(b"a\r\n\r\n<style>\n.b {}\r\n.\r\n", true, b"a\r\n\r\n<style>\n.b {}\r\n", 23, Found::End);
+        check(b"a\n..b\r\n.\r\n", true, b"a\n.b\r\n", 10, Found::End);
     }
 
     #[test]
