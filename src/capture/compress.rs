@@ -2,8 +2,6 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::bufread::GzDecoder;
-
 use super::room::Window;
 
 /// A stream of what was compressed, and what its decoder may remember.
@@ -37,7 +35,7 @@ pub(super) fn decoder(kind: &str, inner: Box<dyn Read + Send>) -> io::Result<Dec
     // Tables and what else does not depend on the input.
     let window = |kib: u64| Window::new(INPUT as u64 + (kib << 10));
     match kind {
-        "gzip" => Ok((Box::new(Gzip { member: Some(GzDecoder::new(inner)) }), window(64))),
+        "gzip" => Ok((Box::new(Members::<_, flate2::Decompress>::new(inner)), window(64))),
         #[cfg(feature = "compression")]
         "zstd" => {
             let zstd = Zstd::new(inner)?;
@@ -53,7 +51,7 @@ pub(super) fn decoder(kind: &str, inner: Box<dyn Read + Send>) -> io::Result<Dec
         #[cfg(feature = "compression")]
         "lz4" => Ok((Box::new(Lz4 { frames: lz4_flex::frame::FrameDecoder::new(inner) }), window(16 << 10))),
         #[cfg(feature = "compression")]
-        "bzip2" => Ok((Box::new(bzip2::bufread::MultiBzDecoder::new(inner)), window(4 << 10))),
+        "bzip2" => Ok((Box::new(Members::<_, bzip2::Decompress>::new(inner)), window(4 << 10))),
         _ => Err(io::Error::new(io::ErrorKind::Unsupported, "built without the `compression` feature")),
     }
 }
@@ -65,34 +63,118 @@ fn too_large(tool: &str) -> io::Error {
     io::Error::new(io::ErrorKind::OutOfMemory, text)
 }
 
-/// gzip members one behind the other; zeros between or behind them, from tapes and the like, are none.
-struct Gzip<R: BufRead> {
-    member: Option<GzDecoder<R>>,
+/// What decompresses one member of a file, and the next ones after it.
+trait Codec {
+    const NAME: &str;
+    /// Zeros between members or behind them, from tapes and the like, are none.
+    const PADDED: bool;
+
+    /// For the next member.
+    fn new() -> Self;
+
+    /// Bytes taken and made since [`Codec::new`].
+    fn totals(&self) -> (u64, u64);
+
+    /// Takes from `input` and makes; whether the member is over.
+    fn run(&mut self, input: &[u8], out: &mut [u8]) -> io::Result<bool>;
 }
 
-impl<R: BufRead> Read for Gzip<R> {
+impl Codec for flate2::Decompress {
+    const NAME: &str = "gzip";
+    const PADDED: bool = true;
+
+    fn new() -> Self {
+        flate2::Decompress::new_gzip(15)
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        (self.total_in(), self.total_out())
+    }
+
+    fn run(&mut self, input: &[u8], out: &mut [u8]) -> io::Result<bool> {
+        let status = self.decompress(input, out, flate2::FlushDecompress::None);
+        status.map(|status| status == flate2::Status::StreamEnd).map_err(io::Error::other)
+    }
+}
+
+#[cfg(feature = "compression")]
+impl Codec for bzip2::Decompress {
+    const NAME: &str = "bzip2";
+    const PADDED: bool = false;
+
+    fn new() -> Self {
+        bzip2::Decompress::new(false)
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        (self.total_in(), self.total_out())
+    }
+
+    fn run(&mut self, input: &[u8], out: &mut [u8]) -> io::Result<bool> {
+        Ok(self.decompress(input, out)? == bzip2::Status::StreamEnd)
+    }
+}
+
+/// Members one behind the other.
+struct Members<R: BufRead, C: Codec> {
+    inner: R,
+    codec: C,
+    /// A member has begun and not ended.
+    within: bool,
+    /// What went wrong behind the bytes handed out last.
+    failed: Option<io::Error>,
+}
+
+impl<R: BufRead, C: Codec> Members<R, C> {
+    fn new(inner: R) -> Self {
+        Members { inner, codec: C::new(), within: false, failed: None }
+    }
+}
+
+impl<R: BufRead, C: Codec> Read for Members<R, C> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = &mut self.member {
-            let got = member.read(buf)?;
-            if got > 0 || buf.is_empty() {
-                return Ok(got);
-            }
-            let Some(mut rest) = self.member.take().map(GzDecoder::into_inner) else { break };
-            loop {
-                let data = rest.fill_buf()?;
-                let zeros = data.iter().take_while(|&&b| b == 0).count();
-                if data.is_empty() {
-                    return Ok(0);
-                }
-                if zeros < data.len() {
-                    rest.consume(zeros);
-                    break;
-                }
-                rest.consume(zeros);
-            }
-            self.member = Some(GzDecoder::new(rest));
+        if let Some(e) = self.failed.take() {
+            return Err(e);
         }
-        Ok(0)
+        loop {
+            let input = self.inner.fill_buf()?;
+            let ended = input.is_empty();
+            if buf.is_empty() || (ended && !self.within) {
+                return Ok(0);
+            }
+            if C::PADDED && !self.within && input.first() == Some(&0) {
+                let zeros = input.iter().take_while(|&&b| b == 0).count();
+                self.inner.consume(zeros);
+                continue;
+            }
+            let before = self.codec.totals();
+            let result = self.codec.run(input, buf);
+            let after = self.codec.totals();
+            let (taken, made) = ((after.0 - before.0) as usize, (after.1 - before.1) as usize);
+            self.inner.consume(taken);
+            self.within = true;
+            match result {
+                // What came out before the damage comes first.
+                Err(e) if made > 0 => self.failed = Some(e),
+                Err(e) => return Err(e),
+                Ok(true) => {
+                    self.codec = C::new();
+                    self.within = false;
+                }
+                Ok(false) if made > 0 => {}
+                Ok(false) if ended => {
+                    let text = format!("the {} stream is cut off", C::NAME);
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+                }
+                Ok(false) if taken == 0 => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, format!("corrupt {} stream", C::NAME)));
+                }
+                Ok(false) => {}
+            }
+            if made > 0 {
+                return Ok(made);
+            }
+        }
     }
 }
 
@@ -106,11 +188,26 @@ struct Lz4<R: BufRead> {
 impl<R: BufRead> Read for Lz4<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            let got = self.frames.read(buf)?;
+            let got = match self.frames.read(buf) {
+                Err(e) if let Some(len) = skippable(&e) => {
+                    io::copy(&mut self.frames.get_mut().take(len.into()), &mut io::sink())?;
+                    continue;
+                }
+                got => got?,
+            };
             if got > 0 || buf.is_empty() || self.frames.get_mut().fill_buf()?.is_empty() {
                 return Ok(got);
             }
         }
+    }
+}
+
+/// The length of a skippable frame, behind whose header the decoder stopped.
+#[cfg(feature = "compression")]
+fn skippable(error: &io::Error) -> Option<u32> {
+    match error.get_ref()?.downcast_ref() {
+        Some(lz4_flex::frame::Error::SkippableFrame(len)) => Some(*len),
+        _ => None,
     }
 }
 
@@ -120,6 +217,8 @@ struct Xz<R: BufRead> {
     inner: R,
     stream: liblzma::stream::Stream,
     window: Window,
+    /// What went wrong behind the bytes handed out last.
+    failed: Option<io::Error>,
 }
 
 #[cfg(feature = "compression")]
@@ -127,7 +226,7 @@ impl<R: BufRead> Xz<R> {
     fn new(inner: R) -> io::Result<Self> {
         const FIRST: u64 = 1 << 20;
         let stream = liblzma::stream::Stream::new_stream_decoder(FIRST, liblzma::stream::CONCATENATED)?;
-        Ok(Xz { inner, stream, window: Window::new(FIRST) })
+        Ok(Xz { inner, stream, window: Window::new(FIRST), failed: None })
     }
 
     /// Allows what the next block asks for, which the library does not tell: it refuses what is less.
@@ -151,6 +250,9 @@ impl<R: BufRead> Xz<R> {
 impl<R: BufRead> Read for Xz<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         use liblzma::stream::{Action, Error, Status};
+        if let Some(e) = self.failed.take() {
+            return Err(e);
+        }
         loop {
             let input = self.inner.fill_buf()?;
             let ended = input.is_empty();
@@ -160,6 +262,10 @@ impl<R: BufRead> Read for Xz<R> {
             self.inner.consume(taken as usize);
             let status = match result {
                 Err(Error::MemLimit) => self.allow_more().map(|()| None)?,
+                Err(e) if made > 0 => {
+                    self.failed = Some(e.into());
+                    return Ok(made);
+                }
                 other => Some(other?),
             };
             match status {
@@ -181,8 +287,9 @@ struct Zstd<R: BufRead> {
     inner: R,
     context: zstd::zstd_safe::DCtx<'static>,
     window: Window,
-    /// A frame has begun and not ended.
-    within: bool,
+    /// How much the decoder wants at once: at most a block, as damage costs all that it makes of what it was given; 0 between
+    /// frames.
+    wanted: usize,
 }
 
 #[cfg(feature = "compression")]
@@ -191,7 +298,7 @@ impl<R: BufRead> Zstd<R> {
         use zstd::zstd_safe::{DCtx, DParameter};
         let mut context = DCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
         context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).map_err(zstd_error)?;
-        Ok(Zstd { inner, context, window: Window::new(INPUT as u64), within: false })
+        Ok(Zstd { inner, context, window: Window::new(INPUT as u64), wanted: 0 })
     }
 }
 
@@ -208,17 +315,20 @@ fn zstd_error(code: usize) -> io::Error {
 impl<R: BufRead> Read for Zstd<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         use zstd::zstd_safe::{InBuffer, OutBuffer};
+        /// The longest header of a frame.
+        const HEADER: usize = 18;
         loop {
             let input = self.inner.fill_buf()?;
             let ended = input.is_empty();
-            if buf.is_empty() || (ended && !self.within) {
+            if buf.is_empty() || (ended && self.wanted == 0) {
                 return Ok(0);
             }
+            let most = if self.wanted == 0 { HEADER } else { self.wanted };
+            let input = input.get(..most).unwrap_or(input);
             let (mut from, mut to) = (InBuffer::around(input), OutBuffer::around(&mut *buf));
-            let wanted = self.context.decompress_stream(&mut to, &mut from).map_err(zstd_error)?;
+            self.wanted = self.context.decompress_stream(&mut to, &mut from).map_err(zstd_error)?;
             let (taken, made) = (from.pos(), to.pos());
             self.inner.consume(taken);
-            self.within = wanted != 0;
             self.window.set(INPUT as u64 + self.context.sizeof() as u64);
             if made > 0 {
                 return Ok(made);

@@ -127,6 +127,53 @@ mod others {
         assert_eq!(read(frame), read(file));
     }
 
+    /// What decoding gives byte by byte before it fails.
+    fn byte_by_byte(name: &str, bytes: &[u8]) -> Vec<u8> {
+        let bytes = Box::new(std::io::Cursor::new(bytes.to_vec()));
+        let (mut decoder, _) = super::super::super::compress::decoder(name, bytes).unwrap();
+        let mut byte = [0];
+        std::iter::from_fn(|| decoder.read(&mut byte).ok().filter(|n| *n == 1).map(|_| byte[0])).collect()
+    }
+
+    #[test]
+    fn nothing_is_lost_before_the_damage() {
+        let file = sample();
+        for (name, whole) in all(&file) {
+            // Garbage behind the end, of a file that is decompressed in one go and of a larger one.
+            for plain in [pcap_at(&[1, 2, 3]), file.clone()] {
+                let (_, mut bytes) = all(&plain).into_iter().find(|(other, _)| *other == name).unwrap();
+                bytes.extend(b"no such format");
+                let got = read(bytes);
+                assert_eq!(times(&got), times(&read(plain)), "{name}");
+                assert!(!problems(&got).is_empty(), "{name}");
+            }
+            for part in [3, 5, 7, 9] {
+                let mut bytes = whole.clone();
+                let at = bytes.len() * part / 10;
+                bytes[at..at + 40].iter_mut().for_each(|b| *b = !*b);
+                let made = byte_by_byte(name, &bytes);
+                if made.len() >= 24 {
+                    // A checksum behind the last byte takes this with it, if it is asked for alone.
+                    assert!(
+                        times(&read(bytes.clone())).len() >= times(&read(made.clone())).len(),
+                        "{name}, {part}: {} of {}",
+                        times(&read(bytes.clone())).len(),
+                        times(&read(made.clone())).len()
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn skippable_frames_of_lz4_are_skipped() {
+        let file = sample();
+        let (a, b) = file.split_at(123_457);
+        let [a, b] = [a, b].map(|part| all(part).into_iter().find(|(name, _)| *name == "lz4").unwrap().1);
+        let skipped = [&[0x53, 0x2a, 0x4d, 0x18, 5, 0, 0, 0][..], b"hello"].concat();
+        assert_eq!(read([a, skipped.clone(), b, skipped].concat()), read(file));
+    }
+
     #[test]
     fn damaged_streams_are_told() {
         for (name, mut bytes) in all(&sample()) {
