@@ -237,6 +237,29 @@ pub(super) fn capture_inside(name: &str, reader: Decoder, stored: &Stored) -> Re
     }
 }
 
+/// What other captures begin with, which editcap converts, and what they are.
+const OTHERS: [(&[u8], &str); 10] = [
+    (b"snoop\0", "a snoop capture"),
+    (b"GMBU", "a Network Monitor capture"),
+    (b"RTSS", "a Network Monitor capture"),
+    (b"XCP\0", "a NetXray or Windows Sniffer capture"),
+    (b"TRSNIFF data", "a Sniffer capture"),
+    (b"iptrace ", "an AIX iptrace capture"),
+    (b"\x7fver", "a Peek capture"),
+    (b"btsnoop\0", "a Bluetooth capture"),
+    (b"LOGG", "a BLF capture"),
+    (b"\0\0\x02\0\x12\x05\0\x10", "a K12 capture"),
+];
+
+/// What archives and compressed files begin with that are not read.
+const PACKED: [(&[u8], &str); 5] = [
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a rar archive"),
+    (b"\x1f\x9d", "a file of compress (.Z)"),
+    (b"LZIP", "an lzip file"),
+    (b"\x5d\0\0", "an lzma file"),
+];
+
 /// Says what a file that is no capture seems to be.
 fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
     if let Some(e) = buffer.take_error() {
@@ -244,6 +267,7 @@ fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
     }
     let convert = "convert it with: editcap -F pcapng IN OUT";
     let head = buffer.data().get(..HEAD).unwrap_or(buffer.data());
+    let named = |known: &[(&[u8], &'static str)]| known.iter().find(|(magic, _)| head.starts_with(magic)).map(|k| k.1);
     let text = || head.trim_ascii_start().to_ascii_lowercase();
     match head {
         [] if plain => Refused::no_capture(name, "the file is empty", ""),
@@ -251,14 +275,21 @@ fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
         [_] | [_, _] | [_, _, _] => {
             Refused::no_capture(name, format!("too short for a capture: {}", count(head.len() as u64, "byte")), "")
         }
-        [b's', b'n', b'o', b'o', b'p', 0, ..] => CaptureError::new(name, "a snoop capture", convert).into(),
-        [b'G', b'M', b'B', b'U', ..] | [b'R', b'T', b'S', b'S', ..] => {
-            CaptureError::new(name, "a Network Monitor capture", convert).into()
+        _ if let Some(what) = named(&OTHERS) => CaptureError::new(name, what, convert).into(),
+        _ if let Some(what) = named(&PACKED) => CaptureError::new(name, what, "unpack it first").into(),
+        [b'-', b'-', b'-', b'-', b'-', b'B', b'E', b'G', b'I', b'N', ..] => {
+            Refused::no_capture(name, "a key or a certificate, not a capture", "give a private key with --key")
+        }
+        _ if head.starts_with(b"CLIENT_RANDOM ") || head.starts_with(b"# SSL") || head.starts_with(b"# TLS") => {
+            Refused::no_capture(name, "a key log, not a capture", "give it with --keylog")
         }
         _ if text().starts_with(b"<!doctype") || text().starts_with(b"<html") || text().starts_with(b"<?xml") => {
             Refused::no_capture(name, "a web page, not a capture", "download the raw file")
         }
-        _ => Refused::no_capture(name, "neither pcap nor pcapng, plain or compressed", ""),
+        _ => {
+            let hint = "if Wireshark opens it: editcap -F pcapng IN OUT";
+            Refused::no_capture(name, "neither pcap nor pcapng, plain or compressed", hint)
+        }
     }
 }
 
