@@ -59,8 +59,8 @@ pub(super) struct PcapNg {
     last: Timestamp,
     /// Records that Wireshark numbers but that are no packets; taken by the reader of the file.
     pub(super) uncounted: u64,
-    /// The comment on the packet at hand was handed out.
-    commented: bool,
+    /// Where the options go on behind the comment on the block at hand that was handed out last.
+    commented: Option<usize>,
     /// mailcap wrote this section: its comments on packets say what they were made of, and it knows.
     own: bool,
     /// A block whose trailer did not match has been delivered; look before going on.
@@ -112,7 +112,7 @@ impl PcapNg {
             told_unknown: false,
             last: Timestamp(0),
             uncounted: 0,
-            commented: false,
+            commented: None,
             own: false,
             suspect: None,
             ended: false,
@@ -194,19 +194,16 @@ impl PcapNg {
                 if self.u32(block, size - 4).is_some_and(|end| end != len) && !self.followed(buffer, size) {
                     return self.resynchronise(buffer, offset, text);
                 }
-                self.suspect = Some((offset, text));
+                if self.commented.is_none() {
+                    self.suspect = Some((offset, text));
+                }
             }
             let Some(block) = buffer.data().get(..size) else { return Step::end() };
-            if let Some(comment @ Record::Comment { on, .. }) = self.comment(kind, block) {
-                // A packet is still to come.
-                let size = if on == CommentOn::Packet { 0 } else { size };
-                self.commented = size == 0;
-                if size > 0 {
-                    let _ = self.block(kind, block, offset);
-                }
-                return Step { record: comment, size };
+            if let Some((at, len, on)) = self.comment(kind, block) {
+                self.commented = Some(at + len.next_multiple_of(4));
+                return Step { record: Record::Comment { at, len, on }, size: 0 };
             }
-            self.commented = false;
+            self.commented = None;
             if let Some(record) = self.block(kind, block, offset) {
                 return Step { record, size };
             }
@@ -269,19 +266,19 @@ impl PcapNg {
         }
     }
 
-    /// The first comment on a block of those that have one, unless it was handed out.
-    fn comment(&self, kind: u32, block: &[u8]) -> Option<Record> {
+    /// The next comment on a block of those that may have some.
+    fn comment(&self, kind: u32, block: &[u8]) -> Option<(usize, usize, CommentOn)> {
         let (on, options) = match kind {
             SHB_MAGIC => (CommentOn::Section, SECTION_OPTIONS),
             IDB_MAGIC => (CommentOn::Interface, 16),
-            EPB_MAGIC if !self.commented && !self.own => {
+            EPB_MAGIC if !self.own => {
                 let captured = self.u32(block, 20)? as usize;
                 (CommentOn::Packet, 28usize.saturating_add(captured.checked_next_multiple_of(4)?))
             }
             _ => return None,
         };
-        let (at, len) = self.option(block, options, OPT_COMMENT)?;
-        Some(Record::Comment { at, len, on })
+        let (at, len) = self.option(block, self.commented.unwrap_or(options), OPT_COMMENT)?;
+        Some((at, len, on))
     }
 
     /// Where the first option of that kind is that has a value, and its length, the options beginning at `at`.

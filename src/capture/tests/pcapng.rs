@@ -65,6 +65,48 @@ fn frame_check_sequence_is_cut_off() {
 }
 
 #[test]
+fn each_of_several_comments_is_told() {
+    let comments = |order, texts: &[&str]| {
+        let each = texts.iter().map(|text| option(order, 1, text.as_bytes()));
+        each.chain([option(order, 0, &[])]).collect::<Vec<_>>().concat()
+    };
+    for order in [Little, Big] {
+        let body = [
+            &order.u32(0x1a2b_3c4d)[..],
+            &order.u16(1),
+            &order.u16(0),
+            &[0xff; 8],
+            &comments(order, &["one", "", "of three", "s3"]),
+        ]
+        .concat();
+        let mut packet = enhanced(order, 0, 2, 1, b"d", &comments(order, &["first", "second"]));
+        // Told twice though its trailer lies.
+        for lie in [0, 4] {
+            let at = packet.len() - 4;
+            packet[at..].copy_from_slice(&order.u32(at as u32 + 4 + lie));
+            let parts = [
+                block(order, 0x0a0d_0d0a, &body),
+                interface(order, 1, 0, &comments(order, &["a", "b"])),
+                packet.clone(),
+                enhanced(order, 0, 3, 1, b"e", &comments(order, &["third"])),
+            ];
+            let got = ng(&parts);
+            let told: Vec<_> = got
+                .iter()
+                .filter_map(|g| if let Got::Comment(on, _, text) = g { Some((*on, text.as_slice())) } else { None })
+                .collect();
+            let on = |what, texts: &[&'static str]| texts.iter().map(|t| (what, t.as_bytes())).collect::<Vec<_>>();
+            let packets = on("packet", &["first", "second", "third"]);
+            assert_eq!(
+                told,
+                [on("section", &["one", "of three", "s3"]), on("interface", &["a", "b"]), packets].concat()
+            );
+            assert_eq!((times(&got).len(), problems(&got).len()), (2, usize::from(lie > 0)));
+        }
+    }
+}
+
+#[test]
 fn comments_on_sections_interfaces_and_packets() {
     let comment = |order, text: &str| [option(order, 1, text.as_bytes()), option(order, 0, &[])].concat();
     let section_with = |order: Order, text| {
