@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::CaptureError;
-use super::{Input, input};
+use super::{Input, input, ring};
 
 /// Folders inside folders that are followed.
 const DEPTH: usize = 64;
@@ -116,8 +116,7 @@ fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut
 
 /// A file that should be a capture by its name: if it is none, its reader says so. An empty one is only a start.
 fn is_named_so(path: &Path) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    matches!(extension.as_str(), "pcap" | "pcapng" | "cap") && path.metadata().is_ok_and(|m| m.len() > 0)
+    ring::is_named_so(path) && path.metadata().is_ok_and(|m| m.len() > 0)
 }
 
 fn is_pattern(path: &Path) -> bool {
@@ -241,6 +240,18 @@ mod tests {
         assert_eq!(expand_usable(&[]), Ok((vec![], vec![])));
         fs::create_dir(at("none")).unwrap();
         assert!(expand(&[at("none")]).unwrap_err().what.contains("no capture"));
+    }
+
+    #[test]
+    fn what_is_named_like_a_piece_of_a_ring_or_a_compressed_capture_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let named =
+            ["a.PCAP", "a.cap", "a.dmp", "a.dump", "a.pcap.2.gz", "a.pcap.gz", "a.pcap00", "a.pcap1", "a.pcapng.zst"];
+        for name in named.iter().chain(&["a.txt", "a.gz", "a1", "pcap1", "a.tar.gz"]) {
+            fs::write(dir.path().join(name), "damaged").unwrap();
+        }
+        let found = named.map(|name| Input::Found(dir.path().join(name)));
+        assert_eq!(expand(&[dir.path().to_owned()]).unwrap(), found);
     }
 
     #[cfg(unix)]

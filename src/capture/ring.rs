@@ -58,7 +58,7 @@ pub(super) fn key(path: &Path) -> PathBuf {
 
 /// What a name has in common with the others of its ring; none if it could be of no ring.
 fn pattern(name: &str) -> Option<String> {
-    let name = COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let name = uncompressed(name);
     let (dated, has_time) = without_time(name);
     let (counted, ends) = without_count(&dated);
     // A plain `mail.pcap` may be the first of `mail.pcap1`…
@@ -69,8 +69,7 @@ fn pattern(name: &str) -> Option<String> {
 /// such an ending.
 fn without_count(name: &str) -> (String, bool) {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let stem = stem.strip_suffix('.').filter(|s| stem.len() < name.len() && is_capture(s)).unwrap_or(stem);
+    let stem = uncounted(name);
     let ends = is_capture(stem);
     let name = if ends { format!("{stem}*") } else { name.to_owned() };
     let parts: Vec<&str> = name.split('_').collect();
@@ -81,6 +80,24 @@ fn without_count(name: &str) -> (String, bool) {
         if counts { part.replacen(number, "*", 1) } else { (*part).to_owned() }
     };
     (parts.iter().enumerate().map(without).collect::<Vec<_>>().join("_"), ends)
+}
+
+/// The name without a count, `1` or `.1`.
+fn uncounted(name: &str) -> &str {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    stem.strip_suffix('.').filter(|s| stem.len() < name.len() && is_capture(s)).unwrap_or(stem)
+}
+
+/// Whether a file should be a capture by its name: with a capture's ending, a count behind it, and compressed or not.
+pub(super) fn is_named_so(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|n| n.to_str()) else { return false };
+    let name = name.to_ascii_lowercase();
+    is_capture(uncounted(uncompressed(&name)))
+}
+
+/// The name without the ending of a compressed file.
+fn uncompressed(name: &str) -> &str {
+    COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
 fn is_capture(name: &str) -> bool {
