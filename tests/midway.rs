@@ -7,10 +7,12 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use common::packets::{Dialogue, Turn};
-use common::script::{c, codes, decode, flights, only, s};
-use common::{How, Story, Table, Told, tell};
+use common::packets::{Dialogue, Turn, pcap};
+use common::script::{c, codes, decode, dialogue, flights, only, s};
+use common::{Collect, How, Story, Table, Told, config, tell};
 use mailcap::event::{AuthOutcome, Event, EventBody, MessageOutcome, MessagePart, Outcome, Protocol};
+use mailcap::pipeline::{Config, run};
+use mailcap::session::DecodeAs;
 
 /// Frames that are left out at most.
 const CUTS: usize = 100;
@@ -392,5 +394,58 @@ fn a_greeting_is_one_in_any_two_segments() {
             let banner = only(&told).session().banner.clone().expect("a banner");
             assert!(greeting.contains(&String::from_utf8_lossy(&banner.0).into_owned()), "{greeting} {cut}");
         }
+    }
+}
+
+/// A dialogue without its handshake, the server's greeting first, and its FINs.
+fn greeted(dialogue: &Dialogue) -> tempfile::NamedTempFile {
+    let list = flights(dialogue).split_off(3);
+    let mut file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    file.write_all(&pcap(dialogue, &list)).unwrap();
+    file
+}
+
+fn served_by(file: &tempfile::NamedTempFile, decode_as: Option<DecodeAs>) -> (u16, u64) {
+    let config = config(&[file.path().to_owned()], &How::default());
+    let mut sink = Collect::default();
+    run(Config { decode_as: decode_as.into_iter().collect(), ..config }, &mut sink).unwrap();
+    let session = sink.0.iter().find_map(|event| match &event.body {
+        EventBody::Session(session) => Some((session.server.port(), session.messages)),
+        _ => None,
+    });
+    session.unwrap()
+}
+
+const MAIL: &str = "S: 220 mx ESMTP
+C: EHLO a
+S: 250 mx
+C: MAIL FROM:<a@example.net>
+S: 250 ok
+C: RCPT TO:<b@example.net>
+S: 250 ok
+C: DATA
+S: 354 go on
+C: Subject: x
+C:
+C: text
+C: .
+S: 250 queued
+C: QUIT
+S: 221 bye";
+
+#[test]
+fn a_port_that_the_user_names_is_the_servers() {
+    let file = greeted(&dialogue(10_025, MAIL));
+    assert_eq!(served_by(&file, None), (10_025, 1));
+    let smtp = DecodeAs { port: 10_025, protocol: Some(Protocol::Smtp), tls: false };
+    assert_eq!(served_by(&file, Some(smtp)), (10_025, 1));
+}
+
+#[test]
+fn between_two_mail_ports_the_greeting_tells_the_server() {
+    for (client, server) in [(25, 25), (25, 587), (587, 25)] {
+        let mut dialogue = dialogue(server, MAIL);
+        dialogue.client.set_port(client);
+        assert_eq!(served_by(&greeted(&dialogue), None), (server, 1), "{client} {server}");
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Detector {
     judged: usize,
     /// Whether TLS may begin here (not inside TLS).
     tls_possible: bool,
+    /// Both ports are servers', so that neither says which side serves.
+    pub(super) ports_alike: bool,
 }
 
 impl Detector {
@@ -149,7 +151,7 @@ impl Detector {
         let (other, swapped) = if midway { self.best(true, hint) } else { (Protocol::Smtp, Likely::No) };
         if likely == Likely::Yes || swapped == Likely::Yes {
             // A mail port is on the server's side, unless nothing that is said there fits.
-            let swap = if hint.is_some() { likely == Likely::No } else { swapped > likely };
+            let swap = if hint.is_some() && !self.ports_alike { likely == Likely::No } else { swapped > likely };
             let swap = swap && swapped > likely;
             return Some((Verdict::Mail(if swap { other } else { protocol }), swap));
         }

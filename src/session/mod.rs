@@ -265,8 +265,17 @@ impl Live {
             live.stack.begins_unseen();
             let detail = "the connection's beginning is not in the capture";
             live.stack.layers.emitter.diagnose(Span::at(info.first), Code::MidStream, detail);
+            if let Some(detector) = live.stack.layers.detector() {
+                detector.ports_alike = is_mail_port(info.initiator.port()) && is_mail_port(info.responder.port());
+            }
         }
         live
+    }
+
+    /// A port that the user names is the server's, whoever seems to have opened the connection if no SYN says it.
+    fn obey_port(&mut self, info: &ConnectionInfo, world: &World<'_>) {
+        let named = |port| forced(info, world).is_some_and(|forced| forced.port == port);
+        self.swapped = info.roles != Roles::Handshake && named(info.initiator.port()) && !named(info.responder.port());
     }
 
     fn direction(&self, side: Side) -> Direction {
@@ -278,6 +287,9 @@ impl Live {
 
     fn chunk(&mut self, info: &ConnectionInfo, chunk: StreamChunk<'_>, world: &mut World<'_>) {
         self.stack.layers.begin_frame(world.frame);
+        if !world.decode_as.is_empty() && self.bytes == [0; 2] && self.gaps.0 == 0 && !self.fin {
+            self.obey_port(info, world);
+        }
         let env = env(info, world);
         let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
         let chunk = match chunk {
