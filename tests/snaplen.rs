@@ -7,8 +7,13 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use common::{How, Story, Table, tell};
-use mailcap::event::{AuthOutcome, Command, Event, EventBody, MessageOutcome, Reply, Text};
+use common::packets::{dialogues, pcap};
+use common::script::{dialogue, flights};
+use common::{How, Story, Table, tell, testdata};
+use mailcap::diagnostic::Code;
+use mailcap::event::{
+    AuthOutcome, Command, Event, EventBody, MessageOutcome, Outcome, Protocol, Reply, Security, Text,
+};
 
 /// What `tcpdump -s` was often given, or is when nothing but headers is wanted.
 const LENGTHS: [usize; 7] = [68, 90, 96, 110, 128, 200, 400];
@@ -202,4 +207,44 @@ fn what_is_left_of_cut_packets_is_told_as_it_was() {
         }
     }
     table.finish("captures with cut packets", 5);
+}
+
+#[test]
+fn what_was_cut_off_is_not_told_as_silence_nor_as_another_protocol() {
+    let dialogue =
+        dialogue(25, "S: 220 mx.example ESMTP\nC: EHLO a.example\nS: 250 mx.example\nC: QUIT\nS: 221 2.0.0 Bye");
+    let bytes = pcap(&dialogue, &flights(&dialogue));
+    for kept in [0, 2, 12] {
+        // Ethernet, IPv4, TCP.
+        let story = decode_file(&cut(&bytes, 54 + kept));
+        let codes: Vec<Code> = story.session().diagnostics.iter().map(|d| d.code).collect();
+        assert_eq!(codes, [], "{kept}");
+        let (protocol, outcome) = (story.session().protocol, story.session().outcome);
+        assert_eq!(protocol, (kept > 0).then_some(Protocol::Smtp), "{kept}");
+        assert_ne!(outcome, Outcome::NoBanner, "{kept}");
+    }
+}
+
+#[test]
+fn a_handshake_of_which_six_bytes_are_left_is_tls() {
+    for (sample, security) in [
+        ("tls/tls12-ecdhe-rsa-aes128-gcm-sha256-pop3.pcap", Security::Implicit),
+        ("servers/rsa12-smtp-starttls.pcap", Security::StartTls),
+    ] {
+        let dialogue = dialogues(testdata().join(sample)).remove(0);
+        let bytes = pcap(&dialogue, &flights(&dialogue));
+        // As much as shows that STARTTLS was said, and nothing more of TLS.
+        let story = decode_file(&cut(&bytes, 54 + 6));
+        assert!(story.events.iter().all(|e| !matches!(&e.body, EventBody::Command(c) if c.injected)), "{sample}");
+        if security == Security::Implicit {
+            assert_eq!(story.session().security, security, "{sample}");
+        }
+        assert!(!story.tls.is_empty(), "{sample}");
+    }
+}
+
+fn decode_file(file: &tempfile::NamedTempFile) -> Story {
+    let mut told = tell(&[file.path().to_owned()], &How::default());
+    assert_eq!(told.stories.len(), 1);
+    told.stories.pop_first().unwrap().1
 }

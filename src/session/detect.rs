@@ -139,6 +139,7 @@ impl Detector {
         if self.tls_possible {
             match tls_verdict(client, server) {
                 Looks::Yes => return Some((Verdict::Tls, midway && is_client_hello(server))),
+                Looks::More if self.cut_hello() => return Some((Verdict::Tls, false)),
                 Looks::More if !last => return None,
                 _ if within_record && self.has_records(torn) => return Some((Verdict::Tls, false)),
                 _ => {}
@@ -172,12 +173,21 @@ impl Detector {
         match (likely, swapped) {
             (_, Likely::Maybe) if likely < Likely::Maybe => Some((Verdict::Mail(other), true)),
             (Likely::Maybe, _) => Some((Verdict::Mail(protocol), false)),
-            // The server's lone line, `421 busy` say, could be its protocol's, and so says the port.
-            (Likely::NeedMore, _) if Some(protocol) == hint.map(spoken_as) && server.contains(&b'\n') => {
+            // The server's lone line, `421 busy` say, or what a snapshot length left of it, could be its protocol's, and so
+            // says the port.
+            (Likely::NeedMore, _)
+                if Some(protocol) == hint.map(spoken_as)
+                    && (server.contains(&b'\n') || self.closed[1] && !server.is_empty()) =>
+            {
                 Some((Verdict::Mail(protocol), false))
             }
             _ => Some((Verdict::Other, false)),
         }
+    }
+
+    /// Whether a direction's first bytes, which a gap cut off, are the beginning of a handshake record.
+    fn cut_hello(&self) -> bool {
+        [0, 1].into_iter().any(|i| self.closed[i] && !self.torn[i] && is_cut_hello(&self.heads[i]))
     }
 
     /// Whether two TLS records follow each other anywhere in a direction whose beginning is `torn`.
@@ -237,6 +247,11 @@ fn has_records(stream: &[u8]) -> bool {
             at.get(header.record_len()..).and_then(Header::parse).is_some_and(|next| next.version == header.version)
         })
     })
+}
+
+/// The first bytes of a handshake record, too few for more than that: nothing else begins so.
+pub(super) fn is_cut_hello(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x16, 3] | [0x16, 3, 0..=4, ..])
 }
 
 /// A handshake record whose first message is a ClientHello (RFC 5246 §7.4), or SSLv2's.

@@ -63,7 +63,13 @@ impl Live {
             self.stack.layers.emitter.diagnose(Span::at(info.first), Code::OneSided, detail);
         }
         let said_something = info.bytes.iter().sum::<u64>() > self.stack.proxy_bytes;
-        if said_something && !self.stack.layers.is_mail() && !self.stack.has_tls() && self.stack.layers.is_other() {
+        // Of what was lost nothing can be said.
+        if said_something
+            && self.gaps.0 == 0
+            && !self.stack.layers.is_mail()
+            && !self.stack.has_tls()
+            && self.stack.layers.is_other()
+        {
             self.stack.layers.emitter.diagnose(span, Code::NotMail, "another protocol was spoken on a mail port");
         }
         self.tell_handshakes(&handshakes);

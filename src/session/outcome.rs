@@ -80,7 +80,11 @@ impl Facts<'_> {
             Some(outcome @ (Outcome::Completed | Outcome::Refused | Outcome::AuthFailed)) => outcome,
             _ if closed && self.closed_in_order() => Outcome::Completed,
             None | Some(Outcome::Aborted) if self.closed_at_rest() => Outcome::Completed,
-            _ if self.heard[1] == 0 && !self.one_sided() && self.tls.is_empty() => Outcome::NoBanner,
+            _ if self.heard[1] == 0 && !self.one_sided() && self.tls.is_empty() => match self.gaps {
+                0 => Outcome::NoBanner,
+                // What was said is not there, and so is what came of it.
+                _ => Outcome::Cut,
+            },
             Some(outcome) if self.closed_in_sight() => outcome,
             _ if self.closed_in_sight() => Outcome::Aborted,
             _ => Outcome::Cut,

@@ -2,7 +2,7 @@
 
 mod fallback;
 
-use super::detect::{Verdict, Waiting};
+use super::detect::{Verdict, Waiting, is_cut_hello};
 use super::layers::{AboveTls, Ask, Env, Layers};
 use super::ports::DecodeAs;
 use super::proxy::{self, Preamble};
@@ -243,7 +243,7 @@ impl Stack {
         }
         if let Some(held) = self.begun[dir.index()].take() {
             let Held { bytes, span } = *held;
-            self.plain_or_tls(dir, &bytes, span, false, env, secrets);
+            self.plain_or_tls(dir, &bytes, span, is_cut_hello(&bytes), env, secrets);
         }
     }
 
