@@ -69,6 +69,7 @@ pub(super) struct Context<'a, C: Consumer> {
     pub(super) waits: &'a mut VecDeque<Wait>,
     pub(super) slot: u32,
     pub(super) at: FramePos,
+    pub(super) interface: Option<u32>,
     pub(super) now: i64,
 }
 
@@ -107,6 +108,8 @@ pub(super) struct Connection<S> {
     pub(super) seen: i64,
     /// The initiator is the key's lower endpoint.
     pub(super) initiator_low: bool,
+    /// It was captured in several places: what a snapshot length cut off in one may come whole from another.
+    pub(super) several: bool,
     /// The consumer lost interest.
     pub(super) dropped: bool,
     /// More than SYNs was seen.
@@ -160,6 +163,7 @@ impl<S> Connection<S> {
             halves: [Half::new(), Half::new()],
             seen: 0,
             initiator_low: from_low == sender_initiates,
+            several: false,
             dropped: false,
             established: false,
             holder: false,
@@ -350,11 +354,12 @@ impl<S> Connection<S> {
                 let kind = WaitKind::Acknowledged(half.acked);
                 self.wait(side, kind, ctx);
             } else if peer_unseen
-                && let Some(first) = half.store().and_then(|store| store.first()).map(|(first, _)| first)
-                && first > half.queued
+                && let Some((first, piece)) = half.store().and_then(|store| store.first())
+                && let upto = if piece.data.is_empty() { first + piece.len } else { first }
+                && upto > half.queued
             {
-                half.queued = first;
-                self.wait(side, WaitKind::Unconfirmed(first, 0), ctx);
+                half.queued = upto;
+                self.wait(side, WaitKind::Unconfirmed(upto, 0), ctx);
             }
         }
     }

@@ -223,6 +223,11 @@ impl<S> Connection<S> {
         // A direction that is not in the capture binds nothing.
         let free = bound & UNRESOLVED != 0 && self.half(side.opposite()).absent;
         let bound = if free { 0 } else { bound };
+        if self.several && first.is_some_and(|(_, piece)| piece.data.is_empty()) && offset <= half.next {
+            // A whole copy of it may come yet.
+            let end = first.map_or(offset, |(offset, piece)| offset + piece.len);
+            return Some(Head::Hole(Some((end, bound))));
+        }
         Some(if offset <= half.next { Head::Ready { bound, at } } else { Head::Hole(Some((offset, bound))) })
     }
 
@@ -293,6 +298,12 @@ impl<S> Connection<S> {
             }
         }
         if let Some((side, len)) = hole {
+            let half = self.half(side);
+            let cut = half.store().and_then(|store| store.first()).is_some_and(|(offset, _)| offset <= half.next);
+            if cut && let Some((_, piece)) = self.half_mut(side).buffers().store.pop() {
+                self.skip(side, piece.len, GapCause::Snaplen, ctx);
+                return true;
+            }
             let needed = match self.head(side.opposite()) {
                 Some(Head::Ready { bound, .. } | Head::Hole(Some((_, bound)))) => bound,
                 _ => 0,

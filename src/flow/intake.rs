@@ -79,7 +79,9 @@ impl<S> Connection<S> {
         info.last = ctx.at;
         if info.files.last() != Some(&ctx.at.file) && !info.files.contains(&ctx.at.file) {
             info.files.push(ctx.at.file);
+            self.several = true;
         }
+        self.several |= ctx.interface != info.interface;
         // A frame ahead of the clock counts with its own time: when the clock catches up, its connection is not idle.
         self.seen = ctx.now.max(ctx.at.ts.0);
     }
@@ -268,7 +270,11 @@ impl<S> Connection<S> {
                 self.deliver(side, payload, ctx.at, ctx);
             }
             if missing > 0 && !self.dropped {
-                self.skip(side, missing, GapCause::Snaplen, ctx);
+                if self.several {
+                    self.hold(side, end - missing, &[], missing, bound, ctx);
+                } else {
+                    self.skip(side, missing, GapCause::Snaplen, ctx);
+                }
             }
             return;
         }

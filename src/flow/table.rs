@@ -36,6 +36,7 @@ pub struct FlowTable<C: Consumer> {
     /// The clock's reading, this table's own or its caller's.
     now: i64,
     at: FramePos,
+    interface: Option<u32>,
     /// Slots of `slab` by their key.
     index: HashTable<u32>,
     hash: KeyHash,
@@ -96,6 +97,7 @@ impl<C: Consumer> FlowTable<C> {
             clock: Clock::default(),
             now: 0,
             at: FramePos::default(),
+            interface: None,
             index: HashTable::new(),
             hash: KeyHash::default(),
             slab: Slab::new(),
@@ -124,6 +126,7 @@ impl<C: Consumer> FlowTable<C> {
         consumer: &mut C,
     ) {
         self.tick_at(at, now, consumer);
+        self.interface = interface;
         let (key, from_low) = Key::new(segment.src, segment.dst);
         let hash = self.hash.hash_one(key);
         let slab = &self.slab;
@@ -205,10 +208,10 @@ impl<C: Consumer> FlowTable<C> {
         let syn = lone.segment(&entry.key);
         let new = Connection::new(lone.from_low, &syn, lone.at, lone.interface, |info| consumer.open(info));
         entry.state = State::Whole(Box::new(new));
-        let (at, now) = (self.at, self.now);
-        (self.at, self.now) = (lone.at, lone.seen);
+        let (at, interface, now) = (self.at, self.interface, self.now);
+        (self.at, self.interface, self.now) = (lone.at, lone.interface, lone.seen);
         self.with(slot, consumer, |connection, ctx| connection.segment(lone.from_low, &syn, ctx));
-        (self.at, self.now) = (at, now);
+        (self.at, self.interface, self.now) = (at, interface, now);
     }
 
     /// The clock moved on without a TCP segment: only what has waited long enough is resolved.
@@ -304,7 +307,8 @@ impl<C: Consumer> FlowTable<C> {
         let Some(State::Whole(connection)) = self.slab.get_mut(slot).map(|entry| &mut entry.state) else { return };
         let before = connection.cost();
         let (limits, waits) = (&self.limits, &mut self.waits);
-        let mut ctx = Context { consumer: &mut *consumer, limits, waits, slot, at: self.at, now: self.now };
+        let (at, interface, now) = (self.at, self.interface, self.now);
+        let mut ctx = Context { consumer: &mut *consumer, limits, waits, slot, at, interface, now };
         let status = work(connection, &mut ctx);
         let after = connection.cost();
         self.held = (self.held + after).saturating_sub(before);
@@ -332,8 +336,8 @@ impl<C: Consumer> FlowTable<C> {
         self.held = self.held.saturating_sub(connection.cost());
         let ranges = connection.ranges();
         let ended = matches!(connection.end_reason(cause), EndReason::Fin | EndReason::Rst);
-        let mut ctx =
-            Context { consumer, limits: &self.limits, waits: &mut self.waits, slot, at: self.at, now: self.now };
+        let (at, interface, now) = (self.at, self.interface, self.now);
+        let mut ctx = Context { consumer, limits: &self.limits, waits: &mut self.waits, slot, at, interface, now };
         let interest = connection.close(cause, &mut ctx);
         if ended {
             let bound = self.limits.connections.min(REMNANTS);

@@ -77,6 +77,7 @@ struct Lab {
     window: u16,
     ends: [SocketAddr; 2],
     file: FileId,
+    interface: Option<u32>,
 }
 
 const ACK: TcpFlags = TcpFlags { syn: false, ack: true, fin: false, rst: false };
@@ -104,6 +105,7 @@ impl Lab {
             window: 0x4000,
             ends: [([10, 0, 0, 1], 40_000).into(), ([10, 0, 0, 2], 25).into()],
             file: FileId(0),
+            interface: None,
         }
     }
 
@@ -132,7 +134,7 @@ impl Lab {
             vlan: None,
             tunnel: None,
         };
-        self.table.segment(&segment, at, None, &mut self.log);
+        self.table.segment(&segment, at, self.interface, &mut self.log);
         self
     }
 
@@ -787,6 +789,7 @@ fn lone_syns_are_told_to_who_wants_them() {
     assert_eq!(all.lines, ["1 Evicted", "C 0 hello", "2 Eof", "3 Eof", "4 Rst", "5 Eof"]);
 }
 
+mod copies;
 mod edges;
 mod keep_alive;
 mod waits;

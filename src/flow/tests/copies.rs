@@ -1,0 +1,61 @@
+//! One connection captured in several places: what one copy lacks another has.
+
+use super::*;
+
+/// Both ways round: a copy that the snapshot length cut, and the whole one.
+fn cut_and_whole(lab: &mut Lab, from: usize, seq: u32, ack: u32, text: &str, keep: usize, cut_first: bool) {
+    for cut in [cut_first, !cut_first] {
+        (lab.interface, lab.file) = (Some(u32::from(cut)), FileId(u32::from(cut)));
+        let kept = if cut { &text[..keep] } else { text };
+        lab.send_cut(from, ACK, seq, ack, kept, (text.len() - kept.len()) as u32);
+    }
+}
+
+#[test]
+fn a_copy_that_was_cut_hides_no_whole_one() {
+    for (cut_first, keep) in [(true, 2), (false, 2), (true, 0), (false, 0)] {
+        let mut lab = Lab::new();
+        for interface in [0, 1] {
+            lab.interface = Some(interface);
+            lab.handshake();
+        }
+        cut_and_whole(&mut lab, 1, 1, 1, "220 mx\r\n", keep, cut_first);
+        cut_and_whole(&mut lab, 0, 1, 9, "NOOP\r\n", keep, cut_first);
+        cut_and_whole(&mut lab, 1, 9, 7, "250 ok\r\n", keep, cut_first);
+        lab.c(7, 17, "").tick(20).finish();
+        let text = |side: char| -> String {
+            let lines = lab.log.lines.iter().filter(|line| line.starts_with(side));
+            lines.map(|line| line.splitn(3, ' ').nth(2).unwrap()).collect()
+        };
+        assert_eq!(
+            (text('C').as_str(), text('S').as_str()),
+            ("NOOP\r\n", "220 mx\r\n250 ok\r\n"),
+            "{cut_first} {keep}"
+        );
+        assert_eq!(lab.log.gaps, [0; 0]);
+    }
+}
+
+#[test]
+fn what_no_copy_has_is_a_gap_when_its_time_is_over() {
+    let mut lab = Lab::new();
+    for interface in [0, 1] {
+        lab.interface = Some(interface);
+        lab.handshake();
+    }
+    lab.send_cut(1, ACK, 1, 1, "220", 5).c(1, 9, "NOOP\r\n").expect(&["S 0 220"]);
+    lab.tick(20).expect(&["S 3 gap 5 Snaplen", "C 0 NOOP\r\n"]);
+    // Nor is it waited for where there is one place only.
+    let mut lab = Lab::new();
+    lab.handshake().send_cut(1, ACK, 1, 1, "220", 5).expect(&["S 0 220", "S 3 gap 5 Snaplen"]);
+}
+
+#[test]
+fn what_was_cut_off_at_the_end_is_told_though_nobody_acknowledges_it() {
+    let mut lab = Lab::new();
+    for interface in [0, 1] {
+        lab.interface = Some(interface);
+        lab.send(1, SYN_ACK, 0, 1, "");
+    }
+    lab.send_cut(1, ACK, 1, 1, "220", 5).tick(60).expect(&["S 0 220", "S 3 gap 5 Snaplen"]);
+}
