@@ -213,7 +213,7 @@ impl<S> Connection<S> {
 
     /// How it ended, given why the table closes it.
     pub(super) fn end_reason(&self, cause: EndReason) -> EndReason {
-        if self.halves.iter().all(Half::done) {
+        if self.reset.is_none() && self.ending() || self.halves.iter().all(Half::done) {
             EndReason::Fin
         } else if self.reset.is_some() {
             EndReason::Rst

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::flow::Interest;
 use crate::flow::key::{Key, KeyHash};
 use crate::flow::seq::distance;
+use crate::wire::Segment;
 
 /// Nanoseconds that a remnant is kept: twice a maximum segment lifetime of one minute.
 const KEEP: i64 = 120_000_000_000;
@@ -42,9 +43,14 @@ impl Remnants {
         self.queue.push_back((key, time));
     }
 
-    /// If a segment for which no connection is known belongs to a closed one: whether that is of interest.
-    pub(super) fn late(&self, key: &Key, from_low: bool, seq: u32, syn: bool) -> Option<Interest> {
+    /// If a segment for which no connection is known belongs to a closed one: whether that is of interest. `now` may be its
+    /// own time, ahead of the clock: of a SYN that is enough, as behind a pause the clock follows some frames later only.
+    pub(super) fn late(&self, key: &Key, from_low: bool, segment: &Segment<'_>, now: i64) -> Option<Interest> {
         let remnant = self.map.get(key)?;
+        let (seq, syn) = (segment.seq, segment.flags.syn);
+        if syn && now.saturating_sub(remnant.time) > KEEP {
+            return None;
+        }
         let [high, low] = remnant.ranges;
         let is_late = match if from_low { low } else { high } {
             Some((first, _)) if syn => seq.wrapping_add(1) == first,
@@ -73,27 +79,49 @@ impl Remnants {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::TcpFlags;
 
     fn key(port: u16) -> Key {
         Key::new(([10, 0, 0, 1], port).into(), ([10, 0, 0, 2], 25).into()).0
+    }
+
+    fn late(remnants: &Remnants, port: u16, from_low: bool, (seq, syn): (u32, bool), now: i64) -> Option<Interest> {
+        let end = ([10, 0, 0, 1], port).into();
+        let segment = Segment {
+            src: end,
+            dst: end,
+            seq,
+            ack: 0,
+            window: 0,
+            window_scale: None,
+            flags: TcpFlags { syn, ..TcpFlags::default() },
+            payload: &[],
+            missing_tail: 0,
+            vlan: None,
+            tunnel: None,
+        };
+        remnants.late(&key(port), from_low, &segment, now)
     }
 
     #[test]
     fn late_or_new() {
         let mut remnants = Remnants::default();
         remnants.insert(key(1), [Some((100, 200)), None], Interest::Keep, 0, 10);
-        assert_eq!(remnants.late(&key(1), false, 150, false), Some(Interest::Keep));
-        assert_eq!(remnants.late(&key(1), false, 200, false), Some(Interest::Keep));
-        assert_eq!(remnants.late(&key(1), false, 99, true), Some(Interest::Keep), "its own SYN once more");
-        assert_eq!(remnants.late(&key(1), false, 150, true), None, "another SYN");
-        assert_eq!(remnants.late(&key(1), false, 90, false), None);
-        assert_eq!(remnants.late(&key(1), false, 10_000_000, false), None);
-        assert_eq!(remnants.late(&key(1), true, 7, false), Some(Interest::Keep));
-        assert_eq!(remnants.late(&key(2), true, 7, false), None);
+        assert_eq!(late(&remnants, 1, false, (150, false), 0), Some(Interest::Keep));
+        assert_eq!(late(&remnants, 1, false, (200, false), 0), Some(Interest::Keep));
+        assert_eq!(late(&remnants, 1, false, (99, true), 0), Some(Interest::Keep), "its own SYN once more");
+        assert_eq!(late(&remnants, 1, false, (99, true), KEEP), Some(Interest::Keep));
+        assert_eq!(late(&remnants, 1, false, (99, true), KEEP + 1), None, "the same number, much later");
+        assert_eq!(late(&remnants, 1, false, (150, false), KEEP + 1), Some(Interest::Keep), "its time may be wild");
+        assert_eq!(late(&remnants, 1, false, (150, true), 0), None, "another SYN");
+        assert_eq!(late(&remnants, 1, false, (90, false), 0), None);
+        assert_eq!(late(&remnants, 1, false, (10_000_000, false), 0), None);
+        assert_eq!(late(&remnants, 1, true, (7, false), 0), Some(Interest::Keep));
+        assert_eq!(late(&remnants, 2, true, (7, false), 0), None);
         remnants.expire(KEEP);
-        assert_eq!(remnants.late(&key(1), false, 150, false), Some(Interest::Keep));
+        assert_eq!(late(&remnants, 1, false, (150, false), 0), Some(Interest::Keep));
         remnants.expire(KEEP + 1);
-        assert_eq!(remnants.late(&key(1), false, 150, false), None);
+        assert_eq!(late(&remnants, 1, false, (150, false), 0), None);
     }
 
     #[test]
@@ -103,7 +131,7 @@ mod tests {
             remnants.insert(key(port), [None, None], Interest::Keep, 0, 10);
         }
         assert_eq!((remnants.map.len(), remnants.queue.len()), (10, 10));
-        assert_eq!(remnants.late(&key(89), true, 7, false), None);
-        assert_eq!(remnants.late(&key(90), true, 7, false), Some(Interest::Keep));
+        assert_eq!(late(&remnants, 89, true, (7, false), 0), None);
+        assert_eq!(late(&remnants, 90, true, (7, false), 0), Some(Interest::Keep));
     }
 }

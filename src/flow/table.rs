@@ -139,7 +139,7 @@ impl<C: Consumer> FlowTable<C> {
             && let Some(slot) = known
             && let Some(connection) = self.whole(slot)
         {
-            match connection.belongs(from_low, segment, self.now) {
+            match connection.belongs(from_low, segment, self.now.max(at.ts.0)) {
                 Belongs::Here => {}
                 Belongs::Neither => {
                     self.with(slot, consumer, |connection, ctx| {
@@ -162,7 +162,7 @@ impl<C: Consumer> FlowTable<C> {
                 self.early.insert(key, EarlyReset { from_low, seq: segment.seq, ack, at, time: self.now });
                 return;
             }
-            None if let Some(interest) = self.remnants.late(&key, from_low, segment.seq, segment.flags.syn) => {
+            None if let Some(interest) = self.remnants.late(&key, from_low, segment, self.now.max(at.ts.0)) => {
                 if interest == Interest::Keep {
                     consumer.late(segment.payload.len() as u64);
                 }

@@ -274,3 +274,35 @@ fn what_is_missing_here_and_was_missed_there_did_not_arrive() {
     lab.handshake().c(3, 1, "rest").s(1, 7, "250").send(1, FIN, 4, 7, "").finish();
     lab.expect(&["C 0 gap 2 Lost", "C 2 rest", "S 0 250", "S end", "1 Eof"]);
 }
+
+#[test]
+fn behind_a_pause_the_same_numbers_are_another_connection() {
+    for pause in [130 * SECOND, 600 * SECOND] {
+        let mut lab = Lab::new();
+        for _ in 0..2 {
+            lab.handshake().s(1, 1, "220\r\n").c(1, 6, "QUIT\r\n");
+            lab.send(1, FIN, 6, 7, "").send(0, FIN, 7, 7, "").s(7, 8, "");
+            lab.now += pause;
+        }
+        assert_eq!(connections(&mut lab), 2);
+        assert_eq!(lab.log.lines.iter().filter(|line| line.contains("QUIT")).count(), 2);
+    }
+    // Nor is a SYN within the old window part of what was never ended.
+    let mut lab = Lab::new();
+    lab.handshake().s(1, 1, "220\r\n");
+    lab.now += 100 * SECOND;
+    lab.send(0, SYN, 500, 0, "");
+    assert_eq!(connections(&mut lab), 2);
+}
+
+#[test]
+fn the_only_side_that_was_captured_ends_it_whatever_follows() {
+    for frames in [0, 100] {
+        let mut lab = Lab::new();
+        lab.send(0, SYN, 0, 0, "").c(1, 1, "x").send(0, FIN, 2, 1, "").tick(12 + frames).finish();
+        assert_eq!(lab.log.lines.last().unwrap(), "1 Fin");
+        let mut lab = Lab::new();
+        lab.send(0, SYN, 0, 0, "").c(1, 1, "x").tick(50).send(0, FIN, 2, 1, "").finish();
+        assert_eq!(lab.log.lines.last().unwrap(), "1 Fin");
+    }
+}
