@@ -32,6 +32,10 @@ impl<S> Connection<S> {
             return self.take_reset(side, segment, ctx);
         }
         let unseen = self.half(side).start == Start::Unseen;
+        if unseen && !self.established && self.answers_another(side, segment) {
+            self.info.duplicate_bytes += segment.payload.len() as u64;
+            return Status::Open;
+        }
         if flags.syn {
             self.take_syn(side, segment);
         }
@@ -68,6 +72,17 @@ impl<S> Connection<S> {
             self.take_fin(side, seq.wrapping_add(len as u32), bound, ctx);
         }
         self.settle(ctx)
+    }
+
+    /// Whether it answers no SYN of this connection: a server that still holds one of before, of which the client knows
+    /// nothing, answers the SYN with the numbers of that one (RFC 9293 §3.10.7.4).
+    fn answers_another(&self, side: Side, segment: &Segment<'_>) -> bool {
+        let peer = self.half(side.opposite());
+        let is_answer = |ack| ack >= peer.origin && ack <= peer.known_end() + 1 + u64::from(u16::MAX);
+        peer.isn.is_some()
+            && segment.flags.ack
+            && !segment.flags.syn
+            && !peer.offset_of(segment.ack).is_some_and(is_answer)
     }
 
     /// Counts a frame.
@@ -393,6 +408,10 @@ impl<S> Connection<S> {
                 offset >= half.acked.min(half.next) && offset <= half.seen_end + 1 + peer.window()
             }),
         };
+        if !acceptable && !self.established && side == Side::Initiator {
+            // It answers what answered another connection.
+            return Status::Open;
+        }
         if !acceptable {
             let detail = format!("sequence number {} is not in the receive window", segment.seq);
             self.emit(StreamChunk::Odd { side, code: Code::ResetIgnored, detail: &detail, at: ctx.at }, ctx);

@@ -306,3 +306,13 @@ fn the_only_side_that_was_captured_ends_it_whatever_follows() {
         assert_eq!(lab.log.lines.last().unwrap(), "1 Fin");
     }
 }
+
+#[test]
+fn the_answer_to_a_connection_of_before_is_no_part_of_the_next() {
+    let mut lab = Lab::new();
+    // The server holds a connection of the client's ports; the client says that it does not, and tries again.
+    lab.send(0, SYN, 0, 0, "").s(5_000_000, 70_000_000, "").send(0, RST, 70_000_000, 0, "");
+    lab.handshake().s(1, 1, "220\r\n").c(1, 6, "QUIT\r\n").expect(&["S 0 220\r\n", "C 0 QUIT\r\n"]);
+    lab.finish().expect(&["1 Eof"]);
+    assert_eq!((lab.info().syn, lab.info().roles), ([true; 2], Roles::Handshake));
+}
