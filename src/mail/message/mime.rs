@@ -97,6 +97,12 @@ pub struct Walker {
     /// Bytes of the current header block.
     header: Vec<u8>,
     header_limit: usize,
+    /// Where in it the current field and the current line begin, and whether that line is left out: one field, a long list
+    /// of recipients, must not push out all that follow.
+    header_field: usize,
+    header_line: usize,
+    line_left_out: bool,
+    header_cut: bool,
     /// Nothing but a line end has been seen of the header's current line.
     header_line_empty: bool,
     default_type: &'static str,
@@ -124,6 +130,10 @@ impl Walker {
             state: State::Header,
             header: Vec::new(),
             header_limit: limits.header_bytes,
+            header_field: 0,
+            header_line: 0,
+            line_left_out: false,
+            header_cut: false,
             header_line_empty: true,
             default_type: "text/plain",
             line: Vec::new(),
@@ -155,6 +165,11 @@ impl Walker {
     /// Whether nesting beyond its bound was left as it was.
     pub fn too_deep(&self) -> bool {
         self.too_deep
+    }
+
+    /// Whether lines of a header were left out for its length.
+    pub fn header_cut(&self) -> bool {
+        self.header_cut
     }
 
     pub(super) fn parser(&self) -> &MessageParser {
@@ -326,8 +341,22 @@ impl Walker {
     fn header_line<'a>(&mut self, bytes: &'a [u8], observer: &mut dyn PartObserver) -> &'a [u8] {
         let newline = find_byte(bytes, b'\n');
         let (line, rest) = bytes.split_at(newline.map_or(bytes.len(), |at| at + 1));
-        let room = self.header_limit.saturating_sub(self.header.len());
-        self.header.extend_from_slice(line.get(..room).unwrap_or(line));
+        if self.header_line_empty {
+            self.header_line = self.header.len();
+            self.line_left_out = false;
+            if !matches!(line.first(), Some(b' ' | b'\t')) {
+                self.header_field = self.header.len();
+            }
+        }
+        if !self.line_left_out {
+            let kept = self.header.len() + line.len();
+            if kept <= self.header_limit && kept - self.header_field <= self.header_limit / 8 * 7 {
+                self.header.extend_from_slice(line);
+            } else {
+                (self.line_left_out, self.header_cut) = (true, true);
+                self.header.truncate(self.header_line);
+            }
+        }
         self.enclosed_data(line, observer);
         if line.iter().any(|b| !matches!(b, b'\r' | b'\n')) {
             self.header_line_empty = false;

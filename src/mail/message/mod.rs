@@ -82,6 +82,7 @@ pub struct MessageBuilder {
 struct Told {
     attachments: bool,
     nesting: bool,
+    header: bool,
 }
 
 impl MessageBuilder {
@@ -181,7 +182,15 @@ impl MessageBuilder {
         }
         if !self.told.nesting && self.walker.as_ref().is_some_and(|w| w.too_deep()) {
             self.told.nesting = true;
-            out.diagnose(span, Code::NestingLimit, "MIME parts nested too deep to follow");
+            out.diagnose(
+                span,
+                Code::NestingLimit,
+                "MIME parts nested too deep to follow, or their boundary is too long",
+            );
+        }
+        if !self.told.header && self.walker.as_ref().is_some_and(|w| w.header_cut()) {
+            self.told.header = true;
+            out.diagnose(span, Code::EntryLimit, "a header longer than is kept: not all of it is told");
         }
     }
 }

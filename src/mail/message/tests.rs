@@ -89,6 +89,24 @@ fn headers_in_the_charset_that_the_content_type_names_are_read() {
 }
 
 #[test]
+fn a_long_list_of_recipients_leaves_room_for_what_follows_it() {
+    let list: Vec<String> = (0..15_000).map(|n| format!("user{n:06}@example.test")).collect();
+    let mail = format!("To: {}\r\nSubject: s\r\nContent-Type: image/png\r\n\r\nx", list.join(",\r\n "));
+    let mut out = Emitter::new(1);
+    let message = Message::new(Protocol::Smtp, MessageDirection::Submitted, MessagePart::Full);
+    let mut builder = MessageBuilder::new(message, &Options::default(), &Limits::default());
+    mail.as_bytes().chunks(1448).for_each(|piece| builder.push(piece, Span::default(), &mut out));
+    let (message, _) = builder.finish(true);
+    assert_eq!((message.subject.as_deref(), message.attachments.len()), (Some("s"), 1));
+    assert!(message.to.len() > 1000 && message.to[..] == list[..message.to.len()], "{:?}", message.to.last());
+    let codes: Vec<String> = out
+        .drain()
+        .filter_map(|e| if let EventBody::Diagnostic(d) = e.body { Some(d.code.to_string()) } else { None })
+        .collect();
+    assert_eq!(codes, ["entry-limit"]);
+}
+
+#[test]
 fn a_date_beyond_what_a_timestamp_holds_is_none() {
     assert_eq!(build(b"Date: Mon, 1 Jan 2500 00:00:00 +0000\r\n\r\n").date, None);
 }
