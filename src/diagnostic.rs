@@ -109,8 +109,6 @@ codes! {
     LongLine = "long-line", Warning;
     /// A line ended in a bare LF.
     BareLf = "bare-lf", Note;
-    /// A bare CR stood in a line.
-    BareCr = "bare-cr", Note;
     /// An end-of-data look-alike (`\n.\n`, `\r.\r` and kin) stood in a message: SMTP smuggling, if the server takes it.
     Smuggling = "smuggling", Error;
     /// The server took an irregular line for the end of the message.

@@ -373,6 +373,11 @@ impl Fetch {
         self.done.push(Done { message, span, range, whole });
     }
 
+    /// Bytes of the content at hand, if one is.
+    pub(super) fn under_way(&mut self) -> Option<u64> {
+        self.content.as_mut().map(|(builder, _)| builder.message_mut().size)
+    }
+
     /// The line ended, or was lost, within a quoted content.
     pub(super) fn cut(&mut self, shared: &mut Shared) {
         self.content_ended(false, shared);

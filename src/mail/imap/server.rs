@@ -7,7 +7,7 @@ use super::fetch::Fetch;
 use super::fragment::{Announced, Scanner};
 use super::pending::{Appended, Effect};
 use super::{plausible, verbs};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, count};
 use crate::event::{EventBody, Reply, Text};
 use crate::mail::line::{Line, LineBuffer, LineEnd, without_cr};
 use crate::mail::{Advance, Chunk, Context, Missing, Next};
@@ -471,7 +471,12 @@ impl Imap {
 
     /// The server's direction is over: what is half done ends here.
     pub(super) fn server_end(&mut self, cx: &mut Context<'_>) {
-        if let State::Literal { .. } = self.server.state {
+        if let State::Literal { then_resync: lossy, .. } = self.server.state {
+            if let Some(Response { kind: Kind::Fetch(fetch), span, .. }) = &mut self.server.open
+                && let Some(size) = fetch.under_way().filter(|_| !lossy)
+            {
+                cx.out.diagnose(*span, Code::MessageCut, format!("after {}", count(size, "byte")));
+            }
             self.server.state = State::Literal { rest: 0, then_resync: true };
             self.server_literal_if_over(cx);
         } else {

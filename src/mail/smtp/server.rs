@@ -324,7 +324,7 @@ impl Smtp {
             return;
         }
         // A refused MAIL leaves the transaction before it as it was (503: nested MAIL).
-        if self.unite_nested(id) {
+        if self.unite_nested(id, span, cx) {
             return;
         }
         if self.transactions.back().is_some_and(|t| t.id == id && !t.has_message()) && self.current {
@@ -334,7 +334,7 @@ impl Smtp {
     }
 
     /// What followed a refused MAIL in the same flight goes to the transaction that it was to replace, if there is one.
-    fn unite_nested(&mut self, id: u64) -> bool {
+    fn unite_nested(&mut self, id: u64, span: Span, cx: &mut Context<'_>) -> bool {
         let Some(at) = self.place_of(id) else { return false };
         let Some([outer, nested]) = self.transactions.make_contiguous().get_mut(at.wrapping_sub(1)..=at) else {
             return false;
@@ -343,6 +343,9 @@ impl Smtp {
             return false;
         }
         let (outer_id, moved) = (outer.id, outer.recipients.len());
+        let room = cx.limits.recipients.saturating_sub(moved);
+        let too_many = nested.recipients.len() > room;
+        nested.recipients.truncate(room);
         outer.recipients.append(&mut nested.recipients);
         if nested.has_message() {
             outer.message = std::mem::take(&mut nested.message);
@@ -350,11 +353,14 @@ impl Smtp {
         }
         for pending in self.pending.iter_mut().filter(|p| p.transaction == id) {
             pending.transaction = outer_id;
-            if let Kind::Rcpt(Some(index)) = &mut pending.kind {
-                *index += moved;
+            if let Kind::Rcpt(index) = &mut pending.kind {
+                *index = index.filter(|&index| index < room).map(|index| index + moved);
             }
         }
         self.transactions.remove(at);
+        if too_many {
+            self.tell_once(span, Code::EntryLimit, "more recipients than are kept", cx);
+        }
         true
     }
 

@@ -264,3 +264,13 @@ fn text_whose_literal_has_a_gap_is_not_whole() {
     assert_eq!(told(&[Step::GapS(2)]), (text("abc"), true, "l OK ".to_owned()));
     assert_eq!(told(&[s("de")]), (text("abcdefg"), false, "l OK ".to_owned()));
 }
+
+#[test]
+fn a_fetch_that_the_end_cuts_is_told() {
+    let cut = [s("* OK hi\r\n"), c("f FETCH 1 BODY[]\r\n"), s("* 1 FETCH (BODY[] {500}\r\nabc")];
+    let story = tell(&cut);
+    assert_eq!(story.codes(), ["message-cut", "unanswered"]);
+    assert_eq!((story.messages()[0].size, story.messages()[0].complete), (3, false));
+    // Behind a gap it is that which is told.
+    assert_eq!(tell(&[&cut[..], &[Step::GapS(600)]].concat()).codes(), ["unanswered"]);
+}

@@ -88,3 +88,21 @@ fn each_of_many_messages_in_one_flight_has_its_verdict() {
         .collect();
     assert_eq!(messages(&[s("220 mx\r\n"), c(commands), s(replies)]), expected);
 }
+
+#[test]
+fn recipients_of_refused_nested_mails_are_bounded() {
+    let mut steps = vec![s("220 mx\r\n"), c("MAIL FROM:<a@x>\r\nRCPT TO:<r@x>\r\n"), s("250 m\r\n250 r\r\n")];
+    for _ in 0..5 {
+        steps.push(c("MAIL FROM:<b@x>\r\nRCPT TO:<c@x>\r\nRCPT TO:<d@x>\r\n"));
+        steps.push(s("503 nested\r\n250 r\r\n250 r\r\n"));
+    }
+    steps.extend([c("DATA\r\n"), s("354 g\r\n"), c("x\r\n.\r\n"), s("250 q\r\n")]);
+    let limits = Limits { recipients: 4, ..Limits::default() };
+    let (events, _) = Run { limits, ..Run::default() }.feed(&steps, usize::MAX);
+    let kept =
+        events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m.rcpt_to.clone()) } else { None });
+    let kept: Vec<_> = kept.unwrap().iter().map(|r| (r.address.to_str_lossy().into_owned(), r.code)).collect();
+    assert_eq!(kept, ["r@x", "c@x", "d@x", "c@x"].map(|address| (address.to_owned(), Some(250))));
+    let told = |e: &&Event| matches!(&e.body, EventBody::Diagnostic(d) if d.code == Code::EntryLimit);
+    assert_eq!(events.iter().filter(told).count(), 1);
+}
