@@ -11,6 +11,11 @@ impl Timestamp {
     pub fn nanos_since(self, earlier: Timestamp) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// Nanoseconds from a command to its reply: none if clocks differed, as no reply comes before its command.
+    pub(crate) fn latency_since(self, command: Timestamp) -> Option<i64> {
+        Some(self.nanos_since(command)).filter(|&nanos| nanos >= 0)
+    }
 }
 
 /// Index of an input file in the order in which the run opened them.

@@ -19,7 +19,7 @@ impl Imap {
         if let ClientState::Wait(Wait::Literal(len)) = self.client.state {
             let open = self.client.open.as_ref();
             let command = open.map(|o| o.seq);
-            let latency = open.map(|o| span.first.ts.nanos_since(o.span.last.ts)).filter(|&n| n >= 0);
+            let latency = open.and_then(|o| span.first.ts.latency_since(o.span.last.ts));
             self.shared.timed(latency);
             self.push_timed_reply("+", None, command, latency, text, span, cx);
             self.accept_literal(len, cx);
@@ -40,7 +40,7 @@ impl Imap {
         self.client.challenged = self.client.auth.is_some();
         let command = self.client.auth.or(self.client.idle).or_else(|| self.shared.table.oldest());
         if let Some(pending) = command.and_then(|seq| self.shared.table.get_mut(seq)) {
-            let latency = Some(span.first.ts.nanos_since(pending.last.ts)).filter(|&n| n >= 0);
+            let latency = span.first.ts.latency_since(pending.last.ts);
             if let Effect::Auth(exchange) = &mut pending.effect {
                 exchange.challenge(&text.0, span, cx.options);
             }

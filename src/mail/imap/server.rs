@@ -369,7 +369,7 @@ impl Imap {
         cx: &mut Context<'_>,
     ) {
         let pending = command.and_then(|seq| self.shared.table.get_mut(seq)).map(|p| p.last);
-        let latency = pending.map(|last| span.first.ts.nanos_since(last.ts)).filter(|&n| n >= 0);
+        let latency = pending.and_then(|last| span.first.ts.latency_since(last.ts));
         self.push_timed_reply(status, tag, command, latency, text, span, cx);
     }
 

@@ -160,7 +160,7 @@ impl Shared {
 
     /// Nanoseconds from the last byte of the command to a reply that began with `span`; none if time ran backwards.
     pub(super) fn latency(&self, pending: &Pending, span: Span) -> Option<i64> {
-        Some(span.first.ts.nanos_since(pending.last.ts)).filter(|&n| n >= 0)
+        span.first.ts.latency_since(pending.last.ts)
     }
 
     /// Remembers the slowest.

@@ -313,9 +313,8 @@ impl Pop3 {
             return;
         }
         reply.command = Some(pending.seq);
-        let latency = span.first.ts.nanos_since(pending.sent);
-        reply.latency = Some(latency);
-        self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+        reply.latency = span.first.ts.latency_since(pending.sent);
+        self.told.slowest_reply = self.told.slowest_reply.max(reply.latency);
     }
 
     fn challenge(&mut self, mut reply: Reply, text: &[u8], span: Span, cx: &mut Context<'_>) {

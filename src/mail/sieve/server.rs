@@ -100,7 +100,7 @@ impl Sieve {
             exchange.challenge(word.value(), line.span, cx.options);
         }
         let seen = asked > 0;
-        let latency = seen.then(|| line.span.first.ts.nanos_since(sent));
+        let latency = seen.then(|| line.span.first.ts.latency_since(sent)).flatten();
         let reply = Reply {
             tls: cx.tls,
             status: "+".into(),
@@ -216,9 +216,8 @@ impl Sieve {
         }
         if pending.seq > 0 {
             reply.command = Some(pending.seq);
-            let latency = span.first.ts.nanos_since(pending.sent);
-            reply.latency = Some(latency);
-            self.told.slowest_reply = self.told.slowest_reply.max(Some(latency));
+            reply.latency = span.first.ts.latency_since(pending.sent);
+            self.told.slowest_reply = self.told.slowest_reply.max(reply.latency);
         }
         let said = match &reply.enhanced {
             Some(code) => Text([status.as_bytes(), b" (", &code.0, b") ", &reply.text.0].concat()),

@@ -115,9 +115,9 @@ impl Smtp {
     }
 
     pub(super) fn latency(&mut self, pending: &Pending, reply: &Reply) -> Option<i64> {
-        let latency = reply.span.first.ts.nanos_since(pending.sent?.ts);
-        self.summary.slowest_reply = Some(self.summary.slowest_reply.map_or(latency, |slowest| slowest.max(latency)));
-        Some(latency)
+        let latency = reply.span.first.ts.latency_since(pending.sent?.ts);
+        self.summary.slowest_reply = self.summary.slowest_reply.max(latency);
+        latency
     }
 
     /// `seq` is its place in the story where it has waited.
