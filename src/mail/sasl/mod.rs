@@ -446,11 +446,12 @@ impl Exchange {
             outcome => outcome,
         };
         self.span.last = span.last;
+        let user = self.auth.user.clone();
+        // Right behind the reply that ended it.
+        out.push(self.span, EventBody::Auth(self.auth));
         if self.invalid_base64 {
             out.diagnose(span, Code::InvalidBase64, "in an authentication exchange");
         }
-        let user = self.auth.user.clone();
-        out.push(self.span, EventBody::Auth(self.auth));
         if self.unjudged {
             out.diagnose(
                 span,
