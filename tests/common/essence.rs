@@ -1,5 +1,6 @@
 //! What stays the same however a dialogue was cut into packets.
 
+use mailcap::diagnostic::{Code, Diagnostic};
 use mailcap::event::{Event, EventBody};
 
 /// What an event tells, without frame, time and latency; `seq` shows as the order.
@@ -31,6 +32,8 @@ pub fn essence(event: &Event) -> Option<String> {
                 s.gap_count
             )
         }
+        // Its detail says how long was waited.
+        EventBody::Diagnostic(Diagnostic { code: Code::Unanswered, .. }) => format!("{} unanswered", event.seq),
         EventBody::MessageData(_) => return None,
         body => format!("{} {body:?}", event.seq),
     })
