@@ -73,3 +73,35 @@ fn what_is_no_base64_is_told() {
         assert_eq!(codes(&dialogue), ["plaintext-password", "invalid-base64"], "{protocol}");
     }
 }
+
+#[test]
+fn the_token_of_a_url_is_hidden_wherever_it_stands() {
+    const TOKEN: &str = "91354a473744909de610943775f92038";
+    let url = format!("imap://joe@ex.test/INBOX/;uid=20;urlauth=submit+fred:internal:{TOKEN}");
+    let imap = [
+        s("* OK IMAP4rev1\r\n"),
+        c("a GENURLAUTH \"imap://joe@ex.test/INBOX/;uid=20;urlauth=submit+fred\" INTERNAL\r\n"),
+        s(format!("* GENURLAUTH \"{url}\"\r\na OK\r\n")),
+        c(format!("b URLFETCH \"{url}\"\r\n")),
+        s(format!("* URLFETCH \"{url}\" \"x\"\r\nb OK\r\n")),
+        c(format!("c APPEND x CATENATE (URL \"{url}\")\r\n")),
+        s(format!("c NO [BADURL \"{url}\"] no\r\n")),
+    ];
+    let smtp = [
+        s("220 mx ESMTP\r\n"),
+        c("MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\n"),
+        s("250 ok\r\n250 ok\r\n"),
+        c(format!("BURL {url} LAST\r\n")),
+        s(format!("554 5.6.6 {url}\r\n")),
+    ];
+    for (told, count) in [
+        (play(Imap::new, &imap, &Options::default(), false), 5),
+        (play(Smtp::new, &smtp, &Options::default(), false), 2),
+    ] {
+        let lines = told.lines();
+        assert_eq!(lines.iter().filter(|line| line.contains("fred:internal:***")).count(), count, "{lines:?}");
+        assert!(!format!("{:?}", told.events).contains(TOKEN));
+    }
+    let shown = Options { show_secrets: true, ..Options::default() };
+    assert!(play(Imap::new, &imap, &shown, false).lines()[2].contains(TOKEN));
+}

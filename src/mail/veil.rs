@@ -90,6 +90,20 @@ impl Context<'_> {
         self.out.veil.expecting = false;
     }
 
+    /// Takes away the token of a URL that opens a mail to whoever has it (RFC 4467), here and where it is repeated.
+    pub(super) fn veil_urls(&mut self, text: &mut Text) {
+        if self.options.show_secrets {
+            return;
+        }
+        let mut from = 0;
+        while let Some((start, end)) = text.0.get(from..).and_then(url_token) {
+            let token = from + start..from + end;
+            self.out.veil.hide(text.0.get(token.clone()).unwrap_or_default());
+            from = token.start + MASK.len();
+            text.0.splice(token, MASK.bytes());
+        }
+    }
+
     /// A line that is no command of the protocol: takes away what may be a password.
     pub(super) fn veil(&mut self, command: &mut Command) {
         if self.options.show_secrets {
@@ -282,6 +296,28 @@ fn keep(texts: &mut VecDeque<Zeroizing<Vec<u8>>>, text: &[u8]) {
 
 fn refuses(reply: &Reply) -> bool {
     reply.code.is_some_and(|code| code >= 400) || matches!(reply.status.0.as_slice(), b"-ERR" | b"NO" | b"BAD")
+}
+
+/// Where the first token of a URL stands: behind the mechanism in `;urlauth=access:mechanism:token`.
+fn url_token(text: &[u8]) -> Option<(usize, usize)> {
+    const NAME: &[u8] = b";urlauth=";
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr(b';', rest)) {
+        let name = at + found;
+        at = name + 1;
+        if !text.get(name..name + NAME.len()).is_some_and(|word| word.eq_ignore_ascii_case(NAME)) {
+            continue;
+        }
+        let from = name + NAME.len();
+        let value = text.get(from..)?;
+        let len = value.iter().position(|b| matches!(b, b'"' | b')' | b'>') || !b.is_ascii_graphic());
+        let value = value.get(..len.unwrap_or(value.len()))?;
+        let mut colons = memchr::memchr_iter(b':', value);
+        if let Some(mechanism) = colons.nth(1).filter(|&colon| colon + 1 < value.len()) {
+            return Some((from + mechanism + 1, from + value.len()));
+        }
+    }
+    None
 }
 
 /// The words of a text, each as it stands and without its quotes and escapes.

@@ -184,6 +184,9 @@ impl Imap {
             assumed: cx.one_sided,
             cut: open.cut,
         };
+        if let Some("APPEND" | "URLFETCH") = open.known {
+            cx.veil_urls(&mut command.args);
+        }
         match open.known {
             None => cx.veil(&mut command),
             Some("AUTHENTICATE") => {}

@@ -283,6 +283,8 @@ impl Imap {
             }
             Kind::Data => {
                 self.data(&text.0);
+                let mut text = text;
+                cx.veil_urls(&mut text);
                 self.untagged(text, span, cx);
                 Next::Continue
             }

@@ -150,7 +150,11 @@ impl Smtp {
             }
             _ => {
                 cx.understands();
-                self.tell_command(parsed.name, parsed.args.into(), torn, line.span, cx)
+                let mut args = parsed.args.into();
+                if parsed.verb == Verb::Burl {
+                    cx.veil_urls(&mut args);
+                }
+                self.tell_command(parsed.name, args, torn, line.span, cx)
             }
         };
         let transaction = self.open_transaction().map_or(0, |t| t.id);
