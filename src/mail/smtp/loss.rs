@@ -295,8 +295,9 @@ impl Smtp {
                 true => format!("of {commands} it is not known which reply is theirs, or whether they had one"),
                 false => {
                     let sent = self.pending.front().and_then(|pending| pending.sent);
-                    let waited = sent.map_or(0, |sent| span.last.ts.nanos_since(sent.ts));
-                    format!("{commands} awaited a reply when the session ended, {:.1} s later", waited as f64 / 1e9)
+                    let waited = sent.map_or(0, |sent| span.last.ts.nanos_since(sent.ts)) / 1_000_000_000;
+                    let long = if waited > 0 { format!(", for {waited} s") } else { String::new() };
+                    format!("{commands} awaited a reply when the session ended{long}")
                 }
             };
             cx.out.diagnose(span, Code::Unanswered, detail);
