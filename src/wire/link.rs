@@ -148,8 +148,8 @@ pub(super) fn header(link_type: u32, data: &[u8]) -> Next<'_> {
             // Rounded up to a word.
             family_number(u32::from(family), behind(data, (usize::from(length) + 3) & !3)?)
         }
-        IEEE802_11 => wireless(data),
-        IEEE802_11_RADIOTAP => wireless(behind(data, usize::from(le16(data, 2)?))?),
+        IEEE802_11 => wireless(data, false),
+        IEEE802_11_RADIOTAP => wireless(behind(data, usize::from(le16(data, 2)?))?, pads_header(data)),
         PPI => {
             let inner = u32::from(le16(data, 4)?);
             let rest = behind(data, usize::from(le16(data, 2)?).max(8))?;
@@ -248,12 +248,30 @@ pub(super) fn mpls<'p>(mut data: &'p [u8], context: &mut Context) -> Next<'p> {
         }
     }
     match data {
+        _ if is_bridged(data) => Ok((Layer::Ethernet, data)),
         [0x45..=0x4f, ..] => Ok((Layer::Ipv4, data)),
         [0x60..=0x6f, ..] => Ok((Layer::Ipv6, data)),
         // A pseudowire control word (RFC 4385), unless the type of a frame without one is in its place.
         [0, _, _, _, rest @ ..] if !be16(data, 12).is_ok_and(leads_on) => Ok((Layer::Ethernet, rest)),
         _ => Ok((Layer::Ethernet, data)),
     }
+}
+
+/// Whether what begins like IP is Ethernet without a control word, of a card whose address begins so (RFC 4928 §3): a type
+/// that leads on stands in its place, and the length is not the packet's.
+fn is_bridged(data: &[u8]) -> bool {
+    let length = match data.first() {
+        Some(0x45..=0x4f) => be16(data, 2).map(usize::from),
+        Some(0x60..=0x6f) => be16(data, 4).map(|length| usize::from(length) + 40),
+        _ => return false,
+    };
+    let leads = match (be16(data, 12), data.get(14)) {
+        (Ok(0x0800), Some(version)) => (0x45..=0x4f).contains(version),
+        (Ok(0x86dd), Some(version)) => (0x60..=0x6f).contains(version),
+        (Ok(other), _) => leads_on(other),
+        _ => false,
+    };
+    leads && length.is_ok_and(|length| length != data.len())
 }
 
 /// Whether an EtherType is one of those that are followed.
@@ -282,15 +300,30 @@ pub(super) fn ppp(data: &[u8]) -> Next<'_> {
     }
 }
 
-/// IEEE 802.11 data frames that are not encrypted.
-fn wireless(data: &[u8]) -> Next<'_> {
+/// Whether a radiotap header says that what follows is padded to a word behind its own header (flag 0x20).
+fn pads_header(data: &[u8]) -> bool {
+    let present = |at: usize| data.get(at..).and_then(|d| d.first_chunk::<4>()).map_or(0, |b| u32::from_le_bytes(*b));
+    let mut at = 4;
+    while present(at) >> 31 == 1 {
+        at += 4;
+    }
+    at += 4;
+    if present(4) & 1 != 0 {
+        // A timestamp of eight bytes at its boundary.
+        at = at.next_multiple_of(8) + 8;
+    }
+    present(4) & 2 != 0 && data.get(at).is_some_and(|flags| flags & 0x20 != 0)
+}
+
+/// IEEE 802.11 data frames that are not encrypted; `padded`: to a word behind the header.
+fn wireless(data: &[u8], padded: bool) -> Next<'_> {
     let &[control, flags, ..] = data else { return Err(Skip::Malformed) };
     let (data_frame, without_data, qos) = (control & 0x0c == 0x08, control & 0x40 != 0, control & 0x80 != 0);
     let (protected, between_stations, order) = (flags & 0x40 != 0, flags & 3 == 3, flags & 0x80 != 0);
     if !data_frame || without_data || protected {
         return Err(Skip::NotIp);
     }
-    let mut size = 24;
+    let mut size = 24usize;
     if between_stations {
         size += 6;
     }
@@ -300,6 +333,9 @@ fn wireless(data: &[u8]) -> Next<'_> {
             size += 4;
         }
     }
+    if padded {
+        size = size.next_multiple_of(4);
+    }
     Ok((Layer::Llc, behind(data, size)?))
 }
 
@@ -307,12 +343,15 @@ fn wireless(data: &[u8]) -> Next<'_> {
 fn nflog(data: &[u8]) -> Next<'_> {
     const PAYLOAD: u16 = 9;
     let mut rest = behind(data, 4)?;
+    // In the byte order of the machine that captured, which no field tells: one of the two makes sense of a length.
+    let fits = |length: u16| (4..=rest.len()).contains(&usize::from(length));
+    let number = if fits(le16(rest, 0)?) { le16 } else { be16 };
     loop {
-        let length = usize::from(le16(rest, 0)?);
+        let length = usize::from(number(rest, 0)?);
         if length < 4 {
             return Err(Skip::Malformed);
         }
-        if le16(rest, 2)? & 0x7fff == PAYLOAD {
+        if number(rest, 2)? & 0x7fff == PAYLOAD {
             return Ok((Layer::Ip, behind(rest, 4)?));
         }
         rest = behind(rest, (length + 3) & !3)?;

@@ -25,10 +25,15 @@ fn each_link_type() {
         header
     };
     let radiotap = [0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let padded = [&wifi(0x88, 2, 26)[..26], &[0, 0], &snap].concat();
+    let mut timed = vec![0, 0, 25, 0, 3, 0, 0, 0x80, 0, 0, 0, 0];
+    timed.resize(25, 0);
+    timed[24] = 0x20;
     // A timestamp attribute before the packet's.
     let nflog = [2, 0, 0, 0, 6, 0, 1, 0, 9, 9, 0, 0, 46, 0, 9, 0];
     let cases: Vec<(u32, Vec<u8>)> = vec![
         (1, on(&ethernet(0x0800, b""), &v4())),
+        (239, on(&[2, 0, 0, 0, 0, 6, 0, 1, 9, 9, 0, 0, 0, 46, 0, 9], &v4())),
         (1, on(&ethernet(0x86dd, b""), &v6())),
         (1, on(&[&ethernet(50, b"")[..], &snap].concat(), &v4())),
         (0, on(&[2, 0, 0, 0], &v4())),
@@ -64,6 +69,9 @@ fn each_link_type() {
         (105, on(&wifi(0x08, 1, 24), &v4())),
         (105, on(&wifi(0x88, 3, 32), &v4())),
         (127, on(&[&radiotap[..], &wifi(0x88, 2, 26)].concat(), &v4())),
+        // Padded to a word: behind a timestamp and one more word of what is present, and without.
+        (127, on(&[&[0, 0, 9, 0, 2, 0, 0, 0, 0x20][..], &padded].concat(), &v4())),
+        (127, on(&[&timed[..], &padded].concat(), &v4())),
         (192, on(&[&[0, 0, 8, 0, 105, 0, 0, 0][..], &wifi(0x08, 1, 24)].concat(), &v4())),
         (192, on(&[&[0, 0, 8, 0, 1, 0, 0, 0][..], &ethernet(0x0800, b"")].concat(), &v4())),
         (239, on(&nflog, &v4())),
@@ -126,4 +134,17 @@ fn mpls_and_pppoe() {
     assert_eq!(decode(1, &pppoe), hi(None, Some(("pppoe", Some(9)))));
     let backbone = ethernet(0x88e7, &on(&[0x80, 0, 1, 2], &plain(b"hi")));
     assert_eq!(decode(1, &backbone), hi(None, Some(("pbb", Some(0x102)))));
+}
+
+#[test]
+fn ethernet_over_mpls_of_cards_whose_address_begins_like_ip() {
+    // Of both lengths, one that fits a packet as well.
+    for (first, length) in [0x00, 0x48, 0x4c, 0x60, 0x6c].into_iter().flat_map(|first| [(first, 0xfe), (first, 0)]) {
+        for (ether_type, packet) in [(0x0800, v4()), (0x86dd, v6())] {
+            let mut inner = on(&ethernet(ether_type, b""), &packet);
+            (inner[0], inner[2], inner[4]) = (first, length, length);
+            let outer = on(&[&ethernet(0x8847, b"")[..], &[0x12, 0x34, 0x51, 64]].concat(), &inner);
+            assert_eq!(decode(1, &outer), hi(None, Some(("mpls", Some(0x12345)))), "{first:#x}");
+        }
+    }
 }
