@@ -18,6 +18,8 @@ use super::time::Resolution;
 const OPB_MAGIC: u32 = 2;
 /// Custom blocks, to be copied or not when a file is edited.
 const CUSTOM: u32 = 0x0bad;
+/// Events of sysdig and Falco: their two versions, and large ones.
+const SYSDIG: [u32; 3] = [0x204, 0x216, 0x222];
 const CUSTOM_UNCOPIED: u32 = 0x4000_0bad;
 /// Option of any block.
 const OPT_COMMENT: u16 = 1;
@@ -262,6 +264,10 @@ impl PcapNg {
                 self.uncounted += 1;
                 None
             }
+            _ if SYSDIG.contains(&kind) => {
+                self.uncounted += 1;
+                None
+            }
             _ => None,
         }
     }
@@ -478,6 +484,7 @@ fn fcs(options: &[PcapNGOption<'_>]) -> u8 {
 fn known(kind: u32) -> bool {
     const PROCESS_INFORMATION: u32 = 0x8000_0001;
     matches!(kind, SHB_MAGIC | IDB_MAGIC | OPB_MAGIC | SPB_MAGIC | NRB_MAGIC | ISB_MAGIC | EPB_MAGIC | SJE_MAGIC)
+        || SYSDIG.contains(&kind)
         || matches!(kind, DSB_MAGIC | PROCESS_INFORMATION | CUSTOM | CUSTOM_UNCOPIED)
 }
 
