@@ -6,8 +6,16 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
+use twox_hash::XxHash3_64;
+
 use crate::limits::Limits;
 use crate::position::Timestamp;
+
+/// Datagrams that were put together and are remembered.
+const KNOWN: usize = 512;
+
+/// Nanoseconds for which the last fragment of one of them once more is a copy, as mirrored ports make.
+const COPY: i64 = 500_000_000;
 
 /// Largest payload of a datagram.
 const LARGEST: u32 = 65_535;
@@ -74,6 +82,10 @@ pub(super) struct Defragmenter {
     order: VecDeque<(Key, u64)>,
     bytes: usize,
     serial: u64,
+    /// Those that were put together lately: when, by which fragment.
+    known: HashMap<Key, (Timestamp, u32, u64)>,
+    /// Their keys, the oldest first; may name some twice.
+    known_order: VecDeque<Key>,
     /// Datagrams given up.
     pub(super) evicted: u64,
 }
@@ -104,6 +116,13 @@ impl Defragmenter {
             self.give_up(&key);
         }
         if !self.datagrams.contains_key(&key) {
+            // What the copy of a last fragment would begin, the next datagram of that identification would be joined with.
+            if let Some((done, offset, hash)) = self.known.get(&key)
+                && ts.nanos_since(*done).saturating_abs() <= COPY
+                && (fragment.offset, XxHash3_64::oneshot(fragment.data)) == (*offset, *hash)
+            {
+                return Outcome::Held;
+            }
             self.start(key, &fragment, ts, limits);
         }
         let Some(datagram) = self.datagrams.get_mut(&key) else { return Outcome::Limit };
@@ -122,6 +141,7 @@ impl Defragmenter {
         datagram.insert(&fragment, end);
         self.bytes += datagram.data.len() - before;
         if datagram.is_whole() {
+            self.remember(key, (ts, fragment.offset, XxHash3_64::oneshot(fragment.data)));
             return match self.remove(&key) {
                 Some(whole) => whole.finish(),
                 None => Outcome::Limit,
@@ -129,6 +149,16 @@ impl Defragmenter {
         }
         while self.bytes > limits.fragment_bytes && self.give_up_oldest() {}
         if self.datagrams.contains_key(&key) { Outcome::Held } else { Outcome::Limit }
+    }
+
+    fn remember(&mut self, key: Key, last: (Timestamp, u32, u64)) {
+        if self.known_order.len() >= KNOWN
+            && let Some(oldest) = self.known_order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.known_order.push_back(key);
+        self.known.insert(key, last);
     }
 
     fn start(&mut self, key: Key, fragment: &Fragment<'_>, ts: Timestamp, limits: &Limits) {

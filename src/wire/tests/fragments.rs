@@ -280,3 +280,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn copies_of_fragments_are_not_joined_with_the_next_datagram_of_that_identification() {
+    let (segment, payload) = whole();
+    let other: Vec<u8> = payload.iter().rev().copied().collect();
+    let next = data(&other);
+    // Each fragment twice in a row, and the same identification again a little later.
+    let twice = |segment: &[u8], at: i64| {
+        let parts = [part4(segment, 7, 0, 160), part4(segment, 7, 160, 220)];
+        parts.into_iter().flat_map(move |part| [(part.clone(), at), (part, at + 20_000)]).collect::<Vec<_>>()
+    };
+    for pause in [SECOND, 2_000_000] {
+        let mut packets = [twice(&segment, 0), twice(&next, pause)].concat();
+        packets.pop();
+        let (result, decoder) = last(&Limits::default(), &packets);
+        assert_eq!(result, Ok((other.clone(), 0, None, None)), "{pause}");
+        assert_eq!(decoder.unfinished_datagrams(), 0);
+    }
+}
