@@ -106,6 +106,8 @@ pub(super) struct Connection<S> {
     pub(super) halves: [Half; 2],
     /// Clock at its latest segment.
     pub(super) seen: i64,
+    /// Nanoseconds between it and the one before.
+    pub(super) idle: i64,
     /// The initiator is the key's lower endpoint.
     pub(super) initiator_low: bool,
     /// It was captured in several places: what a snapshot length cut off in one may come whole from another.
@@ -162,6 +164,7 @@ impl<S> Connection<S> {
             session,
             halves: [Half::new(), Half::new()],
             seen: 0,
+            idle: 0,
             initiator_low: from_low == sender_initiates,
             several: false,
             dropped: false,

@@ -35,7 +35,8 @@
 //! held until the allowance is over, as an earlier segment, or the SYN, may have been captured later.
 //!
 //! **Jumps.** A segment further ahead than the window is kept aside; the next one that agrees with it proves that the
-//! capture lost more than a window. One alone is forged or damaged, and is ignored.
+//! capture lost more than a window. One alone is forged or damaged, and is ignored; so is one further ahead than can have
+//! been sent since the last, which is of another connection between the same addresses.
 //!
 //! Reassembly memory is bounded for a direction and over all connections; the connections are bounded too. What happens
 //! at these bounds is told: `Code::ReassemblyLimit` with `GapCause::Limit`, `EndReason::Evicted`.

@@ -59,3 +59,24 @@ fn what_was_cut_off_at_the_end_is_told_though_nobody_acknowledges_it() {
     }
     lab.send_cut(1, ACK, 1, 1, "220", 5).tick(60).expect(&["S 0 220", "S 3 gap 5 Snaplen"]);
 }
+
+#[test]
+fn what_nobody_can_have_sent_is_another_connections() {
+    // The same dialogue behind a firewall that adds to the numbers of the server.
+    let far = 800_000_000;
+    let mut lab = Lab::new();
+    lab.handshake();
+    for (seq, ack, text) in [(1, 1, "220 mx\r\n"), (9, 7, "250 ok\r\n"), (17, 13, "221 bye\r\n")] {
+        if ack > 1 {
+            lab.c(ack - 6, seq, "NOOP\r\n");
+        }
+        lab.s(seq, ack, text).s(seq + far, ack, text);
+    }
+    lab.tick(20).expect(&["S 0 220 mx\r\n", "C 0 NOOP\r\n", "S 8 250 ok\r\n", "C 6 NOOP\r\n", "S 16 221 bye\r\n"]);
+    // What the capture missed in ten seconds is missing.
+    let mut lab = Lab::new();
+    lab.handshake().s(1, 1, "220 mx\r\n");
+    lab.now += 10 * SECOND;
+    lab.s(far, 1, "more").s(far + 4, 1, "and more").finish();
+    lab.expect(&["S 0 220 mx\r\n", "S 8 gap 799999991 Lost", "S 799999999 more", "S 800000003 and more", "1 Eof"]);
+}
