@@ -71,6 +71,8 @@ def library(lab, sessions, name, contents, service="imap", starttls=False, login
     good(client.fetch("1", "(RFC822)"))
     session.message(contents[0])
     good(client.uid("FETCH", "2", "(BODY[HEADER] BODY[TEXT] BODY[1] BODYSTRUCTURE ENVELOPE)"))
+    # Header and text are the whole message.
+    session.message(contents[1])
     good(client.select(box))
     good(client.search(None, "SUBJECT", '"8-bit"'))
     good(client.status(box, "(MESSAGES UIDNEXT)"))
