@@ -5,11 +5,11 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::packets::{Dialogue, Turn, pcap};
 use common::script::{c, codes, decode, dialogue, flights, only, s};
-use common::{Collect, How, Story, Table, Told, config, tell};
+use common::{Collect, How, Story, Told, config, tell};
 use mailcap::event::{AuthOutcome, Event, EventBody, MessageOutcome, MessagePart, Outcome, Protocol};
 use mailcap::pipeline::{Config, run};
 use mailcap::session::DecodeAs;
@@ -181,16 +181,7 @@ fn what_is_left_of_a_capture_is_told_as_it_was() {
         "smtp-bdat",
         "swaks-plain",
     ];
-    let mut table = Table::default();
-    for folder in common::folders("servers") {
-        for name in PLAIN {
-            let capture: PathBuf = folder.join(format!("{name}.pcap"));
-            if capture.exists() {
-                table.row(name, check(&capture, CUTS));
-            }
-        }
-    }
-    table.finish("captures without their first frames", 6);
+    common::check_servers(&PLAIN, "captures without their first frames", 6, |capture| check(capture, CUTS));
 }
 
 /// What is told of a connection whose handshake, and whatever came before these words, is not in the capture.

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::packets::{dialogues, pcap};
 use common::script::{dialogue, flights};
-use common::{How, Story, Table, tell, testdata};
+use common::{How, Story, tell, testdata};
 use mailcap::diagnostic::Code;
 use mailcap::event::{
     AuthOutcome, Command, Event, EventBody, MessageOutcome, Outcome, Protocol, Reply, Security, Text,
@@ -197,16 +197,7 @@ fn what_is_left_of_cut_packets_is_told_as_it_was() {
         "smtp-bdat",
         "swaks-plain",
     ];
-    let mut table = Table::default();
-    for folder in common::folders("servers") {
-        for name in PLAIN {
-            let capture = folder.join(format!("{name}.pcap"));
-            if capture.exists() {
-                table.row(name, check(&capture));
-            }
-        }
-    }
-    table.finish("captures with cut packets", 5);
+    common::check_servers(&PLAIN, "captures with cut packets", 5, check);
 }
 
 #[test]

@@ -182,6 +182,20 @@ impl Table {
     }
 }
 
+/// Checks those of these captures of real servers that are there, and how many are.
+pub fn check_servers(names: &[&str], title: &str, at_least: usize, check: impl Fn(&Path) -> Vec<String>) {
+    let mut table = Table::default();
+    for folder in folders("servers") {
+        for name in names {
+            let capture = folder.join(format!("{name}.pcap"));
+            if capture.exists() {
+                table.row(name, check(&capture));
+            }
+        }
+    }
+    table.finish(title, at_least);
+}
+
 /// What of `want` is not in `got`, and the other way round, as multisets.
 pub fn difference<T: Ord + Clone>(want: &[T], got: &[T]) -> (usize, usize) {
     let mut counts: BTreeMap<T, (usize, usize)> = BTreeMap::new();

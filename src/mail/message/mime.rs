@@ -372,6 +372,7 @@ impl Walker {
 
     fn header_ended(&mut self, observer: &mut dyn PartObserver) {
         let mut block = std::mem::take(&mut self.header);
+        (self.header_line, self.header_field) = (0, 0);
         block.extend_from_slice(b"\r\n\r\n");
         if let Some(read) = headers::in_named_charset(&self.parser, &block) {
             block = read;

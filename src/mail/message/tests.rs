@@ -336,3 +336,12 @@ fn names_in_pieces_are_decoded_as_one() {
     let twice = "Content-Type: image/png; name=a\r\nContent-Type: image/gif; name=b";
     assert_eq!(names(&build(format!("{twice}\r\n\r\nx").as_bytes())), [(Some("a"), "image/png", 1)]);
 }
+
+#[test]
+fn a_part_whose_header_begins_with_a_blank_is_one() {
+    let message = build(
+        b"Subject: a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n folded\r\n\
+          Content-Type: application/x; name=a.bin\r\n\r\nA\r\n--b--\r\n",
+    );
+    assert_eq!(names(&message), vec![(Some("a.bin"), "application/x", 1)]);
+}
