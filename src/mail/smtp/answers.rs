@@ -168,10 +168,7 @@ impl Smtp {
             && reply.ok()
             && reply.queue_id().is_none()
             && likelihood(next.kind, reply) > 0
-            && self
-                .place_of(end.transaction)
-                .and_then(|at| self.transactions.get(at))
-                .is_some_and(|transaction| transaction.refusal.is_some())
+            && self.transaction(end.transaction).is_some_and(|transaction| transaction.refusal.is_some())
     }
 
     /// A command awaits its reply from now on.
@@ -322,14 +319,14 @@ impl Smtp {
         if !pending.kind.ends_message() {
             return false;
         }
-        self.place_of(pending.transaction).and_then(|at| self.transactions.get(at)).is_some_and(|transaction| {
+        self.transaction(pending.transaction).is_some_and(|transaction| {
             transaction.expects_several(self.lmtp()) && !(sole && transaction.recipients_known())
         })
     }
 
     /// Whether it is known all the same, as it names its recipient.
     fn names_recipient(&self, pending: &Pending, reply: &Reply) -> bool {
-        let transaction = self.place_of(pending.transaction).and_then(|at| self.transactions.get(at));
+        let transaction = self.transaction(pending.transaction);
         self.lmtp() && transaction.is_some_and(|transaction| transaction.names(reply).is_some())
     }
 
@@ -389,7 +386,7 @@ impl Smtp {
         let pending = *self.pending.front()?;
         let lmtp = self.lmtp();
         let last = !pending.kind.ends_message()
-            || self.transaction(pending.transaction).is_none_or(|t| t.verdict(reply, lmtp))
+            || self.transaction_mut(pending.transaction).is_none_or(|t| t.verdict(reply, lmtp))
             || reply.code == Some(421);
         if last {
             self.pending.pop_front();

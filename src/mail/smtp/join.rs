@@ -68,9 +68,7 @@ impl Smtp {
     /// Whether a message's verdict is a recipient's own, as LMTP has it: it begins with the address.
     pub(super) fn is_of_lmtp(&self, reply: &Reply) -> bool {
         let Some(pending) = self.pending.front().filter(|p| p.kind == Kind::EndOfData) else { return false };
-        self.place_of(pending.transaction)
-            .and_then(|at| self.transactions.get(at))
-            .is_some_and(|transaction| transaction.names(reply).is_some())
+        self.transaction(pending.transaction).is_some_and(|transaction| transaction.names(reply).is_some())
     }
 
     /// What is held is the rest of a message, and more of it may come.

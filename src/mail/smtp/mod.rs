@@ -262,9 +262,13 @@ impl Smtp {
         if self.current { self.transactions.back_mut() } else { None }
     }
 
-    fn transaction(&mut self, id: u64) -> Option<&mut Transaction> {
+    fn transaction_mut(&mut self, id: u64) -> Option<&mut Transaction> {
         let at = self.place_of(id)?;
         self.transactions.get_mut(at)
+    }
+
+    fn transaction(&self, id: u64) -> Option<&Transaction> {
+        self.transactions.get(self.place_of(id)?)
     }
 
     fn place_of(&self, transaction: u64) -> Option<usize> {
@@ -320,7 +324,7 @@ impl Smtp {
         match pending.kind {
             Kind::EndOfData | Kind::Chunk { last: true } => {
                 let lossy = self.doubt.lossy;
-                let transaction = self.transaction(pending.transaction);
+                let transaction = self.transaction_mut(pending.transaction);
                 let refused = transaction.is_some_and(|t| {
                     t.verdicts_missing(lossy);
                     t.refusal.is_some()

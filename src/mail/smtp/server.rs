@@ -266,7 +266,7 @@ impl Smtp {
             Kind::Mail => self.mail_answered(pending.transaction, &reply, span, cx),
             Kind::Rcpt(index) => {
                 if let Some(index) = index
-                    && let Some(transaction) = self.transaction(pending.transaction)
+                    && let Some(transaction) = self.transaction_mut(pending.transaction)
                     && let Some(recipient) = transaction.recipients.get_mut(index)
                 {
                     recipient.accepted = Some(reply.ok());
@@ -279,7 +279,7 @@ impl Smtp {
             Kind::Chunk { last: false } => {
                 let unsent = self.chunk_unsent(pending);
                 if !reply.ok()
-                    && let Some(transaction) = self.transaction(pending.transaction)
+                    && let Some(transaction) = self.transaction_mut(pending.transaction)
                 {
                     transaction.chunk_refused = true;
                     transaction.refusal.get_or_insert(reply);
@@ -310,12 +310,12 @@ impl Smtp {
             self.auth_failed = false;
             // It serves all the same.
             self.hello_refused = false;
-            if let Some(transaction) = self.transaction(id)
+            if let Some(transaction) = self.transaction_mut(id)
                 && transaction.number == 0
             {
                 self.numbered += 1;
                 let numbered = self.numbered;
-                if let Some(transaction) = self.transaction(id) {
+                if let Some(transaction) = self.transaction_mut(id) {
                     transaction.number = numbered;
                 }
             }
@@ -384,7 +384,7 @@ impl Smtp {
         }
         let unsent = self.chunk_unsent(pending);
         let id = pending.transaction;
-        match self.transaction(id) {
+        match self.transaction_mut(id) {
             Some(t) if matches!(t.message, Progress::Open(_)) => {
                 t.decided = true;
                 self.chunk_refused_unsent = unsent && !reply.ok();
