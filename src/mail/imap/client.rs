@@ -445,7 +445,7 @@ impl Imap {
         Next::Continue
     }
 
-    /// `len` bytes of the client are missing.
+    /// Bytes of the client are missing.
     pub(super) fn client_gap(&mut self, missing: Missing, cx: &mut Context<'_>) {
         let Missing { len, tail, span } = missing;
         self.client.challenged = false;
@@ -455,6 +455,13 @@ impl Imap {
             // It went on sending: the server's leave is what is missing.
             self.accept_literal(announced, cx);
             self.release(cx);
+        }
+        let found = || plausible::command(self.client.lines.pending(), &self.client.last_tag);
+        if matches!(self.client.state, State::Resync) && tail && found() {
+            // A packet's end is missing, and its beginning is a command's.
+            let skipped = std::mem::take(&mut self.client.skipped);
+            self.shared.resynchronised("client", skipped, span, cx.out);
+            self.client.state = State::Lines;
         }
         match &mut self.client.state {
             State::Literal(literal) => {
@@ -476,14 +483,6 @@ impl Imap {
                 self.client.skipped = self.client.skipped.saturating_add(dropped);
             }
             State::Lines => {
-                self.cut_command(cx);
-                self.client.state = State::Resync;
-            }
-            State::Resync if tail && plausible::command(self.client.lines.pending(), &self.client.last_tag) => {
-                // A packet's end is missing, and its beginning is a command's.
-                let skipped = std::mem::take(&mut self.client.skipped);
-                self.shared.resynchronised("client", skipped, span, cx.out);
-                self.client.state = State::Lines;
                 self.cut_command(cx);
                 self.client.state = State::Resync;
             }

@@ -407,6 +407,12 @@ impl Imap {
         let Missing { len, tail, span } = missing;
         self.shared.table.doubt();
         self.client.doubtful = true;
+        if self.server.state == State::Resync && tail && self.trusts(self.server.lines.pending()) {
+            // A packet's end is missing, and its beginning is a response's.
+            let skipped = std::mem::take(&mut self.server.skipped);
+            self.shared.resynchronised("server", skipped, span, cx.out);
+            self.server.state = State::Lines;
+        }
         match self.server.state {
             State::Literal { rest, then_resync } => {
                 match &mut self.server.open {
@@ -424,14 +430,6 @@ impl Imap {
                 self.server_literal_if_over(cx);
             }
             State::Lines => {
-                self.server_partial(cx);
-                self.server.state = State::Resync;
-            }
-            State::Resync if tail && self.trusts(self.server.lines.pending()) => {
-                // A packet's end is missing, and its beginning is a response's.
-                let skipped = std::mem::take(&mut self.server.skipped);
-                self.shared.resynchronised("server", skipped, span, cx.out);
-                self.server.state = State::Lines;
                 self.server_partial(cx);
                 self.server.state = State::Resync;
             }
