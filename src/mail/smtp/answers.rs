@@ -181,7 +181,7 @@ impl Smtp {
             return self.pending.push_back(pending);
         }
         if self.shows_answers()
-            && self.lost[Direction::Server.index()]
+            && self.trail.lost[Direction::Server.index()]
             && let Some(cut) = self.assembler.take()
         {
             // The gap has the end of that reply.
@@ -341,7 +341,7 @@ impl Smtp {
     /// Which commands these replies are for will not be known.
     pub(super) fn give_up_unplaced(&mut self, cx: &mut Context<'_>) {
         for (seq, reply) in std::mem::take(&mut self.doubt.unplaced) {
-            self.quit |= reply.code == Some(221) && self.joined;
+            self.course.quit |= reply.code == Some(221) && self.trail.joined;
             self.envelope_may_be_replaced(&reply);
             self.tell_reply(Some(seq), &reply, None, None, cx);
         }

@@ -89,14 +89,14 @@ impl Smtp {
 
     pub(super) fn client_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
         let cut = line.end == LineEnd::Cut;
-        if std::mem::replace(&mut self.cut, cut) {
+        if std::mem::replace(&mut self.trail.cut, cut) {
             self.skip(Direction::Client, line.wire_len());
             return;
         }
-        if self.lost[0] {
+        if self.trail.lost[0] {
             if !command::is_trustworthy(line.bytes) {
                 self.skip(Direction::Client, line.wire_len());
-                self.lines_skipped = self.lines_skipped.saturating_add(1);
+                self.trail.lines_skipped = self.trail.lines_skipped.saturating_add(1);
                 return self.sift_text();
             }
             if self.withhold(&line, cx) {
@@ -118,12 +118,12 @@ impl Smtp {
             self.end_login(AuthOutcome::Unknown, line.span, cx);
         }
         let refuted = self.sift.refutes(line.bytes);
-        if refuted || self.unsure_commands && command::parse(line.bytes).verb == Verb::Unknown {
+        if refuted || self.trail.unsure_commands && command::parse(line.bytes).verb == Verb::Unknown {
             // What looked like a command was a mail's text.
-            self.lost[0] = true;
+            self.trail.lost[0] = true;
             self.skip(Direction::Client, line.wire_len());
-            self.lines_skipped = self.lines_skipped.saturating_add(1);
-            self.suspect_chunk(self.chunks, cx);
+            self.trail.lines_skipped = self.trail.lines_skipped.saturating_add(1);
+            self.suspect_chunk(self.chunk.offered, cx);
             return self.commands_lost(line.span, cx);
         }
         self.command(line, cx);
@@ -145,7 +145,8 @@ impl Smtp {
             Verb::Unknown => {
                 let (seq, masked) = self.tell_unknown(parsed, line.span, cx);
                 self.summary.commands += u64::from(!masked);
-                self.lines_skipped = self.lines_skipped.saturating_add(u32::from(self.gap_since_mail));
+                self.trail.lines_skipped =
+                    self.trail.lines_skipped.saturating_add(u32::from(self.trail.gap_since_mail));
                 seq
             }
             _ => {
@@ -177,7 +178,7 @@ impl Smtp {
             }
             Verb::Mail => {
                 pending.kind = Kind::Mail;
-                (self.gap_since_mail, self.lines_skipped) = (false, 0);
+                (self.trail.gap_since_mail, self.trail.lines_skipped) = (false, 0);
                 pending.transaction = self.mail(parsed.args, torn, transaction, line.span, cx);
             }
             Verb::Rcpt => {
@@ -196,12 +197,12 @@ impl Smtp {
                     cx.out.diagnose(line.span, Code::BadLength, "the arguments of BDAT are not a size and LAST");
                     return self.expect(pending, line.span, cx);
                 };
-                self.chunks = true;
+                self.chunk.offered = true;
                 let id = self.begin_chunk(size, last, cx);
                 pending.kind = Kind::Chunk { last };
                 pending.transaction = id;
-                self.chunk_size = size;
-                self.chunk_seq = Some(seq);
+                self.chunk.size = size;
+                self.chunk.seq = Some(seq);
                 self.expect(pending, line.span, cx);
                 if size == 0 {
                     self.end_chunk(line.span, cx);
@@ -214,12 +215,12 @@ impl Smtp {
                     parsed.args.split(|b| *b == b' ').next_back().is_some_and(|w| w.eq_ignore_ascii_case(b"LAST"));
                 pending.kind = Kind::Chunk { last };
                 match self.builder() {
-                    None => self.gap_since_mail = true,
+                    None => self.trail.gap_since_mail = true,
                     Some(builder) => {
                         builder.gap();
                         pending.transaction = self.begin_chunk(0, last, cx);
-                        self.chunk_size = 0;
-                        self.chunk_seq = Some(seq);
+                        self.chunk.size = 0;
+                        self.chunk.seq = Some(seq);
                         self.expect(pending, line.span, cx);
                         return self.end_chunk(line.span, cx);
                     }
@@ -233,7 +234,7 @@ impl Smtp {
             }
             Verb::Quit => {
                 pending.kind = Kind::Quit;
-                self.quit = true;
+                self.course.quit = true;
             }
             Verb::Auth | Verb::Other | Verb::Unknown => {}
         }

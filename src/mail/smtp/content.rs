@@ -23,6 +23,23 @@ pub(super) struct Content {
     smuggling_told: bool,
 }
 
+/// BDAT, by what is known of the chunk that is under way or comes next.
+pub(super) struct ChunkUnderWay {
+    /// The server takes chunks, or may.
+    pub offered: bool,
+    /// It was refused before a byte of it came.
+    pub refused_unsent: bool,
+    /// Announced size, and the command's place.
+    pub size: u64,
+    pub seq: Option<u64>,
+}
+
+impl Default for ChunkUnderWay {
+    fn default() -> Self {
+        ChunkUnderWay { offered: true, refused_unsent: false, size: 0, seq: None }
+    }
+}
+
 impl Content {
     pub(super) fn new() -> Self {
         Content {
@@ -98,7 +115,7 @@ impl Smtp {
             transaction.data_seq = data;
         }
         // Nothing has shown yet that DATA was one, or it stood in a mail's text.
-        if (unsure || self.unsure_commands || self.lines_skipped > 1)
+        if (unsure || self.trail.unsure_commands || self.trail.lines_skipped > 1)
             && let Some(builder) = self.builder()
         {
             builder.gap();
@@ -145,7 +162,7 @@ impl Smtp {
         }
         self.mode = Mode::Command;
         self.wait = Wait::No;
-        self.lost[0] |= sent.is_none();
+        self.trail.lost[0] |= sent.is_none();
         self.end_message(sent.is_some(), span, Kind::EndOfData, sent, cx);
     }
 
@@ -288,7 +305,7 @@ impl Smtp {
         let open = self.open_transaction().is_some_and(|t| t.has_message());
         if !open {
             self.begin_message(cx.one_sided, cx);
-            if self.gap_since_mail
+            if self.trail.gap_since_mail
                 && let Some(builder) = self.builder()
             {
                 // Its first chunks may be missing.
@@ -323,14 +340,14 @@ impl Smtp {
     /// bytes are there.
     fn chunk_end_search(&mut self, input: &mut Chunk<'_>, cx: &mut Context<'_>) {
         let mut lines = std::mem::take(&mut self.lines[0]);
-        let first_only = self.chunk_refused_unsent;
+        let first_only = self.chunk.refused_unsent;
         while let Mode::Chunk { remaining, last, slack } = self.mode {
             if slack == 0 {
                 break;
             }
             let bound = usize::try_from(remaining).unwrap_or(usize::MAX).min(cx.limits.line_bytes);
             let Some(line) = lines.next(input, bound) else { break };
-            self.chunk_refused_unsent = false;
+            self.chunk.refused_unsent = false;
             if line.end != LineEnd::Cut && command::is_trustworthy(line.bytes) {
                 if first_only {
                     self.chunk_not_sent(line.span, cx);
@@ -400,7 +417,7 @@ impl Smtp {
             }
         } else {
             self.end_chunk(span, cx);
-            self.lost[0] = true;
+            self.trail.lost[0] = true;
             self.suspect_chunk(!last, cx);
             self.commands_lost(span, cx);
         }

@@ -9,14 +9,14 @@ use crate::mail::sasl;
 
 impl Smtp {
     pub(super) fn join_midway(&mut self, hint: Option<Protocol>) {
-        self.joined = true;
+        self.trail.joined = true;
         // Replies to what was sent before the capture may come.
         let unseen = Pending { seq: None, kind: Kind::Unseen, sent: None, transaction: 0, maybe: true };
         self.pending = VecDeque::from([unseen]);
         (self.doubt.lossy, self.doubt.beyond) = (true, true);
         // Chunks may have been.
-        self.gap_since_mail = true;
-        self.lost[Direction::Server.index()] = true;
+        self.trail.gap_since_mail = true;
+        self.trail.lost[Direction::Server.index()] = true;
         self.wait = Wait::Beginning;
         if hint == Some(Protocol::Lmtp) {
             self.protocol = Protocol::Lmtp;
@@ -61,7 +61,7 @@ impl Smtp {
         let exchange = Exchange::begun_before(cx.tls, span);
         self.login = Some(exchange);
         self.mode = Mode::Response;
-        self.lost[Direction::Client.index()] = false;
+        self.trail.lost[Direction::Client.index()] = false;
         self.sift = Sift::default();
     }
 
@@ -89,7 +89,7 @@ impl Smtp {
         self.wait = Wait::No;
         let line = self.hold.bytes().trim_ascii();
         let known = !line.contains(&b'\n') && !matches!(command::parse(line).verb, Verb::Unknown | Verb::Auth);
-        self.lost[Direction::Client.index()] = !known;
+        self.trail.lost[Direction::Client.index()] = !known;
         if !known {
             self.suspect_chunk(false, cx);
         }

@@ -10,6 +10,42 @@ use crate::mail::Missing;
 use crate::mail::line::{Line, LineEnd, find_byte, without_cr};
 use crate::mail::message::MessageBuilder;
 
+/// What losses leave open of where the lines are.
+pub(super) struct Trail {
+    /// The beginning of the dialogue is not in the capture.
+    pub joined: bool,
+    /// Looking for a line to trust, by direction.
+    pub lost: [bool; 2],
+    /// By direction: nothing but ends of packets has gone missing since a line could be trusted.
+    pub at_packet: [bool; 2],
+    /// Bytes of the client are missing since the last MAIL: chunks may be among them.
+    pub gap_since_mail: bool,
+    /// The client's lines go on behind a gap, and none of them has had a reply.
+    pub unsure_commands: bool,
+    /// Lines of the client behind its last gap that were passed over or are no commands, up to a MAIL. One may be the end of
+    /// a line; with more, what follows may be the text of a mail.
+    pub lines_skipped: u32,
+    /// Bytes passed over since a line could be trusted, by direction.
+    pub passed_over: [u64; 2],
+    /// The rest of a cut line of the client follows.
+    pub cut: bool,
+}
+
+impl Default for Trail {
+    fn default() -> Self {
+        Trail {
+            joined: false,
+            lost: [false; 2],
+            at_packet: [true; 2],
+            gap_since_mail: false,
+            unsure_commands: false,
+            lines_skipped: 0,
+            passed_over: [0; 2],
+            cut: false,
+        }
+    }
+}
+
 impl Smtp {
     /// Bytes of the client are missing.
     pub(super) fn gap_of_client(&mut self, missing: Missing, cx: &mut Context<'_>) {
@@ -31,7 +67,7 @@ impl Smtp {
         if tail && self.take_cut_command(missing, cx) {
             return;
         }
-        (self.gap_since_mail, self.lines_skipped) = (true, 0);
+        (self.trail.gap_since_mail, self.trail.lines_skipped) = (true, 0);
         self.sift.gap();
         cx.loses_client();
         match self.mode {
@@ -60,7 +96,7 @@ impl Smtp {
                 self.suspect_chunk(between_chunks || cut, cx);
                 self.skip(Direction::Client, partial.len());
                 self.lose(Direction::Client, tail);
-                self.cut = false;
+                self.trail.cut = false;
                 self.commands_lost(span, cx);
                 self.envelope_in_gap(len);
             }
@@ -69,8 +105,8 @@ impl Smtp {
 
     fn lose(&mut self, dir: Direction, tail: bool) {
         let at = dir.index();
-        self.at_packet[at] &= tail;
-        self.lost[at] = true;
+        self.trail.at_packet[at] &= tail;
+        self.trail.lost[at] = true;
     }
 
     /// The end of a packet is missing: tells the command that lacks its own. Whether all of what is missing is dealt with.
@@ -84,12 +120,12 @@ impl Smtp {
         let line = self.lines[0].pending();
         let verb = command::parse(line).verb;
         // Where a chunk ends is not known without its size.
-        if self.cut || verb == Verb::Bdat || line.is_empty() || !response && !command::is_trustworthy(line) {
+        if self.trail.cut || verb == Verb::Bdat || line.is_empty() || !response && !command::is_trustworthy(line) {
             return false;
         }
         let Some((bytes, span)) = self.lines[0].take_pending() else { return false };
         let line = Line { bytes: without_cr(&bytes), end: LineEnd::Missing, span };
-        if self.lost[0] && self.withhold(&line, cx) {
+        if self.trail.lost[0] && self.withhold(&line, cx) {
             self.sift.commands.push_gap(missing);
             return true;
         }
@@ -155,7 +191,7 @@ impl Smtp {
         if let Some((partial, _)) = self.lines[1].take_pending() {
             self.skip(Direction::Server, partial.len());
         }
-        self.server_gap = true;
+        self.course.server_gap = true;
         if let Some(content) = &mut self.content {
             content.server_gap = true;
             if content.gap && self.wait == Wait::No {
@@ -194,14 +230,14 @@ impl Smtp {
     /// A line that can be trusted came.
     pub(super) fn found_again(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
         let index = dir.index();
-        self.lost[index] = false;
-        self.unsure_commands |= dir == Direction::Client;
+        self.trail.lost[index] = false;
+        self.trail.unsure_commands |= dir == Direction::Client;
         if dir == Direction::Client {
             self.sift.end();
         }
-        let passed_over = std::mem::take(&mut self.passed_over[index]);
-        let at_packet = std::mem::replace(&mut self.at_packet[index], true);
-        if passed_over == 0 && (at_packet || self.joined && self.summary.skipped_bytes == 0) {
+        let passed_over = std::mem::take(&mut self.trail.passed_over[index]);
+        let at_packet = std::mem::replace(&mut self.trail.at_packet[index], true);
+        if passed_over == 0 && (at_packet || self.trail.joined && self.summary.skipped_bytes == 0) {
             // It has not been lost.
             return;
         }
@@ -239,7 +275,7 @@ impl Smtp {
             Wait::No => return,
             Wait::Beginning => return self.pass_over_beginning(cx),
             Wait::EndOfData => {
-                if self.server_gap || cx.one_sided {
+                if self.course.server_gap || cx.one_sided {
                     self.judge_by_looks(cx);
                 } else {
                     self.reject_look_alike(cx);
@@ -281,15 +317,15 @@ impl Smtp {
         self.finish_lines(span, cx);
         let unsure = !self.doubt.unplaced.is_empty() || self.pending.iter().any(|p| p.kind == Kind::Unseen);
         self.give_up_unplaced(cx);
-        let aborted = self.closed() && !self.server_gap && !cx.one_sided && !unsure;
-        let (message, login) = if self.closed() {
+        let aborted = self.course.closed() && !self.course.server_gap && !cx.one_sided && !unsure;
+        let (message, login) = if self.course.closed() {
             (if aborted { MessageOutcome::Aborted } else { MessageOutcome::Unknown }, AuthOutcome::Aborted)
         } else {
             (MessageOutcome::Unknown, AuthOutcome::Unknown)
         };
-        self.end_login(if self.server_gap || cx.one_sided { AuthOutcome::Unknown } else { login }, span, cx);
+        self.end_login(if self.course.server_gap || cx.one_sided { AuthOutcome::Unknown } else { login }, span, cx);
         self.pending.retain(|p| !matches!(p.kind, Kind::Greeting | Kind::Unseen));
-        if !cx.one_sided && self.seen[1] && !self.server_gap && !self.pending.is_empty() {
+        if !cx.one_sided && self.course.seen[1] && !self.course.server_gap && !self.pending.is_empty() {
             let commands = self.pending.len();
             let detail = match self.doubt.lossy {
                 true => format!("of {commands} it is not known which reply is theirs, or whether they had one"),
@@ -312,7 +348,7 @@ impl Smtp {
             // A message cut short is aborted by the close, whoever was heard.
             let open = matches!(transaction.message, Progress::Open(_));
             let refused = transaction.refusal.is_some() && !open;
-            let outcome = match (refused, open && self.closed()) {
+            let outcome = match (refused, open && self.course.closed()) {
                 (true, _) => MessageOutcome::Rejected,
                 (_, true) => MessageOutcome::Aborted,
                 _ => message,
@@ -335,7 +371,7 @@ impl Smtp {
             self.answer(reply, cx);
         }
         if self.wait == Wait::EndOfData {
-            if self.server_gap || cx.one_sided {
+            if self.course.server_gap || cx.one_sided {
                 self.judge_by_looks(cx);
             } else {
                 self.reject_look_alike(cx);
@@ -347,7 +383,7 @@ impl Smtp {
         }
         self.end_sifting(cx);
         if self.wait != Wait::No && !self.hold.is_empty() {
-            if cx.one_sided || self.server_gap {
+            if cx.one_sided || self.course.server_gap {
                 self.decide_by_looks(span, cx);
             }
             let unread = self.hold.bytes().len();

@@ -3,7 +3,7 @@
 //! - `command`, `reply`: the grammar of lines; `data`: end of data and transparency;
 //! - `client`, `content`: what the client's bytes are, by mode; `server`: what a reply does;
 //! - `answers`: which command a reply answers, and what losses leave open of that;
-//! - `transaction`: envelopes and messages;
+//! - `transaction`: envelopes and messages; `course`: how the session as a whole went;
 //! - `loss`: finding the way again after a gap; `sift`: the same where the gap may have a BDAT; `join`: finding it where
 //!   the beginning is not in the capture.
 //!
@@ -14,6 +14,7 @@ mod answers;
 mod client;
 mod command;
 mod content;
+mod course;
 mod data;
 pub mod detect;
 mod join;
@@ -32,10 +33,12 @@ use super::line::LineBuffer;
 use super::sasl::{self, Exchange};
 use super::{Advance, Chunk, Context, Dissector, Held, Missing, Next, Summary};
 use crate::diagnostic::Code;
-use crate::event::{AuthOutcome, MessageOutcome, Outcome, Protocol, Text};
+use crate::event::{AuthOutcome, MessageOutcome, Protocol, Text};
 use crate::position::{Direction, FramePos, Span};
 use answers::Doubt;
-use content::Content;
+use content::{ChunkUnderWay, Content};
+use course::Course;
+use loss::Trail;
 use reply::{Assembler, Reply};
 use sift::Sift;
 use transaction::{Progress, Transaction};
@@ -133,52 +136,21 @@ pub struct Smtp {
     ordinals: u64,
     pending: VecDeque<Pending>,
     doubt: Doubt,
-    /// Bytes of the client are missing since the last MAIL: chunks may be among them.
-    gap_since_mail: bool,
-    /// The server takes chunks, or may.
-    chunks: bool,
+    chunk: ChunkUnderWay,
     sift: Sift,
-    /// The beginning of the dialogue is not in the capture.
-    joined: bool,
-    /// Looking for a line to trust, by direction.
-    lost: [bool; 2],
-    /// By direction: nothing but ends of packets has gone missing since a line could be trusted.
-    at_packet: [bool; 2],
-    /// The client's lines go on behind a gap, and none of them has had a reply.
-    unsure_commands: bool,
-    /// Lines of the client behind its last gap that were passed over or are no commands, up to a MAIL. One may be the end of
-    /// a line; with more, what follows may be the text of a mail.
-    lines_skipped: u32,
-    /// Bytes passed over since then.
-    passed_over: [u64; 2],
-    /// The rest of a cut line follows.
-    cut: bool,
+    trail: Trail,
     assembler: Assembler,
     /// Replies that wait for a look-alike to be judged, and those that are to be looked at again.
     deferred: Vec<Reply>,
     replay: VecDeque<Reply>,
-    /// The chunk that comes next was refused before a byte of it came.
-    chunk_refused_unsent: bool,
-    /// Announced size of the chunk under way, and its command.
-    chunk_size: u64,
-    chunk_seq: Option<u64>,
     /// The authentication under way.
     login: Option<Exchange>,
     told: HashSet<Code>,
-    ended: [bool; 2],
-    finished: bool,
-    seen: [bool; 2],
-    one_sided: bool,
-    server_gap: bool,
-    greeting_refused: bool,
-    hello_refused: bool,
     /// The last greeting of the client was SMTP's.
     smtp_hello: bool,
     /// The name in the one before the last EHLO.
     helo_before: Option<Text>,
-    authenticated: bool,
-    auth_failed: bool,
-    quit: bool,
+    course: Course,
     summary: Summary,
 }
 
@@ -212,36 +184,17 @@ impl Smtp {
                 maybe: false,
             }]),
             doubt: Doubt::default(),
-            gap_since_mail: false,
-            chunks: true,
+            chunk: ChunkUnderWay::default(),
             sift: Sift::default(),
-            joined: false,
-            lost: [false; 2],
-            at_packet: [true; 2],
-            unsure_commands: false,
-            lines_skipped: 0,
-            passed_over: [0; 2],
-            cut: false,
+            trail: Trail::default(),
             assembler: Assembler::default(),
             deferred: Vec::new(),
             replay: VecDeque::new(),
-            chunk_refused_unsent: false,
-            chunk_size: 0,
-            chunk_seq: None,
             login: None,
             told: HashSet::new(),
-            ended: [false; 2],
-            finished: false,
-            seen: [false; 2],
-            one_sided: false,
-            server_gap: false,
-            greeting_refused: false,
-            hello_refused: false,
             smtp_hello: false,
             helo_before: None,
-            authenticated: false,
-            auth_failed: false,
-            quit: false,
+            course: Course::default(),
             summary: Summary::default(),
         }
     }
@@ -329,7 +282,7 @@ impl Smtp {
                     t.verdicts_missing(lossy);
                     t.refusal.is_some()
                 });
-                let outcome = match self.closed() && !self.server_gap {
+                let outcome = match self.course.closed() && !self.course.server_gap {
                     _ if refused => MessageOutcome::Rejected,
                     true => MessageOutcome::Aborted,
                     false => MessageOutcome::Unknown,
@@ -345,10 +298,6 @@ impl Smtp {
         }
     }
 
-    fn closed(&self) -> bool {
-        self.ended.contains(&true)
-    }
-
     fn end_login(&mut self, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
         let Some(login) = self.login.take() else { return };
         let outcome = match outcome {
@@ -356,41 +305,19 @@ impl Smtp {
             outcome => outcome,
         };
         let user = login.finish(outcome, span, cx.one_sided, cx.out);
-        sasl::settle_user(&mut self.summary.user, user, outcome, self.authenticated);
+        sasl::settle_user(&mut self.summary.user, user, outcome, self.course.authenticated);
         match outcome {
             AuthOutcome::Success => {
-                (self.authenticated, self.auth_failed) = (true, false);
+                (self.course.authenticated, self.course.auth_failed) = (true, false);
                 self.summary.served = true;
             }
-            AuthOutcome::Failure => self.auth_failed = !self.authenticated,
+            AuthOutcome::Failure => self.course.auth_failed = !self.course.authenticated,
             // Nobody refused it.
             AuthOutcome::Aborted | AuthOutcome::Unknown => {}
         }
         if self.mode == Mode::Response {
             self.mode = Mode::Command;
         }
-    }
-
-    fn outcome(&self) -> Option<Outcome> {
-        if self.greeting_refused {
-            return Some(Outcome::Refused);
-        }
-        if self.auth_failed {
-            return Some(Outcome::AuthFailed);
-        }
-        if self.quit {
-            return Some(Outcome::Completed);
-        }
-        if !self.finished && !self.closed() {
-            return None;
-        }
-        if !self.seen[Direction::Server.index()] {
-            return (self.finished && !self.one_sided && !self.server_gap).then_some(Outcome::NoBanner);
-        }
-        if self.hello_refused {
-            return Some(Outcome::Refused);
-        }
-        self.closed().then_some(Outcome::Aborted)
     }
 
     fn at_rest(&self) -> bool {
@@ -406,7 +333,7 @@ impl Smtp {
     fn skip(&mut self, dir: Direction, bytes: usize) {
         let bytes = bytes as u64;
         self.summary.skipped_bytes += bytes;
-        if let Some(passed_over) = self.passed_over.get_mut(dir.index()) {
+        if let Some(passed_over) = self.trail.passed_over.get_mut(dir.index()) {
             *passed_over += bytes;
         }
     }
@@ -429,8 +356,8 @@ impl Dissector for Smtp {
             self.injected(chunk, cx);
             return Advance { consumed: chunk.bytes.len(), next: Next::Continue };
         }
-        self.seen[dir.index()] = true;
-        self.one_sided = cx.one_sided;
+        self.course.seen[dir.index()] = true;
+        self.course.one_sided = cx.one_sided;
         match dir {
             Direction::Client => self.client_input(chunk, cx),
             Direction::Server => self.server_input(chunk, cx),
@@ -445,11 +372,11 @@ impl Dissector for Smtp {
     }
 
     fn end(&mut self, dir: Direction, _span: Span, _cx: &mut Context<'_>) {
-        self.ended[dir.index()] = true;
+        self.course.ended[dir.index()] = true;
     }
 
     fn finish(&mut self, span: Span, cx: &mut Context<'_>) {
-        if !std::mem::replace(&mut self.finished, true) {
+        if !std::mem::replace(&mut self.course.finished, true) {
             self.summary.at_rest = self.at_rest();
             self.wind_up(span, cx);
         }
@@ -479,9 +406,9 @@ impl Dissector for Smtp {
         }
         self.transactions.retain(Transaction::has_message);
         self.current = false;
-        self.lost = [false; 2];
+        self.trail.lost = [false; 2];
         self.sift = Sift::default();
-        self.cut = false;
+        self.trail.cut = false;
     }
 
     fn at_line_start(&self, dir: Direction) -> bool {
@@ -521,7 +448,7 @@ impl Dissector for Smtp {
     }
 
     fn summary(&self) -> Summary {
-        Summary { protocol: Some(self.protocol), outcome: self.outcome(), ..self.summary.clone() }
+        Summary { protocol: Some(self.protocol), outcome: self.course.outcome(), ..self.summary.clone() }
     }
 }
 

@@ -23,7 +23,7 @@ impl Smtp {
     }
 
     pub(super) fn server_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
-        if self.lost[1] {
+        if self.trail.lost[1] {
             if !reply::is_trustworthy(line.bytes) {
                 self.skip(Direction::Server, line.wire_len());
                 return Next::Continue;
@@ -105,7 +105,7 @@ impl Smtp {
             self.oldest(&reply)
         };
         let Some(index) = index else { return self.unmatched(reply, cx) };
-        self.unsure_commands &= self.sift.unsure;
+        self.trail.unsure_commands &= self.sift.unsure;
         self.settle_before(index, reply.span, cx);
         let Some(pending) = self.answered(&reply) else { return Next::Continue };
         let latency = self.latency(&pending, &reply);
@@ -171,9 +171,9 @@ impl Smtp {
         let greeting = self.summary.banner.is_none()
             && self.pending.is_empty()
             && likelihood(Kind::Greeting, &reply) > 0
-            && !self.joined;
+            && !self.trail.joined;
         // QUIT was sent, be it before the capture.
-        self.quit |= reply.code == Some(221) && (self.joined || cx.one_sided);
+        self.course.quit |= reply.code == Some(221) && (self.trail.joined || cx.one_sided);
         self.tell_reply(None, &reply, None, None, cx);
         if greeting {
             self.greet(&reply);
@@ -188,9 +188,9 @@ impl Smtp {
         if reply.code == Some(354) && lossy && self.wait == Wait::No && self.mode == Mode::Command {
             // DATA is in the gap.
             self.all_answered(reply.span, cx);
-            self.lost[0] = false;
+            self.trail.lost[0] = false;
             self.sift = Sift::default();
-            let unsure = !self.joined || self.seen[Direction::Client.index()];
+            let unsure = !self.trail.joined || self.course.seen[Direction::Client.index()];
             self.begin_data(false, unsure, None, cx);
         } else if reply.code == Some(334) && lossy && self.wait == Wait::No && self.login.is_none() {
             // AUTH is.
@@ -232,7 +232,7 @@ impl Smtp {
     }
 
     fn greet(&mut self, reply: &Reply) {
-        self.greeting_refused = !reply.ok();
+        self.course.greeting_refused = !reply.ok();
         let banner = joined(&reply.lines);
         // The first is the host's name.
         let mut words = banner.0.split(|b| *b == b' ').skip(1).flat_map(|w| w.split(|b| !b.is_ascii_alphanumeric()));
@@ -247,13 +247,13 @@ impl Smtp {
         match pending.kind {
             Kind::Greeting => self.greet(&reply),
             Kind::Hello => {
-                self.hello_refused = !reply.ok();
+                self.course.hello_refused = !reply.ok();
                 if reply.ok() {
                     // Whatever port and banner suggested: a server of LMTP accepts no other (RFC 2033 §4.1).
                     self.protocol = if self.smtp_hello { Protocol::Smtp } else { Protocol::Lmtp };
                     self.reset_transactions(pending.transaction, span, cx);
                     let chunking = |line: &Text| line.0.trim_ascii().eq_ignore_ascii_case(b"CHUNKING");
-                    self.chunks = self.server_gap || reply.lines.iter().any(chunking);
+                    self.chunk.offered = self.course.server_gap || reply.lines.iter().any(chunking);
                 } else {
                     self.not_reset(pending.transaction);
                     if let Some(accepted) = self.helo_before.take() {
@@ -283,7 +283,7 @@ impl Smtp {
                 {
                     transaction.chunk_refused = true;
                     transaction.refusal.get_or_insert(reply);
-                    self.chunk_refused_unsent = unsent;
+                    self.chunk.refused_unsent = unsent;
                     self.expect_no_chunk(unsent);
                 }
             }
@@ -307,9 +307,9 @@ impl Smtp {
 
     fn mail_answered(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) {
         if reply.ok() {
-            self.auth_failed = false;
+            self.course.auth_failed = false;
             // It serves all the same.
-            self.hello_refused = false;
+            self.course.hello_refused = false;
             if let Some(transaction) = self.transaction_mut(id)
                 && transaction.number == 0
             {
@@ -387,8 +387,8 @@ impl Smtp {
         match self.transaction_mut(id) {
             Some(t) if matches!(t.message, Progress::Open(_)) => {
                 t.decided = true;
-                self.chunk_refused_unsent = unsent && !reply.ok();
-                self.expect_no_chunk(self.chunk_refused_unsent);
+                self.chunk.refused_unsent = unsent && !reply.ok();
+                self.expect_no_chunk(self.chunk.refused_unsent);
             }
             _ => self.close_transaction(id, MessageOutcome::Unknown, reply.span, cx),
         }
@@ -396,8 +396,8 @@ impl Smtp {
 
     /// Whether none of the bytes of the chunk that `pending` announced came yet.
     fn chunk_unsent(&self, pending: Pending) -> bool {
-        matches!(self.mode, Mode::Chunk { remaining, .. } if self.chunk_size == remaining)
-            && self.chunk_seq == pending.seq
+        matches!(self.mode, Mode::Chunk { remaining, .. } if self.chunk.size == remaining)
+            && self.chunk.seq == pending.seq
     }
 
     fn expect_no_chunk(&mut self, unsent: bool) {

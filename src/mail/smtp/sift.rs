@@ -70,14 +70,14 @@ impl Smtp {
     /// A BDAT may be missing. `sure`: nothing else is.
     pub(super) fn suspect_chunk(&mut self, sure: bool, cx: &Context<'_>) {
         // Who awaits nothing sends a mail's text behind DATA at once.
-        if !cx.one_sided && (sure || self.chunks && !self.doubt.rhythm.early) {
+        if !cx.one_sided && (sure || self.chunk.offered && !self.doubt.rhythm.early) {
             self.sift.run = if sure { Run::Text } else { Run::Clean };
         }
     }
 
     /// A line that is no command has been passed over.
     pub(super) fn sift_text(&mut self) {
-        let cut = self.sift.run == Run::Clean && self.sift.commands.is_empty() && self.lines_skipped < 2;
+        let cut = self.sift.run == Run::Clean && self.sift.commands.is_empty() && self.trail.lines_skipped < 2;
         if self.sift.run != Run::Off && !cut {
             self.drop_commands();
             self.sift.run = Run::Text;

@@ -9,7 +9,7 @@ mod order;
 mod random;
 
 use super::*;
-use crate::event::{Event, EventBody};
+use crate::event::{Event, EventBody, Outcome};
 use crate::limits::Limits;
 use crate::mail::{Emitter, Options};
 use crate::position::{FileId, Timestamp};
