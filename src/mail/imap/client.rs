@@ -380,9 +380,8 @@ impl Imap {
         if let Some(pending) = self.client.auth.and_then(|seq| self.shared.table.get_mut(seq)) {
             pending.last = span.last;
             if let Effect::Auth(exchange) = &mut pending.effect {
-                let revealed = exchange.reveals_secret();
                 args = cx.respond(exchange, text, span);
-                reveals = !revealed && exchange.reveals_secret();
+                reveals = exchange.take_revealed();
             }
         }
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, injected: cx.injected, ..Command::default() };

@@ -196,7 +196,10 @@ impl Imap {
         }
         self.shared.commands += u64::from(!cx.injected && !command.verb.is_empty());
         cx.out.push_at(open.seq, open.span, EventBody::Command(command));
-        let reveals = matches!(&effect, Effect::Auth(exchange) if exchange.reveals_secret());
+        let reveals = match &mut effect {
+            Effect::Auth(exchange) => exchange.take_revealed(),
+            _ => false,
+        };
         cx.warn_of_plaintext(reveals && !cx.injected, open.span);
         if cx.injected || open.secret {
             self.shared.settle(open.messages, MessageOutcome::Unknown, None, None, cx.out);

@@ -98,9 +98,8 @@ impl Pop3 {
             return false;
         }
         let Some(exchange) = pending.exchange.as_mut() else { return false };
-        let revealed = exchange.reveals_secret();
         let args = cx.respond(exchange, line.bytes, line.span);
-        let reveals = !revealed && exchange.reveals_secret();
+        let reveals = exchange.take_revealed();
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
         let seq = cx.out.push(line.span, EventBody::Command(command));
         pending.respond(seq, line.span.last.ts, early);
@@ -131,8 +130,8 @@ impl Pop3 {
     }
 
     fn command(&mut self, parsed: &Parsed<'_>, span: Span, cx: &mut Context<'_>) {
-        let (args, exchange) = self.interpret(parsed, span, cx);
-        let reveals = exchange.as_ref().is_some_and(Exchange::reveals_secret);
+        let (args, mut exchange) = self.interpret(parsed, span, cx);
+        let reveals = exchange.as_mut().is_some_and(Exchange::take_revealed);
         let verb = verb(parsed);
         let mut command =
             Command { tls: cx.tls, verb: verb.clone(), args, assumed: cx.one_sided, ..Command::default() };

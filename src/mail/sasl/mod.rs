@@ -75,6 +75,7 @@ pub struct Exchange {
     /// The client has sent what decides it.
     answered: bool,
     reveals_secret: bool,
+    reveal_told: bool,
     /// An answer was not judged, as that is too much work.
     unjudged: bool,
     /// The password or token that was sent last.
@@ -231,6 +232,7 @@ impl Exchange {
             cancelled: false,
             answered: false,
             reveals_secret: false,
+            reveal_told: false,
             unjudged: false,
             sent: None,
         }
@@ -424,9 +426,9 @@ impl Exchange {
         self.cancelled
     }
 
-    /// A password or a bearer token has been sent in a form that whoever reads the line can use.
-    pub fn reveals_secret(&self) -> bool {
-        self.reveals_secret
+    /// Whether a password or a bearer token has been sent in a form that whoever reads the line can use. Said once.
+    pub fn take_revealed(&mut self) -> bool {
+        self.reveals_secret && !std::mem::replace(&mut self.reveal_told, true)
     }
 
     /// Takes the password or token that was sent, to keep it out of what the server repeats.

@@ -70,7 +70,7 @@ fn cancelled_and_garbled() {
     let options = Options::default();
     let mut exchange = Exchange::sasl(b"PLAIN", true, Span::default());
     assert_eq!(exchange.response(b"*", Span::default(), &options), "*".into());
-    assert!(exchange.cancelled() && !exchange.invalid_base64 && !exchange.reveals_secret());
+    assert!(exchange.cancelled() && !exchange.invalid_base64 && !exchange.take_revealed());
     let auth = finish(exchange, AuthOutcome::Failure);
     assert_eq!((auth.outcome, auth.tls), (AuthOutcome::Aborted, true));
 
@@ -290,12 +290,12 @@ fn external_anonymous_and_unknown() {
 fn passwords_sent_as_they_are() {
     let options = knowing("Alice", "wonderland1");
     let span = Span::default();
-    let exchange = Exchange::password("USER", b"alice", Some(b"wonderland1"), false, span, &options);
-    assert!(exchange.reveals_secret());
+    let mut exchange = Exchange::password("USER", b"alice", Some(b"wonderland1"), false, span, &options);
+    assert!(exchange.take_revealed());
     let auth = finish(exchange, AuthOutcome::Success);
     assert_eq!((auth.mechanism, auth.verified, auth.secret), ("USER".into(), Some(true), Some("wonderland1".into())));
-    let exchange = Exchange::password("LOGIN-COMMAND", b"alice", None, false, span, &Options::default());
-    assert!(!exchange.reveals_secret());
+    let mut exchange = Exchange::password("LOGIN-COMMAND", b"alice", None, false, span, &Options::default());
+    assert!(!exchange.take_revealed());
     let auth = finish(exchange, AuthOutcome::Unknown);
     assert_eq!((auth.secret, auth.verified), (None, None));
 }

@@ -76,13 +76,12 @@ impl Sieve {
             return false;
         }
         let Some(exchange) = pending.exchange.as_mut() else { return false };
-        let revealed = exchange.reveals_secret();
         let words = line.words();
         let args = match words.first() {
             Some(word) => respond(exchange, word, line, &line.text, cx),
             None => cx.respond(exchange, &line.text, line.span),
         };
-        let reveals = !revealed && exchange.reveals_secret();
+        let reveals = exchange.take_revealed();
         let command = Command { tls: cx.tls, args, assumed: cx.one_sided, ..Command::default() };
         let seq = cx.out.push(line.span, EventBody::Command(command));
         pending.respond(seq, line.span.last.ts, early);
@@ -110,7 +109,7 @@ impl Sieve {
             }
             exchange = Some(begun);
         }
-        let reveals = exchange.as_ref().is_some_and(Exchange::reveals_secret);
+        let reveals = exchange.as_mut().is_some_and(Exchange::take_revealed);
         let verb = shown_verb(kind, verb);
         let mut command =
             Command { tls: cx.tls, verb: verb.clone(), args: shown, assumed: cx.one_sided, ..Command::default() };

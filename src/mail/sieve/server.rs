@@ -6,6 +6,7 @@ use crate::diagnostic::{Code, count};
 use crate::event::weight::{optional, texts};
 use crate::event::{AuthOutcome, EventBody, Reply, Text};
 use crate::mail::hold::Pauses as _;
+use crate::mail::queue::Pending;
 use crate::mail::sasl::is_challenge;
 use crate::mail::{Advance, Chunk, Context, Next};
 use crate::position::{Direction, Span};
@@ -19,6 +20,18 @@ pub(super) struct Data {
     bytes: usize,
     dropped: u64,
     /// They are the server's capabilities: only CAPABILITY asks for them, a greeting and TLS bring them unasked.
+    capabilities: bool,
+    implementation: Option<Text>,
+}
+
+/// A reply whose last line has come.
+struct Finished {
+    status: &'static str,
+    reply: Reply,
+    /// Its status, code and text as one.
+    said: Text,
+    span: Span,
+    /// It lists the server's capabilities, and names its implementation.
     capabilities: bool,
     implementation: Option<Text>,
 }
@@ -143,7 +156,8 @@ impl Sieve {
         }
     }
 
-    fn final_line(&mut self, status: &'static str, rest: &[u8], line: &Logical, cx: &mut Context<'_>) -> Next {
+    /// The reply that this line, with its status and `rest`, ends.
+    fn finished(&mut self, status: &'static str, rest: &[u8], line: &Logical, cx: &mut Context<'_>) -> Finished {
         let words = line.words_of(rest);
         let code = words.iter().find_map(|word| match word {
             Word::Code(code) => Some(code.as_slice()),
@@ -153,8 +167,7 @@ impl Sieve {
             .iter()
             .find(|word| matches!(word, Word::Quoted(_) | Word::Literal(_)))
             .map_or_else(|| rest_of(rest, code), |word| word.value().into());
-        let data = self.data.take();
-        let (mut lines, span, capabilities, implementation) = match data {
+        let (mut lines, span, capabilities, implementation) = match self.data.take() {
             Some(data) => {
                 if data.dropped > 0 {
                     let detail = format!("not kept of a reply: {}", count(data.dropped, "line"));
@@ -165,39 +178,42 @@ impl Sieve {
             None => (Vec::new(), line.span, false, None),
         };
         lines.push(text.clone());
-        let mut reply = Reply {
+        let code = code.map(Text::from);
+        let said = match &code {
+            Some(code) => [status.as_bytes(), b" (", &code.0, b") ", &text.0].concat(),
+            None => [status.as_bytes(), b" ", &text.0].concat(),
+        };
+        let reply = Reply {
             tls: cx.tls,
             status: status.into(),
-            enhanced: code.map(Text::from),
-            text: text.clone(),
+            enhanced: code,
+            text,
             lines,
             assumed: cx.one_sided,
             ..Reply::default()
         };
-        if status != "OK" {
-            // A farewell to LOGOUT is no error.
-            let farewell =
-                status == "BYE" && self.queue.waiting.front().is_some_and(|first| first.kind == Kind::Logout);
-            if !farewell {
-                let said = match reply.enhanced.as_ref() {
-                    Some(code) => [status.as_bytes(), b" (", &code.0, b") ", &text.0].concat(),
-                    None => [status.as_bytes(), b" ", &text.0].concat(),
-                };
-                self.told.last_error = Some(Text(said.trim_ascii_end().to_vec()));
-            }
+        Finished { status, reply, said: said.trim_ascii_end().into(), span, capabilities, implementation }
+    }
+
+    fn final_line(&mut self, status: &'static str, rest: &[u8], line: &Logical, cx: &mut Context<'_>) -> Next {
+        let Finished { reply, said, span, capabilities, implementation, .. } = self.finished(status, rest, line, cx);
+        // A farewell to LOGOUT is no error.
+        let farewell = || status == "BYE" && self.queue.waiting.front().is_some_and(|first| first.kind == Kind::Logout);
+        if status != "OK" && !farewell() {
+            self.told.last_error = Some(said.clone());
         }
         if !std::mem::replace(&mut self.greeted, true) && !self.gap_seen[SERVER] {
-            self.told.banner = if text.is_empty() { implementation } else { Some(text) };
+            self.told.banner = if reply.text.is_empty() { implementation } else { Some(reply.text.clone()) };
             self.refused = status != "OK";
             cx.out.push(span, EventBody::Reply(reply));
             return Next::Continue;
         }
-        if cx.one_sided && self.queue.waiting.is_empty() && code.is_some_and(|code| code.starts_with(b"SASL ")) {
+        if cx.one_sided && self.queue.waiting.is_empty() && last_challenge(&reply).is_some() {
             self.queue.join_exchange(Kind::Authenticate, line.span, cx.tls);
         }
         let unasked = capabilities && self.queue.waiting.front().is_none_or(|first| first.kind != Kind::Capability);
         let sure = self.queue.sure();
-        let Some(mut pending) = self.queue.waiting.pop_front_if(|_| !unasked) else {
+        let Some(pending) = self.queue.waiting.pop_front_if(|_| !unasked) else {
             if !unasked && status != "BYE" && !cx.one_sided && self.gap_seen == [false, false] {
                 cx.out.diagnose(span, Code::UnexpectedReply, "no command waits for it");
             }
@@ -214,32 +230,28 @@ impl Sieve {
             self.answer_may_be_lost(cx);
             return Next::Continue;
         }
+        self.answer(pending, Finished { status, reply, said, span, capabilities, implementation: None }, cx)
+    }
+
+    /// What the reply decides that `pending` was waiting for.
+    fn answer(&mut self, mut pending: Pending<Kind>, finished: Finished, cx: &mut Context<'_>) -> Next {
+        let Finished { status, mut reply, said, span, .. } = finished;
+        let accepted = status == "OK";
         if pending.seq > 0 {
             reply.command = Some(pending.seq);
             reply.latency = span.first.ts.latency_since(pending.sent);
             self.told.slowest_reply = self.told.slowest_reply.max(reply.latency);
         }
-        let said = match &reply.enhanced {
-            Some(code) => Text([status.as_bytes(), b" (", &code.0, b") ", &reply.text.0].concat()),
-            None => Text([status.as_bytes(), b" ", &reply.text.0].concat()),
-        };
+        let last = last_challenge(&reply).map(<[u8]>::to_vec);
         cx.out.push(span, EventBody::Reply(reply));
-        self.scripts.answered(pending.seq, status == "OK", &said, cx);
+        self.scripts.answered(pending.seq, accepted, &said, cx);
         self.queue.take_early(&pending.early, Kind::Unknown);
         if let Some(mut exchange) = pending.exchange.take() {
             self.challenged = false;
-            // `OK (SASL "…")`: the mechanism's last word comes with the success.
-            if let Some(last) = code.and_then(|code| code.strip_prefix(b"SASL ")) {
-                exchange.challenge(
-                    last.trim_ascii()
-                        .trim_ascii_start()
-                        .strip_prefix(b"\"")
-                        .map_or(last, |quoted| quoted.strip_suffix(b"\"").unwrap_or(quoted)),
-                    span,
-                    cx.options,
-                );
+            if let Some(last) = last {
+                exchange.challenge(&last, span, cx.options);
             }
-            let outcome = if status == "OK" { AuthOutcome::Success } else { AuthOutcome::Failure };
+            let outcome = if accepted { AuthOutcome::Success } else { AuthOutcome::Failure };
             self.queue.end_exchange(exchange, outcome, span, cx);
         }
         match (pending.kind, status) {
@@ -269,6 +281,13 @@ impl Sieve {
             cx.out.push(data.span, EventBody::Reply(reply));
         }
     }
+}
+
+/// The mechanism's last word, which comes with the success: `OK (SASL "…")`.
+fn last_challenge(reply: &Reply) -> Option<&[u8]> {
+    let last = reply.enhanced.as_ref()?.0.strip_prefix(b"SASL ")?;
+    let quoted = last.trim_ascii().strip_prefix(b"\"");
+    Some(quoted.map_or(last, |quoted| quoted.strip_suffix(b"\"").unwrap_or(quoted)))
 }
 
 /// Text that a server sent without quotes: what is left of the line.

@@ -307,7 +307,7 @@ impl Smtp {
             args.push(b' ');
             args.extend_from_slice(&respond(&mut login, initial, torn, span, cx).0);
         }
-        let reveals = login.reveals_secret();
+        let reveals = login.take_revealed();
         self.login = Some(login);
         let seq = self.tell_command(parsed.name, args.into(), torn, span, cx);
         cx.warn_of_plaintext(reveals, span);
@@ -330,9 +330,8 @@ impl Smtp {
         let torn = line.end == LineEnd::Missing;
         let (shown, reveals) = match &mut self.login {
             Some(login) => {
-                let revealed = login.reveals_secret();
                 let shown = respond(login, bytes, torn, line.span, cx);
-                (shown, !revealed && login.reveals_secret())
+                (shown, login.take_revealed())
             }
             None => (MASK.into(), false),
         };
