@@ -106,8 +106,8 @@ pub(super) struct Connection<S> {
     pub(super) halves: [Half; 2],
     /// Clock at its latest segment.
     pub(super) seen: i64,
-    /// Nanoseconds between it and the one before.
-    pub(super) idle: i64,
+    /// And at each side's latest with bytes that can be its own.
+    pub(super) heard: [i64; 2],
     /// The initiator is the key's lower endpoint.
     pub(super) initiator_low: bool,
     /// It was captured in several places: what a snapshot length cut off in one may come whole from another.
@@ -164,7 +164,7 @@ impl<S> Connection<S> {
             session,
             halves: [Half::new(), Half::new()],
             seen: 0,
-            idle: 0,
+            heard: [at.ts.0; 2],
             initiator_low: from_low == sender_initiates,
             several: false,
             dropped: false,

@@ -104,9 +104,7 @@ impl<S> Connection<S> {
         }
         self.several |= ctx.interface != info.interface;
         // A frame ahead of the clock counts with its own time: when the clock catches up, its connection is not idle.
-        let seen = ctx.now.max(ctx.at.ts.0);
-        self.idle = seen.saturating_sub(self.seen);
-        self.seen = seen;
+        self.seen = ctx.now.max(ctx.at.ts.0);
     }
 
     /// A SYN tells the roles; while nothing was delivered, a wrong guess is put right.
@@ -282,6 +280,7 @@ impl<S> Connection<S> {
             return;
         }
         let may_go = self.half(side.opposite()).has_reached(bound);
+        self.heard[side.index()] = self.seen;
         let half = self.half_mut(side);
         half.seen_end = half.seen_end.max(end);
         let in_order = offset == half.next
@@ -338,7 +337,8 @@ impl<S> Connection<S> {
     ) {
         // What nothing can have sent since is another connection's, of the same addresses: seen on both sides of a firewall that
         // changes numbers, say.
-        let may_have_sent = JUMP + self.idle.max(0) as u64 / NANOS_A_BYTE;
+        let pause = self.seen.saturating_sub(self.heard[side.index()]);
+        let may_have_sent = JUMP + pause.max(0) as u64 / NANOS_A_BYTE;
         let half = self.half_mut(side);
         if offset - half.seen_end > may_have_sent && half.store().is_none_or(|store| store.stray().is_none()) {
             self.info.duplicate_bytes += segment.payload.len() as u64;
@@ -358,7 +358,9 @@ impl<S> Connection<S> {
             store.set_stray(offset, Piece { len, data: segment.payload.to_vec(), bound, at: ctx.at });
             return;
         }
-        if let Some((first, piece)) = store.take_stray() {
+        self.heard[side.index()] = self.seen;
+        let half = self.half_mut(side);
+        if let Some((first, piece)) = half.buffers().store.take_stray() {
             half.seen_end = half.seen_end.max(first + piece.len);
             let at = std::mem::replace(&mut ctx.at, piece.at);
             self.hold(side, first, &piece.data, piece.len - piece.data.len() as u64, piece.bound, ctx);

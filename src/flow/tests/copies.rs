@@ -80,3 +80,22 @@ fn what_nobody_can_have_sent_is_another_connections() {
     lab.s(far, 1, "more").s(far + 4, 1, "and more").finish();
     lab.expect(&["S 0 220 mx\r\n", "S 8 gap 799999991 Lost", "S 799999999 more", "S 800000003 and more", "1 Eof"]);
 }
+
+#[test]
+fn a_hole_of_many_megabytes_whose_acknowledgements_were_captured() {
+    const HOLE: u32 = 100 << 20;
+    let mut lab = Lab::new();
+    lab.handshake().s(1, 1, "220 mx\r\n");
+    for step in 1..=5 {
+        lab.now += SECOND;
+        lab.c(1, 9 + HOLE / 5 * step, "");
+    }
+    lab.s(9 + HOLE, 1, "250 ok\r\n").s(17 + HOLE, 1, "221 bye\r\n").finish();
+    lab.expect(&[
+        "S 0 220 mx\r\n",
+        "S 8 gap 104857600 Lost",
+        "S 104857608 250 ok\r\n",
+        "S 104857616 221 bye\r\n",
+        "1 Eof",
+    ]);
+}
