@@ -450,6 +450,7 @@ impl Imap {
         self.client.challenged = false;
         self.client.unsure = None;
         cx.loses_client();
+        self.shared.joins.halves.lost();
         if let State::Wait(Wait::Literal(announced)) = self.client.state {
             // It went on sending: the server's leave is what is missing.
             self.accept_literal(announced, cx);

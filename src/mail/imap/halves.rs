@@ -29,6 +29,8 @@ pub(super) struct Halves {
     /// The content at hand.
     feed: Option<Half>,
     whole: Option<MessageBuilder>,
+    /// The header has had its text.
+    used: bool,
 }
 
 impl Halves {
@@ -41,7 +43,7 @@ impl Halves {
     /// That message's header begins.
     pub(super) fn begin_header(&mut self, seqno: u32, name: &[u8]) {
         let header = Header { seqno, uid: None, name: name.into(), bytes: Vec::new(), span: Span::default() };
-        *self = Halves { header: Some(header), feed: Some(Half::Header), whole: None };
+        *self = Halves { header: Some(header), feed: Some(Half::Header), ..Halves::default() };
     }
 
     /// What that message's header was fetched as, if it is there.
@@ -54,7 +56,7 @@ impl Halves {
         if let Some(header) = &self.header {
             whole.push(&header.bytes, header.span, out);
         }
-        (self.whole, self.feed) = (Some(whole), Some(Half::Text));
+        (self.whole, self.feed, self.used) = (Some(whole), Some(Half::Text), true);
     }
 
     /// Bytes of the content at hand. A header longer than `limit` is not kept.
@@ -79,6 +81,13 @@ impl Halves {
         }
     }
 
+    /// Bytes of the dialogue are missing, with which the numbers may have become other messages'.
+    pub(super) fn lost(&mut self) {
+        if self.feed.is_none() {
+            self.header = None;
+        }
+    }
+
     /// The content is over; `ended` when its end was seen. Gives the message, if it was the text.
     pub(super) fn end(&mut self, ended: bool) -> Option<MessageBuilder> {
         match self.feed.take()? {
@@ -99,6 +108,9 @@ impl Halves {
         let Some(header) = self.header.as_mut().filter(|header| header.seqno == seqno) else { return false };
         let known = header.uid;
         header.uid = header.uid.or(uid);
+        if std::mem::take(&mut self.used) {
+            self.header = None;
+        }
         known.is_none() || uid.is_none() || known == uid
     }
 }

@@ -144,8 +144,17 @@ fn header_and_text_make_a_whole() {
     assert_eq!(wholes(&[std::slice::from_ref(&ask), &lossy[..], &text[..]].concat()), []);
     // A gap in the text is the message's.
     let lossy = [text[0].clone(), s("* 1 FETCH (BODY[TEXT] {3}\r\n"), Step::GapS(1), s("\r\n)\r\ng OK\r\n")];
-    let told = wholes(&[&[ask, s(header)], &lossy[..]].concat());
+    let told = wholes(&[&[ask.clone(), s(header)], &lossy[..]].concat());
     assert_eq!(told, [(10, false, "RFC822.HEADER BODY[TEXT]".to_owned())]);
+    // A gap between them may hold what moved the numbers, and another header: that of a text that had one, too.
+    let [selects, lost] = [c("e SELECT other\r\n"), Step::GapS(40)];
+    for steps in [&[][..], &text[..]] {
+        let before = [&[ask.clone(), s(header)], steps].concat();
+        let behind = [&[selects.clone(), lost.clone(), s("* OK more\r\n")], &text[..]].concat();
+        assert_eq!(wholes(&[&before[..], &behind[..]].concat()).len(), steps.len() / 2);
+    }
+    let between = [Step::GapC(40), c("e NOOP\r\n"), s("e OK\r\n")];
+    assert_eq!(wholes(&[&[ask, s(header)], &between[..], &text[..]].concat()), []);
 }
 
 #[test]
