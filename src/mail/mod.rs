@@ -20,6 +20,8 @@ pub mod smtp;
 mod tests;
 mod veil;
 
+use std::borrow::Cow;
+
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::weight::optional;
 use crate::event::{Event, EventBody, Outcome, Protocol, Text};
@@ -167,9 +169,17 @@ impl Emitter {
         self.events.push(Event { session: self.session, seq, span, body });
     }
 
-    /// Adds a diagnostic.
-    pub fn diagnose(&mut self, span: Span, code: Code, detail: impl Into<String>) {
-        self.push(span, EventBody::Diagnostic(Diagnostic { code, detail: detail.into() }));
+    /// Adds a diagnostic. A fixed sentence repeats nothing of the wire: with a word of it masked, who knows the sentence would
+    /// know the password.
+    pub fn diagnose(&mut self, span: Span, code: Code, detail: impl Into<Cow<'static, str>>) {
+        let detail = detail.into();
+        let fixed = matches!(detail, Cow::Borrowed(_));
+        let mut body = EventBody::Diagnostic(Diagnostic { code, detail: detail.into_owned() });
+        if !fixed {
+            self.redact(&mut body);
+        }
+        let seq = self.reserve();
+        self.events.push(Event { session: self.session, seq, span, body });
     }
 
     /// Drops what was added beyond the first `limit` events that have not been taken.

@@ -226,6 +226,9 @@ impl Veil {
             let mut from = 0;
             let mut parts = Vec::new();
             for at in memchr::memmem::find_iter(&shown, hidden.as_slice()) {
+                if !stands_alone(&shown, at, at + hidden.len()) {
+                    continue;
+                }
                 parts.extend_from_slice(&shown[from..at]);
                 parts.extend_from_slice(MASK.as_bytes());
                 from = at + hidden.len();
@@ -281,6 +284,18 @@ impl Emitter {
             _ => {}
         }
     }
+}
+
+/// Whether what stands there is no part of a longer word or name: `mail` is one of `mail.example`, `2023` of `12023`, and who
+/// sees the rest would know it.
+fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
+    let word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+    let joint =
+        |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|b| matches!(b, b'.' | b'-' | b'_' | b'@'));
+    let before = |n: usize| start.checked_sub(n);
+    let goes_on_before = word(before(1)) || joint(before(1)) && word(before(2));
+    let goes_on_behind = word(Some(end)) || joint(Some(end)) && word(Some(end + 1));
+    !(goes_on_before && word(Some(start)) || goes_on_behind && word(end.checked_sub(1)))
 }
 
 /// Adds a text to the last ones.

@@ -417,7 +417,7 @@ impl tls::Upper for AboveTls<'_> {
     }
 
     fn odd(&mut self, code: Code, detail: &str, span: Span) {
-        self.layers.emitter.diagnose(span, code, detail);
+        self.layers.emitter.diagnose(span, code, detail.to_owned());
     }
 
     fn closed(&mut self, dir: Direction, span: Span) {

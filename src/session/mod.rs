@@ -322,7 +322,7 @@ impl Live {
                 self.stack.gap(dir, len, cause, span, env, &mut secrets);
             }
             StreamChunk::Odd { code, detail, at, .. } => {
-                self.stack.layers.emitter.diagnose(Span::at(at), code, detail);
+                self.stack.layers.emitter.diagnose(Span::at(at), code, detail.to_owned());
             }
             StreamChunk::End { side, at } => {
                 self.fin = true;

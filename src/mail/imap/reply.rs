@@ -140,7 +140,7 @@ impl Imap {
 
     fn unexpected(&mut self, status: &str, span: Span, cx: &mut Context<'_>) {
         if !cx.one_sided {
-            cx.out.diagnose(span, Code::UnexpectedReply, status);
+            cx.out.diagnose(span, Code::UnexpectedReply, status.to_owned());
         }
     }
 

@@ -343,8 +343,10 @@ impl Walker {
         let (line, rest) = bytes.split_at(newline.map_or(bytes.len(), |at| at + 1));
         if self.header_line_empty {
             self.header_line = self.header.len();
-            self.line_left_out = false;
-            if !matches!(line.first(), Some(b' ' | b'\t')) {
+            let continues = matches!(line.first(), Some(b' ' | b'\t'));
+            // Without its name, what continues a field would continue the one before.
+            self.line_left_out &= continues && self.header_line == self.header_field;
+            if !continues {
                 self.header_field = self.header.len();
             }
         }
@@ -372,7 +374,7 @@ impl Walker {
 
     fn header_ended(&mut self, observer: &mut dyn PartObserver) {
         let mut block = std::mem::take(&mut self.header);
-        (self.header_line, self.header_field) = (0, 0);
+        (self.header_line, self.header_field, self.line_left_out) = (0, 0, false);
         block.extend_from_slice(b"\r\n\r\n");
         if let Some(read) = headers::in_named_charset(&self.parser, &block) {
             block = read;

@@ -345,3 +345,14 @@ fn a_part_whose_header_begins_with_a_blank_is_one() {
     );
     assert_eq!(names(&message), vec![(Some("a.bin"), "application/x", 1)]);
 }
+
+#[test]
+fn a_field_left_out_for_its_length_takes_its_other_lines_along() {
+    let mail = format!("Message-ID: <1@x>\r\nTo: {}\r\n <last@x>\r\nSubject: s\r\n\r\n", "a@x, ".repeat(60_000));
+    let mut out = Emitter::new(1);
+    let message = Message::new(Protocol::Smtp, MessageDirection::Submitted, MessagePart::Full);
+    let mut builder = MessageBuilder::new(message, &Options::default(), &Limits::default());
+    mail.as_bytes().chunks(1448).for_each(|piece| builder.push(piece, Span::default(), &mut out));
+    let (message, _) = builder.finish(true);
+    assert_eq!((message.message_id.as_deref(), message.subject.as_deref()), (Some("1@x"), Some("s")));
+}

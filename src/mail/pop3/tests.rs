@@ -556,3 +556,27 @@ fn bounds_and_noise() {
     assert_eq!(cut.lines()[3..], ["! message-cut", "message 1 Full 6 false"]);
     assert_eq!(cut.summary.3, Some(Outcome::Aborted));
 }
+
+#[test]
+fn a_mask_amid_a_word_does_not_tell_what_it_hides() {
+    let login = |password: &str, reply: &str| {
+        let password = c(format!("PASS {password}\r\n"));
+        told(&[s("+OK\r\n"), c("USER jo.doe@mail.test\r\n"), s("+OK\r\n"), password, s(format!("{reply}\r\n"))])
+    };
+    // Who sees the rest of a name or a number knows what is missing in it.
+    for (password, reply) in [
+        ("mail", "-ERR mail.example.com: try later"),
+        ("jo.doe", "-ERR no mailbox of jo.doe@mail.test"),
+        ("2023", "+OK 12023 messages"),
+    ] {
+        let told = login(password, reply);
+        assert_eq!(told.replies()[2].text, reply.split_once(' ').unwrap().1.into());
+    }
+    // What repeats it is hidden still, and mailcap's own words are not the server's.
+    for password in ["mail", "token", "password"] {
+        let told = login(password, &format!("-ERR unknown \"{password}\", a {password}."));
+        assert_eq!(told.replies()[2].text, "unknown \"***\", a ***.".into());
+        let sentence = "a password or token was sent without TLS";
+        assert!(format!("{:?}", told.events).contains(sentence), "{password}");
+    }
+}

@@ -204,7 +204,7 @@ impl Smtp {
     }
 
     /// Says something once a session.
-    fn tell_once(&mut self, span: Span, code: Code, detail: &str, cx: &mut Context<'_>) {
+    fn tell_once(&mut self, span: Span, code: Code, detail: &'static str, cx: &mut Context<'_>) {
         if self.told.insert(code) {
             cx.out.diagnose(span, code, detail);
         }

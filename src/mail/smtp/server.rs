@@ -198,7 +198,7 @@ impl Smtp {
             self.begin_login_midway(reply.span, cx);
             self.challenged(&reply, cx);
         } else if !lossy && reply.code != Some(421) {
-            cx.out.diagnose(reply.span, Code::UnexpectedReply, reply.status().to_str_lossy());
+            cx.out.diagnose(reply.span, Code::UnexpectedReply, reply.status().to_str_lossy().into_owned());
         }
         Next::Continue
     }
