@@ -102,6 +102,8 @@ pub struct Walker {
     header_field: usize,
     header_line: usize,
     line_left_out: bool,
+    /// The beginning may be missing.
+    begins_unsure: bool,
     header_cut: bool,
     /// Nothing but a line end has been seen of the header's current line.
     header_line_empty: bool,
@@ -133,6 +135,7 @@ impl Walker {
             header_field: 0,
             header_line: 0,
             line_left_out: false,
+            begins_unsure: false,
             header_cut: false,
             header_line_empty: true,
             default_type: "text/plain",
@@ -209,6 +212,11 @@ impl Walker {
                 observer.data(id, &self.scratch);
             }
         }
+    }
+
+    /// What comes is in the header if its first line is a field.
+    pub fn begin_unsure(&mut self) {
+        self.begins_unsure = true;
     }
 
     /// No more bytes; closes what is open.
@@ -365,8 +373,11 @@ impl Walker {
         }
         if newline.is_some() {
             self.at_line_start = true;
+            let unsure = std::mem::take(&mut self.begins_unsure);
             if std::mem::replace(&mut self.header_line_empty, true) {
                 self.header_ended(observer);
+            } else if unsure && !begins_with_field(&self.header) {
+                self.gap(observer);
             }
         }
         rest
@@ -498,6 +509,12 @@ impl Walker {
         }
         self.levels.truncate(depth);
     }
+}
+
+/// Whether a header field's name stands there (RFC 5322 §2.2).
+fn begins_with_field(header: &[u8]) -> bool {
+    let end = header.iter().position(|b| *b == b':' || !b.is_ascii_graphic());
+    end.is_some_and(|end| end > 0 && header.get(end) == Some(&b':'))
 }
 
 /// Length of the fields of a header that goes on somewhere else: its last one may go on there.

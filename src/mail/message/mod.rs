@@ -137,6 +137,14 @@ impl MessageBuilder {
         }
     }
 
+    /// The message may have begun in a gap that has a part of its header at most.
+    pub fn gap_before_header(&mut self) {
+        (self.gap, self.gap_before) = (true, true);
+        if let Some(walker) = &mut self.walker {
+            walker.begin_unsure();
+        }
+    }
+
     /// Memory that it takes, roughly.
     pub(crate) fn cost(&self) -> usize {
         let walker = self.walker.as_ref().map_or(0, |walker| walker.cost());

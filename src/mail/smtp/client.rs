@@ -104,6 +104,11 @@ impl Smtp {
             }
             self.found_again(Direction::Client, line.span, cx);
         }
+        let torn = std::mem::replace(&mut self.trail.torn[0], line.end == LineEnd::Missing);
+        if torn && self.mode == Mode::Command && !command::is_trustworthy(line.bytes) {
+            self.skip(Direction::Client, line.wire_len());
+            return;
+        }
         if cut {
             self.tell_once(line.span, Code::LongLine, "a command's end is not kept", cx);
         }

@@ -115,10 +115,16 @@ impl Smtp {
             transaction.data_seq = data;
         }
         // Nothing has shown yet that DATA was one, or it stood in a mail's text.
-        if (unsure || self.trail.unsure_commands || self.trail.lines_skipped > 1)
+        let doubtful = self.trail.unsure_commands || self.trail.lines_skipped > 1;
+        let short = !doubtful && self.trail.last_gap <= SHORT_GAP;
+        if (unsure || doubtful)
             && let Some(builder) = self.builder()
         {
-            builder.gap();
+            if short {
+                builder.gap_before_header();
+            } else {
+                builder.gap();
+            }
         }
     }
 
@@ -432,6 +438,9 @@ impl Smtp {
         self.close_decided(id, span, cx);
     }
 }
+
+/// What a gap has of a message besides the DATA before it is no more than a part of the header, up to here.
+const SHORT_GAP: u64 = 512;
 
 /// Bytes in which a line is looked for that would be a command; bounds what a look-alike costs.
 pub(super) const COMMAND_BYTES: usize = 512;

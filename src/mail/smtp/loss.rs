@@ -18,8 +18,12 @@ pub(super) struct Trail {
     pub lost: [bool; 2],
     /// By direction: nothing but ends of packets has gone missing since a line could be trusted.
     pub at_packet: [bool; 2],
+    /// The last line lacks its end, by direction: what is left of it may come behind what is missing.
+    pub torn: [bool; 2],
     /// Bytes of the client are missing since the last MAIL: chunks may be among them.
     pub gap_since_mail: bool,
+    /// Length of the client's last gap.
+    pub last_gap: u64,
     /// The client's lines go on behind a gap, and none of them has had a reply.
     pub unsure_commands: bool,
     /// Lines of the client behind its last gap that were passed over or are no commands, up to a MAIL. One may be the end of
@@ -37,7 +41,9 @@ impl Default for Trail {
             joined: false,
             lost: [false; 2],
             at_packet: [true; 2],
+            torn: [false; 2],
             gap_since_mail: false,
+            last_gap: 0,
             unsure_commands: false,
             lines_skipped: 0,
             passed_over: [0; 2],
@@ -67,7 +73,7 @@ impl Smtp {
         if tail && self.take_cut_command(missing, cx) {
             return;
         }
-        (self.trail.gap_since_mail, self.trail.lines_skipped) = (true, 0);
+        (self.trail.gap_since_mail, self.trail.lines_skipped, self.trail.last_gap) = (true, 0, len);
         self.sift.gap();
         cx.loses_client();
         match self.mode {
@@ -124,6 +130,7 @@ impl Smtp {
             return false;
         }
         let Some((bytes, span)) = self.lines[0].take_pending() else { return false };
+        let more = MORE - u64::from(bytes.ends_with(b"\r"));
         let line = Line { bytes: without_cr(&bytes), end: LineEnd::Missing, span };
         if self.trail.lost[0] && self.withhold(&line, cx) {
             self.sift.commands.push_gap(missing);
@@ -131,7 +138,7 @@ impl Smtp {
         }
         self.client_line(line, cx);
         let awaited = self.pending.back().is_some_and(|p| p.kind.is_awaited()) && !self.doubt.rhythm.early;
-        if awaited || missing.len < MORE {
+        if awaited || missing.len < more {
             return true;
         }
         if self.wait != Wait::No {
@@ -223,8 +230,9 @@ impl Smtp {
             return false;
         }
         let Some((bytes, span)) = self.lines[1].take_pending() else { return false };
+        let more = MORE - u64::from(bytes.ends_with(b"\r"));
         self.server_line(Line { bytes: without_cr(&bytes), end: LineEnd::Missing, span }, cx);
-        len < MORE || self.pending.is_empty() && self.assembler.at_start()
+        len < more || self.pending.is_empty() && self.assembler.at_start()
     }
 
     /// A line that can be trusted came.

@@ -406,7 +406,7 @@ impl Dissector for Smtp {
         }
         self.transactions.retain(Transaction::has_message);
         self.current = false;
-        self.trail.lost = [false; 2];
+        (self.trail.lost, self.trail.torn) = ([false; 2], [false; 2]);
         self.sift = Sift::default();
         self.trail.cut = false;
     }

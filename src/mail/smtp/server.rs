@@ -37,6 +37,11 @@ impl Smtp {
                 self.answer(cut, cx);
             }
         }
+        let torn = std::mem::replace(&mut self.trail.torn[1], line.end == LineEnd::Missing);
+        if torn && !reply::is_trustworthy(line.bytes) {
+            self.skip(Direction::Server, line.wire_len());
+            return Next::Continue;
+        }
         if line.end == LineEnd::Cut {
             self.tell_once(line.span, Code::LongLine, "a reply's end is not kept", cx);
         }

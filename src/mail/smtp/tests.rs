@@ -21,6 +21,8 @@ enum Step {
     S(Vec<u8>),
     /// Bytes missing from a direction.
     Gap(Direction, u64),
+    /// The same at a packet's end, as a snapshot length cuts.
+    Cut(Direction, u64),
     End(Direction),
     TlsStarted,
 }
@@ -33,6 +35,7 @@ impl std::fmt::Debug for Step {
             C(bytes) => write!(f, "C {:?}", String::from_utf8_lossy(bytes)),
             S(bytes) => write!(f, "S {:?}", String::from_utf8_lossy(bytes)),
             Step::Gap(dir, len) => write!(f, "gap of {len} bytes of the {}", dir.as_str()),
+            Step::Cut(dir, len) => write!(f, "{len} bytes cut off of the {}", dir.as_str()),
             Step::End(dir) => write!(f, "end of the {}", dir.as_str()),
             Step::TlsStarted => write!(f, "TLS"),
         }
@@ -111,6 +114,7 @@ impl Run {
                     }
                 }
                 Step::Gap(dir, len) => smtp.gap(*dir, Missing { len: *len, tail: false, span }, &mut cx),
+                Step::Cut(dir, len) => smtp.gap(*dir, Missing { len: *len, tail: true, span }, &mut cx),
                 Step::End(dir) => smtp.end(*dir, span, &mut cx),
                 Step::TlsStarted => {
                     assert!(smtp.at_line_start(Direction::Client) && smtp.at_line_start(Direction::Server));

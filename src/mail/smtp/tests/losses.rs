@@ -540,3 +540,90 @@ fn commands_behind_a_gap_where_chunks_are_possible() {
         assert!(messages(&found)[0].contains("Accepted"), "{from} bytes lost: {found:?}");
     }
 }
+
+/// A flight of commands in packets of which the ends are missing: a line's rest comes with the next.
+#[test]
+fn the_rest_of_a_cut_line_is_no_line() {
+    let told = |client: &[Step], replies: &str| {
+        let begin = [s("220 x\r\n"), c("EHLO me\r\n"), s("250-mx\r\n250 PIPELINING\r\n")];
+        let end = [s(replies), c("Subject: x\r\n\r\nx\r\n.\r\n"), s("250 queued as AB12\r\n")];
+        lines(&[&begin, client, &end].concat())
+    };
+    let commands =
+        |lines: &[String]| lines.iter().filter(|l| l.starts_with('C')).map(|l| l[3..].to_owned()).collect::<Vec<_>>();
+    let cut = || Step::Cut(CLIENT, 4);
+    let first = c("MAIL FROM:<a@b>\r\nRCPT TO:<one@x.test>\r\nRCPT TO:<three@ex");
+    let found = told(&[first, cut(), c(".test>\r\nDATA\r\n")], "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+    assert_eq!(
+        commands(&found),
+        ["EHLO me", "MAIL FROM:<a@b>", "RCPT TO:<one@x.test>", "RCPT TO:<three@ex", "DATA "],
+        "{found:#?}"
+    );
+    let again = [
+        c("MAIL FROM:<a@b>\r\nRCPT TO:<one@x.test>\r\nRCPT"),
+        cut(),
+        c("<two@x.test>\r\nRCPT TO:<three@ex"),
+        cut(),
+        c(".test>\r\nDATA\r\n"),
+    ];
+    let found = told(&again, "250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+    assert!(commands(&found).iter().all(|c| !c.starts_with('.')), "{found:#?}");
+    assert!(messages(&found)[0].contains("Accepted complete from=a@b to=one@x.test=250 size=17"), "{found:#?}");
+    // The server's.
+    let steps = [
+        &up_to_data()[..up_to_data().len() - 4],
+        &[c("RCPT TO:<b@y>\r\nNOOP\r\n"), s("250 2.1.5 <us"), Step::Cut(SERVER, 4), s("> Ok\r\n250 done\r\n")],
+    ]
+    .concat();
+    let found = lines(&steps);
+    assert!(!found.iter().any(|l| l.contains("> Ok")), "{found:#?}");
+}
+
+#[test]
+fn seven_bytes_behind_a_carriage_return_may_be_data() {
+    for (captured, len) in [("RCPT TO:<b@y>\r", 7), ("RCPT TO:<b@y>", 8)] {
+        let steps = [
+            s("220 x\r\n"),
+            c("EHLO me\r\n"),
+            s("250-mx\r\n250 PIPELINING\r\n"),
+            c(format!("MAIL FROM:<a@x>\r\n{captured}")),
+            Step::Cut(CLIENT, len),
+            s("250 ok\r\n250 ok\r\n354 go\r\n"),
+            c("Subject: hello\r\n\r\nDear all\r\n.\r\n"),
+            s("250 queued as AB12\r\n"),
+        ];
+        let found = lines(&steps);
+        assert_eq!(messages(&found).len(), 1, "{found:#?}");
+        assert!(!found.iter().any(|l| l.contains("Dear all")), "{found:#?}");
+    }
+}
+
+#[test]
+fn a_mail_whose_data_alone_is_missing_has_its_header() {
+    let mail = |len, text: &str| {
+        let steps = [
+            s("220 x\r\n"),
+            c("EHLO me\r\n"),
+            s("250-mx\r\n250 PIPELINING\r\n"),
+            c("MAIL FROM:<a@x>\r\n"),
+            s("250 ok\r\n"),
+            c("RCPT TO:<b@y>\r\n"),
+            s("250 ok\r\n"),
+            Step::Gap(CLIENT, len),
+            s("354 go\r\n"),
+            c(text),
+            s("250 queued as AB12\r\n"),
+        ];
+        let (events, _) = Run::default().feed(&steps, usize::MAX);
+        let message = events.into_iter().find_map(|e| match e.body {
+            EventBody::Message(message) => Some(*message),
+            _ => None,
+        });
+        message.map(|m| (m.subject, m.complete))
+    };
+    let hello = "Message-ID: <1@x>\r\nSubject: hello\r\n\r\nDear all\r\n.\r\n";
+    assert_eq!(mail(6, hello), Some((Some("hello".into()), false)));
+    // What is missing may have more than a header: this one is quoted.
+    assert_eq!(mail(6000, hello), Some((None, false)));
+    assert_eq!(mail(100, "he wrote:\r\nSubject: other\r\n\r\nx\r\n.\r\n"), Some((None, false)));
+}
