@@ -81,7 +81,7 @@ impl Facts<'_> {
             _ if closed && self.closed_in_order() => Outcome::Completed,
             None | Some(Outcome::Aborted) if self.closed_at_rest() => Outcome::Completed,
             _ if self.heard[1] == 0 && !self.one_sided() && self.tls.is_empty() => match self.gaps {
-                0 => Outcome::NoBanner,
+                0 if self.begun => Outcome::NoBanner,
                 // What was said is not there, and so is what came of it.
                 _ => Outcome::Cut,
             },

@@ -112,6 +112,11 @@ fn each_outcome_of_a_session() {
     let list = flights(&dialogue);
     let cut = decode(&dialogue, &list[..list.len() - 3], &How::default());
     assert_eq!((only(&cut).session().outcome, only(&cut).session().end_reason), (Outcome::Cut, EndReason::Eof));
+    // Of a connection of which the capture has the end alone, what the server said is not known.
+    let silent = of(&[], 25, 40_000);
+    let list = flights(&silent);
+    let end = decode(&silent, &list[list.len() - 3..], &How::default());
+    assert_eq!(only(&end).session().outcome, Outcome::Cut);
 }
 
 #[test]

@@ -42,16 +42,34 @@ impl Reply {
         matches!(self.class(), 4 | 5)
     }
 
-    /// Code and text of the last line, as sent.
+    /// Code and text of all lines.
     pub(super) fn status(&self) -> Text {
-        let mut status = self.code.map(|c| c.to_string()).unwrap_or_default().into_bytes();
-        if !self.text.is_empty() {
-            if !status.is_empty() {
-                status.push(b' ');
+        let code = self.code.map(|c| c.to_string()).unwrap_or_default().into_bytes();
+        Text([code, self.said().0].join(&b' ').trim_ascii().to_vec())
+    }
+
+    /// The text of its lines as one; the enhanced code that each begins with is said once. What servers say of the cause is in
+    /// the first of them, as a rule, and the last has a link to read on.
+    pub(super) fn said(&self) -> Text {
+        /// Bytes behind which a line that follows is left out.
+        const SAID: usize = 1000;
+        let first = self.lines.first().and_then(|line| enhanced(&line.0));
+        let mut said = Vec::new();
+        for (at, line) in self.lines.iter().enumerate() {
+            let text = match first.filter(|_| at > 0).and_then(|code| line.0.strip_prefix(code)) {
+                Some(rest) if rest.first().is_none_or(|b| *b == b' ') => rest,
+                _ => &line.0,
+            };
+            let text = text.trim_ascii();
+            if at > 0 && (text.is_empty() || said.len() + text.len() > SAID) {
+                continue;
             }
-            status.extend_from_slice(&self.text.0);
+            if !said.is_empty() {
+                said.push(b' ');
+            }
+            said.extend_from_slice(text);
         }
-        Text(status)
+        Text(said)
     }
 
     /// The enhanced status code at the beginning of the text.
@@ -160,6 +178,14 @@ impl Assembler {
             return Assembled::More;
         }
         Assembled::Whole(reply)
+    }
+
+    /// The greeting, where this line is a reply's to a client that did not await its end: the server will not say it (Postfix's
+    /// postscreen).
+    pub(super) fn greeting_before(&mut self, line: &Line<'_>) -> Option<Reply> {
+        let (code, ..) = split(line.bytes)?;
+        let greets = self.open.as_ref().is_some_and(|open| open.code == Some(220));
+        if greets && code / 100 == 2 && code != 220 { self.open.take() } else { None }
     }
 
     /// Gives up what is not finished.

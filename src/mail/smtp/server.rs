@@ -45,6 +45,11 @@ impl Smtp {
         if line.end == LineEnd::Cut {
             self.tell_once(line.span, Code::LongLine, "a reply's end is not kept", cx);
         }
+        if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting)
+            && let Some(greeting) = self.assembler.greeting_before(&line)
+        {
+            self.answer(greeting, cx);
+        }
         let mut overflowed = false;
         let assembled = self.assembler.line(line, cx.limits.reply_lines, || overflowed = true);
         if overflowed {
@@ -82,9 +87,10 @@ impl Smtp {
         } else {
             reply
         };
-        if reply.negative() {
-            self.summary.last_error = Some(reply.status());
-        }
+        let error_before = match reply.negative() {
+            true => self.summary.last_error.replace(reply.status()),
+            false => None,
+        };
         if self.mode == Mode::Data && self.wait == Wait::No && self.pending.is_empty() {
             self.amid_data(&reply, cx);
         }
@@ -113,10 +119,30 @@ impl Smtp {
         self.trail.unsure_commands &= self.sift.unsure;
         self.settle_before(index, reply.span, cx);
         let Some(pending) = self.answered(&reply) else { return Next::Continue };
+        if reply.negative() && self.follows_from_refusal(&pending) {
+            self.summary.last_error = error_before;
+        }
         let latency = self.latency(&pending, &reply);
         // A reply that ends the message comes behind it in the story, an authentication's outcome behind its reply.
         self.tell_reply(None, &reply, pending.seq, latency, cx);
         self.apply(pending, reply, cx)
+    }
+
+    /// Whether the command could only be refused, as those before it in its transaction were: not its refusal is the cause.
+    fn follows_from_refusal(&self, pending: &Pending) -> bool {
+        let Some(transaction) = self.transaction(pending.transaction) else {
+            // Gone with its MAIL.
+            return pending.transaction > 0 && matches!(pending.kind, Kind::Rcpt(_) | Kind::Data | Kind::Chunk { .. });
+        };
+        let none_taken = || {
+            let recipients = &transaction.recipients;
+            !recipients.is_empty() && recipients.iter().all(|recipient| recipient.accepted == Some(false))
+        };
+        match pending.kind {
+            Kind::Data | Kind::EndOfData => none_taken(),
+            Kind::Chunk { .. } => transaction.chunk_refused || none_taken(),
+            _ => false,
+        }
     }
 
     pub(super) fn latency(&mut self, pending: &Pending, reply: &Reply) -> Option<i64> {
@@ -202,7 +228,7 @@ impl Smtp {
             self.all_answered(reply.span, cx);
             self.begin_login_midway(reply.span, cx);
             self.challenged(&reply, cx);
-        } else if !lossy && reply.code != Some(421) {
+        } else if !lossy && reply.code != Some(421) && !(self.mode == Mode::Data && reply.negative()) {
             cx.out.diagnose(reply.span, Code::UnexpectedReply, reply.status().to_str_lossy().into_owned());
         }
         Next::Continue
@@ -276,7 +302,7 @@ impl Smtp {
                 {
                     recipient.accepted = Some(reply.ok());
                     recipient.code = reply.code;
-                    recipient.text = reply.text;
+                    recipient.text = reply.said();
                 }
             }
             Kind::Data => self.data_answered(pending, &reply, cx),

@@ -155,7 +155,7 @@ impl Transaction {
         // RCPT's refusals do not count; their order is that of the recipients.
         if each && let Some(recipient) = taken(&mut self.recipients, self.forgotten).nth(self.verdicts) {
             recipient.code = reply.code;
-            recipient.text = reply.text.clone();
+            recipient.text = reply.said();
             // `accepted` is set when all verdicts are in, so that the count above stays right.
         }
         self.verdicts += 1;

@@ -576,3 +576,64 @@ fn what_the_server_accepts_decides_between_smtp_and_lmtp() {
     assert_eq!(dialogue(&[&[s("220 mx LMTP\r\n")], &hello[..]].concat()), smtp);
     assert_eq!(dialogue(&[&[s("220 mx\r\n"), c("LHLO me\r\n"), s("500 what\r\n")], &hello[..]].concat()), smtp);
 }
+
+#[test]
+fn a_refusal_of_several_lines_is_told_whole() {
+    let mut steps = up_to_data();
+    steps.extend([c("x\r\n.\r\n"), s("550-5.7.26 Your email has been blocked because\r\n550-5.7.26 the sender is unauthenticated.\r\n550-5.7.26\r\n550 5.7.26  https://mx.test/help abc - mx\r\n")]);
+    let (events, summary) = Run::default().feed(&steps, usize::MAX);
+    let said =
+        "550 5.7.26 Your email has been blocked because the sender is unauthenticated. https://mx.test/help abc - mx";
+    assert_eq!(summary.last_error, Some(said.into()));
+    let status = events.into_iter().find_map(|event| match event.body {
+        EventBody::Message(message) => message.status,
+        _ => None,
+    });
+    assert_eq!(status, Some(said.into()));
+}
+
+#[test]
+fn what_follows_from_a_refusal_is_not_the_cause() {
+    let error = |replies: &[&str], commands: &str| {
+        let steps = [s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250 PIPELINING\r\n"), c(commands)];
+        let steps = [&steps[..], &[s(replies.join("\r\n") + "\r\n")]].concat();
+        Run::default().feed(&steps, usize::MAX).1.last_error.map(|error| error.to_str_lossy().into_owned())
+    };
+    let flight = "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n";
+    assert_eq!(error(&["250 ok", "550 no b", "554 no valid recipients"], flight).as_deref(), Some("550 no b"));
+    assert_eq!(error(&["450 too much", "503 MAIL first", "503 RCPT first"], flight).as_deref(), Some("450 too much"));
+    let two = "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nRCPT TO:<c@y>\r\nDATA\r\n";
+    assert_eq!(error(&["250 ok", "550 no b", "250 ok", "451 later"], two).as_deref(), Some("451 later"));
+    assert_eq!(error(&["503 RCPT first"], "DATA\r\n").as_deref(), Some("503 RCPT first"));
+}
+
+#[test]
+fn a_client_that_does_not_await_the_greeting_gets_no_end_of_it() {
+    // Postfix's postscreen, which waits behind the first line of it.
+    let steps = [s("220-mx.test ESMTP\r\n"), c("EHLO me\r\n"), s("250-mx.test\r\n250 SIZE 30000\r\n")];
+    let (lines, summary) = Run::default().lines(&steps);
+    assert_eq!(lines, ["C1 EHLO me", "S- 220 mx.test ESMTP", "S1 250 mx.test / SIZE 30000"]);
+    assert_eq!(summary.banner, Some("mx.test ESMTP".into()));
+    // Who is refused behind it is.
+    let (_, summary) = Run::default().lines(&[s("220-mx.test ESMTP\r\n"), s("521 go away\r\n")]);
+    assert_eq!(summary.outcome, Some(Outcome::Refused));
+}
+
+#[test]
+fn a_quit_behind_an_end_of_data_that_nobody_answered_completes_nothing() {
+    let told = |answers: &[Step]| {
+        let steps = [&up_to_data()[..], &[c("x\r\n.\r\nQUIT\r\n")], answers, &[Step::End(Direction::Server)]].concat();
+        Run::default().feed(&steps, usize::MAX).1.outcome
+    };
+    assert_eq!(told(&[]), Some(Outcome::Aborted));
+    assert_eq!(told(&[s("250 queued\r\n")]), Some(Outcome::Completed));
+    assert_eq!(told(&[s("250 queued\r\n221 bye\r\n")]), Some(Outcome::Completed));
+}
+
+#[test]
+fn a_refusal_amid_the_data_answers_it() {
+    let steps = [&up_to_data()[..], &[c("x\r\n"), s("552 too big\r\n"), Step::End(Direction::Server)]].concat();
+    let (lines, summary) = Run::default().lines(&steps);
+    assert!(!lines.iter().any(|line| line.contains("unexpected-reply")), "{lines:#?}");
+    assert_eq!(summary.last_error, Some("552 too big".into()));
+}
