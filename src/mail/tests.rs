@@ -105,3 +105,22 @@ fn the_token_of_a_url_is_hidden_wherever_it_stands() {
     let shown = Options { show_secrets: true, ..Options::default() };
     assert!(play(Imap::new, &imap, &shown, false).lines()[2].contains(TOKEN));
 }
+
+#[test]
+fn a_password_that_a_refusal_repeats_is_hidden_in_the_messages_status() {
+    let steps = [
+        s("220 mx ESMTP\r\n"),
+        c("AUTH PLAIN AGJvYgBTM2NyZXQtd29yZA==\r\n"),
+        s("235 ok\r\n"),
+        c("MAIL FROM:<a@x>\r\n"),
+        s("250 ok\r\n"),
+        c("RCPT TO:<b@y>\r\n"),
+        s("250 ok S3cret-word\r\n"),
+        c("DATA\r\n"),
+        s("354 go\r\n"),
+        c("x\r\n.\r\n"),
+        s("554 no: S3cret-word\r\n"),
+    ];
+    let told = format!("{:?}", play(Smtp::new, &steps, &Options::default(), false).events);
+    assert!(told.contains("554 no: ***") && !told.contains("S3cret"), "{told}");
+}

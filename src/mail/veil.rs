@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::quoted::unquote;
 use super::sasl::{Exchange, MASK, is_response};
 use super::{Context, Emitter};
-use crate::event::{AuthOutcome, Command, EventBody, Reply, Text};
+use crate::event::{AuthOutcome, MessageOutcome, Command, EventBody, Reply, Text};
 use crate::position::Span;
 
 /// Hidden texts that are looked for in replies; of one line, its words among them; and for how many replies, as a server
@@ -276,6 +276,11 @@ impl Emitter {
                     told.detail = String::from_utf8_lossy(&shown).into_owned();
                 }
             }
+            EventBody::Message(message) if veil.replies > 0 || message.outcome != MessageOutcome::Accepted => {
+                let recipients = message.rcpt_to.iter_mut().map(|recipient| &mut recipient.text);
+                message.status.iter_mut().chain(recipients).for_each(|text| veil.redact(text));
+            }
+            EventBody::Script(script) => script.status.iter_mut().for_each(|text| veil.redact(text)),
             EventBody::Session(session) => {
                 if let Some(error) = &mut session.last_error {
                     veil.redact(error);

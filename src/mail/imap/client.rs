@@ -373,6 +373,15 @@ impl Imap {
         self.client.auth = Some(seq);
     }
 
+    /// Lines of the authentication under way may be missing.
+    pub(super) fn exchange_gap(&mut self) {
+        if let Some(pending) = self.client.auth.and_then(|seq| self.shared.table.get_mut(seq))
+            && let Effect::Auth(exchange) = &mut pending.effect
+        {
+            exchange.gap();
+        }
+    }
+
     /// A response to a challenge: secret, and not a command of its own.
     fn auth_response(&mut self, text: &[u8], span: Span, cx: &mut Context<'_>) {
         let mut args = Text::from(crate::mail::sasl::MASK);
@@ -450,6 +459,7 @@ impl Imap {
         self.client.challenged = false;
         self.client.unsure = None;
         cx.loses_client();
+        self.exchange_gap();
         self.shared.joins.halves.lost();
         if let State::Wait(Wait::Literal(announced)) = self.client.state {
             // It went on sending: the server's leave is what is missing.

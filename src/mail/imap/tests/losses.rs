@@ -274,3 +274,16 @@ fn a_fetch_that_the_end_cuts_is_told() {
     // Behind a gap it is that which is told.
     assert_eq!(tell(&[&cut[..], &[Step::GapS(600)]].concat()).codes(), ["unanswered"]);
 }
+
+#[test]
+fn a_password_behind_a_lost_user_name_is_no_user() {
+    // "secretpw"; the user name and the second challenge are missing.
+    for first in [&[s("+ VXNlcm5hbWU6\r\n")][..], &[]] {
+        let lost = [Step::GapC(12), Step::GapS(18), c("c2VjcmV0cHc=\r\n"), s("b OK in\r\n")];
+        let steps = [&[s("* OK hi\r\n"), c("b AUTHENTICATE LOGIN\r\n")], first, &lost].concat();
+        let story = tell(&steps);
+        assert_eq!(story.summary.user, None);
+        let all = format!("{:?}", story.events);
+        assert!(!all.contains("secretpw") && !all.contains("c2VjcmV0cHc"), "{all}");
+    }
+}
