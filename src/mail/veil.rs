@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::quoted::unquote;
 use super::sasl::{Exchange, MASK, is_response};
 use super::{Context, Emitter};
-use crate::event::{AuthOutcome, MessageOutcome, Command, EventBody, Reply, Text};
+use crate::event::{AuthOutcome, Command, EventBody, MessageOutcome, Reply, Text};
 use crate::position::Span;
 
 /// Hidden texts that are looked for in replies; of one line, its words among them; and for how many replies, as a server

@@ -286,18 +286,23 @@ impl Smtp {
     }
 
     fn rcpt(&mut self, args: &[u8], torn: bool, span: Span, cx: &mut Context<'_>) -> Option<usize> {
-        let path = command::path(args, b"TO").filter(|_| !torn || command::is_path_whole(args, b"TO"))?;
+        let address: Text = match command::path(args, b"TO") {
+            Some(path) if !torn || command::is_path_whole(args, b"TO") => path.address.into(),
+            _ if torn => Text::default(),
+            _ => return None,
+        };
         if self.open_transaction().is_none() {
             // MAIL is missing, or will be missed by the server.
             self.begin_transaction(cx);
         }
         let transaction = self.open_transaction()?;
+        transaction.torn |= torn && address.is_empty();
         let index = transaction.recipients.len();
         if index >= cx.limits.recipients {
             self.tell_once(span, Code::EntryLimit, "more recipients than are kept", cx);
             return None;
         }
-        transaction.recipients.push(Recipient { address: path.address.into(), ..Recipient::default() });
+        transaction.recipients.push(Recipient { address, ..Recipient::default() });
         Some(index)
     }
 

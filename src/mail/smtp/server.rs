@@ -378,6 +378,7 @@ impl Smtp {
         let too_many = nested.recipients.len() > room;
         nested.recipients.truncate(room);
         outer.recipients.append(&mut nested.recipients);
+        outer.torn |= nested.torn;
         if nested.has_message() {
             outer.message = std::mem::take(&mut nested.message);
             outer.data_seq = nested.data_seq;

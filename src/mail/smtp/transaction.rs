@@ -18,6 +18,8 @@ pub(super) struct Transaction {
     pub(super) mail_from: Option<Text>,
     pub(super) mail_params: Option<Text>,
     pub(super) recipients: Vec<Recipient>,
+    /// The addresses of some were cut off: these are empty, count where verdicts are, and are not told.
+    pub(super) torn: bool,
     /// So many of the first recipients may be those of a transaction before it.
     pub(super) forgotten: usize,
     /// Bytes of the client that went missing after its MAIL.
@@ -237,6 +239,9 @@ impl Transaction {
         } else if lmtp && self.outcome.is_none() && message.outcome == MessageOutcome::Unknown {
             // Whoever was taken before the message awaits its verdict.
             taken(&mut self.recipients, 0).for_each(|recipient| recipient.accepted = None);
+        }
+        if self.torn {
+            self.recipients.retain(|recipient| !recipient.address.is_empty());
         }
         message.rcpt_to = self.recipients;
         out.push_at(seq, span, EventBody::Message(message));

@@ -627,3 +627,25 @@ fn a_mail_whose_data_alone_is_missing_has_its_header() {
     assert_eq!(mail(6000, hello), Some((None, false)));
     assert_eq!(mail(100, "he wrote:\r\nSubject: other\r\n\r\nx\r\n.\r\n"), Some((None, false)));
 }
+
+#[test]
+fn a_verdict_is_not_anothers_where_a_recipient_was_cut_off() {
+    let begin = [
+        s("220 x LMTP\r\n"),
+        c("LHLO me\r\n"),
+        s("250-mx\r\n250 PIPELINING\r\n"),
+        c("MAIL FROM:<a@x>\r\n"),
+        s("250 ok\r\n"),
+    ];
+    let recipients = [
+        c("RCPT TO:<one-with-a-long-na"),
+        Step::Cut(CLIENT, 12),
+        s("250 ok\r\n"),
+        c("RCPT TO:<two@x.test>\r\n"),
+        s("250 ok\r\n"),
+    ];
+    let end =
+        [c("DATA\r\n"), s("354 go\r\n"), c("x\r\n.\r\n"), s("452 4.2.2 <one-with-a-long-na full\r\n250 saved\r\n")];
+    let found = lines(&[&begin[..], &recipients, &end].concat());
+    assert_eq!(messages(&found), ["M1 t1 Accepted complete from=a@x to=two@x.test=250 size=3 id=-"], "{found:#?}");
+}
