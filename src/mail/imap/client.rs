@@ -273,7 +273,8 @@ impl Imap {
             None => open.argument_literal(&literal.content, cx.limits),
             Some(builder) => {
                 let (message, span) = builder.finish(whole);
-                if !whole {
+                // A gap that may have its end is told as one.
+                if !whole && !literal.then_resync {
                     cx.out.diagnose(open.span, Code::MessageCut, "a message ended before its literal's length");
                 }
                 let index = open.append.as_ref().map_or(0, |a| a.index);

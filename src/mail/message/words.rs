@@ -30,7 +30,7 @@ pub(super) fn joined(block: &[u8]) -> Cow<'_, [u8]> {
         at = start + first.len;
         let mut change = first.unpadded;
         // Whole is also what ends in ASCII where escapes switch (ISO-2022): a second escape at once would be an error.
-        while !first.bytes.ends_with(b"\x1b(B")
+        while ![&b"\x1b(B"[..], b"\x1b(J"].iter().any(|escape| first.bytes.ends_with(escape))
             && let Some(rest) = block.get(at..)
             && let blanks = folding(rest)
             && let Some(next) = rest.get(blanks..).and_then(word)
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn words_of_one_charset_are_joined() {
-        let cases: [(&str, &str); 10] = [
+        let cases: [(&str, &str); 11] = [
             ("S: =?utf-8?B?5L0=?=\r\n =?UTF-8*en?b?oOWlvQ==?= x", "S: =?utf-8?B?5L2g5aW9?= x"),
             ("S: =?utf-8?Q?=E4=BD_?= =?utf-8?Q?=A0?=", "S: =?utf-8?B?5L0goA==?="),
             ("S: =?utf-8?Q?=E4=BD?=\n\t=?utf-8?B?oA?=", "S: =?utf-8?B?5L2g?="),
@@ -128,6 +128,7 @@ mod tests {
             ("S: =?=?utf-8?Q?a b?= =?utf-8?X?c?= =?utf-8?Q?=4?=", "S: =?=?utf-8?Q?a b?= =?utf-8?X?c?= =?utf-8?Q?=4?="),
             ("S: =?utf-8?Q?", "S: =?utf-8?Q?"),
             ("S: =?iso-2022-jp?Q?=1B(B?= =?iso-2022-jp?Q?a?=", "S: =?iso-2022-jp?Q?=1B(B?= =?iso-2022-jp?Q?a?="),
+            ("S: =?iso-2022-jp?Q?=1B(J?= =?iso-2022-jp?Q?a?=", "S: =?iso-2022-jp?Q?=1B(J?= =?iso-2022-jp?Q?a?="),
         ];
         for (sent, told) in cases {
             assert_eq!(joined(sent.as_bytes()), told.as_bytes(), "{sent:?}");

@@ -41,11 +41,21 @@ pub(super) struct Body {
     bare_lf: bool,
     /// Bytes are missing, perhaps the end: a status line where one is due is the next reply.
     gapped: bool,
+    /// Right behind one.
+    behind_gap: bool,
 }
 
 impl Body {
     pub(super) fn new() -> Self {
-        Body { at: At::Start, doubtful: false, dot_line: b"", behind: Vec::new(), bare_lf: false, gapped: false }
+        Body {
+            at: At::Start,
+            doubtful: false,
+            dot_line: b"",
+            behind: Vec::new(),
+            bare_lf: false,
+            gapped: false,
+            behind_gap: false,
+        }
     }
 
     /// Whether a line ended in a bare LF.
@@ -69,6 +79,7 @@ impl Body {
         self.at = At::Start;
         self.doubtful = true;
         self.gapped = true;
+        self.behind_gap = true;
     }
 
     /// What was held back in doubt goes out as text.
@@ -168,6 +179,8 @@ impl Body {
 
     /// Takes text up to the next line that begins with a dot, or all of it.
     fn text(&mut self, rest: &[u8], status_ends: bool, emit: &mut dyn FnMut(&[u8])) -> usize {
+        // A line end that the gap cuts is not known.
+        let behind_gap = std::mem::take(&mut self.behind_gap);
         let mut from = 0;
         while let Some(found) = rest[from..].iter().position(|&byte| byte == b'\n') {
             let newline = from + found;
@@ -175,7 +188,7 @@ impl Body {
                 Some(&before) => before == b'\r',
                 None => self.at == At::Middle { cr: true },
             };
-            self.bare_lf |= !cr;
+            self.bare_lf |= !(cr || behind_gap && newline == 0);
             self.doubtful = !cr;
             from = newline + 1;
             match rest.get(from) {
@@ -289,6 +302,17 @@ mod tests {
         dotted.gap(&mut |_| {});
         dotted.feed(b".\r\n+OK", true, &mut |_| {});
         assert!(!dotted.ended_by_status());
+    }
+
+    #[test]
+    fn a_line_end_that_a_gap_cuts_is_no_bare_lf() {
+        for (behind, bare) in [("\nmore\r\n", false), ("\n\nmore\r\n", true), ("x\nmore\r\n", true)] {
+            let mut body = Body::new();
+            body.feed(b"one\r\ntw", false, &mut |_| {});
+            body.gap(&mut |_| {});
+            body.feed(behind.as_bytes(), false, &mut |_| {});
+            assert_eq!(body.bare_lf, bare, "{behind:?}");
+        }
     }
 
     #[test]
