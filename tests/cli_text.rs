@@ -133,3 +133,30 @@ fn auth_says_with_which_words_a_login_was_refused() {
     assert_eq!(failed.into_iter().map(|(_, reply)| reply).collect::<Vec<_>>(), refused);
     assert!(refused.len() > 5);
 }
+
+/// A key log in the comment of a whole capture, as Wireshark's users leave it there, was shown and not used.
+#[test]
+fn secrets_in_a_comment_open_tls_and_are_masked() {
+    let log = fs::read_to_string(data("tls/f-deflate-tls10-imap.keylog")).unwrap();
+    let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("CLIENT_RANDOM ")).collect();
+    let comment = format!("made by hand\n{}", lines.join("\n"));
+    let option = |code: u16, text: &[u8]| {
+        let padding = vec![0; text.len().next_multiple_of(4) - text.len()];
+        [&code.to_le_bytes()[..], &u16::try_from(text.len()).unwrap().to_le_bytes(), text, &padding].concat()
+    };
+    let capture = fs::read(data("tls/f-deflate-tls10-imap.pcapng")).unwrap();
+    let old = usize::try_from(u32::from_le_bytes(capture[4..8].try_into().unwrap())).unwrap();
+    let options = [option(1, comment.as_bytes()), option(0, b"")].concat();
+    let size = u32::try_from(28 + options.len()).unwrap().to_le_bytes();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let head = [&capture[..4], &size, &capture[8..24], &options, &size].concat();
+    fs::write(file.path(), [&head, &capture[old..]].concat()).unwrap();
+    let path = file.path().to_str().unwrap();
+    let secret = lines[0].rsplit(' ').next().unwrap();
+    for format in [&[][..], &["--json"]] {
+        let told = text(&[&["decode", path], format].concat());
+        assert!(told.contains("made by hand") && told.contains(" ***") && !told.contains(secret), "{told}");
+        assert!(text(&[&["decode", path, "--show-secrets"], format].concat()).contains(secret));
+    }
+    assert!(text(&["decode", path]).contains(" · secrets inside the capture\n"));
+}

@@ -58,6 +58,7 @@ const NTLM: &str = "arkime/ntlm_synthetic.pcap";
 const APPENDED: &str = "a command's frame is that of its last byte, and its literal is part of it";
 const LITERAL: &str = "tshark takes lines of the literal of APPEND for commands";
 const BEFORE_BANNER: &str = "the client sends everything before the greeting, which tshark takes for message text";
+const COMMENT: &str = "the key log in the file's comment is of no use to tshark";
 const ODD_PORT: &str = "not a default port, so tshark does not look";
 const CHUNK: &str = "tshark takes BDAT with its chunk, and everything behind it, for message text";
 const TAIL: &str = "tshark does not see the dot that ends the message in the segment that began it";
@@ -86,6 +87,9 @@ const DIFFERENCES: &[Differs] = &[
     more(BOF, "RCPT", &[4], BEFORE_BANNER),
     more(BOF, "DATA", &[4], BEFORE_BANNER),
     more(BOF, "QUIT", &[22], BEFORE_BANNER),
+    more("wireshark-notes/tls__imap-ssl.pcapng", "CAPABILITY", &[20, 32], COMMENT),
+    more("wireshark-notes/tls__smtp-ssl.pcapng", "EHLO", &[22], COMMENT),
+    more("wireshark-notes/tls__smtp-ssl.pcapng", "MAIL", &[26], COMMENT),
     more(BDAT_PORT, "EHLO", &[5], ODD_PORT),
     more(BDAT_PORT, "MAIL", &[8], ODD_PORT),
     more(BDAT_PORT, "RCPT", &[8], ODD_PORT),

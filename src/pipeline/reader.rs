@@ -11,12 +11,12 @@ use super::shard::{Place, SHARDS, Shard, Shared, Tally, Told, shard_of, share};
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report};
 use crate::capture::{Capture, Item};
-use crate::event::{Comment, SecretSource, Unreachable};
+use crate::event::{Comment, CommentOn, SecretSource, Text, Unreachable};
 use crate::flow::Clock;
 use crate::limits::Limits;
 use crate::output::Sink;
 use crate::position::{FileId, FramePos, Timestamp};
-use crate::tls::{KeyRing, SessionCache, premaster_in_segment};
+use crate::tls::{KeyRing, SessionCache, keylog, premaster_in_segment};
 use crate::wire::{Decoded, Decoder, Segment};
 
 /// Mean payload, bytes, below which a round is copied and sorted by shard.
@@ -97,6 +97,8 @@ struct Reader {
     secret_limit: usize,
     /// `Limits::round_comment_bytes`.
     comment_limit: usize,
+    /// Comments are told with the secrets in them.
+    show_secrets: bool,
     /// Files that the sink knows of.
     told_files: usize,
     /// What there is to tell of the capture itself.
@@ -126,6 +128,7 @@ impl Run {
         let part = first_share(&limits);
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &part, &cache))).collect();
         let reader = Reader {
+            show_secrets: shared.options.show_secrets,
             load: Load { digests: shared.options.digests, opens_together: keys.opens_together(), ..Load::default() },
             told_files: files.len(),
             own: Vec::new(),
@@ -415,8 +418,15 @@ impl Reader {
                 }
                 Item::Comment { file, on, frame, text } => {
                     comments += text.len() + size_of::<Told>();
-                    let comment = Comment { on, file, frame, text: text.into() };
+                    let shown = if self.show_secrets { text.to_vec() } else { keylog::mask(text) };
+                    let comment = Comment { on, file, frame, text: Text(shown) };
+                    let keylog = if on == CommentOn::Packet { Zeroizing::default() } else { keylog::entries(text) };
                     self.own.push(((self.at.index, 0), Told::Comment(comment)));
+                    // Some write a key log into what Wireshark calls the file's comment.
+                    if self.may_keep(file, keylog.len()) {
+                        self.secrets = Some((file, keylog));
+                        return Stop::Secrets;
+                    }
                     if comments >= self.comment_limit {
                         return Stop::Full;
                     }

@@ -6,6 +6,7 @@
 
 mod entry;
 mod line;
+mod prose;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 
 pub use self::entry::{Entry, Label};
 use self::line::{Class, Line};
+pub(crate) use self::prose::{entries, mask};
 use super::keys::KeyError;
 use super::secret::Secret;
 use crate::event::SecretSource;
