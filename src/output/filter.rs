@@ -47,9 +47,9 @@ impl Network {
 pub struct Criteria {
     /// Session ids.
     pub sessions: Vec<u64>,
-    /// Protocols.
+    /// Protocols; of a session whose protocol stayed hidden, what its port is for.
     pub protocols: Vec<Protocol>,
-    /// Client's or server's address.
+    /// Client's or server's address, or the client's that a PROXY header named.
     pub hosts: Vec<Network>,
     /// Client's or server's port.
     pub ports: Vec<u16>,
@@ -90,9 +90,10 @@ impl Criteria {
         lists.contains(&false) || *errors
     }
 
-    /// What headers tell.
-    fn matches_headers(&self, ends: [SocketAddr; 2], span: Span) -> bool {
-        (self.hosts.is_empty() || self.hosts.iter().any(|h| ends.iter().any(|end| h.contains(end.ip()))))
+    /// What headers tell; `more` is an address that something else told.
+    fn matches_headers(&self, ends: [SocketAddr; 2], more: Option<IpAddr>, span: Span) -> bool {
+        let ips = || ends.iter().map(SocketAddr::ip).chain(more);
+        (self.hosts.is_empty() || self.hosts.iter().any(|h| ips().any(|ip| h.contains(ip))))
             && (self.ports.is_empty() || ends.iter().any(|end| self.ports.contains(&end.port())))
             && self.since.is_none_or(|since| span.last.ts >= since)
             && self.until.is_none_or(|until| span.first.ts <= until)
@@ -111,10 +112,13 @@ impl Criteria {
                     .iter()
                     .any(|d| d.code.severity() == Severity::Error && d.code != Code::Undecrypted)
         };
+        let proxied = session.proxy_client.map(|(ip, _)| ip);
         let certain = (self.sessions.is_empty() || self.sessions.contains(&session.id))
-            && self.matches_headers([session.client, session.server], session.span)
+            && self.matches_headers([session.client, session.server], proxied, session.span)
             && (!self.errors || errors());
-        let protocol = self.protocols.is_empty() || session.protocol.is_some_and(|p| self.protocols.contains(&p));
+        // Of one that stayed hidden the port tells.
+        let likely = session.protocol.or_else(|| Protocol::of_port(session.server.port()));
+        let protocol = self.protocols.is_empty() || likely.is_some_and(|p| self.protocols.contains(&p));
         let content = (self.users.is_empty() || seen.user || any(&self.users, session.user.as_ref().map(|u| &u.0[..])))
             && (self.from.is_empty() || seen.from)
             && (self.to.is_empty() || seen.to);
@@ -248,14 +252,18 @@ impl<S: Sink> Sink for Filter<S> {
     }
 
     fn connection(&mut self, connection: &Connection) -> io::Result<()> {
-        match self.criteria.matches_headers([connection.initiator, connection.responder], connection.span) {
+        match self.criteria.matches_headers([connection.initiator, connection.responder], None, connection.span) {
             true => self.inner.connection(connection),
             false => Ok(()),
         }
     }
 
     fn unreachable(&mut self, unreachable: &Unreachable) -> io::Result<()> {
-        match self.criteria.matches_headers([unreachable.source, unreachable.destination], Span::at(unreachable.at)) {
+        match self.criteria.matches_headers(
+            [unreachable.source, unreachable.destination],
+            None,
+            Span::at(unreachable.at),
+        ) {
             true => self.inner.unreachable(unreachable),
             false => Ok(()),
         }
@@ -325,6 +333,27 @@ mod tests {
     fn kinds_must_all_hold() {
         let both = Criteria { ports: vec![587], users: list("mallory"), ..Criteria::default() };
         assert!(!passes(both));
+    }
+
+    fn fits(criteria: &Criteria, session: &Session) -> bool {
+        criteria.fit(session, &Seen::default()) == Fit::Yes
+    }
+
+    #[test]
+    fn a_host_is_also_the_client_that_a_proxy_speaks_for() {
+        let hosts = |text| Criteria { hosts: vec![Network::parse(text).unwrap()], ..Criteria::default() };
+        let proxied = Session { proxy_client: Some(([192, 0, 2, 1].into(), None)), ..samples::session() };
+        assert!(fits(&hosts("192.0.2.0/24"), &proxied) && !fits(&hosts("192.0.2.2"), &proxied));
+        assert!(!fits(&hosts("192.0.2.0/24"), &samples::session()));
+    }
+
+    #[test]
+    fn of_a_hidden_protocol_the_port_tells() {
+        let imap = Criteria { protocols: vec![Protocol::Imap], ..Criteria::default() };
+        let at = |port, protocol| Session { protocol, server: ([10, 0, 0, 9], port).into(), ..samples::session() };
+        assert!(fits(&imap, &at(993, None)) && !fits(&imap, &at(465, None)) && !fits(&imap, &at(9993, None)));
+        // What was heard counts for more.
+        assert!(fits(&imap, &at(465, Some(Protocol::Imap))) && !fits(&imap, &at(993, Some(Protocol::Pop3))));
     }
 
     #[test]
