@@ -104,7 +104,7 @@ class Truth:
     def not_decrypted(self):
         sessions, lost = collections.defaultdict(set), collections.Counter()
         for row in self.rows["tls"]:
-            if row["decrypted"] != "all" and row["reason"] is not None:
+            if row["decrypted"] != "all" and row["reason"] not in (None, "handshake-failed"):
                 sessions[row["reason"]].add((row["input"], row["session"]))
                 lost[row["reason"]] += row["undecrypted_bytes"]
         return {(reason, len(s), lost[reason]) for reason, s in sessions.items()}
