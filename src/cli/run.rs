@@ -459,7 +459,7 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
         false => {
             let limits = limits(options.common.max_memory);
             let auths = Auths::new(out, job.look(), options.common.show_secrets, &limits);
-            Box::new(auths.with_failed_only(failed))
+            Box::new(auths.with_failed_only(failed).with_checked(options.check.is_some()))
         }
     };
     let (seen, report) = job.run(sink, Wanted { passwords, ..COUNTS })?;

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::escape::escape;
-use super::sessions::{Look, push_file};
+use super::sessions::{Look, PEER, USER, client, push_file, server};
 use super::style::Role;
 use super::table::{Cell, Column, Table, cut};
-use super::words::{Word, protocol_name};
+use super::words::{Word, likely_protocol};
 use super::{Files, Sink};
 use crate::event::{Auth, AuthOutcome, Event, EventBody, Reply, Session};
 use crate::limits::Limits;
@@ -18,19 +18,26 @@ const COLUMNS: &[Column] = &[
     Column::right("ID", 5, 10),
     Column::right("FRAME", 5, 8),
     Column::time("TIME"),
-    Column::left("CLIENT", 17, 27),
-    Column::left("SERVER", 17, 27),
+    Column::left("CLIENT", 17, PEER),
+    Column::left("SERVER", 17, PEER),
     Column::left("PROTOCOL", 8, 11),
     Column::left("TLS", 3, 3),
-    Column::left("MECHANISM", 9, 18),
-    Column::left("USER", 8, 30),
+    Column::left("MECHANISM", 9, MECHANISM),
+    Column::left("USER", 8, USER),
     Column::left("OUTCOME", 7, 17),
-    Column::left("VERIFIED", 8, 8),
-    Column::left("REPLY", 5, REPLY),
 ];
+
+/// Columns of a mechanism's name that are shown; SASL's have 20 letters at most (RFC 4422 §3.1).
+const MECHANISM: usize = 20;
 
 /// Columns of a reply that are shown.
 const REPLY: usize = 60;
+
+/// Behind `VERIFIED`.
+const LAST: Column = Column::left("REPLY", 5, REPLY);
+
+/// With `--check` only.
+const VERIFIED: Column = Column::left("VERIFIED", 8, 8);
 
 /// With `--show-secrets` only.
 const SECRET: Column = Column::left("SECRET", 6, 40);
@@ -42,6 +49,7 @@ pub struct Auths<W: Write> {
     files: Files,
     look: Look,
     secrets: bool,
+    checked: bool,
     failed: bool,
     held: HashMap<u64, Vec<Held>>,
     /// The reply that came last.
@@ -104,6 +112,7 @@ impl<W: Write> Auths<W> {
             files: Files::default(),
             look,
             secrets,
+            checked: false,
             failed: false,
             held,
             reply: None,
@@ -115,6 +124,12 @@ impl<W: Write> Auths<W> {
     /// Leaves out those that succeeded.
     pub fn with_failed_only(mut self, failed: bool) -> Self {
         self.failed = failed;
+        self
+    }
+
+    /// Adds a column for whether a known password made the answer.
+    pub fn with_checked(mut self, checked: bool) -> Self {
+        self.checked = checked;
         self
     }
 
@@ -131,8 +146,9 @@ impl<W: Write> Auths<W> {
         for held in &auths {
             let mut row = self.row(id, held, session);
             let table = self.table.get_or_insert_with(|| {
-                let secret = self.secrets.then_some(SECRET);
-                self.look.table(COLUMNS.iter().copied().chain(secret).collect::<Vec<_>>(), &self.files)
+                let more = [self.checked.then_some(VERIFIED), Some(LAST), self.secrets.then_some(SECRET)];
+                self.look
+                    .table(COLUMNS.iter().copied().chain(more.into_iter().flatten()).collect::<Vec<_>>(), &self.files)
             });
             push_file(&mut row, table, self.files.get(held.span.last.file));
             table.row(&mut self.out, row)?;
@@ -158,21 +174,23 @@ impl<W: Write> Auths<W> {
             id.to_string().into(),
             span.last.number.to_string().into(),
             Cell(self.look.zone.seconds(span.last.ts), Some(Role::Dim)),
-            session.map_or("-".to_owned(), |s| s.client.to_string()).into(),
-            session.map_or("-".to_owned(), |s| s.server.to_string()).into(),
-            session.and_then(|s| s.protocol).map_or("-", |p| protocol_name(Some(p))).into(),
+            session.map_or("-".to_owned(), client).into(),
+            session.map_or("-".to_owned(), server).into(),
+            session.and_then(likely_protocol).unwrap_or_else(|| "-".to_owned()).into(),
             if auth.tls { "yes".into() } else { Cell("no".to_owned(), Some(Role::Warn)) },
-            if auth.mechanism.is_empty() { "-".into() } else { escape(&auth.mechanism.0).into_owned().into() },
-            user.into(),
+            if auth.mechanism.is_empty() { "-".into() } else { cut(&escape(&auth.mechanism.0), MECHANISM).into() },
+            cut(&user, USER).into(),
             Cell(format!("{}{}", auth.outcome.word(), if auth.assumed { " (assumed)" } else { "" }), Some(outcome)),
-            match auth.verified {
+        ];
+        if self.checked {
+            let verified = match auth.verified {
                 Some(true) => "yes",
                 Some(false) => "no",
                 None => "-",
-            }
-            .into(),
-            reply.as_deref().filter(|_| auth.outcome != AuthOutcome::Success).unwrap_or("-").into(),
-        ];
+            };
+            row.push(verified.into());
+        }
+        row.push(reply.as_deref().filter(|_| auth.outcome != AuthOutcome::Success).unwrap_or("-").into());
         if self.secrets {
             row.push(auth.secret.as_ref().map_or("-".to_owned(), |s| escape(&s.0).into_owned()).into());
         }
@@ -236,7 +254,7 @@ mod tests {
     use crate::output::samples;
 
     fn write(secrets: bool, auths: Vec<Auth>) -> String {
-        let mut sink = Auths::new(Vec::new(), Look::default(), secrets, &Limits::default());
+        let mut sink = Auths::new(Vec::new(), Look::default(), secrets, &Limits::default()).with_checked(!secrets);
         let mut events: Vec<Event> = auths
             .into_iter()
             .zip(1..)
@@ -258,9 +276,9 @@ mod tests {
             verified: Some(false),
             ..samples::auth()
         };
-        let expected = "   ID  FRAME  TIME (UTC)           CLIENT             SERVER             PROTOCOL  TLS  MECHANISM  USER      OUTCOME  VERIFIED  REPLY  FILE
-    1      1  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      yes  PLAIN      alice     success  -         -      mail.pcap
-    1      2  2026-11-24 10:00:01  10.0.0.5:36034     10.0.0.9:587       SMTP      no   CRAM-MD5   bob\\x1b   failure  no        -      mail.pcap
+        let expected = "ID  FRAME  TIME (UTC)           CLIENT          SERVER        PROTOCOL  TLS  MECHANISM  USER     OUTCOME  VERIFIED  REPLY  FILE
+ 1      1  2026-11-24 10:00:01  10.0.0.5:36034  10.0.0.9:587  SMTP      yes  PLAIN      alice    success  -         -      mail.pcap
+ 1      2  2026-11-24 10:00:01  10.0.0.5:36034  10.0.0.9:587  SMTP      no   CRAM-MD5   bob\\x1b  failure  no        -      mail.pcap
 ";
         assert_eq!(write(false, vec![plain, cram]), expected);
     }

@@ -1,32 +1,46 @@
 //! A line a session.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use super::escape::escape;
 use super::style::{Color, Role};
-use super::table::{Cell, Column, Table};
+use super::table::{Cell, Column, Table, cut};
 use super::time::{Zone, micros};
 use super::transcript::incomplete;
-use super::words::{Word, protocol_name};
+use super::words::{Word, likely_protocol};
 use super::{Files, Sink};
-use crate::event::{Decrypted, Event, EventBody, Outcome, Security, Session};
+use crate::diagnostic::Code;
+use crate::event::{
+    Decrypted, Event, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Outcome, Security, Session,
+};
 use crate::pipeline::Report;
 use crate::tls::Reason;
 
 const COLUMNS: &[Column] = &[
     Column::right("ID", 5, 10),
     Column::time("START"),
-    Column::left("CLIENT", 21, 27),
-    Column::left("SERVER", 17, 27),
-    Column::left("PROTOCOL", 8, 11),
-    Column::left("TLS", 7, 16),
-    Column::left("USER", 8, 24),
-    Column::right("MAILS", 5, 6),
+    Column::left("CLIENT", 21, PEER),
+    Column::left("SERVER", 17, PEER),
+    Column::left("PROTOCOL", 8, 12),
+    Column::left("TLS", 7, 19),
+    Column::left("USER", 8, USER),
+    Column::left("MAILS", 5, 30),
     Column::left("OUTCOME", 11, 11),
     Column::right("SLOWEST", 8, 11),
     Column::left("MISSING", 7, 40),
-    Column::left("LAST ERROR", 10, 60),
+    Column::left("LAST ERROR", 10, ERROR),
 ];
+
+/// Columns that an address has at most, be it one behind a proxy.
+pub(super) const PEER: usize = 60;
+
+/// Columns of a user's name that are shown: whoever wants to logs in as anybody, at any length.
+pub(super) const USER: usize = 40;
+
+/// Columns of an error that are shown.
+const ERROR: usize = 100;
 
 /// The last column of every table, where there are several files.
 const FILE: Column = Column::left("FILE", 4, 60);
@@ -70,12 +84,49 @@ pub struct Sessions<W: Write> {
     table: Option<Table>,
     files: Files,
     look: Look,
+    /// What was not well with messages of sessions that have not ended.
+    faults: HashMap<u64, Faults>,
+}
+
+/// How many whole messages did not get through, by why.
+#[derive(Copy, Clone, Debug, Default)]
+struct Faults {
+    rejected: u64,
+    aborted: u64,
+    incomplete: u64,
+}
+
+impl Faults {
+    /// The counter of such a message, if something is wrong with it.
+    fn of(&mut self, message: &Message) -> Option<&mut u64> {
+        let submitted = message.direction == MessageDirection::Submitted;
+        match message.outcome {
+            _ if message.part != MessagePart::Full => None,
+            MessageOutcome::Rejected if submitted => Some(&mut self.rejected),
+            MessageOutcome::Aborted if submitted => Some(&mut self.aborted),
+            _ if !message.complete => Some(&mut self.incomplete),
+            _ => None,
+        }
+    }
+
+    /// `2`, `2 (1 rejected)`; `?` where nobody knows.
+    fn tell(self, session: &Session) -> String {
+        if session.messages == 0 && is_hidden(session) {
+            return "?".to_owned();
+        }
+        let kinds = [(self.rejected, "rejected"), (self.aborted, "aborted"), (self.incomplete, "incomplete")];
+        let told: Vec<String> = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+        match told.is_empty() {
+            true => session.messages.to_string(),
+            false => format!("{} ({})", session.messages, told.join(", ")),
+        }
+    }
 }
 
 impl<W: Write> Sessions<W> {
     /// Writes to `out`.
     pub fn new(out: W, look: Look) -> Self {
-        Sessions { out, table: None, files: Files::default(), look }
+        Sessions { out, table: None, files: Files::default(), look, faults: HashMap::new() }
     }
 
     /// What was written to.
@@ -91,9 +142,21 @@ impl<W: Write> Sink for Sessions<W> {
     }
 
     fn event(&mut self, event: Event) -> io::Result<()> {
-        let EventBody::Session(session) = event.body else { return Ok(()) };
+        let session = match event.body {
+            EventBody::Session(session) => session,
+            EventBody::Message(message) => {
+                if Faults::default().of(&message).is_some()
+                    && let Some(counter) = self.faults.entry(event.session).or_default().of(&message)
+                {
+                    *counter += 1;
+                }
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        let faults = self.faults.remove(&event.session).unwrap_or_default();
         let table = self.table.get_or_insert_with(|| self.look.table(COLUMNS, &self.files));
-        let mut row = row(&session, &self.look);
+        let mut row = row(&session, faults, &self.look);
         push_file(&mut row, table, self.files.get(session.span.first.file));
         table.row(&mut self.out, row)?;
         if self.look.live { self.out.flush() } else { Ok(()) }
@@ -107,32 +170,61 @@ impl<W: Write> Sink for Sessions<W> {
     }
 }
 
-fn row(session: &Session, look: &Look) -> Vec<Cell> {
+/// Whether something was said inside TLS that stayed closed.
+fn is_hidden(session: &Session) -> bool {
+    let closed = |reason| reason != Reason::HandshakeFailed;
+    session.tls.iter().any(|tls| tls.decrypted != Decrypted::All && tls.reason.is_some_and(closed))
+}
+
+/// The client, and behind a proxy whom that speaks for: `192.0.2.1:4711 via 10.0.0.5:36034`.
+pub(super) fn client(session: &Session) -> String {
+    let via = session.client;
+    match session.proxy_client {
+        Some((ip, Some(port))) => format!("{} via {via}", SocketAddr::new(ip, port)),
+        Some((ip, None)) => format!("{ip} via {via}"),
+        None => via.to_string(),
+    }
+}
+
+/// Where a proxy was asked to connect to, if one was.
+pub(super) fn behind_proxy(session: &Session) -> Option<String> {
+    let tunnel = session.diagnostics.iter().find(|d| d.code == Code::ProxyTunnel)?;
+    let (_, server) = tunnel.detail.split_once(" to ")?;
+    Some(escape(server.as_bytes()).into_owned())
+}
+
+/// The server, likewise: `mx.example.com:25 via 10.0.0.9:1080`.
+pub(super) fn server(session: &Session) -> String {
+    let via = session.server.to_string();
+    match behind_proxy(session) {
+        Some(server) => format!("{} via {via}", cut(&server, PEER.saturating_sub(5 + via.len()))),
+        None => via,
+    }
+}
+
+fn row(session: &Session, faults: Faults, look: &Look) -> Vec<Cell> {
     let outcome = match session.outcome {
         Outcome::Completed => Some(Role::Good),
         Outcome::Cut => Some(Role::Warn),
         _ => Some(Role::Bad),
     };
-    let protocol = match session.protocol {
-        Some(_) => protocol_name(session.protocol).to_owned(),
-        None => "?".to_owned(),
-    };
+    let nobody = if is_hidden(session) { "?" } else { "-" };
     vec![
         session.id.to_string().into(),
         Cell(look.zone.seconds(session.span.first.ts), Some(Role::Dim)),
-        session.client.to_string().into(),
-        session.server.to_string().into(),
-        protocol.into(),
+        client(session).into(),
+        server(session).into(),
+        likely_protocol(session).unwrap_or_else(|| "?".to_owned()).into(),
         tls(session),
-        session.user.as_ref().map_or("-".to_owned(), |u| escape(&u.0).into_owned()).into(),
-        session.messages.to_string().into(),
+        session.user.as_ref().map_or(nobody.to_owned(), |u| cut(&escape(&u.0), USER)).into(),
+        faults.tell(session).into(),
         Cell(session.outcome.word().to_owned(), outcome),
         session.slowest_reply.map_or("-".to_owned(), micros).into(),
         match incomplete(session) {
             Some(missing) => Cell(missing, Some(Role::Warn)),
             None => "-".into(),
         },
-        session.last_error.as_ref().map_or("-".to_owned(), |e| escape(&e.0).into_owned()).into(),
+        session.last_error.as_ref().map_or("-".to_owned(), |e| cut(&escape(&e.0), ERROR)).into(),
     ]
 }
 
@@ -148,7 +240,7 @@ fn tls(session: &Session) -> Cell {
     match session.tls.iter().find_map(|t| Some((t.reason?, t.decrypted))) {
         None => Cell(version.to_owned(), None),
         Some((Reason::HandshakeFailed, _)) => Cell(format!("{version} failed"), Some(Role::Bad)),
-        Some((_, Decrypted::None)) => Cell(format!("{version} closed"), Some(Role::Warn)),
+        Some((_, Decrypted::None)) => Cell(format!("{version} undecrypted"), Some(Role::Warn)),
         Some(_) => Cell(format!("{version} partly"), Some(Role::Warn)),
     }
 }
@@ -156,6 +248,7 @@ fn tls(session: &Session) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Diagnostic;
     use crate::event::TlsHandshake;
     use crate::output::samples;
 
@@ -188,11 +281,57 @@ mod tests {
             slowest_reply: None,
             ..samples::session()
         };
-        let expected = "   ID  START (UTC)          CLIENT                 SERVER             PROTOCOL  TLS             USER      MAILS  OUTCOME       SLOWEST  MISSING                                   LAST ERROR    FILE
-    1  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       SMTP      TLSv1.2         alice         1  completed    0.201004  -                                         535 5.7.8 no  mail.pcap
-40000  2026-11-24 10:00:01  10.0.0.5:36034         10.0.0.9:587       ?         TLSv1.2 closed  -             0  cut                 -  4,321 bytes not decrypted (forward-secrecy)  -             mail.pcap
+        let expected = "   ID  START (UTC)          CLIENT          SERVER        PROTOCOL  TLS                  USER   MAILS  OUTCOME     SLOWEST  MISSING                                   LAST ERROR    FILE
+    1  2026-11-24 10:00:01  10.0.0.5:36034  10.0.0.9:587  SMTP      TLSv1.2              alice  1      completed  0.201004  -                                         535 5.7.8 no  mail.pcap
+40000  2026-11-24 10:00:01  10.0.0.5:36034  10.0.0.9:587  SMTP?     TLSv1.2 undecrypted  ?      ?      cut               -  4,321 bytes not decrypted (forward-secrecy)  -             mail.pcap
 ";
         assert_eq!(table(vec![whole, closed], false), expected);
+    }
+
+    /// They were counted as if they had been delivered.
+    #[test]
+    fn messages_that_did_not_get_through_are_told() {
+        let message = |direction, outcome, complete| Message { direction, outcome, complete, ..samples::message() };
+        let (submitted, retrieved) = (MessageDirection::Submitted, MessageDirection::Retrieved);
+        let list = [
+            message(submitted, MessageOutcome::Accepted, true),
+            message(submitted, MessageOutcome::Rejected, true),
+            message(submitted, MessageOutcome::Rejected, false),
+            message(retrieved, MessageOutcome::Unknown, false),
+            Message { part: MessagePart::Headers, ..message(submitted, MessageOutcome::Rejected, true) },
+        ];
+        let session = Session { messages: 4, ..samples::session() };
+        let bodies = list.into_iter().map(|m| EventBody::Message(Box::new(m)));
+        let bodies =
+            bodies.chain([EventBody::Session(Box::new(session.clone())), EventBody::Session(Box::new(session))]);
+        let mut sink = Sessions::new(Vec::new(), Look::default());
+        let events = bodies.zip(1..).map(|(body, seq)| Event { session: 1, seq, span: samples::at(seq), body });
+        samples::feed(&mut sink, events.collect());
+        let text = String::from_utf8(sink.into_inner()).unwrap();
+        let column = text.find("MAILS").unwrap();
+        let cells: Vec<&str> = text.lines().map(|row| row[column..].split("  ").next().unwrap()).collect();
+        assert_eq!(cells, ["MAILS", "4 (2 rejected, 1 incomplete)", "4"]);
+    }
+
+    #[test]
+    fn proxies_are_named_with_whom_they_speak_for() {
+        let proxied = Session { proxy_client: Some(([192, 0, 2, 1].into(), Some(4711))), ..samples::session() };
+        assert_eq!(client(&proxied), "192.0.2.1:4711 via 10.0.0.5:36034");
+        let tunnel = |detail: &str| vec![Diagnostic { code: Code::ProxyTunnel, detail: detail.to_owned() }];
+        let told = |detail| server(&Session { diagnostics: tunnel(detail), ..samples::session() });
+        assert_eq!(told("SOCKS 5 to mx.example.com:25"), "mx.example.com:25 via 10.0.0.9:587");
+        let long = format!("HTTP CONNECT to {}:25", "x".repeat(300));
+        assert!(told(&long).ends_with("… via 10.0.0.9:587") && told(&long).chars().count() == PEER);
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_for_all_rows_sakes() {
+        let name = "x".repeat(300);
+        let long =
+            Session { user: Some(name.as_str().into()), last_error: Some(name.as_str().into()), ..samples::session() };
+        let text = table(vec![long, samples::session()], false);
+        let user = format!("  {}…  ", "x".repeat(USER - 1));
+        assert!(text.contains(&user) && text.lines().all(|row| row.chars().count() < 330), "{text}");
     }
 
     #[test]
@@ -204,8 +343,8 @@ mod tests {
         // TLS 1.3: what the server had encrypted when the client gave up.
         assert_eq!(told(Reason::HandshakeFailed, false, 4), "TLSv1.2 failed");
         // The capture ends within the handshake: nobody failed.
-        assert_eq!(told(Reason::HandshakeIncomplete, false, 0), "TLSv1.2 closed");
-        assert_eq!(told(Reason::NoKey, true, 4), "TLSv1.2 closed");
+        assert_eq!(told(Reason::HandshakeIncomplete, false, 0), "TLSv1.2 undecrypted");
+        assert_eq!(told(Reason::NoKey, true, 4), "TLSv1.2 undecrypted");
         let partly = TlsHandshake { decrypted: Decrypted::Part, ..samples::closed(Reason::BadMac) };
         assert_eq!(cell(partly), "TLSv1.2 partly");
         assert_eq!(cell(samples::handshake()), "TLSv1.2");

@@ -46,7 +46,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
 pub(super) struct Column {
     /// Its heading.
     pub(super) name: &'static str,
-    /// Least width.
+    /// Least width, where more rows may come.
     pub(super) min: usize,
     /// Greatest width that alignment is kept for; longer values stand out.
     pub(super) max: usize,
@@ -141,10 +141,13 @@ impl Table {
         }
         if self.widths.is_none() {
             let heading: Vec<Cell> = self.columns.iter().map(|column| self.heading(column)).collect();
+            // Of a table that is known as a whole, what is there tells how much room it takes.
+            let whole = rows.len() <= self.hold;
             let widths = self.columns.iter().zip(&heading).enumerate().map(|(i, (column, name))| {
                 let widest = rows.iter().filter_map(|(r, _)| r.get(i)).map(|c| width(&c.0)).max().unwrap_or(0);
                 let name = width(&name.0);
-                widest.clamp(column.min.max(name), column.max.max(name))
+                let least = if whole { name } else { column.min.max(name) };
+                widest.clamp(least, column.max.max(name))
             });
             self.widths = Some(widths.collect());
             self.write(out, &heading)?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::escape::escape;
-use super::sessions::{Look, push_file};
+use super::sessions::{Look, PEER, client, push_file, server};
 use super::style::Role;
 use super::table::{Cell, Column, Table};
 use super::transcript::{count, end, grouped, how_decrypted, protection};
@@ -19,8 +19,8 @@ use crate::tls::Reason;
 const COLUMNS: &[Column] = &[
     Column::right("ID", 5, 10),
     Column::right("FRAME", 5, 8),
-    Column::left("CLIENT", 17, 27),
-    Column::left("SERVER", 17, 27),
+    Column::left("CLIENT", 17, PEER),
+    Column::left("SERVER", 17, PEER),
     Column::left("VERSION", 7, 7),
     Column::left("SUITE", 28, 46),
     Column::left("RESUMED", 7, 10),
@@ -112,7 +112,7 @@ impl<W: Write> Sink for Tls<W> {
 }
 
 fn row(id: u64, session: Option<&Session>, tls: &TlsHandshake) -> Vec<Cell> {
-    let peer = |end: Option<std::net::SocketAddr>| end.map_or("-".to_owned(), |e| e.to_string());
+    let peer = |end: fn(&Session) -> String| session.map_or("-".to_owned(), end);
     let role = match tls.reason {
         None => Role::Good,
         Some(Reason::HandshakeFailed) => Role::Bad,
@@ -121,8 +121,8 @@ fn row(id: u64, session: Option<&Session>, tls: &TlsHandshake) -> Vec<Cell> {
     vec![
         id.to_string().into(),
         tls.span.first.number.to_string().into(),
-        peer(session.map(|s| s.client)).into(),
-        peer(session.map(|s| s.server)).into(),
+        peer(client).into(),
+        peer(server).into(),
         tls.version.unwrap_or("-").into(),
         tls.suite.as_ref().map_or("-".to_owned(), |s| escape(s.as_bytes()).into_owned()).into(),
         tls.resumed.word().into(),
@@ -315,8 +315,8 @@ mod tests {
 
     #[test]
     fn a_line_a_handshake() {
-        let expected = "   ID  FRAME  CLIENT             SERVER             VERSION  SUITE                         RESUMED  DECRYPTED  WITH, OR WHY NOT    FILE
-    1     11  10.0.0.5:36034     10.0.0.9:587       TLSv1.2  TLS_RSA_WITH_AES_128_CBC_SHA  no       all        rsa-key server.key  mail.pcap
+        let expected = "ID  FRAME  CLIENT          SERVER        VERSION  SUITE                         RESUMED  DECRYPTED  WITH, OR WHY NOT    FILE
+ 1     11  10.0.0.5:36034  10.0.0.9:587  TLSv1.2  TLS_RSA_WITH_AES_128_CBC_SHA  no       all        rsa-key server.key  mail.pcap
 ";
         assert_eq!(write(samples::handshake(), false, true), expected);
     }

@@ -2,7 +2,7 @@
 
 use crate::event::{
     AuthOutcome, Decrypted, EndReason, GapCause, MessageDirection, MessageOutcome, MessagePart, Outcome, Protocol,
-    Resumed, SecretSource, Security,
+    Resumed, SecretSource, Security, Session,
 };
 use crate::tls::Reason;
 
@@ -54,6 +54,12 @@ pub fn protocol_name(protocol: Option<Protocol>) -> &'static str {
         Some(Protocol::Sieve) => "ManageSieve",
         None => "unknown protocol",
     }
+}
+
+/// A session's protocol. Of one that stayed hidden, what its port is for, as a guess: `IMAP?`.
+pub fn likely_protocol(session: &Session) -> Option<String> {
+    let guess = || Some(format!("{}?", protocol_name(Some(Protocol::of_port(session.server.port())?))));
+    session.protocol.map(|known| protocol_name(Some(known)).to_owned()).or_else(guess)
 }
 
 /// Why a handshake stayed closed, in a few words, and what to do about it.

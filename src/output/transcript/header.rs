@@ -7,7 +7,7 @@ use super::tell::View;
 use crate::event::{Decrypted, Opening, Resumed, SecretSource, Security, Session, TlsHandshake};
 use crate::output::escape::escape;
 use crate::output::style::Role;
-use crate::output::words::{protocol_name, why_not};
+use crate::output::words::{likely_protocol, protocol_name, why_not};
 use crate::position::FramePos;
 use crate::tls::Reason;
 
@@ -60,11 +60,11 @@ fn push_file(line: &mut String, first: FramePos, view: &View<'_>) {
     }
 }
 
-/// `SMTP`, `SMTP + STARTTLS`, `SMTP in TLS`.
+/// `SMTP`, `SMTP + STARTTLS`, `SMTP in TLS`, `SMTP? in TLS` where only the port tells.
 pub(in crate::output) fn protection(session: &Session) -> String {
-    let name = protocol_name(session.protocol);
+    let name = likely_protocol(session).unwrap_or_else(|| protocol_name(None).to_owned());
     match session.security {
-        Security::None => name.to_owned(),
+        Security::None => name,
         Security::StartTls => format!("{name} + STARTTLS"),
         Security::Implicit => format!("{name} in TLS"),
     }
