@@ -240,6 +240,30 @@ fn the_text_fits_the_screen() {
     }
 }
 
+fn table(capture: &str) -> String {
+    let file = testdata().join("servers").join(capture);
+    let mut sink = Services::new(Vec::new(), Options::default(), &Limits::default());
+    run(Config { connections: true, ..config(std::slice::from_ref(&file), &How::default()) }, &mut sink).unwrap();
+    String::from_utf8(sink.into_inner()).unwrap()
+}
+
+/// Both were called passwords in clear.
+#[test]
+fn what_is_offered_is_told_from_what_was_sent() {
+    let row = |capture: &str| table(capture).lines().nth(1).unwrap().to_owned();
+    // All went through STARTTLS; PASS went without.
+    assert!(row("rsa12-smtp-starttls.pcap").ends_with("  plaintext offered"));
+    assert!(row("pop3-auth-all.pcap").ends_with("  passwords in clear"));
+}
+
+#[test]
+fn a_proxy_is_no_mail_server() {
+    let text = table("smtp-proxied.pcap");
+    let beneath = |address: &str| text.lines().skip_while(|l| !l.starts_with(address)).nth(1).unwrap().to_owned();
+    assert_eq!(beneath("127.0.0.1:1080"), "    a proxy, asked for: mail.example.com:10025, 127.0.0.1:10025");
+    assert_eq!(beneath("127.0.0.1:8888"), "    a proxy, asked for: mail.example.com:10025");
+}
+
 #[test]
 fn a_port_that_the_user_names_counts() {
     let mut frames = Frames::default();

@@ -15,7 +15,7 @@ use self::learn::Learner;
 pub(in crate::output) use self::show::Row;
 use super::Sink;
 use super::json::push_stats;
-use super::sessions::Look;
+use super::sessions::{Look, behind_proxy};
 use super::tally::Tally;
 use crate::diagnostic::Code;
 use crate::event::weight::{optional, texts};
@@ -105,6 +105,10 @@ struct Service {
     certificates: Vec<Certificate>,
     /// A password can be sent, or was, where everybody reads it.
     plaintext_auth: bool,
+    /// It was.
+    plaintext_sent: bool,
+    /// It is a proxy, and was asked for these servers.
+    behind: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -125,7 +129,7 @@ struct Live {
     handshakes: Vec<TlsHandshake>,
     /// What its last event said.
     session: Option<Box<Session>>,
-    plaintext_auth: bool,
+    plaintext_sent: bool,
     /// Something was left out.
     cut: bool,
 }
@@ -265,7 +269,7 @@ impl<W: Write> Sink for Services<W> {
             EventBody::Command(command) => live.learner.command(event.seq, &command),
             EventBody::Reply(reply) => live.learner.reply(&reply),
             EventBody::Auth(auth) => live.learner.auth(&auth),
-            EventBody::Diagnostic(diagnostic) => live.plaintext_auth |= diagnostic.code == Code::PlaintextPassword,
+            EventBody::Diagnostic(diagnostic) => live.plaintext_sent |= diagnostic.code == Code::PlaintextPassword,
             EventBody::Tls(handshake) if live.handshakes.len() < KEPT => live.handshakes.push(*handshake),
             EventBody::Session(session) => live.session = Some(session),
             _ => {}
@@ -338,17 +342,25 @@ impl Service {
         optional(&self.banner)
             + lists.map(|list| texts(list)).sum::<usize>()
             + self.suites.iter().map(|suite| size_of_val(suite) + suite.len()).sum::<usize>()
+            + self.behind.iter().map(|server| size_of_val(server) + server.len()).sum::<usize>()
             + self.certificates.iter().map(Certificate::weight).sum::<usize>()
     }
 
     /// What one more session told.
     fn add(&mut self, live: Live) {
-        let Live { learner, handshakes, session, plaintext_auth, cut: _ } = live;
+        let Live { learner, handshakes, session, plaintext_sent, cut: _ } = live;
         for handshake in &handshakes {
             self.handshake(handshake);
         }
         let Some(session) = session else { return };
-        self.plaintext_auth |= plaintext_auth;
+        self.plaintext_auth |= plaintext_sent;
+        self.plaintext_sent |= plaintext_sent;
+        if let Some(server) = behind_proxy(&session)
+            && self.behind.len() < KEPT
+            && !self.behind.contains(&server)
+        {
+            self.behind.push(server);
+        }
         self.protocol = self.protocol.or(session.protocol);
         if self.banner.is_none() {
             self.banner = session.banner.as_ref().map(short);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::{Endpoint, Options, Service, State};
 use crate::diagnostic::count;
-use crate::event::{Certificate, Security, Text};
+use crate::event::{Certificate, Protocol, Security, Text};
 use crate::output::escape::escape;
 use crate::output::json::{push_service, push_services_beyond, push_services_cut};
 use crate::output::style::Role;
@@ -128,16 +128,25 @@ fn cells(address: SocketAddr, endpoint: &Endpoint, service: &Service) -> Vec<Cel
         _ => Role::Warn,
     };
     let versions = service.tls_versions.join(" ");
+    let protocol = match (service.protocol, &endpoint.service) {
+        (Some(protocol), _) => protocol_name(Some(protocol)).to_owned(),
+        // It spoke, in TLS that stayed closed.
+        (None, Some(_)) if let Some(guess) = Protocol::of_port(address.port()) => {
+            format!("{}?", protocol_name(Some(guess)))
+        }
+        _ => "-".to_owned(),
+    };
     vec![
         address.to_string().into(),
         Cell(endpoint.state.map_or("", State::word).to_owned(), Some(state)),
-        service.protocol.map_or("-", |p| protocol_name(Some(p))).into(),
+        protocol.into(),
         service.security.map_or("-", |(_, s)| if s == Security::None { "none" } else { s.word() }).into(),
         if versions.is_empty() { "-".into() } else { versions.into() },
         endpoint.sessions.to_string().into(),
-        match service.plaintext_auth {
-            true => Cell("passwords in clear".to_owned(), Some(Role::Bad)),
-            false => "-".into(),
+        match (service.plaintext_sent, service.plaintext_auth) {
+            (true, _) => Cell("passwords in clear".to_owned(), Some(Role::Bad)),
+            (_, true) => Cell("plaintext offered".to_owned(), Some(Role::Warn)),
+            _ => "-".into(),
         },
     ]
 }
@@ -151,6 +160,7 @@ fn beneath(service: &Service, options: &Options) -> String {
     let [outside, inside] = &service.offers;
     let certificates = service.certificates.iter().map(|c| certificate(c, options)).collect::<Vec<_>>();
     let paragraphs = [
+        ("a proxy, asked for", service.behind.join(", ")),
         ("banner", service.banner.as_ref().map_or_else(String::new, |b| escape(words(&b.0)).into_owned())),
         ("offers", list(&outside.capabilities, ", ")),
         ("offers in TLS", list(&inside.capabilities, ", ")),
