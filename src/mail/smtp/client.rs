@@ -1,6 +1,7 @@
 //! The client's side: command lines, responses to challenges, what comes before the first command.
 
 use super::command::{self, Verb};
+use super::exchange::blob_size;
 use super::*;
 use crate::event::{Command, EventBody, Recipient};
 use crate::mail::line::{Line, LineEnd};
@@ -39,6 +40,7 @@ impl Smtp {
                 Mode::Command | Mode::Response => self.client_lines(input, cx),
                 Mode::Data => self.data_bytes(input, cx),
                 Mode::Chunk { .. } => self.chunk_bytes(input, cx),
+                Mode::Blob { .. } => self.blob_bytes(input, cx),
             }
         }
     }
@@ -228,6 +230,16 @@ impl Smtp {
                         self.chunk.seq = Some(seq);
                         self.expect(pending, line.span, cx);
                         return self.end_chunk(line.span, cx);
+                    }
+                }
+            }
+            Verb::Xexch50 => {
+                if let Some(size) = blob_size(parsed.args) {
+                    pending.kind = Kind::Blob(size);
+                    if cx.one_sided {
+                        self.mode = Mode::Blob { remaining: size, seq: Some(seq) };
+                    } else {
+                        self.wait = Wait::Blob;
                     }
                 }
             }

@@ -1,6 +1,8 @@
 //! A client's line: its verb, and the arguments that matter (RFC 5321 §4.1, RFC 3030, RFC 4954 and kin), read with
 //! more tolerance than servers have.
 
+use super::exchange::blob_size;
+
 /// What a command does to the dialogue.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -12,6 +14,7 @@ pub(super) enum Verb {
     Data,
     Bdat,
     Burl,
+    Xexch50,
     Rset,
     Quit,
     Auth,
@@ -31,6 +34,7 @@ const VERBS: &[(&str, Verb)] = &[
     ("DATA", Verb::Data),
     ("BDAT", Verb::Bdat),
     ("BURL", Verb::Burl),
+    ("XEXCH50", Verb::Xexch50),
     ("RSET", Verb::Rset),
     ("QUIT", Verb::Quit),
     ("AUTH", Verb::Auth),
@@ -50,7 +54,6 @@ const VERBS: &[(&str, Verb)] = &[
     ("TURN", Verb::Other),
     ("XCLIENT", Verb::Other),
     ("XFORWARD", Verb::Other),
-    ("XEXCH50", Verb::Other),
     ("X-LINK2STATE", Verb::Other),
     ("XPROXY", Verb::Other),
     ("XPROXYTO", Verb::Other),
@@ -174,6 +177,7 @@ pub(super) fn is_trustworthy(line: &[u8]) -> bool {
         Verb::Rcpt => path(args, b"TO").is_some(),
         Verb::Data | Verb::Rset | Verb::Quit | Verb::StartTls => args.is_empty(),
         Verb::Bdat => bdat(args).is_some(),
+        Verb::Xexch50 => blob_size(args).is_some(),
         Verb::Auth => {
             let mechanism = args.split(|&b| b == b' ').next().unwrap_or_default();
             let words = args.split(|&b| b == b' ').count();

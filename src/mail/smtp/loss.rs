@@ -93,6 +93,13 @@ impl Smtp {
                 }
             }
             Mode::Chunk { .. } => self.chunk_gap(len, span, cx),
+            Mode::Blob { .. } => {
+                if !self.blob_gap(len, span, cx) {
+                    self.suspect_chunk(false, cx);
+                    self.lose(Direction::Client, tail);
+                    self.commands_lost(span, cx);
+                }
+            }
             Mode::Command | Mode::Response => {
                 self.mode = Mode::Command;
                 let between_chunks = self.builder().map(MessageBuilder::gap).is_some();
@@ -121,12 +128,16 @@ impl Smtp {
         let response = match self.mode {
             Mode::Command => false,
             Mode::Response => self.login.is_some(),
-            Mode::Data | Mode::Chunk { .. } => return false,
+            Mode::Data | Mode::Chunk { .. } | Mode::Blob { .. } => return false,
         };
         let line = self.lines[0].pending();
         let verb = command::parse(line).verb;
         // Where a chunk ends is not known without its size.
-        if self.trail.cut || verb == Verb::Bdat || line.is_empty() || !response && !command::is_trustworthy(line) {
+        if self.trail.cut
+            || matches!(verb, Verb::Bdat | Verb::Xexch50)
+            || line.is_empty()
+            || !response && !command::is_trustworthy(line)
+        {
             return false;
         }
         let Some((bytes, span)) = self.lines[0].take_pending() else { return false };
@@ -297,6 +308,17 @@ impl Smtp {
                 self.data_unheard(span, cx);
                 self.begin_data(cx.one_sided, false, seq, cx);
             }
+            Wait::Blob if !commands => {
+                self.wait = Wait::No;
+                let asked = self.pending.iter().rev().find_map(|p| match p.kind {
+                    Kind::Blob(size) => Some((size, p.seq)),
+                    _ => None,
+                });
+                self.data_unheard(span, cx);
+                if let Some((size, seq)) = asked {
+                    self.begin_blob(size, seq, span, cx);
+                }
+            }
             Wait::Auth if !commands && self.login.is_some() => {
                 self.wait = Wait::No;
                 self.mode = Mode::Response;
@@ -305,7 +327,7 @@ impl Smtp {
                 self.wait = Wait::No;
                 self.end_login(AuthOutcome::Unknown, span, cx);
             }
-            Wait::Data | Wait::StartTls => {
+            Wait::Data | Wait::Blob | Wait::StartTls => {
                 self.wait = Wait::No;
                 self.data_unheard(span, cx);
             }

@@ -3,6 +3,7 @@
 //! - `command`, `reply`: the grammar of lines; `data`: end of data and transparency;
 //! - `client`, `content`: what the client's bytes are, by mode; `server`: what a reply does;
 //! - `answers`: which command a reply answers, and what losses leave open of that;
+//! - `exchange`: what Exchange's servers send between RCPT and the text;
 //! - `transaction`: envelopes and messages; `course`: how the session as a whole went;
 //! - `loss`: finding the way again after a gap; `sift`: the same where the gap may have a BDAT; `join`: finding it where
 //!   the beginning is not in the capture.
@@ -17,6 +18,7 @@ mod content;
 mod course;
 mod data;
 pub mod detect;
+mod exchange;
 mod join;
 mod loss;
 mod reply;
@@ -52,6 +54,8 @@ enum Mode {
     Data,
     /// A chunk's bytes; the last `slack` of them may have been lost in a gap of unsure length.
     Chunk { remaining: u64, last: bool, slack: u64 },
+    /// Bytes behind the XEXCH50 that has this `seq`.
+    Blob { remaining: u64, seq: Option<u64> },
     /// A response to a challenge.
     Response,
 }
@@ -64,6 +68,8 @@ enum Wait {
     Beginning,
     /// Whether DATA is accepted.
     Data,
+    /// Whether XEXCH50 is.
+    Blob,
     /// Whether AUTH goes on.
     Auth,
     /// Whether TLS follows.
@@ -81,6 +87,8 @@ enum Kind {
     /// Index of the recipient in its transaction; none where it is beyond the bound.
     Rcpt(Option<usize>),
     Data,
+    /// XEXCH50, with the size it announced.
+    Blob(u64),
     EndOfData,
     Chunk {
         last: bool,
@@ -97,7 +105,7 @@ enum Kind {
 impl Kind {
     /// Whether everyone awaits its reply before sending more (RFC 2920 §3.1, and what changes the protocol).
     fn is_awaited(self) -> bool {
-        matches!(self, Kind::Hello | Kind::Data | Kind::Auth | Kind::StartTls | Kind::Quit)
+        matches!(self, Kind::Hello | Kind::Data | Kind::Blob(_) | Kind::Auth | Kind::StartTls | Kind::Quit)
     }
 
     /// Whether its reply is a message's verdict.

@@ -204,6 +204,10 @@ fn only_a_refused_authentication_fails_a_session() {
     let cancelled = [c("AUTH LOGIN\r\n"), s("334 VXNlcm5hbWU6\r\n"), c("*\r\n"), s("501 5.7.0 aborted\r\n")];
     assert_eq!(outcome(&login("535 no\r\n")), Some(Outcome::AuthFailed));
     assert_eq!(outcome(&cancelled), Some(Outcome::Completed));
+    // The token is refused by a challenge, which the client only ends.
+    let token = [c("AUTH XOAUTH2 dXNlcj11QHgBYXV0aD1CZWFyZXIgdG9rAQE=\r\n"), s("334 eyJzdGF0dXMiOiI0MDEifQ==\r\n")];
+    let token = [&token[..], &[c("*\r\n"), s("535 5.7.8 bad\r\n")]].concat();
+    assert_eq!(outcome(&token), Some(Outcome::AuthFailed));
     assert_eq!(outcome(&[&login("535 no\r\n")[..], &login("235 ok\r\n")].concat()), Some(Outcome::Completed));
     assert_eq!(outcome(&[&login("235 ok\r\n")[..], &login("503 already\r\n")].concat()), Some(Outcome::Completed));
     // Given up by closing.
@@ -219,4 +223,53 @@ fn a_refused_hello_is_no_refused_service_when_mail_is_taken() {
     assert_eq!(outcome(&[&refused[..], &end].concat()), Some(Outcome::Refused));
     let taken = [c("MAIL FROM:a@x\r\n"), s("250 2.1.0 a@x... Sender ok\r\n")];
     assert_eq!(outcome(&[&refused[..], &taken, &end].concat()), Some(Outcome::Aborted));
+}
+
+/// What Exchange 2000 and 2003 send to everyone who offers XEXCH50: the bytes behind its 354 are no commands.
+#[test]
+fn the_bytes_of_xexch50_are_no_commands() {
+    let hello = [s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250-CHUNKING\r\n250 XEXCH50\r\n")];
+    let mail = [c("MAIL FROM:<a>\r\n"), s("250 ok\r\n"), c("RCPT TO:<b>\r\n"), s("250 ok\r\n")];
+    let chunk = [c("BDAT 4 LAST\r\nabcd"), s("250 Queued\r\n"), c("QUIT\r\n"), s("221 bye\r\n")];
+    let told = |middle: &[Step]| lines(&[&hello[..], &mail, middle, &chunk].concat());
+    fn expected<'a>(middle: &[&'a str]) -> Vec<&'a str> {
+        let begin = ["S- 220 x", "C1 EHLO me", "S1 250 x / CHUNKING / XEXCH50", "C2 MAIL FROM:<a>", "S2 250 ok"];
+        let end = ["C5 BDAT 4 LAST", "M1 t1 Accepted complete from=a to=b=250 size=4 id=-", "S5 250 Queued"];
+        [&begin[..], &["C3 RCPT TO:<b>", "S3 250 ok"], middle, &end, &["C6 QUIT ", "S6 221 bye"]].concat()
+    }
+    let taken = expected(&["C4 XEXCH50 30 2", "S4 354 Send binary data", "S4 250 XEXCH50 OK"]);
+    for blob in [&b"\x00\x01\x02\x03\r\nMAIL FROM:<z>\r\nQUIT\r\n.\r\n"[..], b"\xffno line's end in thirty bytes"] {
+        assert_eq!(blob.len(), 30);
+        let asked = [c("XEXCH50 30 2\r\n"), s("354 Send binary data\r\n"), c(blob), s("250 XEXCH50 OK\r\n")];
+        assert_eq!(told(&asked), taken);
+    }
+    let none = [c("XEXCH50 0 2\r\n"), s("354 Send binary data\r\n250 XEXCH50 OK\r\n")];
+    assert_eq!(told(&none), expected(&["C4 XEXCH50 0 2", "S4 354 Send binary data", "S4 250 XEXCH50 OK"]));
+    // Refused, no byte of it is sent.
+    let refused = [c("XEXCH50 30 2\r\n"), s("504 Need to authenticate first\r\n")];
+    assert_eq!(told(&refused), expected(&["C4 XEXCH50 30 2", "S4 504 Need to authenticate first"]));
+    // The next command in the same flight as the bytes.
+    let flight = [&hello[..], &mail, &[c("XEXCH50 3 2\r\n"), s("354 go\r\n"), c("\r\n.BDAT 4 LAST\r\nabcd")]].concat();
+    let flight = [&flight[..], &[s("250 XEXCH50 OK\r\n250 Queued\r\n")]].concat();
+    assert_eq!(messages(&flight), ["M t1 Accepted complete from=a to=b=250 size=4 id=-"]);
+    // The client alone.
+    let alone: Vec<Step> = [&hello[..], &mail, &[c("XEXCH50 7 2\r\nQUIT\r\n!")], &chunk].concat();
+    let alone: Vec<Step> = alone.into_iter().filter(|step| matches!(step, C(_))).collect();
+    let (alone, _) = Run { one_sided: true, ..Run::default() }.lines(&alone);
+    assert!(alone.iter().any(|l| l.starts_with("M1 t1 Accepted complete from=a")), "{alone:#?}");
+    assert_eq!(alone.iter().filter(|l| l.starts_with('C')).count(), 6, "{alone:#?}");
+}
+
+/// A loss among the bytes of XEXCH50 costs nothing behind them: their number is known.
+#[test]
+fn a_loss_within_xexch50_ends_where_its_bytes_do() {
+    let begin = [c("XEXCH50 30 2\r\n"), s("354 Send binary data\r\n"), c("QUIT\r\n0123")];
+    let end = [s("250 XEXCH50 OK\r\n"), c("BDAT 4 LAST\r\nabcd"), s("250 Queued\r\n")];
+    let within = [&begin[..], &[Step::Gap(Direction::Client, 12), c("QUIT\r\n\r\n")], &end].concat();
+    let up_to_its_end = [&begin[..], &[Step::Gap(Direction::Client, 20)], &end].concat();
+    for steps in [within, up_to_its_end] {
+        let lines = lines(&with(&steps));
+        assert!(!lines.iter().any(|l| l.contains("QUIT")), "{lines:#?}");
+        assert!(lines.iter().any(|l| l.starts_with("M1 t1 Accepted") && l.contains("size=4")), "{lines:#?}");
+    }
 }
