@@ -72,6 +72,8 @@ pub struct Exchange {
     realm: Option<Text>,
     invalid_base64: bool,
     cancelled: bool,
+    /// The server's verdict stood in a challenge: what the client says to it only ends the exchange.
+    refused: bool,
     /// The client has sent what decides it.
     answered: bool,
     reveals_secret: bool,
@@ -230,6 +232,7 @@ impl Exchange {
             realm: None,
             invalid_base64: false,
             cancelled: false,
+            refused: false,
             answered: false,
             reveals_secret: false,
             reveal_told: false,
@@ -297,6 +300,13 @@ impl Exchange {
         if let Mechanism::Unseen = self.mechanism {
             self.recognise(&decoded, false);
         }
+        // RFC 7628 §3.2.2, and XOAUTH2 alike; RFC 5802 §5.1.
+        self.refused |= self.answered
+            && match self.mechanism {
+                Mechanism::OAuth(_) => !decoded.is_empty(),
+                Mechanism::Scram(_) => decoded.starts_with(b"e="),
+                _ => false,
+            };
         match &mut self.mechanism {
             Mechanism::Login(login) => login.challenge(&decoded),
             Mechanism::CramMd5(cram) => cram.challenge(decoded),
@@ -421,9 +431,9 @@ impl Exchange {
         self.realm.as_ref()
     }
 
-    /// The client cancelled with `*`.
+    /// The client cancelled with `*`, and the server had not refused it before.
     pub fn cancelled(&self) -> bool {
-        self.cancelled
+        self.cancelled && !self.refused
     }
 
     /// Whether a password or a bearer token has been sent in a form that whoever reads the line can use. Said once.
@@ -442,7 +452,7 @@ impl Exchange {
     pub fn finish(mut self, outcome: AuthOutcome, span: Span, one_sided: bool, out: &mut Emitter) -> Option<Text> {
         self.auth.assumed = one_sided;
         self.auth.outcome = match outcome {
-            AuthOutcome::Failure if self.cancelled => AuthOutcome::Aborted,
+            AuthOutcome::Failure if self.cancelled() => AuthOutcome::Aborted,
             AuthOutcome::Unknown if one_sided && self.cancelled => AuthOutcome::Aborted,
             AuthOutcome::Unknown if one_sided && self.answered => AuthOutcome::Success,
             outcome => outcome,

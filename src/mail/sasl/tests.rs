@@ -80,6 +80,36 @@ fn cancelled_and_garbled() {
     assert_eq!(finish(exchange, AuthOutcome::Failure).outcome, AuthOutcome::Failure);
 }
 
+/// RFC 7628 §3.2.3, and as XOAUTH2 and SCRAM (RFC 5802 §5.1) have it: the verdict stands in the challenge, and what the
+/// client answers to it is for the form's sake.
+#[test]
+fn a_star_behind_an_error_challenge_does_not_make_a_refusal_a_cancellation() {
+    let (status, proof) = (b64("S", "{\"status\":\"401\"}"), b64("S", "e=invalid-proof"));
+    let token = b64("C", "user=u@x\x01auth=Bearer tok\x01\x01");
+    let bearer = b64("C", "n,a=u@x,\x01auth=Bearer tok\x01\x01");
+    let scram = [b64("C", "n,,n=user,r=abc"), b64("S", "r=abcdef,s=QSXCR+Q6sek8bf92,i=4096")];
+    let scram = [&scram[..], &[b64("C", "c=biws,r=abcdef,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="), proof]].concat();
+    let cases =
+        [("XOAUTH2", vec![token, status.clone()]), ("OAUTHBEARER", vec![bearer, status]), ("SCRAM-SHA-1", scram)];
+    for (mechanism, lines) in cases {
+        let outcome = |lines: &[String]| {
+            let mut exchange = Exchange::sasl(mechanism.as_bytes(), true, Span::default());
+            for line in lines {
+                match line.split_at(3) {
+                    ("C: ", line) => drop(exchange.response(line.as_bytes(), Span::default(), &Options::default())),
+                    (_, line) => exchange.challenge(line.as_bytes(), Span::default(), &Options::default()),
+                }
+            }
+            exchange.response(b"*", Span::default(), &Options::default());
+            assert_eq!(exchange.cancelled(), lines.len() < 2 || !lines.last().unwrap().starts_with('S'));
+            finish(exchange, AuthOutcome::Failure).outcome
+        };
+        assert_eq!(outcome(&lines), AuthOutcome::Failure, "{mechanism}");
+        // Before the verdict it is one.
+        assert_eq!(outcome(&lines[..lines.len() - 1]), AuthOutcome::Aborted, "{mechanism}");
+    }
+}
+
 #[test]
 fn login() {
     let (user, password) = ("S: VXNlcm5hbWU6", "S: UGFzc3dvcmQ6");

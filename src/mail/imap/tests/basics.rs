@@ -162,6 +162,12 @@ fn cancelled_and_failed() {
     assert_eq!(outcomes, [AuthOutcome::Aborted, AuthOutcome::Failure]);
     assert_eq!(story.auths()[1].user, Some("al ice".into()));
     assert_eq!(story.summary.outcome, Some(Outcome::AuthFailed));
+    // A token that was refused by a challenge: the client's line ends the exchange, nothing else.
+    let token = "a AUTHENTICATE XOAUTH2 dXNlcj11QHgBYXV0aD1CZWFyZXIgdG9rAQE=\r\n";
+    let refused = [c(token), s("+ eyJzdGF0dXMiOiI0MDEifQ==\r\n"), c("*\r\n"), s("a NO SASL authentication failed\r\n")];
+    let story = tell(&[&[s("* OK hi\r\n")], &refused[..], &[c("c LOGOUT\r\n"), s("* BYE\r\nc OK\r\n")]].concat());
+    assert_eq!(story.auths()[0].outcome, AuthOutcome::Failure);
+    assert_eq!(story.summary.outcome, Some(Outcome::AuthFailed));
 }
 
 #[test]
