@@ -70,6 +70,8 @@ pub(super) struct Client {
     pub(super) challenged: bool,
     /// `seq` of the IDLE under way.
     pub(super) idle: Option<u64>,
+    /// The same, while its `+` has not come: `DONE` may be sent behind it at once.
+    pub(super) idle_to_begin: Option<u64>,
     pub(super) held: Hold,
     /// The server's answer to what is waited for may be lost.
     pub(super) doubtful: bool,

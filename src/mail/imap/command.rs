@@ -242,7 +242,7 @@ impl Imap {
     fn act(&mut self, open: &Open, effect: &Effect, cx: &Context<'_>) -> Next {
         match effect {
             Effect::Auth(_) if open.is("AUTHENTICATE") => self.client.auth = Some(open.seq),
-            Effect::Idle => self.client.idle = Some(open.seq),
+            Effect::Idle => (self.client.idle, self.client.idle_to_begin) = (Some(open.seq), Some(open.seq)),
             Effect::StartTls if cx.one_sided => return Next::StartTls,
             Effect::Compress if cx.one_sided => {
                 self.shared.deflate = true;

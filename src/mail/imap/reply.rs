@@ -16,7 +16,11 @@ use crate::position::Span;
 impl Imap {
     /// `+ …`: leave to send a literal, a challenge, or IDLE's beginning.
     pub(super) fn continuation(&mut self, text: Text, span: Span, cx: &mut Context<'_>) -> Next {
-        if let ClientState::Wait(Wait::Literal(len)) = self.client.state {
+        // They come in the order of the commands.
+        let idle = self.client.idle_to_begin.take();
+        if let ClientState::Wait(Wait::Literal(len)) = self.client.state
+            && idle.is_none()
+        {
             let open = self.client.open.as_ref();
             let command = open.map(|o| o.seq);
             let latency = open.and_then(|o| span.first.ts.latency_since(o.span.last.ts));
@@ -38,7 +42,7 @@ impl Imap {
             return Next::Continue;
         }
         self.client.challenged = self.client.auth.is_some();
-        let command = self.client.auth.or(self.client.idle).or_else(|| self.shared.table.oldest());
+        let command = self.client.auth.or(idle).or(self.client.idle).or_else(|| self.shared.table.oldest());
         if let Some(pending) = command.and_then(|seq| self.shared.table.get_mut(seq)) {
             let latency = span.first.ts.latency_since(pending.last.ts);
             if let Effect::Auth(exchange) = &mut pending.effect {
@@ -200,8 +204,8 @@ impl Imap {
             self.client.auth = None;
             self.client.challenged = false;
         }
-        if self.client.idle == Some(seq) {
-            self.client.idle = None;
+        for idle in [&mut self.client.idle, &mut self.client.idle_to_begin] {
+            idle.take_if(|idle| *idle == seq);
         }
     }
 

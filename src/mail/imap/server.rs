@@ -407,6 +407,7 @@ impl Imap {
         let Missing { len, tail, span } = missing;
         self.shared.table.doubt();
         self.client.doubtful = true;
+        self.client.idle_to_begin = None;
         if self.server.state == State::Resync && tail && self.trusts(self.server.lines.pending()) {
             // A packet's end is missing, and its beginning is a response's.
             let skipped = std::mem::take(&mut self.server.skipped);

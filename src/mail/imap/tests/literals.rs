@@ -42,6 +42,32 @@ fn literals_in_arguments() {
     );
 }
 
+/// Continuations come in the order of the commands: the first is IDLE's, though `DONE` is sent already.
+#[test]
+fn the_continuation_of_an_idle_is_no_leave_for_a_later_literal() {
+    let ask = [s("* OK hi\r\n"), c("7 IDLE\r\nDONE\r\n8 APPEND Sent {5}\r\n"), s("+ idling\r\n"), s("7 OK\r\n")];
+    let end = [c("9 NOOP\r\n"), s("9 OK\r\n"), c("10 LOGOUT\r\n"), s("* BYE\r\n10 OK\r\n")];
+    let answered = |story: &Story| {
+        let commands = story.events.iter().filter(|e| matches!(e.body, EventBody::Command(_)));
+        let commands: Vec<u64> = commands.map(|e| e.seq).collect();
+        let replies = story.replies().into_iter().filter_map(|r| r.command);
+        replies.map(|seq| commands.iter().position(|&c| c == seq).unwrap()).collect::<Vec<_>>()
+    };
+    let story = tell(&[&ask[..], &[s("8 NO [OVERQUOTA]\r\n")], &end].concat());
+    assert_eq!(story.lines(), ["7 IDLE", "DONE", "8 APPEND Sent {5}", "9 NOOP", "10 LOGOUT"]);
+    assert_eq!(story.messages().len(), 0);
+    assert_eq!(answered(&story), [0, 0, 2, 3, 4, 4]);
+    assert_eq!(story.codes(), [""; 0]);
+
+    let taken = [s("+ go\r\n"), c("hello\r\n"), s("8 OK\r\n")];
+    let story = tell(&[&ask[..], &taken, &end].concat());
+    assert_eq!((story.messages().len(), story.messages()[0].size), (1, 5));
+    assert_eq!(answered(&story), [0, 0, 2, 2, 3, 4, 4]);
+    // An IDLE that was refused has none.
+    let ask = [s("* OK hi\r\n"), c("7 IDLE\r\nDONE\r\n8 APPEND Sent {5}\r\n"), s("7 BAD no\r\n")];
+    assert_eq!(tell(&[&ask[..], &taken, &end].concat()).messages()[0].size, 5);
+}
+
 #[test]
 fn refused_literal_is_never_sent() {
     let story = tell(&[
