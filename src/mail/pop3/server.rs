@@ -179,7 +179,7 @@ impl Pop3 {
     fn reply_line(&mut self, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
         let Some((status, mut reply)) = self.reply_of(line, cx) else { return Next::Continue };
         let text = reply.text.0.clone();
-        if status == Status::Challenge {
+        if status == Status::Challenge || status == Status::Ok && self.asks_for_token(cx) {
             reply.enhanced = None;
             self.challenge(reply, &text, line.span, cx);
             return Next::Continue;
@@ -218,6 +218,12 @@ impl Pop3 {
         } else {
             self.denied(pending, reply, line, cx)
         }
+    }
+
+    /// Whether `+OK` asks for NTLM's first token, as in Exchange 2003: before it nobody is let in.
+    fn asks_for_token(&self, cx: &Context<'_>) -> bool {
+        let first = self.queue.waiting.front().and_then(|pending| pending.exchange.as_ref());
+        first.is_some_and(Exchange::lacks_token) && self.gap_seen == [false, false] && !cx.one_sided
     }
 
     /// A reply that another command may have got, or whose beginning is missing: as if the command were not known.

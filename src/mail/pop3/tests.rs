@@ -218,6 +218,48 @@ fn auth_exchanges() {
     assert_eq!(told.replies()[7].command, told.replies()[6].command.map(|seq| seq + 2));
 }
 
+/// Exchange 2003, as MailKit's issue 391 has it recorded.
+#[test]
+fn ok_to_auth_ntlm_asks_for_the_first_token() {
+    let begin = [s("+OK Microsoft Exchange Server 2003 POP3 server ready.\r\n"), c("AUTH NTLM\r\n"), s("+OK\r\n")];
+    // [MS-NLMP] 4.2.4's messages, of user `User`.
+    let challenge = "TlRMTVNTUAACAAAADAAMADgAAAAzgoriASNFZ4mrze8AAAAAAAAAACQAJABEAAAABgBwFwAAAA9TAGUAcgB2AGUAcgACAAwARABvAG0AYQBpAG4AAQAMAFMAZQByAHYAZQByAAAAAAA=";
+    let taken = told(&[
+        &begin[..],
+        &[
+            c("TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAFASgKAAAADw==\r\n"),
+            s(format!("+ {challenge}\r\n")),
+            c("TlRMTVNTUAADAAAAAAAAAEAAAAAAAAAAQAAAAAAAAABAAAAACAAIAEAAAAAAAAAASAAAAAAAAABIAAAAM4KK4lUAcwBlAHIA\r\n"),
+            s("+OK User successfully logged on\r\n"),
+            c("STAT\r\n"),
+            s("+OK 0 0\r\n"),
+            c("QUIT\r\n"),
+            s("+OK\r\n"),
+        ],
+    ]
+    .concat());
+    let challenge = format!("< + {challenge}");
+    assert_eq!(
+        taken.lines()[1..],
+        [
+            "> AUTH NTLM",
+            "< +OK",
+            ">  ***",
+            &challenge,
+            ">  ***",
+            "< +OK User successfully logged on",
+            "auth NTLM User Success",
+            "> STAT",
+            "< +OK 0 0",
+            "> QUIT",
+            "< +OK",
+        ]
+    );
+    let wrong = [c("Q0FQQQ==\r\n"), s("-ERR Logon failure\r\n"), c("QUIT\r\n"), s("+OK\r\n")];
+    let refused = told(&[&begin[..], &wrong].concat());
+    assert_eq!(refused.lines()[5..], ["auth NTLM - Failure", "> QUIT", "< +OK"]);
+}
+
 #[test]
 fn what_is_sent_behind_a_refused_auth_has_its_own_reply() {
     let answers = |steps: &[Step]| {

@@ -74,6 +74,8 @@ pub struct Exchange {
     cancelled: bool,
     /// The server's verdict stood in a challenge: what the client says to it only ends the exchange.
     refused: bool,
+    /// The client has sent a response.
+    responded: bool,
     /// The client has sent what decides it.
     answered: bool,
     reveals_secret: bool,
@@ -233,6 +235,7 @@ impl Exchange {
             invalid_base64: false,
             cancelled: false,
             refused: false,
+            responded: false,
             answered: false,
             reveals_secret: false,
             reveal_told: false,
@@ -326,6 +329,7 @@ impl Exchange {
     /// Gives what may be shown of it.
     pub fn response(&mut self, base64: &[u8], span: Span, options: &Options) -> Text {
         self.span.last = span.last;
+        self.responded = true;
         let line = base64.trim_ascii();
         if line == b"*" {
             self.cancelled = true;
@@ -434,6 +438,11 @@ impl Exchange {
     /// The client cancelled with `*`, and the server had not refused it before.
     pub fn cancelled(&self) -> bool {
         self.cancelled && !self.refused
+    }
+
+    /// Whether nothing was said yet in a mechanism whose client begins.
+    pub(super) fn lacks_token(&self) -> bool {
+        matches!(self.mechanism, Mechanism::Ntlm(_)) && !self.responded
     }
 
     /// Whether a password or a bearer token has been sent in a form that whoever reads the line can use. Said once.
