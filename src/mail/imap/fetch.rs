@@ -260,11 +260,13 @@ impl Fetch {
         self.token.clear();
     }
 
-    /// A literal begins behind the text so far.
-    pub(super) fn literal(&mut self, shared: &mut Shared, cx: &mut Context<'_>) {
+    /// A literal begins behind the text so far. Whether it is a content.
+    pub(super) fn literal(&mut self, shared: &mut Shared, cx: &mut Context<'_>) -> bool {
         self.sink = Sink::Nowhere;
         if self.bracket {
             // Part of a name: a header field's, say.
+            let name = before_announcement(&self.token).len();
+            self.token.truncate(name);
             self.sink = Sink::Token;
         } else if self.depth == 1 {
             if self.item == Item::Name && !self.token.is_empty() {
@@ -280,6 +282,7 @@ impl Fetch {
                 self.sink = Sink::Content;
             }
         }
+        self.sink == Sink::Content
     }
 
     /// Bytes of the literal.

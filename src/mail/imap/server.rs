@@ -134,13 +134,11 @@ impl Imap {
     fn literal_data(&mut self, data: &[u8], span: Span, cx: &mut Context<'_>) {
         if let Some(open) = &mut self.server.open {
             open.span = open.span.to(span);
-            match &mut open.kind {
-                Kind::Fetch(fetch) => fetch.literal_data(data, span, &mut self.shared, cx),
-                _ => {
-                    open.text.extend(data.iter().take(open.room));
-                    open.room = open.room.saturating_sub(data.len());
-                }
+            if let Kind::Fetch(fetch) = &mut open.kind {
+                fetch.literal_data(data, span, &mut self.shared, cx);
             }
+            open.text.extend(data.iter().take(open.room));
+            open.room = open.room.saturating_sub(data.len());
         }
     }
 
@@ -243,13 +241,14 @@ impl Imap {
         let announced = self.server.scanner.last(text).filter(|_| open.has_literals());
         match announced {
             Some(Announced::Literal { len, .. }) if len <= BELIEVED => {
-                match &mut open.kind {
+                let is_content = match &mut open.kind {
                     Kind::Fetch(fetch) => fetch.literal(&mut self.shared, cx),
-                    _ if len > 0 && open.text.len() < cx.limits.line_bytes => {
-                        open.text.push(b' ');
-                        open.room = SHOWN.min(cx.limits.line_bytes - open.text.len());
-                    }
-                    _ => {}
+                    _ => false,
+                };
+                open.room = 0;
+                if !is_content && len > 0 && open.text.len() < cx.limits.line_bytes {
+                    open.text.push(b' ');
+                    open.room = SHOWN.min(cx.limits.line_bytes - open.text.len());
                 }
                 self.server.state = State::Literal { rest: len, then_resync: false };
                 self.server_literal_if_over(cx);
@@ -418,13 +417,12 @@ impl Imap {
         self.shared.joins.halves.lost();
         match self.server.state {
             State::Literal { rest, then_resync } => {
-                match &mut self.server.open {
-                    Some(Response { kind: Kind::Fetch(fetch), .. }) => {
+                if let Some(open) = &mut self.server.open {
+                    if let Kind::Fetch(fetch) = &mut open.kind {
                         fetch.literal_gap(len.min(rest), &mut self.shared);
                     }
                     // The text lacks what was to be in it.
-                    Some(open) => (open.cut, open.room) = (open.cut || open.room > 0, 0),
-                    None => {}
+                    (open.cut, open.room) = (open.cut || open.room > 0, 0);
                 }
                 let exact = !cx.tls && !self.shared.deflate && len <= rest;
                 // When not exact, at least that much of the literal is still to come.

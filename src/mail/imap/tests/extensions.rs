@@ -154,6 +154,25 @@ fn literals_in_untagged_data_are_told() {
     );
 }
 
+/// Names with quotes, text of eight bits, labels: all but contents, which are messages.
+#[test]
+fn literals_in_a_fetch_are_told_but_for_contents() {
+    let long = "x".repeat(2000);
+    let fetch = format!(
+        "* 1 FETCH (ENVELOPE (\"Wed\" {{11}}\r\n\"caf\u{e9}\" {{4}} ((NIL NIL \"a\" {{3}}\r\nb.c)) NIL) BODY[] {{5}}\r\nhello \
+         X-GM-LABELS ({{7}}\r\nfoo bar) PREVIEW {{2000}}\r\n{long} UID 5)\r\na OK\r\n"
+    );
+    let story = told(&[c("a FETCH 1 ALL\r\n"), s(&fetch)]);
+    let shown = format!(
+        "1 FETCH (ENVELOPE (\"Wed\" {{11}} \"caf\u{e9}\" {{4}} ((NIL NIL \"a\" {{3}} b.c)) NIL) BODY[] {{5}} \
+         X-GM-LABELS ({{7}} foo bar) PREVIEW {{2000}} {} UID 5)",
+        &long[..1024]
+    );
+    assert_eq!(untagged(&story), [shown.as_str()]);
+    let message = &story.messages()[0];
+    assert_eq!((message.size, message.uid), (5, Some(5)));
+}
+
 #[test]
 fn utf8_accept_and_enable() {
     // RFC 6855 §4.

@@ -43,7 +43,7 @@ fn sections() {
         .collect();
     let want = [
         ("BODY[1]", 6, MessagePart::Section),
-        ("BODY[HEADER.FIELDS ({4}FROM \"to\")]", 2, MessagePart::Headers),
+        ("BODY[HEADER.FIELDS (FROM \"to\")]", 2, MessagePart::Headers),
         ("RFC822.HEADER", 0, MessagePart::Headers),
         ("RFC822.TEXT", 1, MessagePart::Section),
         ("BINARY[2]", 2, MessagePart::Section),
