@@ -185,6 +185,43 @@ fn strip(value: &mut Value) {
     }
 }
 
+/// Kind and body of each block of a pcapng file, little-endian.
+fn blocks(file: &Path) -> Vec<(u32, Vec<u8>)> {
+    let bytes = fs::read(file).unwrap();
+    let (mut rest, mut blocks) = (&bytes[..], Vec::new());
+    while let Some((head, _)) = rest.split_first_chunk::<8>() {
+        let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().unwrap());
+        let len = word(4) as usize;
+        blocks.push((word(0), rest[8..len - 4].to_vec()));
+        rest = &rest[len..];
+    }
+    blocks
+}
+
+/// editcap, mergecap and reordercap could not write what they read of ours: an interface has to stand before the secrets, the
+/// one of the first packet.
+#[test]
+fn secrets_stand_behind_the_first_interface() {
+    const HEAD: [u32; 3] = [0x0a0d_0d0a, 1, 10];
+    let dir = tempfile::tempdir().unwrap();
+    let case = case("servers", "rsa12-resume.pcap");
+    let id = json(&run(&case.args("sessions", None, &["--json"])).stdout)[1]["id"].to_string();
+    for (n, more) in [&[][..], &["--mail-only"], &["--session", &id]].into_iter().enumerate() {
+        let out = dir.path().join(format!("{n}.pcapng"));
+        assert_eq!(run(&case.args("decrypt", Some(&out), more)).code, Some(0));
+        let blocks = blocks(&out);
+        let kinds: Vec<u32> = blocks.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds[..3], HEAD, "{more:?}");
+        let (_, packet) = blocks.iter().find(|(kind, _)| *kind == 6).unwrap();
+        assert_eq!(packet[..4], [0; 4], "{more:?}: the first packet is of the first interface");
+        let again = dir.path().join(format!("{n}-again.pcapng"));
+        match Command::new("editcap").args([&out, &again]).output() {
+            Ok(ran) => assert!(ran.status.success(), "{more:?}: {}", lossy(&ran.stderr)),
+            Err(_) => println!("skipped: editcap is not installed"),
+        }
+    }
+}
+
 /// The packets themselves, judged by another reader.
 #[test]
 fn the_packets_are_those_of_the_input() {

@@ -1,6 +1,7 @@
 //! Writes pcapng (draft-ietf-opsawg-pcapng): one section, little-endian, times in nanoseconds.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Seek, Write};
 
 use crate::capture::LinkType;
 use crate::position::Timestamp;
@@ -33,11 +34,14 @@ pub struct Packet<'a> {
     pub comment: &'a str,
 }
 
-/// Writes blocks to `out` as they come.
+/// Writes blocks to `out` as they come, but for secrets, which wait until there is an interface: Wireshark and its tools can't
+/// write such a file anew (`editcap`, `mergecap`) unless an interface stands directly behind the section's header.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     out: W,
     interfaces: u32,
+    /// Blocks of secrets that wait, without a name on the disk.
+    waiting: Option<File>,
 }
 
 impl<W: Write> Writer<W> {
@@ -55,7 +59,7 @@ impl<W: Write> Writer<W> {
         // The section's length is not known.
         fixed[8..].fill(0xff);
         block(&mut out, SECTION, &[&fixed, &options])?;
-        Ok(Writer { out, interfaces: 0 })
+        Ok(Writer { out, interfaces: 0, waiting: None })
     }
 
     /// Describes an interface and gives its number.
@@ -69,6 +73,7 @@ impl<W: Write> Writer<W> {
         fixed[..2].copy_from_slice(&u16::try_from(link_type.0).unwrap_or(u16::MAX).to_le_bytes());
         block(&mut self.out, INTERFACE, &[&fixed, &options])?;
         self.interfaces += 1;
+        self.write_waiting()?;
         Ok(self.interfaces - 1)
     }
 
@@ -95,11 +100,28 @@ impl<W: Write> Writer<W> {
         let mut fixed = [0; 8];
         fixed[..4].copy_from_slice(&TLS_KEY_LOG.to_le_bytes());
         fixed[4..].copy_from_slice(&u32::try_from(keylog.len()).map_err(io::Error::other)?.to_le_bytes());
-        block(&mut self.out, SECRETS, &[&fixed, keylog, padding(keylog.len())])
+        let parts: [&[u8]; 3] = [&fixed, keylog, padding(keylog.len())];
+        if self.interfaces > 0 {
+            return block(&mut self.out, SECRETS, &parts);
+        }
+        let waiting = match &mut self.waiting {
+            Some(waiting) => waiting,
+            none => none.insert(tempfile::tempfile()?),
+        };
+        block(waiting, SECRETS, &parts)
+    }
+
+    fn write_waiting(&mut self) -> io::Result<()> {
+        if let Some(mut waiting) = self.waiting.take() {
+            waiting.rewind()?;
+            io::copy(&mut waiting, &mut self.out)?;
+        }
+        Ok(())
     }
 
     /// Flushes, and gives what was written to.
     pub fn finish(mut self) -> io::Result<W> {
+        self.write_waiting()?;
         self.out.flush()?;
         Ok(self.out)
     }
@@ -178,6 +200,25 @@ mod tests {
         assert_eq!((frame.interface, frame.link_type), (Some(0), LinkType(1)));
         assert_eq!((frame.pos.ts.0, frame.data), (0, &b""[..]));
         assert!(capture.next().is_none());
+    }
+
+    /// Kinds of the blocks, in order.
+    fn kinds(file: &[u8]) -> Vec<u32> {
+        let word = |at: usize| file.get(at..at + 4).map(|w| u32::from_le_bytes(w.try_into().unwrap()));
+        let (mut at, mut kinds) = (0, Vec::new());
+        while let (Some(kind), Some(len)) = (word(at), word(at + 4)) {
+            kinds.push(kind);
+            at += len as usize;
+        }
+        kinds
+    }
+
+    #[test]
+    fn secrets_stand_behind_an_interface() {
+        assert_eq!(kinds(&sample()), [SECTION, INTERFACE, SECRETS, INTERFACE, PACKET, PACKET]);
+        let mut writer = Writer::new(Vec::new(), "mailcap").unwrap();
+        writer.secrets(b"CLIENT_RANDOM 00 11\n").unwrap();
+        assert_eq!(kinds(&writer.finish().unwrap()), [SECTION, SECRETS], "there are no packets");
     }
 
     #[test]
