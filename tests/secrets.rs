@@ -3,6 +3,8 @@
 #[path = "hostile/build.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod build;
+#[path = "secrets/clear.rs"]
+mod clear;
 #[path = "secrets/leaks.rs"]
 mod leaks;
 #[path = "secrets/needles.rs"]

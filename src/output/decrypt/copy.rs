@@ -178,9 +178,9 @@ mod tests {
     fn chosen_sessions_keep_their_fragments_and_nothing_else() {
         let end = |text: &str| text.parse::<SocketAddr>().unwrap();
         let (client, server) = (end("10.0.0.1:5000"), end("10.0.0.2:25"));
-        let mut wanted = Wire::new(client, server);
-        let mut other = Wire::new(end("10.0.0.3:5000"), server);
-        let mut later = Wire::new(client, server);
+        let mut wanted = Wire::new(0, [client, server]);
+        let mut other = Wire::new(0, [end("10.0.0.3:5000"), server]);
+        let mut later = Wire::new(0, [client, server]);
         let from = |wire: &mut Wire, kind, bytes: &[u8]| wire.packet(Direction::Client, kind, bytes).unwrap();
         let text = [b'x'; 100];
         let mut packets = vec![(false, from(&mut other, Kind::Syn, b"")), (true, from(&mut wanted, Kind::Syn, b""))];
@@ -205,7 +205,7 @@ mod tests {
 
         let at = |index| FramePos { index, ..FramePos::default() };
         let span = Span { first: at(2), last: at(7) };
-        let found = Found { client, server, protocol: None, span, midway: false };
+        let found = Found { span, ..Found::sample(client, server) };
         let only: BTreeMap<u64, Found> = [(2, found)].into();
         let mut writer = Writer::new(std::fs::File::create(&output).unwrap(), "test").unwrap();
         let inputs = [Input::File(input.clone())];

@@ -3,6 +3,7 @@
 //! packets without TLS ([`Plaintext`]).
 
 mod copy;
+mod ends;
 mod packets;
 mod plaintext;
 mod survey;

@@ -21,8 +21,8 @@ pub(super) enum Kind {
     Rst,
 }
 
-/// One connection. Sequence numbers begin at 0, so that the first byte of each direction is number 1; those of its
-/// successor go on, as Wireshark knows a new connection by its new initial numbers.
+/// One connection. The sequence numbers of its successor go on, as Wireshark knows a new connection by its new initial
+/// numbers; for the same reason each session has an initial number of its own.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Wire {
     ends: [SocketAddr; 2],
@@ -30,8 +30,10 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(client: SocketAddr, server: SocketAddr) -> Self {
-        Wire { ends: [client, server], next: [0; 2] }
+    /// The connection of a session between client and server.
+    pub(super) fn new(session: u64, ends: [SocketAddr; 2]) -> Self {
+        // Sessions that follow one another have numbers far apart.
+        Wire { ends, next: [(session as u32).wrapping_mul(0x9e37_79b9); 2] }
     }
 
     /// The next connection between the same endpoints.

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::io::{self, Write};
-use std::net::SocketAddr;
 
 use super::Found;
+use super::ends::Ends;
 use super::packets::{Kind, SEGMENT, Wire};
 use crate::capture::LinkType;
 use crate::diagnostic::count;
-use crate::event::{EndReason, Event, EventBody, Plain, Protocol, Session};
+use crate::event::{EndReason, Event, EventBody, Plain, Session};
 use crate::output::escape::escape;
 use crate::output::pcapng::{Packet, Writer};
 use crate::output::{Files, Sink};
@@ -24,35 +24,13 @@ const RAW: LinkType = LinkType(101);
 /// Bytes of packets that wait for their turn in time.
 const WAITING: usize = 32 << 20;
 
-/// Ports on which Wireshark looks for each protocol.
-fn ports(protocol: Protocol) -> &'static [u16] {
-    match protocol {
-        Protocol::Smtp | Protocol::Lmtp => &[25, 587],
-        Protocol::Imap => &[143],
-        Protocol::Pop3 => &[110],
-        Protocol::Sieve => &[4190],
-    }
-}
-
-/// The server, at a port on which its protocol is looked for.
-fn dissected(server: SocketAddr, protocol: Option<Protocol>) -> SocketAddr {
-    let known = protocol.map(ports).unwrap_or_default();
-    match known.first() {
-        Some(&first) if !known.contains(&server.port()) => SocketAddr::new(server.ip(), first),
-        _ => server,
-    }
-}
-
-fn first_wire(found: Found) -> Wire {
-    Wire::new(found.client, dissected(found.server, found.protocol))
-}
-
 /// The sink of the second pass. Wants [`crate::mail::Options::plaintext`].
 ///
 /// Packets are written by rising time, but for those that came more than 32 MiB of packets late.
 pub struct Plaintext<'a, W: Write> {
     writer: &'a mut Writer<W>,
     sessions: &'a BTreeMap<u64, Found>,
+    ends: Ends,
     files: Files,
     interface: Option<u32>,
     open: HashMap<u64, Open>,
@@ -86,6 +64,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         Plaintext {
             writer,
             sessions,
+            ends: Ends::new(sessions),
             files: Files::default(),
             interface: None,
             open: HashMap::new(),
@@ -135,6 +114,10 @@ impl<'a, W: Write> Plaintext<'a, W> {
         self.writer.packet(&Packet { interface, ts, data: &data, original_len, comment: &comment })
     }
 
+    fn first_wire(&self, id: u64, found: &Found) -> Wire {
+        Wire::new(id, self.ends.of(id, found))
+    }
+
     /// Opens the connection of a session, or the one of its part inside TLS; without a handshake where it begins `midway`.
     fn open(
         &mut self,
@@ -179,7 +162,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let Some(&found) = self.sessions.get(&id) else { return Ok(()) };
         let mut open = match self.open.remove(&id) {
             Some(open) => open,
-            None => self.open(id, found, first_wire(found), plain.tls, found.midway, found.span.first.ts)?,
+            None => self.open(id, found, self.first_wire(id, &found), plain.tls, found.midway, found.span.first.ts)?,
         };
         if plain.tls && !open.tls {
             let clock = open.clock;
@@ -213,7 +196,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let Some(&found) = self.sessions.get(&id) else { return Ok(()) };
         let mut open = match self.open.remove(&id) {
             Some(open) => open,
-            None => self.open(id, found, first_wire(found), false, found.midway, span.first.ts)?,
+            None => self.open(id, found, self.first_wire(id, &found), false, found.midway, span.first.ts)?,
         };
         let by = session.ended_by.unwrap_or(Direction::Client);
         match session.end_reason {
@@ -259,12 +242,14 @@ impl<W: Write> Sink for Plaintext<'_, W> {
 mod tests {
     use super::*;
     use crate::capture::{Capture, Item};
+    use crate::event::Protocol;
     use crate::limits::Limits;
     use crate::output::samples;
     use crate::position::FramePos;
     use crate::wire::{Decoded, Decoder};
 
-    const ID: u64 = 7;
+    /// Its initial sequence number is 0.
+    const ID: u64 = 1 << 32;
 
     fn at(number: u64) -> Span {
         Span::at(FramePos { index: number, number, ts: Timestamp(number as i64 * 1000), ..FramePos::default() })
@@ -283,8 +268,9 @@ mod tests {
     fn packets_of(events: Vec<Event>, server: &str, protocol: Protocol, midway: bool) -> Vec<(u32, u32, u16, Vec<u8>)> {
         let client = "[2001:db8::1]:40000".parse().unwrap();
         let server = server.parse().unwrap();
-        let found = Found { client, server, protocol: Some(protocol), span: at(1), midway };
-        let sessions = [(ID, found), (ID + 1, found)].into();
+        let found = Found { protocol: Some(protocol), span: at(1), midway, ..Found::sample(client, server) };
+        let another = Found { client: "[2001:db8::1]:40001".parse().unwrap(), ..found };
+        let sessions = [(ID, found), (ID + 1, another)].into();
         let mut writer = Writer::new(Vec::new(), "test").unwrap();
         let mut sink = Plaintext::new(&mut writer, &sessions);
         sink.add_file("/secret/folder/mail.pcap").unwrap();

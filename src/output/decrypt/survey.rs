@@ -32,6 +32,13 @@ pub struct Found {
     pub midway: bool,
 }
 
+#[cfg(test)]
+impl Found {
+    pub(super) fn sample(client: SocketAddr, server: SocketAddr) -> Self {
+        Found { client, server, protocol: None, span: Span::default(), midway: false }
+    }
+}
+
 /// What the first pass found.
 #[derive(Clone, Debug, Default)]
 pub struct Surveyed {

@@ -1,0 +1,105 @@
+//! `decrypt --plaintext`: what is read of the file is what was read of the capture.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::build::{C, Conn, Pcap, S};
+use super::{Ran, json, run, text};
+
+/// The sessions of a capture and of what `decrypt --plaintext` makes of it, and how that was.
+fn before_and_after(capture: &Path, more: &[&str]) -> (Vec<Value>, Vec<Value>, Ran) {
+    let out = capture.with_extension("clear");
+    let input = text(capture);
+    let before = json(&run(&[&["sessions", &input, "--json"], more].concat()).stdout);
+    let ran = run(&[&["decrypt", "--plaintext", &input, "-o", &text(&out)], more].concat());
+    let after = json(&run(&["sessions", &text(&out), "--json"]).stdout);
+    (before, after, ran)
+}
+
+/// Digests of all messages.
+fn digests(capture: &Path) -> Vec<String> {
+    let lines = json(&run(&["decode", &text(capture), "--json"]).stdout);
+    let messages = lines.iter().filter(|l| l["type"] == "message");
+    let mut digests: Vec<String> = messages.map(|m| m["sha256"].as_str().unwrap().to_owned()).collect();
+    digests.sort();
+    digests
+}
+
+/// A mail with that text, sent in two steps.
+fn mail(file: &mut Pcap, conn: &mut Conn, begin: bool, word: &str) {
+    let turns: &[(usize, String)] = &match begin {
+        true => [
+            (S, "220 mx ESMTP\r\n".to_owned()),
+            (C, "EHLO c\r\n".to_owned()),
+            (S, "250 mx\r\n".to_owned()),
+            (C, "MAIL FROM:<a@b>\r\n".to_owned()),
+            (S, "250 ok\r\n".to_owned()),
+            (C, "RCPT TO:<c@d>\r\n".to_owned()),
+            (S, "250 ok\r\n".to_owned()),
+            (C, "DATA\r\n".to_owned()),
+        ],
+        false => [
+            (S, "354 go on\r\n".to_owned()),
+            (C, format!("Subject: {word}\r\n\r\n{word}\r\n")),
+            (C, ".\r\n".to_owned()),
+            (S, "250 2.0.0 Ok\r\n".to_owned()),
+            (C, "NOOP\r\n".to_owned()),
+            (S, "250 ok\r\n".to_owned()),
+            (C, "QUIT\r\n".to_owned()),
+            (S, "221 bye\r\n".to_owned()),
+        ],
+    };
+    if begin {
+        conn.open(file);
+    }
+    for (side, line) in turns {
+        conn.say(file, *side, line.as_bytes());
+    }
+    if !begin {
+        conn.close(file);
+    }
+}
+
+/// Each session began at sequence number 0, so that the second between the same endpoints was taken for a repetition of
+/// the first.
+#[test]
+fn sessions_on_the_same_ports_one_after_the_other_stay_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = dir.path().join("reuse");
+    let (mut file, mut first, mut second) = (Pcap::new(), Conn::new(0, 25), Conn::new(0, 25));
+    for begin in [true, false] {
+        mail(&mut file, &mut first, begin, "first");
+    }
+    file.now += 100_000_000;
+    second.next = second.next.map(|next| next.wrapping_add(0x1000_0000));
+    for begin in [true, false] {
+        mail(&mut file, &mut second, begin, "second");
+    }
+    fs::write(&capture, &file.bytes).unwrap();
+    let (before, after, _) = before_and_after(&capture, &[]);
+    assert_eq!((before.len(), after.len()), (2, 2));
+    let found = digests(&capture);
+    assert_eq!(found.len(), 2);
+    assert_eq!(digests(&capture.with_extension("clear")), found);
+}
+
+/// Port 465 is written as 25, where the same client's port may talk to 25 at that time.
+#[test]
+fn sessions_on_two_ports_at_the_same_time_stay_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = dir.path().join("ports");
+    let (mut file, mut first, mut second) = (Pcap::new(), Conn::new(0, 465), Conn::new(0, 25));
+    for begin in [true, false] {
+        mail(&mut file, &mut first, begin, "first");
+        mail(&mut file, &mut second, begin, "second");
+    }
+    fs::write(&capture, &file.bytes).unwrap();
+    let (before, after, _) = before_and_after(&capture, &[]);
+    assert_eq!((before.len(), after.len()), (2, 2));
+    assert!(after.iter().all(|s| s["server"]["port"] == 25 && s["complete"] == true && s["messages"] == 1));
+    let found = digests(&capture);
+    assert_eq!(found.len(), 2);
+    assert_eq!(digests(&capture.with_extension("clear")), found);
+}
