@@ -195,6 +195,8 @@ pub struct Auth {
     pub authzid: Option<Text>,
     /// The password or token, only when secrets are shown.
     pub secret: Option<Text>,
+    /// Whether a password, token or answer was sent, shown or not; none where that may be missing. For a person only.
+    pub secret_sent: Option<bool>,
     /// How it ended.
     pub outcome: AuthOutcome,
     /// Whether a known password made the answer; none where nothing was checked.

@@ -108,6 +108,7 @@ pub(crate) fn auth() -> Auth {
         user: Some("alice".into()),
         authzid: None,
         secret: None,
+        secret_sent: Some(true),
         outcome: AuthOutcome::Success,
         verified: None,
         assumed: false,

@@ -292,6 +292,9 @@ impl Imap {
             if cut {
                 exchange.forget_user();
             }
+            if cut || open.cut || blank.is_some() {
+                exchange.gap();
+            }
             *effect = Effect::Auth(Box::new(exchange));
             if cx.options.show_secrets {
                 return std::mem::take(&mut open.args).into();

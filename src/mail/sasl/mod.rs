@@ -149,6 +149,8 @@ pub fn settle_user(user: &mut Option<Text>, tried: Option<Text>, outcome: AuthOu
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Shown {
     Public,
+    /// Not in full, though the secret is yet to come.
+    Opening,
     Secret,
 }
 
@@ -226,6 +228,7 @@ impl Exchange {
                 user: None,
                 authzid: None,
                 secret: None,
+                secret_sent: Some(false),
                 outcome: AuthOutcome::Unknown,
                 verified: None,
                 assumed: false,
@@ -246,7 +249,9 @@ impl Exchange {
 
     /// An exchange of which only the later lines are in the capture.
     pub fn begun_before(tls: bool, span: Span) -> Self {
-        Exchange { mechanism: Mechanism::Unseen, ..Exchange::sasl(b"", tls, span) }
+        let mut exchange = Exchange { mechanism: Mechanism::Unseen, ..Exchange::sasl(b"", tls, span) };
+        exchange.auth.secret_sent = None;
+        exchange
     }
 
     /// What is said shows the mechanism: a challenge as only one has it, an answer in CRAM-MD5's shape, or PLAIN's three
@@ -281,6 +286,7 @@ impl Exchange {
         if let Some(password) = password {
             facts.plain_secret(password);
             facts.check_password(password);
+            exchange.auth.secret_sent = Some(true);
         }
         exchange
     }
@@ -292,6 +298,7 @@ impl Exchange {
         facts.user(user);
         facts.answer(digest);
         cram::check_apop(banner, digest, &mut facts);
+        exchange.auth.secret_sent = Some(true);
         exchange
     }
 
@@ -346,6 +353,9 @@ impl Exchange {
                 self.garbled(line, options)
             }
         };
+        if shown == Shown::Secret {
+            self.auth.secret_sent = Some(true);
+        }
         if shown == Shown::Public || options.show_secrets { base64.into() } else { MASK.into() }
     }
 
@@ -410,6 +420,7 @@ impl Exchange {
 
     /// Lines of the exchange are missing here: what follows is shown only where it can't be a secret.
     pub fn gap(&mut self) {
+        self.auth.secret_sent = self.auth.secret_sent.filter(|sent| *sent);
         if let Mechanism::Login(login) = &mut self.mechanism {
             login.gap();
         }

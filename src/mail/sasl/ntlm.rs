@@ -37,7 +37,9 @@ impl Ntlm {
         if decoded.is_empty() {
             return Shown::Public;
         }
-        let Some(message) = message(decoded, 3) else { return Shown::Secret };
+        let Some(message) = message(decoded, 3) else {
+            return if message(decoded, 1).is_some() { Shown::Opening } else { Shown::Secret };
+        };
         let flags = u32_at(message, 60);
         let unicode = flags.is_none_or(|flags| flags & UNICODE != 0);
         let text = |at| field(message, at).map(|bytes| if unicode { utf16(bytes) } else { bytes.to_vec() });

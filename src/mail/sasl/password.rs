@@ -57,7 +57,10 @@ impl Login {
         // An empty initial response (`=`) is no user yet: the server asks for it.
         if !decoded.is_empty() {
             self.user_sent = true;
-            facts.user(decoded);
+            // `QUIT` is base64, too, but of no name.
+            if !decoded.iter().any(u8::is_ascii_control) {
+                facts.user(decoded);
+            }
         }
         Shown::Public
     }

@@ -55,7 +55,7 @@ impl Scram {
         }
         let Some(first) = &self.client_first_bare else {
             self.client_first(decoded, facts);
-            return Shown::Secret;
+            return Shown::Opening;
         };
         let proof_at = decoded.windows(3).rposition(|window| window == b",p=");
         let Some((without_proof, proof)) = proof_at.map(|at| (&decoded[..at], &decoded[at + 3..])) else {

@@ -133,6 +133,41 @@ fn login() {
     assert_eq!(exchange.response(b"d29uZGVybGFuZDE=", Span::default(), &Options::default()), MASK.into());
 }
 
+/// Whoever reads that a password is hidden takes it for one that is known by now.
+#[test]
+fn a_password_that_was_never_sent_is_not_hidden() {
+    let sent = |mechanism: &str, lines: &[&str]| run(mechanism, lines, &Options::default()).0.secret_sent;
+    let (user, password) = ("S: VXNlcm5hbWU6", "S: UGFzc3dvcmQ6");
+    for (mechanism, lines) in [
+        ("LOGIN", &[][..]),
+        ("LOGIN", &[user, "C: YWxpY2U=", password, "C: *"]),
+        ("PLAIN", &["S: ", "C: *"]),
+        ("FOO", &[]),
+        ("DIGEST-MD5", &["S: bm9uY2U9IngiLHFvcD0iYXV0aCI=", "C: *"]),
+        ("SCRAM-SHA-256", &["C: biwsbj1hbGljZSxyPWFi", "S: cj1hYixzPWNkLGk9NDA5Ng==", "C: *"]),
+        ("NTLM", &["C: TlRMTVNTUAABAAAABoIIAAAAAAAAAAAAAAAAAAAAAAA=", "C: *"]),
+    ] {
+        assert_eq!(sent(mechanism, lines), Some(false), "{mechanism} {lines:?}");
+    }
+    for (mechanism, lines) in [
+        ("LOGIN", &[user, "C: YWxpY2U=", password, "C: d29uZGVybGFuZDE="][..]),
+        ("PLAIN", &["C: not base64"]),
+        ("FOO", &["C: YWJj"]),
+    ] {
+        assert_eq!(sent(mechanism, lines), Some(true), "{mechanism} {lines:?}");
+    }
+    let mut exchange = Exchange::sasl(b"PLAIN", false, Span::default());
+    exchange.gap();
+    assert_eq!(finish(exchange, AuthOutcome::Failure).secret_sent, None, "it may be what is missing");
+}
+
+/// `QUIT` answered LOGIN's question for the name: it is base64, of no name.
+#[test]
+fn a_command_that_decodes_is_no_user() {
+    let (auth, shown) = run("LOGIN", &["S: VXNlcm5hbWU6", "C: QUIT", "S: UGFzc3dvcmQ6", "C: eA=="], &Options::default());
+    assert_eq!((auth.user, shown[1].as_str()), (None, MASK));
+}
+
 #[test]
 fn cram_md5() {
     // RFC 2195 §2.

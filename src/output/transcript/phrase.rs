@@ -121,7 +121,11 @@ fn identity(out: &mut String, auth: &Auth) {
         }
         None if kind.is_empty() => {}
         None => {
-            let _ = write!(out, ", {kind} hidden");
+            let _ = match auth.secret_sent {
+                Some(true) => write!(out, ", {kind} hidden"),
+                Some(false) => write!(out, ", no {kind} sent"),
+                None => write!(out, ", {kind} not seen"),
+            };
         }
     }
     match auth.verified {

@@ -183,6 +183,10 @@ fn an_authentication_is_told_with_its_command() {
     // A challenge's answer is no password; shown only where the event holds it.
     auth.mechanism = "CRAM-MD5".into();
     assert_eq!(phrase::auth(&auth), "authentication CRAM-MD5: user alice, answer hidden, success");
+    auth.secret_sent = Some(false);
+    assert_eq!(phrase::auth(&auth), "authentication CRAM-MD5: user alice, no answer sent, success");
+    auth.secret_sent = None;
+    assert_eq!(phrase::auth(&auth), "authentication CRAM-MD5: user alice, answer not seen, success");
     auth.mechanism = "LOGIN".into();
     auth.secret = Some("a\"b".into());
     auth.authzid = Some("root".into());
