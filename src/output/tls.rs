@@ -372,7 +372,8 @@ mod tests {
             span: samples::at(14),
         };
         tls.alerts = vec![alert("fatal unknown_ca")];
-        let said = "  Verdict      key log server.key · handshake failed: the peers did not agree (handshake-failed)\n";
+        let said = "  Verdict      key log server.key · handshake failed: the client does not trust the server's certificate \
+                    (handshake-failed)\n";
         let tls = TlsHandshake { key: Some("server.key".into()), ..tls };
         let text = write(tls, true, true);
         assert!(text.contains(said), "{text}");

@@ -3,6 +3,8 @@
 use super::Reason;
 use super::connection::Handshake;
 use super::keys::KeyRing;
+use crate::event::Alert;
+use crate::position::Direction;
 
 /// IANA's name of an alert description.
 pub fn alert(description: u8) -> String {
@@ -48,6 +50,106 @@ pub fn alert(description: u8) -> String {
     name.to_owned()
 }
 
+/// Why a handshake failed, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Words that end a sentence.
+    pub why: &'static str,
+    /// A sentence.
+    pub advice: &'static str,
+}
+
+/// How far a handshake came that failed.
+#[derive(Copy, Clone, Debug)]
+pub struct Progress {
+    /// The server chose a version and a suite.
+    pub chosen: bool,
+    /// The server asked for a client certificate and got none.
+    pub lacks_certificate: bool,
+}
+
+/// Why a handshake failed, as far as alerts tell: a fatal one, or the last that can be read.
+pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
+    let Progress { chosen, lacks_certificate } = progress;
+    let legible = |alert: &&Alert| alert.description != "encrypted";
+    let alert = alerts.iter().filter(legible).find(|alert| alert.fatal).or(alerts.iter().rfind(legible));
+    let word = alert.and_then(|alert| alert.description.rsplit(' ').next()).unwrap_or_default();
+    let by_client = alert.is_some_and(|alert| alert.dir == Direction::Client);
+    let of_certificates = matches!(
+        word,
+        "unknown_ca"
+            | "no_certificate"
+            | "bad_certificate"
+            | "unsupported_certificate"
+            | "certificate_revoked"
+            | "certificate_expired"
+            | "certificate_unknown"
+    );
+    let (why, advice) = match word {
+        "unknown_ca" if by_client => (
+            "the client does not trust the server's certificate",
+            "Install the CA that issued it at the client, or let the server send its certificate with the chain up to a CA that the client knows.",
+        ),
+        "certificate_expired" if by_client => (
+            "the client took the server's certificate for expired",
+            "Renew the certificate, or set the client's clock.",
+        ),
+        _ if by_client && of_certificates => (
+            "the client rejected the server's certificate",
+            "Look at its names, its dates, its issuer and the chain that the server sends; the client's log may say what it disliked.",
+        ),
+        "certificate_required" => (
+            "the server wants a client certificate, and got none",
+            "Give the client a certificate that the server accepts, or let the server do without.",
+        ),
+        _ if !by_client && lacks_certificate && (of_certificates || word == "handshake_failure") => (
+            "the server wants a client certificate, and got none",
+            "Give the client a certificate that the server accepts, or let the server do without.",
+        ),
+        _ if of_certificates => (
+            "the server rejected the client's certificate",
+            "Look at its dates and its issuer, and at the CAs that the server takes; the server's log may say what it disliked.",
+        ),
+        "protocol_version" => (
+            "no TLS version in common",
+            "Allow at one of the two a version that the other has: what the client offers at best is said above.",
+        ),
+        "handshake_failure" | "insufficient_security" if !by_client && !chosen => (
+            "no suite in common, or no group or certificate that fits one",
+            "Compare what the client offers (`offered` in `mailcap tls --json`) with what the server allows, and with the kind of its certificate.",
+        ),
+        "handshake_failure" | "insufficient_security" | "illegal_parameter" if by_client && chosen => (
+            "the client did not accept what the server chose",
+            "Look at version, suite and the sizes of the server's key and group: the client may want better ones.",
+        ),
+        "unrecognized_name" => (
+            "the server does not know the name that the client asked for",
+            "Compare that name with those that the server is set up for.",
+        ),
+        "no_application_protocol" => (
+            "no application protocol (ALPN) in common",
+            "Compare the protocols that client and server are set up for.",
+        ),
+        "inappropriate_fallback" => (
+            "the client came again with an older version, and the server knows a newer one",
+            "Look for what made the client's first attempt fail.",
+        ),
+        "unknown_psk_identity" => {
+            ("the server does not know the client's pre-shared key", "Compare the keys of the two, and their names.")
+        }
+        "bad_record_mac" | "decrypt_error" | "decryption_failed" => (
+            "what one side sent did not verify at the other",
+            "Look for a wrong key at one of the two, or a device on the way that changes bytes.",
+        ),
+        "internal_error" => ("one side had an error of its own", "See the log of the one that sent the alert."),
+        "user_canceled" | "close_notify" => {
+            ("one side gave it up", "See the log of the one that sent the alert; a time limit may be too short.")
+        }
+        _ => ("the peers did not agree", "See the alerts, and the logs of the two."),
+    };
+    Failure { why, advice }
+}
+
 /// What to do about it.
 fn advice(reason: Reason) -> &'static str {
     match reason {
@@ -70,7 +172,7 @@ fn advice(reason: Reason) -> &'static str {
         Reason::HandshakeIncomplete => {
             "The capture begins or ends within the handshake. Up to TLS 1.2 nothing can be derived without both randoms and the key exchange, key log or not; with TLS 1.3 a key log is enough."
         }
-        Reason::HandshakeFailed => "The peers did not agree; there is nothing to decrypt.",
+        Reason::HandshakeFailed => "There is nothing to decrypt.",
         Reason::HandshakeGap => {
             "Bytes of the handshake are missing from the capture and the keys depend on them. A key log helps if both hellos were captured."
         }
@@ -110,6 +212,7 @@ pub(super) fn steps(handshake: &Handshake, reason: Option<Reason>, keys: &KeyRin
             Reason::HandshakeFailed if !handshake.was_refused() => {
                 "The handshake broke off without an alert, and there is nothing to decrypt: what the two logged may say why.".to_owned()
             }
+            Reason::HandshakeFailed => failure(handshake.alerts(), handshake.progress()).advice.to_owned(),
             Reason::KeylogNoEntry if handshake.is_opened_by_rsa_key() => {
                 format!("{} The server's private key opens it, too.", advice(reason))
             }

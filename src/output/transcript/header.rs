@@ -10,6 +10,7 @@ use crate::output::style::Role;
 use crate::output::words::{likely_protocol, protocol_name, why_not};
 use crate::position::FramePos;
 use crate::tls::Reason;
+use crate::tls::explain::{self, Failure, Progress};
 
 /// Appends the heading of a session.
 pub(super) fn push(out: &mut String, session: &Session, view: &View<'_>) {
@@ -70,6 +71,11 @@ pub(in crate::output) fn protection(session: &Session) -> String {
     }
 }
 
+fn failure(tls: &TlsHandshake) -> Failure {
+    let lacks_certificate = tls.certificate_asked && tls.client_certificate.is_none();
+    explain::failure(&tls.alerts, Progress { chosen: tls.suite.is_some(), lacks_certificate })
+}
+
 /// With what a handshake's records were opened, or why not and what to do. None where there was nothing to open.
 pub(in crate::output) fn how_decrypted(tls: &TlsHandshake) -> Option<String> {
     let key = || tls.key.as_deref().map(|k| escape(k.as_bytes()).into_owned());
@@ -91,13 +97,13 @@ pub(in crate::output) fn how_decrypted(tls: &TlsHandshake) -> Option<String> {
         None => String::new(),
     };
     let reason = tls.reason.map(|reason| {
-        let (why, advice) = why_not(reason);
         if reason == Reason::HandshakeFailed {
             // In TLS 1.3's encryption there may have been one.
             let alert = !tls.alerts.is_empty() || tls.records_undecrypted > 0;
-            let why = if alert { why } else { "broken off without an alert" };
+            let why = if alert { failure(tls).why } else { "broken off without an alert" };
             return format!("handshake failed: {why}");
         }
+        let (why, advice) = why_not(reason);
         let what = match tls.decrypted {
             Decrypted::Part => "partly decrypted",
             _ => "not decrypted",

@@ -7,6 +7,7 @@ use crate::event::{Alert, Resumed, SecretSource};
 use crate::position::{Direction, Span};
 use crate::tls::Reason;
 use crate::tls::certificate::ReadCertificate;
+use crate::tls::explain::Progress;
 use crate::tls::handshake::{ClientHello, ServerHello};
 use crate::tls::keylog::Tls13Label;
 use crate::tls::prf::Transcript;
@@ -170,6 +171,19 @@ impl Handshake {
     /// Whether somebody said that it is over, or may have said so in TLS 1.3's encryption.
     pub(crate) fn was_refused(&self) -> bool {
         !self.alerts.is_empty() || self.closed > 0
+    }
+
+    /// The alerts so far.
+    pub(crate) fn alerts(&self) -> &[Alert] {
+        &self.alerts
+    }
+
+    /// How far it came, should it have failed.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            chosen: self.server.is_some(),
+            lacks_certificate: self.certificate_asked && self.client_chain.is_empty(),
+        }
     }
 
     /// Whether the server's private key opens it.
