@@ -283,3 +283,18 @@ fn a_farewell_in_the_clear_when_the_client_has_hung_up() {
     let told = tell(&dialogue);
     assert!(codes(&told).contains(&"bad-record") && !codes(&told).contains(&"plaintext-after-starttls"));
 }
+
+/// As GnuTLS's clients do with a certificate that they do not trust: no alert tells, and nothing was sent behind the handshake.
+#[test]
+fn who_hangs_up_behind_the_handshake_without_a_word_has_completed_nothing() {
+    let file = testdata().join("servers/tls-refused-in-silence.pcap");
+    for dialogue in dialogues(file) {
+        let told = tell(&dialogue);
+        let session = only(&told).session();
+        assert_eq!((session.outcome, session.tls[0].completed), (Outcome::Aborted, true));
+    }
+    // Where both spoke, the end of the connection tells.
+    let spoken = dialogues(testdata().join("servers/rsa12-smtp-starttls.pcap")).remove(0);
+    let unopened = decode(&spoken, &in_order(&spoken), &How::default());
+    assert_eq!(only(&unopened).session().outcome, Outcome::Completed);
+}

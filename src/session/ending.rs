@@ -126,6 +126,7 @@ impl Live {
             heard: self.bytes,
             gaps: self.gaps.0,
             undecrypted,
+            silent: self.gaps.0 == 0 && self.stack.tls_stayed_silent(),
             garbled: self.diagnostics.contains_key(&Code::BadRecord),
             fin: self.fin,
             reason,

@@ -20,6 +20,8 @@ pub(super) struct Facts<'a> {
     pub(super) heard: [u64; 2],
     pub(super) gaps: u64,
     pub(super) undecrypted: u64,
+    /// TLS stayed closed, and there was no dialogue in it.
+    pub(super) silent: bool,
     /// What is no TLS came where it should have been.
     pub(super) garbled: bool,
     /// A FIN was delivered, whatever came after it.
@@ -78,6 +80,7 @@ impl Facts<'_> {
         let closed = self.tls.iter().any(|t| t.completed) && self.undecrypted > 0;
         match self.summary.outcome {
             Some(outcome @ (Outcome::Completed | Outcome::Refused | Outcome::AuthFailed)) => outcome,
+            _ if closed && self.silent && self.closed_in_sight() => Outcome::Aborted,
             _ if closed && self.closed_in_order() => Outcome::Completed,
             None | Some(Outcome::Aborted) if self.closed_at_rest() => Outcome::Completed,
             _ if self.heard[1] == 0 && !self.one_sided() && self.tls.is_empty() => match self.gaps {

@@ -541,6 +541,11 @@ impl Stack {
         self.past.undecrypted + self.tls.as_ref().map_or(0, |t| t.connection.undecrypted_bytes())
     }
 
+    /// See [`tls::Connection::stayed_silent`].
+    pub(super) fn tls_stayed_silent(&self) -> bool {
+        self.tls.as_ref().is_some_and(|t| t.connection.stayed_silent())
+    }
+
     /// Bytes of TLS that carried no application data.
     pub(super) fn overhead_bytes(&self) -> u64 {
         self.past.overhead + self.tls.as_ref().map_or(0, |t| t.connection.overhead_bytes())

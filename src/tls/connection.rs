@@ -129,6 +129,7 @@ pub struct Connection {
     halves: [Half; 2],
     handshakes: Vec<Handshake>,
     account: Account,
+    silent: bool,
     search_left: u64,
     scratch: Vec<u8>,
     early: early::Early,
@@ -157,6 +158,7 @@ impl Connection {
             halves: [Half::new(), Half::new()],
             handshakes: Vec::new(),
             account: Account::default(),
+            silent: false,
             search_left: SEARCH_CONNECTION,
             scratch: Vec::new(),
             early: early::Early::default(),
@@ -323,6 +325,11 @@ impl Connection {
     /// Headers, MACs, padding, handshake messages, alerts.
     pub fn overhead_bytes(&self) -> u64 {
         self.account.overhead
+    }
+
+    /// Behind [`Connection::finish`]: all that came behind the handshake stayed closed, and one side can't have said a word in it.
+    pub fn stayed_silent(&self) -> bool {
+        self.silent
     }
 
     /// Bytes on the wire of the application data that was handed up: its length, before decompression where TLS

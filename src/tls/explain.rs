@@ -126,10 +126,9 @@ pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
             "the server does not know the name that the client asked for",
             "Compare that name with those that the server is set up for.",
         ),
-        "no_application_protocol" => (
-            "no application protocol (ALPN) in common",
-            "Compare the protocols that client and server are set up for.",
-        ),
+        "no_application_protocol" => {
+            ("no application protocol (ALPN) in common", "Compare the protocols that client and server are set up for.")
+        }
         "inappropriate_fallback" => (
             "the client came again with an older version, and the server knows a newer one",
             "Look for what made the client's first attempt fail.",

@@ -164,7 +164,8 @@ fn a_password_that_was_never_sent_is_not_hidden() {
 /// `QUIT` answered LOGIN's question for the name: it is base64, of no name.
 #[test]
 fn a_command_that_decodes_is_no_user() {
-    let (auth, shown) = run("LOGIN", &["S: VXNlcm5hbWU6", "C: QUIT", "S: UGFzc3dvcmQ6", "C: eA=="], &Options::default());
+    let (auth, shown) =
+        run("LOGIN", &["S: VXNlcm5hbWU6", "C: QUIT", "S: UGFzc3dvcmQ6", "C: eA=="], &Options::default());
     assert_eq!((auth.user, shown[1].as_str()), (None, MASK));
 }
 

@@ -186,8 +186,11 @@ impl Connection {
         handshake.closed_bytes += len;
         handshake.reason.get_or_insert(reason);
         // An alert alone is 2 bytes, its inner type and the tag; a Finished is longer.
+        let alert = header.len == 2 + 1 + 16;
+        let behind = stage == Stage::Changed || handshake.client_went_on && !alert;
+        handshake.spoke[dir.index()] |= behind && header.content_type == content::APPLICATION;
         let answered = stage == Stage::Handshake || stage == Stage::Early && handshake.server.is_some();
-        if answered && dir == Direction::Client && header.len != 2 + 1 + 16 {
+        if answered && dir == Direction::Client && !alert {
             handshake.client_went_on = true;
         }
         match header.content_type {

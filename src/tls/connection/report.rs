@@ -25,6 +25,7 @@ impl Connection {
         self.take_early(up);
         let seen = [self.halves[0].bytes > 0, self.halves[1].bytes > 0];
         let ended = self.halves.iter().any(|half| half.ended || half.closed);
+        self.silent = matches!(self.handshakes.as_slice(), [only] if only.stayed_silent());
         let mut handshakes = std::mem::take(&mut self.handshakes);
         let mut out = Vec::with_capacity(handshakes.len());
         for (index, handshake) in handshakes.iter_mut().enumerate() {

@@ -83,6 +83,9 @@ pub(crate) struct Handshake {
     pub(super) closed_bytes: u64,
     /// TLS 1.3 without keys: whether the client sent anything that can't be a lone alert.
     pub(super) client_went_on: bool,
+    /// Behind the handshake more than an alert came in records that stayed closed, by direction. TLS 1.3's
+    /// tickets can't be told from it.
+    pub(super) spoke: [bool; 2],
     pub(super) alerts: Vec<Alert>,
     /// Findings along the way, for the explanation.
     pub(super) notes: Vec<String>,
@@ -131,6 +134,7 @@ impl Handshake {
             closed: 0,
             closed_bytes: 0,
             client_went_on: false,
+            spoke: [false; 2],
             alerts: Vec::new(),
             notes: Vec::new(),
             joined: None,
@@ -200,6 +204,12 @@ impl Handshake {
 
     pub(super) fn encrypts_then_macs(&self) -> bool {
         self.version != Some(Version::Ssl3) && self.server.as_ref().is_some_and(|s| s.encrypt_then_mac)
+    }
+
+    /// All that came behind it stayed closed, and one side can't have said a word in it.
+    pub(super) fn stayed_silent(&self) -> bool {
+        let closed = self.opened == 0 && self.closed > 0 && !self.gap;
+        self.established && closed && self.spoke != [true; 2]
     }
 
     pub(super) fn is_tls13(&self) -> bool {
