@@ -16,6 +16,12 @@ fn text(args: &[&str]) -> String {
     String::from_utf8(ran.stdout).unwrap()
 }
 
+/// The exit code, and what is said on stderr.
+fn said(args: &[&str]) -> (Option<i32>, String) {
+    let ran = Command::new(env!("CARGO_BIN_EXE_mailcap")).stdin(Stdio::null()).args(args).output().unwrap();
+    (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+}
+
 /// Of several files frames are counted in each from 1, however the files were named.
 #[test]
 fn of_several_files_each_row_and_heading_says_which() {
@@ -159,4 +165,53 @@ fn secrets_in_a_comment_open_tls_and_are_masked() {
         assert!(text(&[&["decode", path, "--show-secrets"], format].concat()).contains(secret));
     }
     assert!(text(&["decode", path]).contains(" · secrets inside the capture\n"));
+}
+
+/// What people type first, and what to type instead.
+#[test]
+fn usage_errors_say_what_to_do() {
+    for (args, hint) in [
+        (&["-k", "server.key", "decode", "x.pcap"][..], "options come behind the command"),
+        (&["sessions", "--slow", "5", "x.pcap"], "are for jq"),
+        (&["sessions", "--live", "x.pcap"], "only decode has --live"),
+        (&["auth", "--failed", "x.pcap"], "--errors leaves what failed"),
+        (&["decode", "--live"], "standard input is read where it is named: -"),
+        (&["decode", "--live", "--json", "x.pcap"], "--json alone writes each object as soon as it is known"),
+        (&["decode", "--proto", "imaps", "x.pcap"], "imap is called imap inside TLS, too"),
+        (&["decode", "--host", "mx.example.com", "x.pcap"], "names are never looked up"),
+        (&["decode", "--host", "10.0.0.1:25", "x.pcap"], "a port is for --port"),
+    ] {
+        let (code, text) = said(args);
+        assert_eq!(code, Some(2), "{args:?}");
+        assert!(text.contains(hint) && !text.contains("as a value"), "{text}");
+    }
+    // Options that are missing are not captures.
+    assert!(!said(&["auth", "--compute", "apop"]).1.contains("standard input"));
+}
+
+#[test]
+fn a_selection_by_time_that_nothing_fits_tells_from_when_to_when_the_capture_goes() {
+    let capture = data("servers/rsa12-smtp-starttls.pcap");
+    let with = |options: &[&str]| said(&[&["sessions", capture.to_str().unwrap()], options].concat());
+    let (code, text) = with(&["--since", "2026-11-25", "--tz", "+01:00"]);
+    let span = "; the capture goes from 2026-11-24 03:59:27 to 2026-11-24 03:59:28 (+01)";
+    assert!(code == Some(1) && text.contains(span), "{text}");
+    assert!(with(&["--since", "2026-11-25", "--until", "2026-11-23"]).1.contains("; --since is later than --until"));
+    assert!(!with(&["--port", "1"]).1.contains("the capture goes"));
+    let (code, text) = with(&["--since", "24.11.2026"]);
+    let forms = ["'2026-11-24 10:00'", "--tz", "RFC 3339", "@1795514400"];
+    assert!(code == Some(2) && forms.iter().all(|form| text.contains(form)), "{text}");
+}
+
+/// It was silent, as if it had not looked.
+#[test]
+fn auth_says_that_there_is_none() {
+    for (capture, option, text) in [
+        ("lmtp-direct.pcap", &[][..], "no authentication was seen in "),
+        ("pop3-full.pcap", &["--errors"], "no failed authentication was seen in "),
+    ] {
+        let capture = data("servers").join(capture);
+        let (_, told) = said(&[&["auth", capture.to_str().unwrap()], option].concat());
+        assert!(told.lines().last().unwrap().starts_with(&format!("mailcap: {text}")), "{told}");
+    }
 }

@@ -173,6 +173,40 @@ fn open_closed_filtered_silent() {
     assert_eq!(states(attempts(), Options::default(), &Limits::default()), pairs(&expected));
 }
 
+/// `decode` and `sessions` said that there is no mail, and no more.
+#[test]
+fn attempts_that_came_to_nothing_are_told() {
+    let said = |command: &str, frames: Frames| {
+        let (file, program) = (frames.write(), env!("CARGO_BIN_EXE_mailcap"));
+        let ran = std::process::Command::new(program).arg(command).arg(file.path()).output().unwrap();
+        assert_eq!(ran.status.code(), Some(1));
+        String::from_utf8(ran.stderr).unwrap()
+    };
+    let (me, server) = (([10, 0, 0, 1], 40_000), [10, 0, 0, 2]);
+    let silent = || {
+        let mut frames = Frames::default();
+        frames.tcp(me, (server, 25), 100, 0, SYN, b"");
+        frames
+    };
+    let refused = || {
+        let mut frames = silent();
+        frames.tcp(me, (server, 587), 100, 0, SYN, b"");
+        frames.tcp((server, 587), me, 0, 101, RST | ACK, b"");
+        frames
+    };
+    for command in ["decode", "sessions", "auth"] {
+        let text = said(command, refused());
+        assert!(
+            text.contains("no mail session found, but attempts to connect to ports 25, 587: `mailcap services`"),
+            "{text}"
+        );
+    }
+    assert!(said("services", silent()).contains("connect to port 25, and no answer of anybody"));
+    let mut other = Frames::default();
+    other.tcp(me, (server, 80), 100, 0, SYN, b"");
+    assert!(!said("decode", other).contains("attempts"));
+}
+
 #[test]
 fn silence_says_nothing_where_answers_were_not_captured() {
     let mut frames = Frames::default();

@@ -285,10 +285,10 @@ pub(crate) struct Common {
     /// Only the session with this id (several with commas)
     #[arg(long, value_name = "ID", value_parser = parse::session, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) session: Vec<u64>,
-    /// Only this protocol: smtp, lmtp, imap, pop3, sieve (several with commas)
+    /// Only this protocol, inside TLS or not: smtp, lmtp, imap, pop3, sieve (several with commas)
     #[arg(long, value_name = "NAME", value_parser = parse::protocol, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) proto: Vec<Protocol>,
-    /// Only sessions from or to this address or network (several with commas)
+    /// Only sessions from or to this address or network, a PROXY header's client too (several with commas)
     #[arg(long, value_name = "IP[/BITS]", value_parser = parse::network, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) host: Vec<Network>,
     /// Only sessions from or to this port (several with commas)
@@ -303,10 +303,10 @@ pub(crate) struct Common {
     /// Only sessions with a recipient, refused or not (part of an address; repeatable)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) to: Vec<String>,
-    /// Only sessions that went on at this time or later
+    /// Only sessions that went on at this time or later: 2026-11-24, '2026-11-24 10:00' (in the zone of --tz), RFC 3339, or @SECONDS since 1970
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub(crate) since: Option<String>,
-    /// Only sessions that had begun by this time; a day, minute or second counts to its end
+    /// Only sessions that had begun by this time, typed as for --since; a day, minute or second counts to its end
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub(crate) until: Option<String>,
     /// Only sessions in which something went wrong

@@ -31,7 +31,8 @@ pub(super) const DECODE_ABOUT: &str = "\
 Show every command and reply, one transcript a session.
 
 Each line has the frame (as Wireshark counts), the latency of a reply in seconds, an arrow and the text: -> and <- are \
-plain, ~> and <~ are inside TLS. Passwords are masked. What is missing from the capture has its own line.";
+plain, ~> and <~ are inside TLS. Passwords are masked. What is missing from the capture has its own line. Sessions \
+come in the order in which they end.";
 
 pub(super) const DECODE: &str = "\
 Examples:
@@ -39,6 +40,8 @@ Examples:
   mailcap decode mail.pcap -k server.key --keylog keys.txt
   mailcap decode rot-*.pcap.gz --user alice --since '2026-11-24 09:00' --tz Europe/Berlin
   mailcap decode mail.pcap --json | jq 'select(.type == \"reply\" and .code >= 500)'
+  mailcap decode mail.pcap --json |             messages over 1 MB
+    jq -c 'select(.type == \"message\" and .size > 1e6) | [.session, .from, .to, .subject, .size]'
   mailcap decode mail.pcap -d tcp.port==2587,smtp
   mailcap decode mail.pcap --tshark-key 94.127.66.53,25,smtp,server.key --one-line
   tcpdump -U -i eth0 -w - port 587 | mailcap decode --live -";
@@ -50,6 +53,11 @@ Examples:
   mailcap sessions captures/ --errors           only those in which something went wrong
   mailcap sessions mail.pcap --host 10.0.0.0/8 --proto imap
   mailcap sessions mail.pcap --json | jq -r '[.id, .user, .outcome] | @tsv'
+  mailcap sessions mail.pcap --json |           servers that let somebody wait for 5 s
+    jq -c 'select(.slowest_reply > 5) | [.id, .client.ip, .server.ip, .slowest_reply]'
+
+Rows come in the order in which sessions end; an ID is the number of a session's first frame, so `| sort -n` gives the order in \
+which they began.
 
 What --user, --from, --to and --proto ask for may be in what is missing of a session, or stayed encrypted: stderr says of how \
 many sessions that are left out this is so.";
@@ -164,6 +172,11 @@ pub(super) fn habit(word: &str) -> Option<&'static str> {
         "-T" => "for programs there is --json",
         "-V" => "decode --bodies shows messages, --json every field",
         "-n" => "names are never resolved: -n is not needed",
+        "--live" => "only decode has --live",
+        "--failed" | "--failures" | "--outcome" => "--errors leaves what failed",
+        "--slow" | "--slower" | "--size" | "--min-size" | "--larger" | "--subject" | "--message-id" => {
+            "other conditions are for jq: `mailcap decode --help` and `mailcap sessions --help` show how"
+        }
         "-i" => "mailcap reads a live capture from a pipe: tcpdump -U -w - | mailcap decode --live -",
         _ => return None,
     })

@@ -48,12 +48,13 @@ pub(crate) fn main() -> ExitCode {
             {
                 error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
             }
+            if error.kind() == ErrorKind::UnknownArgument {
+                // "To pass it as a value": no file is called like that.
+                error.remove(ContextKind::Suggested);
+            }
             // Help and version go to stdout with 0, usage errors to stderr with 2.
             tell_usage(&error, &words);
-            if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
-                && error.kind() == ErrorKind::UnknownArgument
-                && let Some(hint) = help::habit(word)
-            {
+            if let Some(hint) = hint(&error, &words) {
                 complain(hint);
             }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
@@ -83,6 +84,30 @@ pub(crate) fn main() -> ExitCode {
             complain(&describe(&error));
             ExitCode::from(Outcome::Unusable.code())
         }
+    }
+}
+
+/// What to do instead of what was typed, where that is known.
+fn hint(error: &clap::Error, words: &[OsString]) -> Option<&'static str> {
+    let typed = |option: &str| words.iter().any(|word| word == option);
+    match error.kind() {
+        ErrorKind::UnknownArgument if words.get(1).is_some_and(|word| word.as_encoded_bytes().starts_with(b"-")) => {
+            Some("options come behind the command: mailcap decode FILE -k KEY")
+        }
+        ErrorKind::UnknownArgument => match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(word)) => help::habit(word),
+            _ => None,
+        },
+        ErrorKind::MissingRequiredArgument => match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(missing)) if missing.iter().any(|arg| arg.starts_with("<FILE>")) => {
+                Some("a capture on standard input is read where it is named: -")
+            }
+            _ => None,
+        },
+        ErrorKind::ArgumentConflict if typed("--live") && typed("--json") => {
+            Some("--json alone writes each object as soon as it is known")
+        }
+        _ => None,
     }
 }
 

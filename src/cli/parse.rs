@@ -21,6 +21,9 @@ pub(crate) struct TsharkKey {
 pub(super) fn protocol(text: &str) -> Result<Protocol, String> {
     match named(text) {
         Some((Some(protocol), false)) => Ok(protocol),
+        Some((Some(protocol), true)) => {
+            Err(format!("{0} is called {0} inside TLS, too; --port tells them apart", protocol.as_str()))
+        }
         _ => Err("expected smtp, lmtp, imap, pop3 or sieve".to_owned()),
     }
 }
@@ -122,7 +125,9 @@ pub(super) fn jobs(text: &str) -> Result<u16, String> {
 }
 
 pub(super) fn network(text: &str) -> Result<Network, String> {
-    Network::parse(text).ok_or_else(|| "expected an IP address or a network, as in 10.0.0.5 or 10.0.0.0/8".to_owned())
+    let expected = "expected an IP address or a network, as in 10.0.0.5 or 10.0.0.0/8 (names are never looked up; a port is for \
+                    --port)";
+    Network::parse(text).ok_or_else(|| expected.to_owned())
 }
 
 pub(super) fn zone(text: &str) -> Result<Zone, String> {

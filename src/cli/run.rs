@@ -174,7 +174,10 @@ impl<'a> Job<'a> {
             let Some(text) = text else { return Ok(None) };
             match parsed(&o.tz, text) {
                 Some(ts) => Ok(Some(ts)),
-                None => bail!("{name} {text}: no time; expected 2026-11-24, '2026-11-24 10:00' or RFC 3339"),
+                None => bail!(
+                    "{name} {text}: no time; expected 2026-11-24, '2026-11-24 10:00' or '2026-11-24 10:00:01.5' (in the zone of \
+                     --tz), 2026-11-24T10:00:00+01:00 (RFC 3339), or @1795514400 (seconds since 1970)"
+                ),
             }
         };
         Ok(Criteria {
@@ -234,6 +237,7 @@ impl<'a> Job<'a> {
     pub(super) fn run_with(self, sink: Box<dyn Sink + Send + '_>, config: Config) -> anyhow::Result<(Seen, Report)> {
         let criteria = self.criteria()?;
         let filtered = !criteria.is_empty();
+        let typed = [criteria.since, criteria.until];
         let mut seen = Seen { tally: self.told.then(Tally::default), unusable: self.unusable, ..Seen::default() };
         let unusable = self.capture.unusable();
         let interrupt = Interrupt::listen(self.signalled.clone());
@@ -289,6 +293,7 @@ impl<'a> Job<'a> {
                 complain(&format!("{}: something is missing", count(rest, "mail session")));
             }
         }
+        seen.times = times(typed, &self.options.tz, &report);
         if undecided > 0 {
             complain(&undecided_line(undecided));
         }
@@ -296,6 +301,18 @@ impl<'a> Job<'a> {
             stats::write(&report, tally).context("stderr")?;
         }
         Ok((seen, report))
+    }
+}
+
+/// What a selection by time, if there is one, has to be held against: what was typed may be of another zone.
+fn times(typed: [Option<Timestamp>; 2], zone: &Zone, report: &Report) -> String {
+    match (typed, report.span) {
+        ([Some(since), Some(until)], _) if since > until => "; --since is later than --until".to_owned(),
+        ([None, None], _) | (_, None) => String::new(),
+        (_, Some([earliest, latest])) => {
+            let (from, to) = (zone.seconds(earliest), zone.seconds(latest));
+            format!("; the capture goes from {from} to {to} ({})", zone.name())
+        }
     }
 }
 
@@ -323,21 +340,37 @@ pub(super) fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
 pub(super) fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
     let outcome = outcome(seen.sessions > 0, seen, report);
     if outcome == Outcome::Nothing {
-        complain(&nothing("mail session", report.mail_sessions, report));
+        complain(&nothing(MAIL, report.mail_sessions, seen, report));
     }
     outcome
 }
 
+/// What most commands look for.
+const MAIL: &str = "mail session";
+
+/// The mail ports to which somebody asked for a connection: `port 25`, `ports 25, 587`.
+fn ports(report: &Report) -> String {
+    let list: Vec<String> = report.tried.iter().map(u16::to_string).collect();
+    format!("{} {}", if list.len() == 1 { "port" } else { "ports" }, list.join(", "))
+}
+
 /// Why there is nothing to show, of `all` that there were before the selection.
-pub(super) fn nothing(thing: &str, all: u64, report: &Report) -> String {
+pub(super) fn nothing(thing: &str, all: u64, seen: &Seen, report: &Report) -> String {
+    let times = &seen.times;
     match all {
         0 => {}
-        1 => return format!("the only {thing} does not fit the selection"),
-        _ => return format!("none of {} fits the selection", count(all, thing)),
+        1 => return format!("the only {thing} does not fit the selection{times}"),
+        _ => return format!("none of {} fits the selection{times}", count(all, thing)),
     }
     match (report.frames, report.segments) {
         (0, _) => format!("no {thing} found: there are no packets in the capture"),
         (frames, 0) => format!("no {thing} found: none of {} is TCP", count(frames, "packet")),
+        _ if thing == MAIL && !report.tried.is_empty() => {
+            let ports = ports(report);
+            format!(
+                "no {thing} found, but attempts to connect to {ports}: `mailcap services` tells if they were refused"
+            )
+        }
         _ => format!("no {thing} found; `-d tcp.port==N,smtp` names a port, `mailcap COMMAND --help` tells more"),
     }
 }
@@ -415,8 +448,14 @@ pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
     let outcome = outcome(listed.load(Ordering::Relaxed) > 0, &seen, &report);
     if outcome == Outcome::Nothing {
         complain(&match (selected, all, report.mail_sessions) {
-            (true, false, sessions @ 1..) => nothing("mail session", sessions, &report),
+            (true, false, sessions @ 1..) => nothing(MAIL, sessions, &seen, &report),
             (true, ..) => "no endpoint fits the selection".to_owned(),
+            (false, false, _) if !report.tried.is_empty() => {
+                let ports = ports(&report);
+                format!(
+                    "no mail endpoint found: attempts to connect to {ports}, and no answer of anybody, so that silence says nothing"
+                )
+            }
             (false, false, _) => "no mail endpoint found; --all lists every TCP endpoint".to_owned(),
             (false, true, _) => "no TCP endpoint found".to_owned(),
         });
@@ -434,7 +473,7 @@ pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {
     let (seen, report) = job.run(sink, Wanted { all_tls: true, ..COUNTS })?;
     let outcome = outcome(seen.handshakes > 0, &seen, &report);
     if outcome == Outcome::Nothing {
-        complain(&nothing("TLS handshake", report.handshakes, &report));
+        complain(&nothing("TLS handshake", report.handshakes, &seen, &report));
     }
     Ok(outcome)
 }
@@ -463,6 +502,11 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
         }
     };
     let (seen, report) = job.run(sink, Wanted { passwords, ..COUNTS })?;
+    let (what, listed) =
+        if failed { ("failed authentication", seen.failed_auths) } else { ("authentication", seen.auths) };
+    if listed == 0 && seen.sessions > 0 {
+        complain(&format!("no {what} was seen in {}", count(seen.sessions, MAIL)));
+    }
     Ok(outcome_of_mail(&seen, &report))
 }
 

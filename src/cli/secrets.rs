@@ -28,9 +28,9 @@ fn outcome(seen: &Seen, report: &Report) -> Outcome {
     let outcome = run::outcome(seen.sessions > 0 || seen.handshakes > 0, seen, report);
     if outcome == Outcome::Nothing {
         complain(&match (report.handshakes, report.mail_sessions) {
-            (0, 0) => run::nothing("TLS handshake and no mail session", 0, report),
-            (0, sessions) => run::nothing("mail session", sessions, report),
-            (handshakes, _) => run::nothing("TLS handshake", handshakes, report),
+            (0, 0) => run::nothing("TLS handshake and no mail session", 0, seen, report),
+            (0, sessions) => run::nothing("mail session", sessions, seen, report),
+            (handshakes, _) => run::nothing("TLS handshake", handshakes, seen, report),
         });
     }
     outcome

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mailcap::event::{Comment, Connection, Event, EventBody, Unreachable};
+use mailcap::event::{AuthOutcome, Comment, Connection, Event, EventBody, Unreachable};
 use mailcap::output::Sink;
 use mailcap::output::tally::Tally;
 use mailcap::output::transcript::incomplete;
@@ -19,12 +19,17 @@ const NAMED: usize = 20;
 pub(super) struct Seen {
     /// Sessions.
     pub(super) sessions: u64,
+    /// Authentications, and those that did not succeed.
+    pub(super) auths: u64,
+    pub(super) failed_auths: u64,
     /// TLS handshakes.
     pub(super) handshakes: u64,
     /// Sessions with something missing.
     pub(super) incomplete: u64,
     /// A line for each of the first of these.
     pub(super) lines: Vec<String>,
+    /// What a selection by time has to be held against.
+    pub(super) times: String,
     /// Some input could not be used, and the others were.
     pub(super) unusable: bool,
     /// What it is made of, where that is asked for.
@@ -56,6 +61,10 @@ impl<S: Sink> Sink for Watch<'_, S> {
     fn event(&mut self, event: Event) -> io::Result<()> {
         match &event.body {
             EventBody::Tls(_) => self.seen.handshakes += 1,
+            EventBody::Auth(auth) => {
+                self.seen.auths += 1;
+                self.seen.failed_auths += u64::from(auth.outcome != AuthOutcome::Success);
+            }
             EventBody::Session(session) if session.mail => {
                 self.seen.sessions += 1;
                 if let Some(missing) = incomplete(session) {

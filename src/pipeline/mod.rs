@@ -15,7 +15,7 @@ mod round;
 mod shard;
 mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::num::NonZeroUsize;
 
@@ -24,6 +24,7 @@ use crate::event::Account;
 use crate::limits::Limits;
 use crate::mail::Options;
 use crate::output::Sink;
+use crate::position::Timestamp;
 use crate::tls::KeyRing;
 
 use reader::Run;
@@ -106,6 +107,10 @@ pub struct Report {
     pub account: Account,
     /// What was wrong with the inputs.
     pub problems: Vec<InputProblem>,
+    /// Time of the earliest frame, and of the latest.
+    pub span: Option<[Timestamp; 2]>,
+    /// Mail ports to which somebody asked for a connection, be it in vain.
+    pub tried: BTreeSet<u16>,
     /// Names of the files, by [`crate::position::FileId`].
     pub files: Vec<String>,
 }

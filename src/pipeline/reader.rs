@@ -16,6 +16,7 @@ use crate::flow::Clock;
 use crate::limits::Limits;
 use crate::output::Sink;
 use crate::position::{FileId, FramePos, Timestamp};
+use crate::session::is_mail_port;
 use crate::tls::{KeyRing, SessionCache, keylog, premaster_in_segment};
 use crate::wire::{Decoded, Decoder, Segment};
 
@@ -381,6 +382,8 @@ impl Reader {
                     if pos.index == 1 {
                         self.first = Some(pos.ts);
                     }
+                    let [earliest, latest] = self.report.span.get_or_insert([pos.ts; 2]);
+                    (*earliest, *latest) = (pos.ts.min(*earliest), pos.ts.max(*latest));
                     if pos.index != self.at.index {
                         self.clock.observe(pos.ts.0);
                     }
@@ -388,6 +391,9 @@ impl Reader {
                     match self.decoder.decode(&frame) {
                         Decoded::Segment(segment) => {
                             self.load.segments += 1;
+                            if segment.flags.syn && !segment.flags.ack && is_mail_port(segment.dst.port()) {
+                                self.report.tried.insert(segment.dst.port());
+                            }
                             self.load.bytes += segment.payload.len() as u64;
                             full = take(shard_of(&segment), &segment, pos, self.clock.now(), frame.interface);
                         }
