@@ -36,6 +36,23 @@ fn truth(name: &str, list: &str) -> Vec<Value> {
     connections.iter().flat_map(|c| c["messages"].as_array().cloned().unwrap_or_default()).collect()
 }
 
+/// What is extracted without the key is nothing, and was in the way of what is extracted with it.
+#[test]
+fn a_manifest_of_nothing_is_not_in_the_way() {
+    let capture = "servers/rsa12-resume.pcap";
+    for format in ["eml", "mbox"] {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(extract(capture, None, dir.path(), &["--format", format]), 3);
+        assert!(manifest(dir.path()).is_empty());
+        assert_eq!(extract(capture, Some("servers/keys/server.key"), dir.path(), &["--format", format]), 0);
+        let list = manifest(dir.path());
+        assert!(!list.is_empty());
+        // Another run does not replace these.
+        assert_eq!(extract(capture, None, dir.path(), &["--format", format]), 2);
+        assert_eq!(manifest(dir.path()), list);
+    }
+}
+
 #[test]
 fn files_are_what_servers_and_clients_recorded() {
     let key = Some("servers/keys/server.key");

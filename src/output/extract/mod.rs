@@ -104,7 +104,11 @@ impl Extract {
         let taken = [MANIFEST, MBOX].into_iter().filter(|n| *n == MANIFEST || options.format == Format::Mbox);
         for name in taken {
             let path = dir.join(name);
-            if !options.force && path.symlink_metadata().is_ok() {
+            let Ok(there) = path.symlink_metadata() else { continue };
+            if there.is_file() && there.len() == 0 {
+                // Of a run that found nothing, perhaps for want of a key.
+                fs::remove_file(&path)?;
+            } else if !options.force {
                 let text = format!("{} is there already; choose another folder, or --force", path.display());
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
             }
