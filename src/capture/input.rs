@@ -265,6 +265,7 @@ fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
     if let Some(e) = buffer.take_error() {
         return unreadable(name, &e);
     }
+    let key_log = is_key_log(buffer);
     let convert = "convert it with: editcap -F pcapng IN OUT";
     let head = buffer.data().get(..HEAD).unwrap_or(buffer.data());
     let named = |known: &[(&[u8], &'static str)]| known.iter().find(|(magic, _)| head.starts_with(magic)).map(|k| k.1);
@@ -280,9 +281,7 @@ fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
         [b'-', b'-', b'-', b'-', b'-', b'B', b'E', b'G', b'I', b'N', ..] => {
             Refused::no_capture(name, "a key or a certificate, not a capture", "give a private key with --key")
         }
-        _ if head.starts_with(b"CLIENT_RANDOM ") || head.starts_with(b"# SSL") || head.starts_with(b"# TLS") => {
-            Refused::no_capture(name, "a key log, not a capture", "give it with --keylog")
-        }
+        _ if key_log => Refused::no_capture(name, "a key log, not a capture", "give it with --keylog"),
         _ if text().starts_with(b"<!doctype") || text().starts_with(b"<html") || text().starts_with(b"<?xml") => {
             Refused::no_capture(name, "a web page, not a capture", "download the raw file")
         }
@@ -291,6 +290,30 @@ fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
             Refused::no_capture(name, "neither pcap nor pcapng, plain or compressed", hint)
         }
     }
+}
+
+/// Bytes in which a key log shows that it is one.
+const LINES: usize = 1024;
+
+/// Whether the first line that is no comment is a key log's: `LABEL hex hex`. The header that NSS writes is enough.
+fn is_key_log(buffer: &mut Buffer) -> bool {
+    const BEGINS: [&[u8]; 5] = [b"# SSL", b"# TLS", b"CLIENT_", b"SERVER_", b"RSA "];
+    if !BEGINS.iter().any(|begin| buffer.data().starts_with(begin)) {
+        return false;
+    }
+    buffer.ensure(LINES);
+    let head = buffer.data().get(..LINES).unwrap_or(buffer.data());
+    let mut lines = head.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
+    let Some(line) = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")) else {
+        return head.starts_with(b"# SSL/TLS secrets log file");
+    };
+    let mut words = line.split(u8::is_ascii_whitespace);
+    let label = words.next().unwrap_or_default();
+    let key = words.next().unwrap_or_default();
+    !label.is_empty()
+        && label.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
+        && key.len() >= 16
+        && key.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// What a buffer has taken in and the stream behind it, as a stream again.
