@@ -108,3 +108,38 @@ fn every_column_of_the_dataset_is_documented_and_no_other() {
     }
     assert_eq!(section.matches("\n### ").count(), Table::ALL.len());
 }
+
+/// The questions of docs/output.md, put to captures that ship with the sources.
+#[cfg(unix)]
+#[test]
+fn questions_to_jq_have_answers() {
+    use std::process::Command;
+    const OUTPUT: &str = include_str!("../docs/output.md");
+    if Command::new("jq").arg("--version").output().is_err() {
+        eprintln!("skipped: jq is not installed");
+        return;
+    }
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let programs = Path::new(env!("CARGO_BIN_EXE_mailcap")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let (_, section) = OUTPUT.split_once("\n## Questions\n").unwrap();
+    let block = section.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
+    let questions: Vec<&str> = block.split("# ").filter_map(|one| Some(one.split_once('\n')?.1)).collect();
+    assert_eq!(questions.len(), 5);
+    // Bounds that something is beyond.
+    for (question, bound, lowered, lines) in [
+        (questions[0], "> 5)", "> 0.5)", 1),
+        (questions[1], "> 10)", ">= 1)", 1),
+        (questions[2], "> 1e6", "> 1e5", 0),
+        (questions[3], "1f2e@example.org", "", 0),
+        (questions[4], "failure", "failure", 6),
+    ] {
+        assert!(question.contains(bound), "{question}");
+        let question = question.replace(bound, lowered).replace("mail.pcap", "servers/smtp-auth-all.pcap");
+        let question = question.replace("captures/", "servers/smtp-bdat.pcap");
+        let ran = Command::new("sh").current_dir(&home).env("PATH", &path).args(["-c", &question]).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert!(ran.status.success() && err.is_empty(), "{question}: {err}");
+        assert!(out.lines().count() >= lines, "{question}: {out}");
+    }
+}

@@ -40,11 +40,12 @@ Examples:
   mailcap decode mail.pcap -k server.key --keylog keys.txt
   mailcap decode rot-*.pcap.gz --user alice --since '2026-11-24 09:00' --tz Europe/Berlin
   mailcap decode mail.pcap --json | jq 'select(.type == \"reply\" and .code >= 500)'
-  mailcap decode mail.pcap --json |             messages over 1 MB
-    jq -c 'select(.type == \"message\" and .size > 1e6) | [.session, .from, .to, .subject, .size]'
+  mailcap decode mail.pcap --json | jq -c 'select(.type == \"message\" and .size > 1e6)'
   mailcap decode mail.pcap -d tcp.port==2587,smtp
   mailcap decode mail.pcap --tshark-key 94.127.66.53,25,smtp,server.key --one-line
-  tcpdump -U -i eth0 -w - port 587 | mailcap decode --live -";
+  tcpdump -U -i eth0 -w - port 587 | mailcap decode --live -
+
+docs/output.md has every field of --json, and more questions to jq.";
 
 pub(super) const SESSIONS: &str = "\
 Examples:
@@ -53,13 +54,12 @@ Examples:
   mailcap sessions captures/ --errors           only those in which something went wrong
   mailcap sessions mail.pcap --host 10.0.0.0/8 --proto imap
   mailcap sessions mail.pcap --json | jq -r '[.id, .user, .outcome] | @tsv'
-  mailcap sessions mail.pcap --json |           servers that let somebody wait for 5 s
-    jq -c 'select(.slowest_reply > 5) | [.id, .client.ip, .server.ip, .slowest_reply]'
+  mailcap sessions mail.pcap --json | jq -c 'select(.slowest_reply > 5) | [.id, .client.ip]'
 
-Rows come in the order in which sessions end; an ID is the number of a session's first frame, so `| sort -n` gives the order in \
+Rows come in the order in which sessions end. An ID is the number of a session's first frame: `sort -n` puts them in the order in \
 which they began.
 
-What --user, --from, --to and --proto ask for may be in what is missing of a session, or stayed encrypted: stderr says of how \
+What --user, --from, --to and --proto ask for may be in what is missing of a session, or stayed encrypted (--proto then goes by the port): stderr says of how \
 many sessions that are left out this is so.";
 
 pub(super) const SERVICES: &str = "\
