@@ -23,7 +23,7 @@ const COLUMNS: &[Column] = &[
     Column::left("PROTOCOL", 8, 11),
     Column::left("TLS", 3, 3),
     Column::left("MECHANISM", 9, MECHANISM),
-    Column::left("USER", 8, USER),
+    Column::left("USER", 8, 30),
     Column::left("OUTCOME", 7, 17),
 ];
 

@@ -25,16 +25,19 @@ const COLUMNS: &[Column] = &[
     Column::left("SERVER", 17, PEER),
     Column::left("PROTOCOL", 8, 12),
     Column::left("TLS", 7, 19),
-    Column::left("USER", 8, USER),
+    Column::left("USER", 8, 30),
     Column::left("MAILS", 5, 30),
     Column::left("OUTCOME", 11, 11),
     Column::right("SLOWEST", 8, 11),
     Column::left("MISSING", 7, 40),
-    Column::left("LAST ERROR", 10, ERROR),
+    Column::left("LAST ERROR", 10, 60),
 ];
 
-/// Columns that an address has at most, be it one behind a proxy.
-pub(super) const PEER: usize = 60;
+/// Columns that an address and a port take at most.
+pub(super) const PEER: usize = 47;
+
+/// Columns of a server behind a proxy, and of that, that are shown.
+const PROXIED: usize = 80;
 
 /// Columns of a user's name that are shown: whoever wants to logs in as anybody, at any length.
 pub(super) const USER: usize = 40;
@@ -197,7 +200,7 @@ pub(super) fn behind_proxy(session: &Session) -> Option<String> {
 pub(super) fn server(session: &Session) -> String {
     let via = session.server.to_string();
     match behind_proxy(session) {
-        Some(server) => format!("{} via {via}", cut(&server, PEER.saturating_sub(5 + via.len()))),
+        Some(server) => format!("{} via {via}", cut(&server, PROXIED.saturating_sub(5 + via.len()))),
         None => via,
     }
 }
@@ -321,7 +324,7 @@ mod tests {
         let told = |detail| server(&Session { diagnostics: tunnel(detail), ..samples::session() });
         assert_eq!(told("SOCKS 5 to mx.example.com:25"), "mx.example.com:25 via 10.0.0.9:587");
         let long = format!("HTTP CONNECT to {}:25", "x".repeat(300));
-        assert!(told(&long).ends_with("… via 10.0.0.9:587") && told(&long).chars().count() == PEER);
+        assert!(told(&long).ends_with("… via 10.0.0.9:587") && told(&long).chars().count() == PROXIED);
     }
 
     #[test]
