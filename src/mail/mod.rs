@@ -28,6 +28,9 @@ use crate::event::{Event, EventBody, Outcome, Protocol, Text};
 use crate::limits::Limits;
 use crate::position::{Direction, Span};
 
+/// Most bytes of a literal that a text shows behind its size: names and values, not what is long.
+const LITERAL_SHOWN: usize = 1 << 10;
+
 /// What the user wants decoded; the rest is not computed.
 #[derive(Clone, Debug, Default)]
 pub struct Options {

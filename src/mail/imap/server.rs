@@ -10,11 +10,8 @@ use super::{plausible, verbs};
 use crate::diagnostic::{Code, count};
 use crate::event::{EventBody, Reply, Text};
 use crate::mail::line::{Line, LineBuffer, LineEnd, without_cr};
-use crate::mail::{Advance, Chunk, Context, Missing, Next};
+use crate::mail::{Advance, Chunk, Context, LITERAL_SHOWN, Missing, Next};
 use crate::position::{Direction, Span};
-
-/// Most bytes of a literal in untagged data that its text shows: names and values, not what URLFETCH returns.
-const SHOWN: usize = 1 << 10;
 
 /// What the next byte is.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -248,7 +245,7 @@ impl Imap {
                 open.room = 0;
                 if !is_content && len > 0 && open.text.len() < cx.limits.line_bytes {
                     open.text.push(b' ');
-                    open.room = SHOWN.min(cx.limits.line_bytes - open.text.len());
+                    open.room = LITERAL_SHOWN.min(cx.limits.line_bytes - open.text.len());
                 }
                 self.server.state = State::Literal { rest: len, then_resync: false };
                 self.server_literal_if_over(cx);

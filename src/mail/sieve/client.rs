@@ -92,7 +92,11 @@ impl Sieve {
 
     fn command(&mut self, kind: Kind, verb: &[u8], args: &[u8], line: &Logical, cx: &mut Context<'_>) {
         let span = line.span;
-        let mut shown = args.into();
+        let mut shown = match kind {
+            // A password perhaps.
+            Kind::Authenticate | Kind::Unknown => args.into(),
+            _ => line.shown(args, [&b"PUTSCRIPT"[..], b"CHECKSCRIPT"].iter().any(|v| v.eq_ignore_ascii_case(verb))),
+        };
         let mut exchange = None;
         if kind == Kind::Authenticate {
             cx.authenticates(b"");

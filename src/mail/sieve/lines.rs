@@ -2,9 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::mail::Chunk;
+use crate::event::Text;
 use crate::mail::line::{LineBuffer, LineEnd};
 use crate::mail::quoted::unquote;
+use crate::mail::{Chunk, LITERAL_SHOWN};
 use crate::position::Span;
 
 /// A line with its literals taken out of it.
@@ -37,6 +38,8 @@ pub(super) struct Literal {
     pub(super) span: Option<Span>,
     /// Bytes of it are missing.
     pub(super) gap: bool,
+    /// Where its size ends in the text.
+    at: usize,
 }
 
 /// A direction's bytes in logical lines.
@@ -99,8 +102,8 @@ impl Lines {
             match literal_size(part) {
                 Some(Ok(size)) if !self.current.cut => {
                     self.left = size;
-                    self.current.literals.push(Literal::default());
                     self.behind_literal = self.current.text.len();
+                    self.current.literals.push(Literal { at: self.behind_literal, ..Literal::default() });
                     // Each literal costs an entry, so it counts as a byte.
                     self.kept += 1;
                 }
@@ -214,6 +217,33 @@ impl Logical {
     /// The last literal.
     pub(super) fn last_literal(&self) -> Option<&Literal> {
         self.literals.last()
+    }
+
+    /// Whether a literal is the line's last word.
+    fn is_last(&self, literal: &Literal) -> bool {
+        literal.at >= self.text.trim_ascii_end().len()
+    }
+
+    /// Whether a literal is all there is in the line.
+    pub(super) fn is_literal(&self) -> bool {
+        self.text.starts_with(b"{") && matches!(self.literals.as_slice(), [only] if self.is_last(only))
+    }
+
+    /// The end of the text, with the literals that stand in it behind their sizes; not with a last word that is a `script`.
+    pub(super) fn shown(&self, tail: &[u8], script: bool) -> Text {
+        let start = self.text.len().saturating_sub(tail.len());
+        let mut from = start;
+        let mut shown = Vec::new();
+        for literal in self.literals.iter().filter(|l| l.at >= start && !l.gap && !(script && self.is_last(l))) {
+            shown.extend_from_slice(self.text.get(from..literal.at).unwrap_or_default());
+            from = literal.at;
+            if !literal.bytes.is_empty() {
+                shown.push(b' ');
+                shown.extend(literal.bytes.iter().take(LITERAL_SHOWN));
+            }
+        }
+        shown.extend_from_slice(self.text.get(from..).unwrap_or_default());
+        Text(shown)
     }
 
     /// The line's words.

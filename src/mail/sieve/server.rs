@@ -131,6 +131,10 @@ impl Sieve {
     }
 
     fn data_line(&mut self, line: &Logical, cx: &mut Context<'_>) {
+        // Alone it may be a script: then it is no text of the reply.
+        let first = self.queue.waiting.front();
+        let script = line.is_literal() && first.is_none_or(|p| p.uncertain || p.verb.0 == b"GETSCRIPT");
+        let text = line.shown(&line.text, script);
         let data = self.data.get_or_insert_with(|| Data {
             lines: Vec::new(),
             span: line.span,
@@ -140,9 +144,9 @@ impl Sieve {
             implementation: None,
         });
         data.span = data.span.to(line.span);
-        data.bytes = data.bytes.saturating_add(line.text.len());
+        data.bytes = data.bytes.saturating_add(text.0.len());
         if data.lines.len() < cx.limits.reply_lines && data.bytes <= cx.limits.header_bytes {
-            data.lines.push(line.text.as_slice().into());
+            data.lines.push(text);
         } else {
             data.dropped += 1;
         }

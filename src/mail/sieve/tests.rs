@@ -42,7 +42,7 @@ fn scripts_and_replies() {
             "> PUTSCRIPT \"bad {3+}\" {20+}",
             "script bad {3+} 20 Rejected true",
             "< NO bad: line 1:\r\nerror: x\"{3}",
-            "> GETSCRIPT {2+}",
+            "> GETSCRIPT {2+} s0",
             "script s0 12 Accepted true",
             "< OK Getscript completed.",
             "> LISTSCRIPTS",
@@ -77,6 +77,45 @@ fn text_is_behind_a_literal_within_the_code() {
     ]);
     let texts: Vec<_> = told.replies().iter().skip(1).map(|r| r.text.to_str_lossy().into_owned()).collect();
     assert_eq!(texts, ["Done", "Done", "no"]);
+}
+
+/// A name with characters of eight bits, say; a script is an object, and a response a secret.
+#[test]
+fn names_in_literals_are_told() {
+    let told = told(&[
+        s("\"IMPLEMENTATION\" {3}\r\nabc\r\n\"SIEVE\" {8}\r\nfileinto\r\nOK\r\n"),
+        c("AUTHENTICATE \"PLAIN\" {24+}\r\nAGFsaWNlAHdvbmRlcmxhbmQx\r\n"),
+        s("OK\r\n"),
+        c("DELETESCRIPT {5+}\r\ngr\u{fc}n\r\n"),
+        s("OK\r\n"),
+        c(
+            "RENAMESCRIPT {3+}\r\nold {4+}\r\nnew1\r\nputscript {3+}\r\none {5+}\r\nstop;\r\nPUTSCRIPT {3+}\r\ntwo \"keep;\"\r\n",
+        ),
+        s("OK\r\nOK\r\nOK\r\n"),
+        c("CHECKSCRIPT {5+}\r\nstop;\r\nLISTSCRIPTS\r\n"),
+        s("OK\r\n\"summer\"\r\n{8}\r\ngr\u{fc}n}(x ACTIVE\r\n{3}\r\none\r\nOK\r\n"),
+        c("LOGIN {5+}\r\nalice {6+}\r\nS3cret\r\n"),
+        s("NO\r\n"),
+    ]);
+    let lines = told.lines();
+    let commands: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("> ")).collect();
+    assert_eq!(
+        commands,
+        [
+            "AUTHENTICATE \"PLAIN\" {24+}",
+            "DELETESCRIPT {5+} gr\u{fc}n",
+            "RENAMESCRIPT {3+} old {4+} new1",
+            "PUTSCRIPT {3+} one {5+}",
+            "PUTSCRIPT {3+} two \"keep;\"",
+            "CHECKSCRIPT {5+}",
+            "LISTSCRIPTS",
+            "LOGIN ***",
+        ]
+    );
+    let replies = told.replies();
+    let texts = |at: usize| replies[at].lines.iter().map(|l| l.to_str_lossy().into_owned()).collect::<Vec<_>>();
+    assert_eq!(texts(0), ["\"IMPLEMENTATION\" {3} abc", "\"SIEVE\" {8} fileinto", ""]);
+    assert_eq!(texts(7), ["\"summer\"", "{8} gr\u{fc}n}(x ACTIVE", "{3} one", ""]);
 }
 
 #[test]

@@ -202,9 +202,12 @@ fn imap<'t>(status: &[u8], text: &'t [u8]) -> Option<&'t [u8]> {
     }
 }
 
-/// `"SASL" "PLAIN LOGIN"` → `SASL PLAIN LOGIN`.
+/// `"SASL" "PLAIN LOGIN"` → `SASL PLAIN LOGIN`, and `"SIEVE" {8} fileinto` → `SIEVE fileinto`.
 fn unquoted(line: &[u8]) -> Text {
-    Text(line.iter().copied().filter(|&b| b != b'"').collect())
+    let words = line.split(|&b| b == b' ').filter(|word| !(word.starts_with(b"{") && word.ends_with(b"}")));
+    let mut line = words.collect::<Vec<_>>().join(&b' ');
+    line.retain(|&b| b != b'"');
+    Text(line)
 }
 
 /// A timestamp in a POP3 banner, which makes APOP possible (RFC 1939 §7).
