@@ -212,9 +212,9 @@ pub struct Plain {
     pub dir: Direction,
     /// Whether they came inside TLS.
     pub tls: bool,
-    /// Bytes that are missing before these; inside TLS, at most so many.
-    pub lost: u64,
-    /// The bytes; none where a direction ends with a loss.
+    /// Bytes that are missing before these, of the client's and of the server's; inside TLS, at most so many.
+    pub lost: [u64; 2],
+    /// The bytes; none where the dialogue ends with a loss.
     #[serde(with = "serial::bytes")]
     pub bytes: Vec<u8>,
 }
@@ -222,7 +222,7 @@ pub struct Plain {
 impl std::fmt::Debug for Plain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Plain { dir, tls, lost, bytes } = self;
-        write!(f, "Plain {{ dir: {dir:?}, tls: {tls}, lost: {lost}, {} bytes }}", bytes.len())
+        write!(f, "Plain {{ dir: {dir:?}, tls: {tls}, lost: {lost:?}, {} bytes }}", bytes.len())
     }
 }
 

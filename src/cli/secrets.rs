@@ -133,8 +133,13 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
             Outcome::Incomplete
         }
     };
-    if !options.plaintext && surveyed.secrets == 0 && seen.handshakes > 0 {
-        complain("nothing was decrypted: Wireshark sees no more in it than before; `mailcap tls --explain` says why");
+    let nothing = match options.plaintext {
+        true if surveyed.opened == 0 && surveyed.closed > 0 => Some("where TLS was, the bytes are missing in it"),
+        false if surveyed.secrets == 0 && seen.handshakes > 0 => Some("Wireshark sees no more in it than before"),
+        _ => None,
+    };
+    if let Some(nothing) = nothing {
+        complain(&format!("nothing was decrypted: {nothing}; `mailcap tls --explain` says why"));
     }
     Ok(outcome)
 }
@@ -164,8 +169,11 @@ fn plaintext<W: std::io::Write>(
 ) -> Result<(u64, String), Error> {
     let capture = Capture::open_usable(group(&config.inputs, config.separate), &config.limits)?;
     let report = pipeline::run_capture(capture, config, &mut Plaintext::new(writer, &surveyed.sessions))?;
-    let sessions = count(surveyed.sessions.len() as u64, "session");
-    Ok((report.frames, format!("{sessions} in the clear, passwords too")))
+    let mut held = format!("{} in the clear, passwords too", count(surveyed.sessions.len() as u64, "session"));
+    if surveyed.closed > 0 {
+        held.push_str(&format!(", but for what stayed closed in {} of them", surveyed.closed));
+    }
+    Ok((report.frames, held))
 }
 
 fn packets<W: std::io::Write>(

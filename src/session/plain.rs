@@ -17,7 +17,11 @@ impl Layers {
         if !env.options.plaintext || self.is_other() {
             return;
         }
-        let lost = std::mem::take(&mut self.recorder.lost[dir.index()]);
+        self.tell(dir, bytes, span);
+    }
+
+    fn tell(&mut self, dir: Direction, bytes: &[u8], span: Span) {
+        let lost = std::mem::take(&mut self.recorder.lost);
         let plain = Plain { dir, tls: self.in_tls, lost, bytes: bytes.to_vec() };
         self.emitter.push(span, EventBody::Plain(plain));
     }
@@ -28,12 +32,10 @@ impl Layers {
         *lost = lost.saturating_add(len);
     }
 
-    /// The connection is over: losses that nothing followed.
+    /// The connection is over: losses that nothing followed, and those of a dialogue of which nothing is known.
     pub(super) fn record_end(&mut self, span: Span, env: Env<'_>) {
-        for dir in [Direction::Client, Direction::Server] {
-            if self.recorder.lost[dir.index()] > 0 {
-                self.record(dir, &[], span, env);
-            }
+        if env.options.plaintext && self.recorder.lost != [0; 2] {
+            self.tell(Direction::Client, &[], span);
         }
     }
 }

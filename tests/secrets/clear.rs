@@ -103,3 +103,78 @@ fn sessions_on_two_ports_at_the_same_time_stay_two() {
     assert_eq!(found.len(), 2);
     assert_eq!(digests(&capture.with_extension("clear")), found);
 }
+
+/// The bytes of implicit TLS that stayed closed left no trace: the file said that the server never said a word.
+#[test]
+fn what_stays_closed_is_missing_in_the_clear() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = dir.path().join("closed.pcap");
+    fs::copy(super::case("tls", "tls12-ecdhe-rsa-aes128-gcm-sha256-pop3.pcap").capture, &capture).unwrap();
+    let (before, after, ran) = before_and_after(&capture, &[]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.stderr.contains("what stayed closed in 1 of them"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("nothing was decrypted"), "{}", ran.stderr);
+    let [after] = after.as_slice() else { panic!("{} sessions", after.len()) };
+    assert_eq!((&after["complete"], &after["outcome"]), (&Value::Bool(false), &"cut".into()));
+    let missing = after["gaps"]["bytes"].as_u64().unwrap();
+    assert!((1..=before[0]["undecrypted_bytes"].as_u64().unwrap()).contains(&missing), "{missing}");
+}
+
+/// The other direction's handshake and acknowledgements were made up, and denied all that its packets were not there to
+/// say.
+#[test]
+fn one_direction_stays_one_direction() {
+    let dir = tempfile::tempdir().unwrap();
+    for heard in [C, S] {
+        let capture = dir.path().join(format!("side-{heard}"));
+        let (mut file, mut conn) = (Pcap::new(), Conn::new(0, 25));
+        for begin in [true, false] {
+            mail(&mut file, &mut conn, begin, "one way");
+        }
+        // A record is a header of 16 bytes and a frame, whose TCP header begins with the sender's port.
+        let mut kept = file.bytes[..24].to_vec();
+        let mut rest = &file.bytes[24..];
+        while let Some(len) = rest.get(8..12) {
+            let (record, more) = rest.split_at(16 + u32::from_le_bytes(len.try_into().unwrap()) as usize);
+            let from_server = record[16 + 14 + 20..][..2] == 25u16.to_be_bytes();
+            if from_server == (heard == S) {
+                kept.extend_from_slice(record);
+            }
+            rest = more;
+        }
+        fs::write(&capture, kept).unwrap();
+        let (before, after, _) = before_and_after(&capture, &[]);
+        for (before, after) in before.iter().zip(&after) {
+            for field in ["protocol", "commands", "messages", "complete", "outcome", "bytes"] {
+                assert_eq!(before[field], after[field], "{heard}: {field}");
+            }
+        }
+        assert_eq!((before.len(), after.len()), (1, 1));
+        let found = digests(&capture);
+        assert_eq!((found.len(), digests(&capture.with_extension("clear"))), (usize::from(heard == C), found));
+    }
+}
+
+/// What a direction has lost was only missing in its own next packet, so that the other one's did not acknowledge it: the
+/// reply to a lost mail answered nothing.
+#[test]
+fn a_reply_acknowledges_what_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = dir.path().join("lost");
+    let (mut file, mut conn) = (Pcap::new(), Conn::new(0, 25));
+    mail(&mut file, &mut conn, true, "lost");
+    conn.say(&mut file, S, b"354 go on\r\n");
+    conn.next[C] += 710;
+    conn.say(&mut file, S, b"250 2.0.0 Ok: queued as 4bXyZ\r\n221 2.0.0 Bye\r\n");
+    conn.close(&mut file);
+    fs::write(&capture, &file.bytes).unwrap();
+    before_and_after(&capture, &[]);
+    let message = |file: &Path| {
+        let lines = json(&run(&["decode", &text(file), "--json"]).stdout);
+        let message = lines.into_iter().find(|l| l["type"] == "message").unwrap();
+        ["complete", "outcome", "queue_id"].map(|field| message[field].clone())
+    };
+    let told = message(&capture);
+    assert_eq!(told, [Value::from(false), "accepted".into(), "4bXyZ".into()]);
+    assert_eq!(message(&capture.with_extension("clear")), told);
+}

@@ -42,6 +42,8 @@ pub struct Plaintext<'a, W: Write> {
 /// A session that is going on.
 struct Open {
     wire: Wire,
+    /// The side whose packets are made, if the other one's were not captured.
+    heard: Option<Direction>,
     tls: bool,
     /// Time of its last packet: time does not run backwards in a session.
     clock: Timestamp,
@@ -119,15 +121,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
     }
 
     /// Opens the connection of a session, or the one of its part inside TLS; without a handshake where it begins `midway`.
-    fn open(
-        &mut self,
-        id: u64,
-        found: Found,
-        mut wire: Wire,
-        tls: bool,
-        midway: bool,
-        at: Timestamp,
-    ) -> io::Result<Open> {
+    fn open(&mut self, id: u64, found: Found, wire: Wire, tls: bool, midway: bool, at: Timestamp) -> io::Result<Open> {
         let origin = self.origin(found.span);
         let mut comment = format!("mailcap: session {id}, {} → {}, {origin}", found.client, found.server);
         if tls {
@@ -135,25 +129,36 @@ impl<'a, W: Write> Plaintext<'a, W> {
         }
         if midway {
             comment.push_str("; its beginning is missing");
+        }
+        let mut open = Open { wire, heard: found.heard, tls, clock: at, comment };
+        if midway {
             for dir in [Direction::Client, Direction::Server] {
-                wire.skip(dir, 1);
+                open.wire.skip(dir, 1);
             }
-            return Ok(Open { wire, tls, clock: at, comment });
+            return Ok(open);
         }
         for (dir, kind) in
             [(Direction::Client, Kind::Syn), (Direction::Server, Kind::SynAck), (Direction::Client, Kind::Ack)]
         {
-            let data = wire.packet(dir, kind, &[])?;
-            self.push(at, data, std::mem::take(&mut comment))?;
+            self.send(&mut open, dir, kind, &[], "")?;
         }
-        Ok(Open { wire, tls, clock: at, comment })
+        Ok(open)
     }
 
-    fn close(&mut self, open: &mut Open, first: Direction, at: Timestamp) -> io::Result<()> {
-        open.clock = open.clock.max(at);
+    /// A packet, unless it is of a side that was not captured.
+    fn send(&mut self, open: &mut Open, dir: Direction, kind: Kind, payload: &[u8], comment: &str) -> io::Result<()> {
+        let data = open.wire.packet(dir, kind, payload)?;
+        if open.heard.is_some_and(|heard| heard != dir) {
+            return Ok(());
+        }
+        let first = std::mem::take(&mut open.comment);
+        let between = if first.is_empty() || comment.is_empty() { "" } else { "; " };
+        self.push(open.clock, data, format!("{first}{between}{comment}"))
+    }
+
+    fn close(&mut self, open: &mut Open, first: Direction) -> io::Result<()> {
         for (dir, kind) in [(first, Kind::Fin), (first.opposite(), Kind::Fin), (first, Kind::Ack)] {
-            let data = open.wire.packet(dir, kind, &[])?;
-            self.push(open.clock, data, String::new())?;
+            self.send(open, dir, kind, &[], "")?;
         }
         Ok(())
     }
@@ -165,28 +170,26 @@ impl<'a, W: Write> Plaintext<'a, W> {
             None => self.open(id, found, self.first_wire(id, &found), plain.tls, found.midway, found.span.first.ts)?,
         };
         if plain.tls && !open.tls {
-            let clock = open.clock;
-            self.close(&mut open, Direction::Client, clock)?;
-            open = self.open(id, found, open.wire.successor(), true, false, clock)?;
+            self.close(&mut open, Direction::Client)?;
+            open = self.open(id, found, open.wire.successor(), true, false, open.clock)?;
         }
         open.clock = open.clock.max(span.last.ts);
-        open.wire.skip(plain.dir, plain.lost);
         let mut comment = self.origin(span);
-        if !open.comment.is_empty() {
-            comment = format!("{}; {comment}", std::mem::take(&mut open.comment));
-        }
-        if plain.lost > 0 {
+        let lost = [Direction::Client, Direction::Server].map(|dir| (dir, plain.lost[dir.index()]));
+        let lost = lost.into_iter().filter(|(_, lost)| *lost > 0);
+        for (dir, lost) in lost.clone() {
+            open.wire.skip(dir, lost);
             let most = if plain.tls { "at most " } else { "" };
-            comment.push_str(&format!("; {most}{} missing before it", count(plain.lost, "byte")));
+            comment.push_str(&format!("; {most}{} of the {}'s missing before it", count(lost, "byte"), dir.as_str()));
         }
         if plain.bytes.is_empty() {
             // Nothing followed what is missing.
-            let data = open.wire.packet(plain.dir, Kind::Ack, &[])?;
-            self.push(open.clock, data, comment.clone())?;
+            for (dir, _) in lost {
+                self.send(&mut open, dir, Kind::Ack, &[], &comment)?;
+            }
         }
         for bytes in plain.bytes.chunks(SEGMENT) {
-            let data = open.wire.packet(plain.dir, Kind::Data, bytes)?;
-            self.push(open.clock, data, comment.clone())?;
+            self.send(&mut open, plain.dir, Kind::Data, bytes, &comment)?;
         }
         self.open.insert(id, open);
         Ok(())
@@ -198,17 +201,15 @@ impl<'a, W: Write> Plaintext<'a, W> {
             Some(open) => open,
             None => self.open(id, found, self.first_wire(id, &found), false, found.midway, span.first.ts)?,
         };
+        open.clock = open.clock.max(span.last.ts);
         let by = session.ended_by.unwrap_or(Direction::Client);
         match session.end_reason {
-            EndReason::Fin => self.close(&mut open, by, span.last.ts),
+            EndReason::Fin => self.close(&mut open, by),
             EndReason::Rst => {
                 if let Some(first) = session.closed_by.filter(|&first| first != by) {
-                    open.clock = open.clock.max(span.last.ts);
-                    let data = open.wire.packet(first, Kind::Fin, &[])?;
-                    self.push(open.clock, data, String::new())?;
+                    self.send(&mut open, first, Kind::Fin, &[], "")?;
                 }
-                let data = open.wire.packet(by, Kind::Rst, &[])?;
-                self.push(open.clock.max(span.last.ts), data, String::new())
+                self.send(&mut open, by, Kind::Rst, &[], "")
             }
             // Its end was not captured.
             EndReason::Timeout | EndReason::Reused | EndReason::Evicted | EndReason::Eof => Ok(()),
@@ -256,7 +257,9 @@ mod tests {
     }
 
     fn plain(session: u64, number: u64, dir: Direction, tls: bool, lost: u64, bytes: &[u8]) -> Event {
-        let body = EventBody::Plain(Plain { dir, tls, lost, bytes: bytes.to_vec() });
+        let mut missing = [0; 2];
+        missing[dir.index()] = lost;
+        let body = EventBody::Plain(Plain { dir, tls, lost: missing, bytes: bytes.to_vec() });
         Event { session, seq: number, span: at(number), body }
     }
 

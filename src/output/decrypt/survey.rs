@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use zeroize::Zeroizing;
 
 use crate::diagnostic::Code;
-use crate::event::{Event, EventBody, Protocol, Session};
+use crate::event::{Decrypted, Event, EventBody, Protocol, Session};
 use crate::output::Sink;
 use crate::output::pcapng::Writer;
 use crate::pipeline::Report;
-use crate::position::Span;
+use crate::position::{Direction, Span};
 use crate::tls::keylog::Entry;
 
 /// Lines of a key log that go into one block.
@@ -30,12 +30,14 @@ pub struct Found {
     pub span: Span,
     /// Its beginning is not in the capture.
     pub midway: bool,
+    /// The one side of which there are frames, if only one is in the capture.
+    pub heard: Option<Direction>,
 }
 
 #[cfg(test)]
 impl Found {
     pub(super) fn sample(client: SocketAddr, server: SocketAddr) -> Self {
-        Found { client, server, protocol: None, span: Span::default(), midway: false }
+        Found { client, server, protocol: None, span: Span::default(), midway: false, heard: None }
     }
 }
 
@@ -46,6 +48,10 @@ pub struct Surveyed {
     pub sessions: BTreeMap<u64, Found>,
     /// Sessions that were not kept, as there are too many.
     pub beyond: u64,
+    /// Of those kept, how many have TLS that was opened.
+    pub opened: u64,
+    /// Of those kept, how many have TLS that stayed closed, wholly or in part.
+    pub closed: u64,
     /// Secrets written.
     pub secrets: u64,
     /// Frames read.
@@ -98,8 +104,14 @@ impl<'a, W: Write> Survey<'a, W> {
                 return;
             }
             let &Session { id, client, server, protocol, span, .. } = session;
-            let midway = session.diagnostics.iter().any(|d| d.code == Code::MidStream);
-            self.found.sessions.insert(id, Found { client, server, protocol, span, midway });
+            let is = |code| session.diagnostics.iter().any(|d| d.code == code);
+            // One that is heard acknowledging has said nothing.
+            let side = if session.bytes[1] > session.bytes[0] { Direction::Server } else { Direction::Client };
+            let heard = is(Code::OneSided).then_some(side);
+            let midway = is(Code::MidStream);
+            self.found.sessions.insert(id, Found { client, server, protocol, span, midway, heard });
+            self.found.closed += u64::from(session.undecrypted_bytes > 0);
+            self.found.opened += u64::from(session.tls.iter().any(|tls| tls.decrypted != Decrypted::None));
         }
     }
 }
