@@ -115,3 +115,17 @@ fn post_handshake_authentication_changes_no_keys() {
     let reports = connection.finish(span, &mut env, &mut out);
     assert_eq!((out.lost, reports.len(), reports[0].records_decrypted, reports[0].reason), (0, 1, 9, None));
 }
+
+/// RFC 8879. The hashes are those of the certificates that the peers were given.
+#[test]
+fn a_certificate_that_was_sent_compressed_is_told() {
+    let capture = testdata().join("handshakes/compressed-certificates.pcap");
+    let told =
+        tell(std::slice::from_ref(&capture), &How { keylogs: &[capture.with_extension("keylog")], ..How::default() });
+    let tls = &told.stories.values().next().unwrap().tls[0];
+    let hash = |hash: [u8; 32]| hash.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>();
+    let own = tls.certificate.as_ref().unwrap();
+    assert_eq!((own.subject.as_str(), hash(own.sha256)), ("CN=mail.example.test", "69bd9c4e0c5838a0".to_owned()));
+    let client = tls.client_certificate.as_ref().unwrap();
+    assert_eq!((client.subject.as_str(), hash(client.sha256)), ("CN=client", "e8356354e200e345".to_owned()));
+}

@@ -4,6 +4,7 @@
 //! become the epochs that follow. A record goes through `record` → (after a loss: `recovery`) → `open_record` →
 //! `content`; handshake messages go on to `messages`.
 
+mod compressed;
 mod early;
 mod epoch;
 mod export;

@@ -1,5 +1,6 @@
 //! Handshake messages, ChangeCipherSpec and alerts: what each does to the state.
 
+use super::compressed;
 use super::epoch::{Cipher, Epoch, Stage};
 use super::state::Handshake;
 use super::{Connection, Env, Half};
@@ -100,7 +101,18 @@ impl Connection {
                 }
             }
             (kind::CERTIFICATE, _) => self.certificate(dir, body, span, env, up),
-            (kind::COMPRESSED_CERTIFICATE, Direction::Server) => handshake.certificate_seen = true,
+            (kind::COMPRESSED_CERTIFICATE, _) if handshake.is_tls13() => {
+                match compressed::certificate(body, env.limits.handshake_bytes) {
+                    Ok(body) => self.certificate(dir, &body, span, env, up),
+                    Err(how) => {
+                        handshake.certificate_seen |= dir == Direction::Server;
+                        handshake.note(format!(
+                            "The {}'s certificate was sent compressed ({how}) and could not be decompressed.",
+                            dir.as_str()
+                        ));
+                    }
+                }
+            }
             (kind::SERVER_KEY_EXCHANGE, Direction::Server) => {
                 // Only that of an export suite is an RSA key; others begin with a curve, a prime or a hint.
                 let export = handshake.suite.is_some_and(|s| matches!(s.kx, KeyExchange::RsaExport { .. }));
