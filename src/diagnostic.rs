@@ -75,12 +75,16 @@ codes! {
     // Session.
     /// STARTTLS was accepted, and plaintext followed.
     PlaintextAfterStartTls = "plaintext-after-starttls", Warning;
+    /// One side speaks TLS from the first byte, the other in the clear.
+    TlsMismatch = "tls-mismatch", Warning;
     /// Commands were sent behind STARTTLS before TLS began.
     InjectedCommands = "injected-commands", Error;
     /// The server sent bytes behind its answer to STARTTLS before TLS began.
     InjectedReplies = "injected-replies", Error;
     /// TLS began although no STARTTLS was seen accepted.
     UnannouncedTls = "unannounced-tls", Note;
+    /// The server took its time to greet.
+    LateGreeting = "late-greeting", Note;
     /// Another protocol was spoken on a mail port.
     NotMail = "not-mail", Note;
     /// The dissector lost its place and goes on at the next line it trusts.
@@ -101,7 +105,7 @@ codes! {
     /// A fatal alert ended TLS.
     FatalAlert = "fatal-alert", Warning;
     /// The certificate was outside its validity at the time of capture.
-    CertificateExpired = "certificate-expired", Warning;
+    CertificateNotValid = "certificate-not-valid", Warning;
     /// The premaster secret carried another version than the client offered.
     PremasterVersion = "premaster-version", Note;
     // Mail.

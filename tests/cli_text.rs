@@ -1,8 +1,12 @@
 //! What tables and transcripts say to a person.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use common::script::{c, capture, s};
 
 /// A capture that ships with the sources.
 fn data(name: &str) -> PathBuf {
@@ -214,4 +218,61 @@ fn auth_says_that_there_is_none() {
         let (_, told) = said(&[&["auth", capture.to_str().unwrap()], option].concat());
         assert!(told.lines().last().unwrap().starts_with(&format!("mailcap: {text}")), "{told}");
     }
+}
+
+/// Moves the frames from that one on, counted from 1, by some seconds.
+fn pause(capture: &Path, from: usize, seconds: u32) {
+    let mut bytes = fs::read(capture).unwrap();
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let (mut at, mut number) = (24, 1);
+    while at < bytes.len() {
+        let (time, len) = (word(&bytes, at), word(&bytes, at + 8) as usize);
+        if number >= from {
+            bytes[at..at + 4].copy_from_slice(&(time + seconds).to_le_bytes());
+        }
+        (at, number) = (at + 16 + len, number + 1);
+    }
+    fs::write(capture, bytes).unwrap();
+}
+
+/// It answers no command, so the slowest reply is another; the slow banner was in no list.
+#[test]
+fn a_greeting_that_was_long_in_coming_can_be_found() {
+    let greeting = s("220 mail.example.test ESMTP\r\n");
+    let more = [c("EHLO c.test\r\n"), s("250 mail\r\n"), c("QUIT\r\n"), s("221 bye\r\n")];
+    for (seconds, first, late) in [(60, &greeting, true), (1, &greeting, false), (60, &c("NOOP\r\n"), false)] {
+        let capture = capture(25, &[&[first.clone()], &more[..]].concat());
+        pause(capture.path(), 4, seconds);
+        let file = capture.path().to_str().unwrap();
+        let told = text(&["decode", file]);
+        let said = told.contains(
+            "     4              ·  note late-greeting: the greeting came 60.0 s after the connection began\n",
+        );
+        assert_eq!(said, late, "{told}");
+        let session: serde_json::Value = serde_json::from_str(&text(&["sessions", "--json", file])).unwrap();
+        let codes = session["diagnostics"].as_array().unwrap().iter().map(|d| d["code"].as_str().unwrap());
+        assert_eq!(codes.filter(|code| *code == "late-greeting").count(), usize::from(late));
+        assert!(session["slowest_reply"].as_f64().unwrap() < 1.0, "of replies to commands");
+    }
+}
+
+/// Cyrus' clients as they were made to fail: three of TLS 1.3 alone at a server without it, three that did not know its CA;
+/// of these two logged in all the same.
+#[test]
+fn why_tls_failed_is_said_and_what_was_in_the_clear_for_it() {
+    let file = data("servers/starttls-failed.pcap");
+    let file = file.to_str().unwrap();
+    let explained = text(&["tls", "--explain", file]);
+    let verdicts =
+        |why: &str| explained.matches(&format!("  Verdict      handshake failed: {why} (handshake-failed)")).count();
+    assert_eq!(verdicts("no TLS version in common"), 3, "{explained}");
+    assert_eq!(verdicts("the client does not trust the server's certificate"), 3, "{explained}");
+    assert_eq!(explained.matches("  Next         Install the CA ").count(), 3);
+    let told = text(&["decode", file]);
+    assert_eq!(told.matches("handshake failed: no TLS version in common\n").count(), 3, "{told}");
+    assert_eq!(
+        told.matches("TLS failed, and the session went on in the clear, the password too\n").count(),
+        2,
+        "{told}"
+    );
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::essence::essence;
 use common::packets::{Dialogue, Turn, dialogues, disturbed};
-use common::script::{c, codes, decode, digest, in_order, only, s};
+use common::script::{c, codes, decode, digest, in_order, only, play, s};
 use common::{How, Story, Told, testdata};
 use mailcap::event::{MessageOutcome, Outcome, Protocol, Security};
 use mailcap::flow::Side;
@@ -144,6 +144,32 @@ fn the_port_of_tls_speaks_in_the_clear() {
         assert!(session.banner.as_ref().is_some_and(|banner| greeting.contains(&*banner.to_str_lossy())), "{port}");
         assert_eq!(session.outcome, Outcome::TlsFailed, "{port}");
         assert!(session.complete, "{port}");
+        // No STARTTLS was ever said.
+        assert_eq!(codes(&told), ["tls-mismatch"], "{port}");
+        let steps = only(&told).tls[0].steps.join("\n");
+        assert!(steps.contains("The server answered in the clear") && steps.contains("STARTTLS"), "{steps}");
+    }
+}
+
+/// What OpenSSL's servers say to a client in the clear, and what others do.
+#[test]
+fn in_the_clear_to_a_port_of_tls() {
+    let alert = s([0x15, 3, 1, 0, 2, 2, 70]);
+    for (port, line, greeting) in [
+        (465, "EHLO client.test\r\n", "220 mail.test ESMTP\r\n"),
+        (993, "a1 CAPABILITY\r\n", "* OK IMAP4rev1 ready\r\n"),
+        (995, "CAPA\r\n", "+OK ready\r\n"),
+    ] {
+        for answer in [vec![c(line), alert.clone()], vec![c(line)]] {
+            let told = play(port, &answer);
+            let session = only(&told).session();
+            assert!(codes(&told).contains(&"tls-mismatch"), "{port}: {:?}", codes(&told));
+            assert!(session.complete && session.account.skipped == 0, "{port}");
+        }
+        // On the port of STARTTLS a server may be out of order; one that greets has no part in this.
+        for (port, turns) in [(587, vec![c(line)]), (port, vec![s(greeting), c(line), alert.clone()])] {
+            assert!(!codes(&play(port, &turns)).contains(&"tls-mismatch"), "{port}");
+        }
     }
 }
 
@@ -158,6 +184,7 @@ fn imaps_on_the_port_of_imap_is_answered_bad() {
     let session = only(&told).session();
     assert_eq!((session.security, session.outcome), (Security::None, Outcome::TlsFailed));
     assert_eq!(session.last_error.as_ref().unwrap().0, b"BAD Error in IMAP command received by server.");
+    assert_eq!(codes(&told), ["unannounced-tls", "tls-mismatch"]);
     assert!(session.complete && session.undecrypted_bytes == 0);
 }
 
@@ -297,4 +324,17 @@ fn who_hangs_up_behind_the_handshake_without_a_word_has_completed_nothing() {
     let spoken = dialogues(testdata().join("servers/rsa12-smtp-starttls.pcap")).remove(0);
     let unopened = decode(&spoken, &in_order(&spoken), &How::default());
     assert_eq!(only(&unopened).session().outcome, Outcome::Completed);
+}
+
+/// Three bytes of a hello and a FIN: nothing is missing, and it was told as if packets were.
+#[test]
+fn a_hello_that_is_never_sent_whole_is_no_loss() {
+    let mut turns = vec![s("220 mail.test ESMTP\r\n"), c("EHLO c.test\r\n"), s("250-mail.test\r\n250 STARTTLS\r\n")];
+    turns.extend([c("STARTTLS\r\n"), s("220 go\r\n"), c([0x16, 3, 1])]);
+    let told = play(587, &turns);
+    let session = only(&told).session();
+    let [tls] = &session.tls[..] else { panic!("{:?}", session.tls) };
+    assert!(session.complete && tls.reason == Some(Reason::HandshakeFailed));
+    let steps = tls.steps.join("\n");
+    assert!(steps.contains("closed before a whole ClientHello was sent") && !steps.contains("captured"), "{steps}");
 }

@@ -139,6 +139,8 @@ pub struct Session {
     pub gap_count: u64,
     /// Bytes in them.
     pub gap_bytes: u64,
+    /// Some of them are the ends of packets that the capture's snapshot length cut. For a person; JSON has the gaps' causes.
+    pub cut_packets: bool,
     /// Bytes of TLS records that stayed closed.
     pub undecrypted_bytes: u64,
     /// Nothing missing, nothing undecrypted, ended in sight.

@@ -103,6 +103,8 @@ pub struct TlsHandshake {
     pub client_certificate: Option<Certificate>,
     /// The server asked for one. Part of `steps` in JSON.
     pub certificate_asked: bool,
+    /// It failed as the server answered in the clear. Part of `steps` in JSON.
+    pub answered_in_clear: bool,
     /// Resumption.
     pub resumed: Resumed,
     /// RFC 7627.

@@ -175,7 +175,11 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
             "frames {} to {}{within}{}",
             tls.span.first.number,
             tls.span.last.number,
-            if tls.completed { "" } else { "; not seen to its end" }
+            match tls.reason {
+                _ if tls.completed => "",
+                Some(Reason::HandshakeFailed) => "; it broke off",
+                _ => "; not seen to its end",
+            }
         ),
     );
     if let Some(version) = tls.version {
@@ -244,6 +248,7 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         (0, 1..) => {
             let what = match tls.reason {
                 Some(Reason::NotTls) => "that are no records",
+                Some(Reason::HandshakeFailed) => "of a record that was not sent to its end",
                 _ => "of records cut by missing bytes",
             };
             format!("0 not, and {} {what}", count(tls.undecrypted_bytes, "byte"))
@@ -377,6 +382,15 @@ mod tests {
         let tls = TlsHandshake { key: Some("server.key".into()), ..tls };
         let text = write(tls, true, true);
         assert!(text.contains(said), "{text}");
+    }
+
+    #[test]
+    fn a_record_that_was_never_sent_whole_is_not_cut_by_a_loss() {
+        let mut tls = samples::closed(Reason::HandshakeFailed);
+        (tls.completed, tls.records_undecrypted, tls.undecrypted_bytes) = (false, 0, 3);
+        let text = write(tls, true, true);
+        let said = "  Records      0 decrypted, 0 not, and 3 bytes of a record that was not sent to its end\n";
+        assert!(text.contains(said) && text.contains(" of mail.pcap; it broke off\n"), "{text}");
     }
 
     #[test]

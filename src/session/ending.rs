@@ -2,7 +2,7 @@
 
 use super::outcome;
 use super::stack::Secrets;
-use super::{Closed, Live, World, env, one_sided};
+use super::{Closed, Live, World, env, is_tls_port, one_sided};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Account, EndReason, EventBody, Security, Session as SessionEvent, TlsHandshake};
 use crate::flow::{ConnectionInfo, Roles, Side};
@@ -71,6 +71,16 @@ impl Live {
             && self.stack.layers.is_other()
         {
             self.stack.layers.emitter.diagnose(span, Code::NotMail, "another protocol was spoken on a mail port");
+        }
+        // To a server of TLS it is a broken record, and it hangs up.
+        if said_something
+            && self.bytes[Direction::Server.index()] == 0
+            && (self.gaps.0, one_sided(info), info.syn) == (0, false, [true; 2])
+            && self.stack.layers.is_mail()
+            && is_tls_port(info.responder.port())
+        {
+            let detail = "the client speaks in the clear, on a port that is for TLS";
+            self.stack.layers.emitter.diagnose(span, Code::TlsMismatch, detail);
         }
         self.tell_handshakes(&handshakes);
         self.flush(info, world);
@@ -148,6 +158,7 @@ impl Live {
             bytes: self.bytes,
             gap_count: self.gaps.0,
             gap_bytes: self.gaps.1,
+            cut_packets: self.cut_packets,
             undecrypted_bytes: undecrypted,
             complete,
             outcome,

@@ -1,5 +1,7 @@
 //! What lies above the transport, be that TCP or TLS: inflation, detection, the mail dissector.
 
+use std::num::NonZeroI64;
+
 use super::detect::{Detector, Verdict, Waiting, is_greeting};
 use super::inflate::{Inflate, InflateError};
 use super::plain::Recorder;
@@ -60,6 +62,8 @@ pub(super) struct Layers {
     pub(super) joined: bool,
     /// `seq` reserved for each handshake when it was established.
     pub(super) handshakes: Vec<u64>,
+    /// When the first of them was.
+    pub(super) tls_began: Option<NonZeroI64>,
     pub(super) recorder: Recorder,
     /// Bytes of the dialogue so far.
     pub(super) given: u64,
@@ -103,6 +107,7 @@ impl Layers {
             beginning_unseen: false,
             joined: false,
             handshakes: Vec::new(),
+            tls_began: None,
             recorder: Recorder::default(),
             given: 0,
             before: Before::default(),
@@ -409,7 +414,8 @@ impl tls::Upper for AboveTls<'_> {
         self.layers.gap(dir, Missing { len, tail: false, span }, self.env);
     }
 
-    fn established(&mut self, handshake: u32, _span: Span) {
+    fn established(&mut self, handshake: u32, span: Span) {
+        self.layers.tls_began = self.layers.tls_began.or(NonZeroI64::new(span.last.ts.0));
         while self.layers.handshakes.len() <= (self.earlier + handshake) as usize {
             let seq = self.layers.emitter.reserve();
             self.layers.handshakes.push(seq);

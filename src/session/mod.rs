@@ -18,7 +18,7 @@ mod proxy;
 mod stack;
 mod tunnel;
 
-pub use ports::{DecodeAs, is_mail_port};
+pub use ports::{DecodeAs, is_mail_port, is_tls_port};
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ use crate::event::{Account, EndReason, Event, EventBody, Gap, GapCause, Opening,
 use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::Options;
-use crate::position::{Direction, FramePos, Span};
+use crate::position::{Direction, FramePos, Span, Timestamp};
 use crate::tls::{KeyRing, SessionCache};
 
 use layers::Env;
@@ -94,6 +94,8 @@ struct Live {
     /// The side that TCP calls the responder is the mail client.
     swapped: bool,
     gaps: (u64, u64),
+    /// Some of them are packets that the snapshot length cut.
+    cut_packets: bool,
     /// By side: the latest gap, as long as nothing follows it. Its last byte may turn out to be a FIN's.
     open_gaps: [Option<Box<OpenGap>>; 2],
     /// Application bytes by client and server.
@@ -114,6 +116,8 @@ struct Live {
     taken_up: usize,
     /// Its first event was told.
     opened: bool,
+    /// So was the first command or reply.
+    spoken: bool,
 }
 
 /// A gap that has its place, and is told when the direction goes on.
@@ -122,6 +126,9 @@ struct OpenGap {
     span: Span,
     gap: Gap,
 }
+
+/// Nanoseconds after which a greeting is late.
+const LATE: i64 = 5_000_000_000;
 
 /// A session is weighed again when it may have grown by that part, or by so many bytes.
 const WEIGHED_PART: u64 = 4;
@@ -249,6 +256,7 @@ impl Live {
             stack: Stack::new(info.id, Protocol::of_port(info.responder.port()), forced(info, world)),
             swapped: false,
             gaps: (0, 0),
+            cut_packets: false,
             open_gaps: [None, None],
             bytes: [0; 2],
             diagnostics: BTreeMap::new(),
@@ -260,6 +268,7 @@ impl Live {
             frozen: 0,
             taken_up: 0,
             opened: false,
+            spoken: false,
         };
         if info.syn == [false; 2] {
             live.stack.begins_unseen();
@@ -319,6 +328,7 @@ impl Live {
                 let gap = Gap { dir, offset, bytes: len, cause };
                 self.open_gaps[side.index()] = Some(Box::new(OpenGap { seq, span, gap }));
                 self.gaps = (self.gaps.0 + 1, self.gaps.1 + len);
+                self.cut_packets |= cause == GapCause::Snaplen;
                 self.stack.gap(dir, len, cause, span, env, &mut secrets);
             }
             StreamChunk::Odd { code, detail, at, .. } => {
@@ -452,6 +462,7 @@ impl Live {
             return;
         }
         let limit = world.limits.diagnostics_per_code;
+        let mut greeting = None;
         for event in self.stack.layers.emitter.drain() {
             if world.options.openings && !std::mem::replace(&mut self.opened, true) {
                 let (client, server) = match self.swapped {
@@ -468,9 +479,35 @@ impl Live {
                     continue;
                 }
             }
+            match &event.body {
+                EventBody::Reply(reply) if !std::mem::replace(&mut self.spoken, true) => {
+                    greeting = Some(event.span).filter(|_| reply.command.is_none());
+                }
+                EventBody::Command(_) => self.spoken = true,
+                _ => {}
+            }
             world.out.push(event);
         }
         self.stack.layers.emitter.shrink();
+        if greeting.is_some_and(|span| self.is_late(span, info)) {
+            self.flush(info, world);
+        }
+    }
+
+    /// Tells of a greeting that was long in coming: name look-ups, or a trap for spam. It answers no command, so no reply's
+    /// latency has it.
+    fn is_late(&mut self, greeting: Span, info: &ConnectionInfo) -> bool {
+        let (since, what) = match self.stack.layers.tls_began {
+            Some(since) => (Timestamp(since.get()), "TLS was established"),
+            None => (info.first.ts, "the connection began"),
+        };
+        let nanos = greeting.first.ts.nanos_since(since);
+        let late = nanos >= LATE && info.syn != [false; 2];
+        if late {
+            let detail = format!("the greeting came {:.1} s after {what}", nanos as f64 / 1e9);
+            self.stack.layers.emitter.diagnose(greeting, Code::LateGreeting, detail);
+        }
+        late
     }
 }
 

@@ -18,6 +18,11 @@ pub fn is_mail_port(port: u16) -> bool {
     Protocol::of_port(port).is_some()
 }
 
+/// Ports on which TLS begins with the first byte (RFC 8314).
+pub fn is_tls_port(port: u16) -> bool {
+    matches!(port, 465 | 993 | 995)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,6 +56,11 @@ fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(whole).is_ok_and(|text| !text.contains(control))
 }
 
+/// A record in the clear with one alert, which is two bytes.
+fn is_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15, 3, 0..=4, 0, 2, 1..=2, _])
+}
+
 pub(super) struct Stack {
     pub(super) layers: Layers,
     tunnel: Tunnel,
@@ -71,6 +76,8 @@ pub(super) struct Stack {
     begins_unseen: bool,
     past: Past,
     gate: Option<Box<Gate>>,
+    /// STARTTLS was accepted.
+    announced: bool,
     /// By direction: bytes of the dialogue in the clear were lost, and nothing but what is no text has followed.
     torn: [bool; 2],
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
@@ -120,6 +127,7 @@ impl Stack {
             begins_unseen: false,
             past: Past::default(),
             gate: None,
+            announced: false,
             torn: Default::default(),
             begun: Default::default(),
             security: Security::None,
@@ -310,6 +318,13 @@ impl Stack {
             self.torn[dir.index()] = false;
         }
         self.tell_lost(env);
+        if dir == Direction::Server && is_alert(bytes) && self.has_said_nothing() {
+            // Not the dialogue's: the server takes the client's words for a broken record.
+            self.past.overhead += bytes.len() as u64;
+            let detail = "the client speaks in the clear, and the server answers with an alert of TLS";
+            self.layers.emitter.diagnose(span, Code::TlsMismatch, detail);
+            return;
+        }
         match (&mut self.gate, dir) {
             (Some(gate), Direction::Server) => {
                 let (len, before) = gate.server_spoke.unwrap_or((0, span));
@@ -334,9 +349,16 @@ impl Stack {
         }
     }
 
+    /// Whether the server is yet to say its first word, in the clear or in TLS.
+    fn has_said_nothing(&self) -> bool {
+        let silent = self.layers.summary().is_some_and(|summary| summary.banner.is_none());
+        silent && !self.begins_unseen && self.past.handshakes.is_empty() && self.gate.is_none()
+    }
+
     /// STARTTLS was accepted: what the client had sent behind it was injected, unless it is TLS already.
     fn open_gate(&mut self, env: Env<'_>) {
         self.gate = Some(Box::default());
+        self.announced = true;
         if let Some(held) = self.layers.take_held(Direction::Client) {
             self.layers.injected(&held, env);
         }

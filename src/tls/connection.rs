@@ -312,10 +312,18 @@ impl Connection {
         self.halves[dir.index()].lost.is_none() && self.handshakes.iter().any(begun)
     }
 
-    /// The peers went on without TLS: a handshake under way failed, with an alert or without.
-    pub fn break_off(&mut self) {
+    /// The peers went on without TLS, and `first` was the first to do so: a handshake under way failed, with an alert or
+    /// without.
+    pub fn break_off(&mut self, first: Direction) {
+        let spoke_tls = self.halves[Direction::Server.index()].records > 0;
         let last = self.last();
         last.failed |= !last.established;
+        last.answered_in_clear = last.failed && first == Direction::Server && !spoke_tls;
+    }
+
+    /// Whether the server answered a hello in the clear, and never in TLS.
+    pub fn was_answered_in_clear(&self) -> bool {
+        self.handshakes.last().is_some_and(Handshake::was_answered_in_clear)
     }
 
     /// Bytes of records that stayed closed, or that belong to no whole record.

@@ -208,10 +208,16 @@ pub(super) fn steps(handshake: &Handshake, reason: Option<Reason>, keys: &KeyRin
     let mut steps = handshake.story(reason, keys);
     if let Some(reason) = reason {
         steps.push(match reason {
+            Reason::HandshakeFailed if handshake.was_answered_in_clear() => {
+                "The server does not speak TLS there until it is asked: let the client use STARTTLS, or connect to the port that is for TLS. If it was asked, or the port is that one, the server's own set-up is at fault.".to_owned()
+            }
             Reason::HandshakeFailed if !handshake.was_refused() => {
                 "The handshake broke off without an alert, and there is nothing to decrypt: what the two logged may say why.".to_owned()
             }
-            Reason::HandshakeFailed => failure(handshake.alerts(), handshake.progress()).advice.to_owned(),
+            Reason::HandshakeFailed => {
+                let Failure { advice, .. } = failure(handshake.alerts(), handshake.progress());
+                format!("{advice} There is nothing to decrypt.")
+            }
             Reason::KeylogNoEntry if handshake.is_opened_by_rsa_key() => {
                 format!("{} The server's private key opens it, too.", advice(reason))
             }
@@ -219,4 +225,44 @@ pub(super) fn steps(handshake: &Handshake, reason: Option<Reason>, keys: &KeyRin
         });
     }
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::Span;
+
+    #[test]
+    fn an_alert_tells_why_a_handshake_failed() {
+        let (client, server) = (Direction::Client, Direction::Server);
+        let alert = |dir, description: &str| {
+            let fatal = description.starts_with("fatal");
+            Alert { dir, description: description.into(), fatal, span: Span::default() }
+        };
+        let why = |dir, description: &str, chosen, lacks_certificate| {
+            failure(&[alert(dir, description)], Progress { chosen, lacks_certificate }).why
+        };
+        for (dir, description, chosen, lacks, words) in [
+            (client, "fatal unknown_ca", true, false, "does not trust the server's certificate"),
+            (client, "fatal certificate_expired", true, false, "expired"),
+            (client, "fatal bad_certificate", true, false, "the client rejected the server's certificate"),
+            (server, "fatal unknown_ca", true, false, "the server rejected the client's certificate"),
+            (server, "fatal protocol_version", false, false, "no TLS version in common"),
+            (server, "fatal handshake_failure", false, false, "no suite in common"),
+            // OpenSSL's word for it up to TLS 1.2.
+            (server, "fatal handshake_failure", true, true, "wants a client certificate"),
+            (server, "fatal certificate_required", true, false, "wants a client certificate"),
+            (client, "fatal handshake_failure", true, false, "did not accept what the server chose"),
+            (server, "fatal handshake_failure", true, false, "the peers did not agree"),
+            (server, "fatal alert 200", false, false, "the peers did not agree"),
+            (client, "encrypted", true, false, "the peers did not agree"),
+        ] {
+            assert!(why(dir, description, chosen, lacks).contains(words), "{description} by the {}", dir.as_str());
+        }
+        // The farewell behind it does not count.
+        let both = [alert(client, "fatal unknown_ca"), alert(client, "warning close_notify")];
+        let progress = Progress { chosen: true, lacks_certificate: false };
+        assert_eq!(failure(&both, progress), failure(&both[..1], progress));
+        assert_eq!(failure(&[], progress).why, "the peers did not agree");
+    }
 }

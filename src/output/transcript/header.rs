@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Layout;
 use super::tell::View;
+use crate::diagnostic::Code;
 use crate::event::{Decrypted, Opening, Resumed, SecretSource, Security, Session, TlsHandshake};
 use crate::output::escape::escape;
 use crate::output::style::Role;
@@ -15,10 +16,15 @@ use crate::tls::explain::{self, Failure, Progress};
 /// Appends the heading of a session.
 pub(super) fn push(out: &mut String, session: &Session, view: &View<'_>) {
     let options = view.options;
+    // Live, its beginning has been told.
+    let (word, at) = match options.layout {
+        Layout::Live => ("ended ", session.span.last),
+        _ => ("", session.span.first),
+    };
     let mut line = format!(
-        "── {}  {}  {} → {}  {}",
+        "── {}  {word}{}  {} → {}  {}",
         session.id,
-        options.zone.millis(session.span.first.ts),
+        options.zone.millis(at.ts),
         session.client,
         session.server,
         protection(session),
@@ -39,7 +45,11 @@ pub(super) fn push(out: &mut String, session: &Session, view: &View<'_>) {
             let _ = write!(line, " · {how}");
         }
     }
-    push_file(&mut line, session.span.first, view);
+    if session.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::OneSided) {
+        let one = if session.bytes[0] > 0 { "client" } else { "server" };
+        let _ = write!(line, " · only the {one} was captured: success is assumed");
+    }
+    push_file(&mut line, at, view);
     options.color.push(out, Role::Heading, &line);
     out.push('\n');
     debug_assert!(options.layout != Layout::OneLine, "one-line has no headings");
@@ -100,7 +110,11 @@ pub(in crate::output) fn how_decrypted(tls: &TlsHandshake) -> Option<String> {
         if reason == Reason::HandshakeFailed {
             // In TLS 1.3's encryption there may have been one.
             let alert = !tls.alerts.is_empty() || tls.records_undecrypted > 0;
-            let why = if alert { failure(tls).why } else { "broken off without an alert" };
+            let why = match alert {
+                true => failure(tls).why,
+                false if tls.answered_in_clear => "the server answered in the clear",
+                false => "broken off without an alert",
+            };
             return format!("handshake failed: {why}");
         }
         let (why, advice) = why_not(reason);

@@ -4,13 +4,14 @@ use std::fmt::Write;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{
-    Auth, AuthOutcome, Command, Decrypted, EndReason, Gap, GapCause, Message, MessageOutcome, MessagePart, Outcome,
-    Protocol, Reply, Script, Security, Session, Text, TlsHandshake,
+    Alert, Auth, AuthOutcome, Command, Decrypted, EndReason, Gap, GapCause, Message, MessageOutcome, MessagePart,
+    Outcome, Protocol, Reply, Script, Security, Session, Text, TlsHandshake,
 };
 use crate::output::escape::{self, escape};
 use crate::output::json::hex;
 use crate::output::words::{Word, protocol_name, why_not};
 use crate::position::{Direction, Span};
+use crate::session::is_tls_port;
 use crate::tls::Reason;
 
 /// A number with its thousands set apart.
@@ -49,11 +50,11 @@ fn words(out: &mut String, parts: &[&Text]) {
     }
 }
 
-pub(super) fn command(command: &Command) -> String {
+pub(super) fn command(command: &Command, assumed: bool) -> String {
     let mut out = String::new();
     let empty = Text::default();
     words(&mut out, &[command.tag.as_ref().unwrap_or(&empty), &command.verb, &command.args]);
-    marks(&mut out, command.injected, command.cut, command.assumed);
+    marks(&mut out, command.injected, command.cut, assumed);
     out
 }
 
@@ -70,7 +71,7 @@ fn marks(out: &mut String, injected: bool, cut: bool, assumed: bool) {
 }
 
 /// The command that begins an authentication: `AUTH PLAIN  user alice, password hidden`.
-pub(super) fn auth_command(command: &Command, auth: &Auth) -> String {
+pub(super) fn auth_command(command: &Command, auth: &Auth, assumed: bool) -> String {
     let mut out = String::new();
     let empty = Text::default();
     words(&mut out, &[command.tag.as_ref().unwrap_or(&empty), &command.verb]);
@@ -79,19 +80,19 @@ pub(super) fn auth_command(command: &Command, auth: &Auth) -> String {
     }
     out.push_str("  ");
     identity(&mut out, auth);
-    marks(&mut out, command.injected, command.cut, command.assumed);
+    marks(&mut out, command.injected, command.cut, assumed);
     out
 }
 
 /// An authentication on a line of its own.
-pub(super) fn auth(auth: &Auth) -> String {
+pub(super) fn auth(auth: &Auth, assumed: bool) -> String {
     let mut out = match auth.mechanism.is_empty() {
         true => "authentication: ".to_owned(),
         false => format!("authentication {}: ", escape(&auth.mechanism.0)),
     };
     identity(&mut out, auth);
     let _ = write!(out, ", {}", auth.outcome.word());
-    marks(&mut out, false, false, auth.assumed);
+    marks(&mut out, false, false, assumed);
     out
 }
 
@@ -139,7 +140,7 @@ fn identity(out: &mut String, auth: &Auth) {
 }
 
 /// A reply, its lines joined by ` / ` (or what tshark uses).
-pub(super) fn reply(reply: &Reply, protocol: Option<Protocol>, joiner: &str) -> String {
+pub(super) fn reply(reply: &Reply, protocol: Option<Protocol>, joiner: &str, assumed: bool) -> String {
     let mut out = String::new();
     let text = std::slice::from_ref(&reply.text);
     let lines = if reply.lines.is_empty() { text } else { &reply.lines };
@@ -175,7 +176,7 @@ pub(super) fn reply(reply: &Reply, protocol: Option<Protocol>, joiner: &str) -> 
     }
     // A code without text has nothing behind its blank.
     out.truncate(out.trim_end_matches(' ').len());
-    marks(&mut out, false, reply.cut, reply.assumed);
+    marks(&mut out, false, reply.cut, assumed);
     out
 }
 
@@ -252,7 +253,8 @@ fn frames(span: Span) -> String {
     }
 }
 
-pub(super) fn handshake(tls: &TlsHandshake) -> String {
+/// A handshake; why it stayed closed is left out where it has been `told`.
+pub(super) fn handshake(tls: &TlsHandshake, told: bool) -> String {
     let what = match (tls.completed, tls.handshake, tls.reason) {
         (true, 0, _) => "TLS established",
         (true, ..) => "TLS renegotiated",
@@ -261,7 +263,12 @@ pub(super) fn handshake(tls: &TlsHandshake) -> String {
         (false, ..) => "TLS handshake, not seen to its end",
     };
     let mut out = format!("{what}, {}", frames(tls.span));
-    for alert in tls.alerts.iter().filter(|a| a.fatal || !a.description.contains("close_notify")) {
+    // One that can't be read is a farewell, mostly, once TLS was established.
+    let farewell = |alert: &Alert| match alert.description.as_str() {
+        "encrypted" => tls.completed,
+        described => !alert.fatal && described.contains("close_notify"),
+    };
+    for alert in tls.alerts.iter().filter(|alert| !farewell(alert)) {
         let _ = write!(out, "; alert from {}: {}", who(alert.dir), escape(alert.description.as_bytes()));
     }
     let refused = tls.alerts.iter().any(|alert| alert.fatal && alert.dir == Direction::Server);
@@ -270,16 +277,18 @@ pub(super) fn handshake(tls: &TlsHandshake) -> String {
     }
     if let Some(reason) = tls.reason.filter(|r| *r != Reason::HandshakeFailed) {
         let all = tls.records_undecrypted.saturating_add(tls.records_decrypted);
-        let (why, _) = why_not(reason);
+        let why = if told { String::new() } else { format!(": {}", why_not(reason).0) };
         let closed = count(tls.undecrypted_bytes, "byte");
         let _ = match tls.decrypted {
-            _ if (tls.records_undecrypted, tls.undecrypted_bytes) == (0, 0) => write!(out, "; {why}"),
-            // Of records that a gap cut.
-            _ if tls.records_undecrypted == 0 => write!(out, "; {closed} not decrypted: {why}"),
-            Decrypted::Part => {
-                write!(out, "; {} of {all} records ({closed}) not decrypted: {why}", tls.records_undecrypted)
+            _ if (tls.records_undecrypted, tls.undecrypted_bytes) == (0, 0) => {
+                write!(out, "{}", why.replacen(':', ";", 1))
             }
-            _ => write!(out, "; {} ({closed}) not decrypted: {why}", count(tls.records_undecrypted, "record")),
+            // Of records that a gap cut.
+            _ if tls.records_undecrypted == 0 => write!(out, "; {closed} not decrypted{why}"),
+            Decrypted::Part => {
+                write!(out, "; {} of {all} records ({closed}) not decrypted{why}", tls.records_undecrypted)
+            }
+            _ => write!(out, "; {} ({closed}) not decrypted{why}", count(tls.records_undecrypted, "record")),
         };
     }
     out
@@ -301,16 +310,32 @@ pub(in crate::output) fn end(session: &Session) -> String {
     }
 }
 
-/// How a session ended, where that is not as its protocol says.
-pub(super) fn closing(session: &Session) -> Option<String> {
+/// How a session ended, where that is not as its protocol says. `farewell`: the client took its leave.
+pub(super) fn closing(session: &Session, farewell: bool) -> Option<String> {
     let end = end(session);
+    let odd = |code| session.diagnostics.iter().any(|diagnostic| diagnostic.code == code);
     let mut out = match session.outcome {
+        Outcome::Completed if in_the_clear_for_want_of_tls(session) => {
+            let secret = if odd(Code::PlaintextPassword) { ", the password too" } else { "" };
+            return Some(format!("TLS failed, and the session went on in the clear{secret}"));
+        }
         // What is missing has its lines already.
         Outcome::Completed => return None,
         Outcome::Refused => format!("refused; {end}"),
         Outcome::AuthFailed => format!("authentication failed; {end}"),
         Outcome::TlsFailed => format!("TLS failed; {end}"),
-        Outcome::Aborted => format!("ended in the middle: {end}"),
+        Outcome::Aborted if farewell || !session.complete || odd(Code::MessageCut) || odd(Code::Unanswered) => {
+            format!("ended in the middle: {end}")
+        }
+        Outcome::Aborted => match session.protocol {
+            Some(Protocol::Imap | Protocol::Sieve) => format!("ended without LOGOUT: {end}"),
+            Some(_) => format!("ended without QUIT: {end}"),
+            None => format!("ended in the middle: {end}"),
+        },
+        // A server of TLS waits for the client.
+        Outcome::NoBanner if session.bytes == [0; 2] && is_tls_port(session.server.port()) => {
+            format!("neither side said a word, and on this port TLS is for the client to begin; {end}")
+        }
         Outcome::NoBanner => format!("the server never said a word; {end}"),
         Outcome::Cut => format!("not seen to its end: {end}"),
     };
@@ -325,6 +350,12 @@ pub(super) fn closing(session: &Session) -> Option<String> {
     Some(out)
 }
 
+/// TLS failed at last, and words followed.
+fn in_the_clear_for_want_of_tls(session: &Session) -> bool {
+    let failed = session.tls.last().is_some_and(|tls| tls.reason == Some(Reason::HandshakeFailed));
+    failed && session.security == Security::None
+}
+
 /// What of a session is missing, in words; none when nothing is.
 pub fn incomplete(session: &Session) -> Option<String> {
     if session.complete {
@@ -332,7 +363,8 @@ pub fn incomplete(session: &Session) -> Option<String> {
     }
     let mut parts = Vec::new();
     if session.gap_count > 0 {
-        parts.push(format!("{} missing in {}", count(session.gap_bytes, "byte"), count(session.gap_count, "gap")));
+        let cut = if session.cut_packets { " (packets cut short: capture with `-s 0`)" } else { "" };
+        parts.push(format!("{} missing in {}{cut}", count(session.gap_bytes, "byte"), count(session.gap_count, "gap")));
     }
     if session.undecrypted_bytes > 0 || (session.security != Security::None && parts.is_empty()) {
         let reason = session.tls.iter().filter_map(|t| t.reason).find(|r| *r != Reason::HandshakeFailed);

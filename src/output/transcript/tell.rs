@@ -14,9 +14,6 @@ use crate::position::{Direction, FileId, FramePos, Span, Timestamp};
 /// Authentications of one session that are told beside their command; further ones get a line of their own.
 const AUTHS: usize = 1000;
 
-/// Nanoseconds after which a greeting is late.
-const LATE: i64 = 5_000_000_000;
-
 /// Bytes of an unfinished body line that wait for its end.
 const BODY_LINE: usize = 8 << 10;
 
@@ -31,6 +28,13 @@ pub(super) struct View<'a> {
     pub(super) start: Option<Timestamp>,
     /// The session, when it is over.
     pub(super) session: Option<&'a Session>,
+}
+
+impl View<'_> {
+    /// Whether lines say that they rest on an assumption: of one direction alone all do, and a heading says so.
+    fn marks_assumed(&self) -> bool {
+        self.options.layout != Layout::Story
+    }
 }
 
 /// An authentication that is told with the command that began it.
@@ -48,8 +52,10 @@ pub(super) struct Teller {
     told_auth: Option<u64>,
     /// The file of the latest line.
     file: Option<FileId>,
-    /// Time of the first frame, until something is said.
-    begun: Option<Timestamp>,
+    /// The latest frame of all lines, over all inputs.
+    latest: u64,
+    /// The client took its leave.
+    farewell: bool,
     /// Whether the first command had a tag.
     tagged: Option<bool>,
     bodies: HashMap<u64, Vec<u8>>,
@@ -66,22 +72,6 @@ impl Teller {
     /// The session's heading was written: it names the file of its first frame.
     pub(super) fn begins(&mut self, first: FramePos) {
         self.file = Some(first.file);
-        self.begun = Some(first.ts);
-    }
-
-    /// Seconds that a greeting took, if this is one, and late: name look-ups, or a trap for spam.
-    fn late_greeting(&mut self, event: &Event) -> Option<f64> {
-        let begun = match &event.body {
-            // A proxy speaks before the client, and asks for nothing.
-            EventBody::Diagnostic(diagnostic) if diagnostic.code != Code::MidStream => return None,
-            EventBody::Reply(reply) if reply.command.is_none() => self.begun.take()?,
-            _ => {
-                self.begun = None;
-                return None;
-            }
-        };
-        let nanos = event.span.first.ts.nanos_since(begun);
-        (nanos >= LATE).then_some(nanos as f64 / 1e9)
     }
 
     /// An authentication will be told; its command came before it.
@@ -116,53 +106,60 @@ impl Teller {
         Some(expected.auth)
     }
 
+    /// The frame that a line names: that of the last byte, but of a command whose literal ends later the one where it
+    /// begins, as long as none goes back.
+    fn place(&mut self, event: &Event) -> FramePos {
+        let Span { first, last } = event.span;
+        let at = match event.body {
+            EventBody::Command(_) if first.index < last.index && first.index >= self.latest => first,
+            _ => last,
+        };
+        self.latest = self.latest.max(at.index);
+        at
+    }
+
     /// Appends the lines of an event.
     pub(super) fn tell(&mut self, event: &Event, view: &View<'_>, out: &mut String) {
-        if view.options.layout != Layout::OneLine
-            && self.file.replace(event.span.last.file).is_some_and(|f| f != event.span.last.file)
-        {
-            let name = escape::escape(view.files.get(event.span.last.file).as_bytes());
+        let at = self.place(event);
+        if view.options.layout != Layout::OneLine && self.file.replace(at.file).is_some_and(|f| f != at.file) {
+            let name = escape::escape(view.files.get(at.file).as_bytes());
             line(out, view, None, None, Mark::Note, &format!("goes on in {name}"), Role::Dim);
-        }
-        if let Some(seconds) = self.late_greeting(event) {
-            let text = format!("the greeting came {seconds:.1} s after the connection began");
-            line(out, view, None, None, Mark::Note, &text, Role::Warn);
         }
         match &event.body {
             EventBody::Command(command) => {
                 if !command.verb.is_empty() {
                     self.tagged.get_or_insert(command.tag.is_some());
                 }
+                self.farewell |= matches!(command.verb.0.as_slice(), b"QUIT" | b"LOGOUT");
+                let assumed = command.assumed && view.marks_assumed();
                 let (text, role) = match self.auth_of(event, command) {
-                    Some(auth) => (phrase::auth_command(command, &auth), Role::Client),
-                    None => (phrase::command(command), if command.injected { Role::Bad } else { Role::Client }),
+                    Some(auth) => (phrase::auth_command(command, &auth, assumed), Role::Client),
+                    None => {
+                        (phrase::command(command, assumed), if command.injected { Role::Bad } else { Role::Client })
+                    }
                 };
-                line(out, view, Some(event), None, Mark::From(Direction::Client, command.tls), &text, role);
+                line(out, view, Some(at), None, Mark::From(Direction::Client, command.tls), &text, role);
             }
             EventBody::Reply(reply) => {
                 let joiner = if view.options.layout == Layout::OneLine { " | " } else { " / " };
-                let text = phrase::reply(reply, self.protocol(view, reply), joiner);
+                let assumed = reply.assumed && view.marks_assumed();
+                let text = phrase::reply(reply, self.protocol(view, reply), joiner, assumed);
                 let role = if is_refusal(reply) { Role::Bad } else { Role::Server };
-                line(out, view, Some(event), reply.latency, Mark::From(Direction::Server, reply.tls), &text, role);
+                line(out, view, Some(at), reply.latency, Mark::From(Direction::Server, reply.tls), &text, role);
             }
             EventBody::Auth(auth) => {
                 if self.told_auth != Some(event.seq) {
-                    line(
-                        out,
-                        view,
-                        Some(event),
-                        None,
-                        Mark::From(auth.dir, auth.tls),
-                        &phrase::auth(auth),
-                        Role::Client,
-                    );
+                    let text = phrase::auth(auth, auth.assumed && view.marks_assumed());
+                    line(out, view, Some(at), None, Mark::From(auth.dir, auth.tls), &text, Role::Client);
                 }
             }
             EventBody::Tls(tls) => {
                 let role = if tls.reason.is_some() { Role::Bad } else { Role::Good };
                 // It names its frames itself; a line in tshark's shape has a time, like any other.
-                let at = (view.options.layout == Layout::OneLine).then_some(event);
-                line(out, view, at, None, Mark::Note, &phrase::handshake(tls), role);
+                let at = (view.options.layout == Layout::OneLine).then_some(at);
+                // Why the first one stayed closed is in the heading.
+                let told = view.options.layout == Layout::Story && tls.handshake == 0;
+                line(out, view, at, None, Mark::Note, &phrase::handshake(tls, told), role);
             }
             EventBody::MessageData(data) => self.tell_body(data.ordinal, &data.bytes, view, out),
             EventBody::Message(message) => {
@@ -171,7 +168,7 @@ impl Teller {
                 }
                 let role = if message.complete { Role::Heading } else { Role::Warn };
                 let mark = Mark::From(message.dir, message.tls);
-                line(out, view, Some(event), None, mark, &phrase::message(message), role);
+                line(out, view, Some(at), None, mark, &phrase::message(message), role);
             }
             EventBody::Script(script) => {
                 let text = script.text.as_ref().map_or(&b""[..], |text| &text.0);
@@ -180,16 +177,20 @@ impl Teller {
                 }
                 let mark = Mark::From(script.dir, script.tls);
                 let role = if script.complete { Role::Heading } else { Role::Warn };
-                line(out, view, Some(event), None, mark, &phrase::script(script), role);
+                line(out, view, Some(at), None, mark, &phrase::script(script), role);
             }
-            EventBody::Gap(gap) => line(out, view, Some(event), None, Mark::Note, &phrase::gap(gap), Role::Bad),
+            EventBody::Gap(gap) => line(out, view, Some(at), None, Mark::Note, &phrase::gap(gap), Role::Bad),
+            // The handshake's own line says it.
+            EventBody::Diagnostic(diagnostic) if diagnostic.code == Code::Undecrypted => {}
+            // So does the heading.
+            EventBody::Diagnostic(diagnostic) if diagnostic.code == Code::OneSided && !view.marks_assumed() => {}
             EventBody::Diagnostic(diagnostic) => {
                 let role = match diagnostic.code.severity() {
                     Severity::Note => Role::Dim,
                     Severity::Warning => Role::Warn,
                     Severity::Error => Role::Bad,
                 };
-                line(out, view, Some(event), None, Mark::Note, &phrase::diagnostic(diagnostic), role);
+                line(out, view, Some(at), None, Mark::Note, &phrase::diagnostic(diagnostic), role);
             }
             EventBody::Opening(_) | EventBody::Secrets(_) | EventBody::Plain(_) | EventBody::Session(_) => {}
         }
@@ -206,7 +207,7 @@ impl Teller {
         if view.options.layout == Layout::OneLine {
             return;
         }
-        if let Some(text) = phrase::closing(session) {
+        if let Some(text) = phrase::closing(session, self.farewell) {
             line(out, view, None, None, Mark::Note, &text, Role::Bad);
         }
     }
@@ -268,34 +269,33 @@ fn is_refusal(reply: &Reply) -> bool {
     reply.code.is_some_and(|c| c >= 400) || matches!(reply.status.0.as_slice(), b"NO" | b"BAD" | b"-ERR")
 }
 
-/// Appends one line in the chosen arrangement. `event` gives frame and time; without it the line stands between the
-/// frames.
+/// Appends one line in the chosen arrangement. `at` gives frame and time; without it the line stands between the frames.
 fn line(
     out: &mut String,
     view: &View<'_>,
-    event: Option<&Event>,
+    at: Option<FramePos>,
     latency: Option<i64>,
     mark: Mark,
     text: &str,
     role: Role,
 ) {
     if view.options.layout == Layout::OneLine {
-        return one_line(out, view, event, mark, text, role);
+        return one_line(out, view, at, mark, text, role);
     }
     let color = view.options.color;
     let mut left = String::new();
-    let _ = match event {
-        Some(event) => write!(left, "{:>6}", event.span.last.number),
+    let _ = match at {
+        Some(at) => write!(left, "{:>6}", at.number),
         None => write!(left, "{:>6}", '·'),
     };
-    let moment = match event {
-        Some(event) if view.options.absolute => view.options.zone.clock(event.span.last.ts),
+    let moment = match at {
+        Some(at) if view.options.absolute => view.options.zone.clock(at.ts),
         _ => latency.map(time::micros).unwrap_or_default(),
     };
     let width = if view.options.absolute { 16 } else { 11 };
     let _ = write!(left, "{moment:>width$}  ");
     color.push(out, Role::Dim, &left);
-    let arrow = match (mark, event) {
+    let arrow = match (mark, at) {
         (Mark::From(Direction::Client, false), _) => " -> ",
         (Mark::From(Direction::Client, true), _) => " ~> ",
         (Mark::From(Direction::Server, false), _) => "<-  ",
@@ -309,9 +309,9 @@ fn line(
 }
 
 /// tshark's shape: `0.178964 94.127.66.21 -> 94.127.66.53 SMTP C: EHLO RC4-MD5`.
-fn one_line(out: &mut String, view: &View<'_>, event: Option<&Event>, mark: Mark, text: &str, role: Role) {
+fn one_line(out: &mut String, view: &View<'_>, at: Option<FramePos>, mark: Mark, text: &str, role: Role) {
     let Some(session) = view.session else { return };
-    let ts = event.map_or(session.span.first.ts, |e| e.span.last.ts);
+    let ts = at.map_or(session.span.first.ts, |at| at.ts);
     let start = view.start.unwrap_or(session.span.first.ts);
     let moment = match view.options.absolute {
         true => view.options.zone.millis(ts),

@@ -5,7 +5,7 @@ use crate::event::{
     Security, Session, TlsHandshake,
 };
 use crate::output::samples::{self, at, command, feed, reply, span};
-use crate::position::{Direction, FramePos, Span};
+use crate::position::Direction;
 use crate::tls::Reason;
 
 fn tell(options: Options, events: Vec<Event>) -> String {
@@ -91,7 +91,8 @@ fn live_lines_carry_their_session() {
     assert!(text.lines().all(|l| l.starts_with("[1] ")));
     assert!(text.starts_with("[1]      4             <-  220 mail.example.test ESMTP\n"));
     assert!(text.contains("[1]     18              ~> authentication PLAIN: user alice, password hidden, success\n"));
-    assert!(text.contains("[1] ── 1  2026-11-24 10:00:01.178  10.0.0.5:36034 → 10.0.0.9:587"));
+    // It was begun long before.
+    assert!(text.contains("[1] ── 1  ended 2026-11-24 10:00:01.213  10.0.0.5:36034 → 10.0.0.9:587"), "{text}");
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn imap_pop3_and_sieve_replies() {
     // Only ManageSieve's code is no part of the text.
     let coded = |status: &str, code: &str, text: &str| {
         let (status, text, enhanced) = (status.into(), text.into(), Some(code.into()));
-        phrase::reply(&Reply { status, text, enhanced, ..Reply::default() }, Some(Protocol::Sieve), " / ")
+        phrase::reply(&Reply { status, text, enhanced, ..Reply::default() }, Some(Protocol::Sieve), " / ", false)
     };
     assert_eq!(coded("NO", "ENCRYPT-NEEDED", ""), "NO (ENCRYPT-NEEDED)");
     assert_eq!(coded("BYE", "REFERRAL \"sieve://b\"", "Try remote."), "BYE (REFERRAL \"sieve://b\") Try remote.");
@@ -182,17 +183,17 @@ fn an_authentication_is_told_with_its_command() {
     );
     // A challenge's answer is no password; shown only where the event holds it.
     auth.mechanism = "CRAM-MD5".into();
-    assert_eq!(phrase::auth(&auth), "authentication CRAM-MD5: user alice, answer hidden, success");
+    assert_eq!(phrase::auth(&auth, false), "authentication CRAM-MD5: user alice, answer hidden, success");
     auth.secret_sent = Some(false);
-    assert_eq!(phrase::auth(&auth), "authentication CRAM-MD5: user alice, no answer sent, success");
+    assert_eq!(phrase::auth(&auth, false), "authentication CRAM-MD5: user alice, no answer sent, success");
     auth.secret_sent = None;
-    assert_eq!(phrase::auth(&auth), "authentication CRAM-MD5: user alice, answer not seen, success");
+    assert_eq!(phrase::auth(&auth, false), "authentication CRAM-MD5: user alice, answer not seen, success");
     auth.mechanism = "LOGIN".into();
     auth.secret = Some("a\"b".into());
     auth.authzid = Some("root".into());
     auth.verified = Some(false);
     assert_eq!(
-        phrase::auth(&auth),
+        phrase::auth(&auth, false),
         "authentication LOGIN: user alice for root, password \"a\"b\", does not fit the known password, success"
     );
 }
@@ -293,13 +294,101 @@ fn handshakes_that_failed_or_stayed_closed() {
         span: at(13),
     }];
     let said = "TLS failed, frames 11–14; alert from the server: fatal handshake_failure";
-    assert_eq!(phrase::handshake(&failed), said);
+    assert_eq!(phrase::handshake(&failed, false), said);
     failed.certificate_asked = true;
-    assert_eq!(phrase::handshake(&failed), format!("{said}; it had asked for a client certificate and got none"));
     assert_eq!(
-        phrase::handshake(&samples::closed(Reason::NoKey)),
+        phrase::handshake(&failed, false),
+        format!("{said}; it had asked for a client certificate and got none")
+    );
+    assert_eq!(
+        phrase::handshake(&samples::closed(Reason::NoKey), false),
         "TLS established, frames 11–14; 12 records (4,321 bytes) not decrypted: no key was given"
     );
+}
+
+/// The heading has said why, with what to do.
+#[test]
+fn why_tls_stayed_closed_is_said_once() {
+    let closed = samples::closed(Reason::NoKey);
+    assert_eq!(
+        phrase::handshake(&closed, true),
+        "TLS established, frames 11–14; 12 records (4,321 bytes) not decrypted"
+    );
+    let session = Session { tls: vec![closed.clone()], ..samples::session() };
+    let odd = Diagnostic { code: Code::Undecrypted, detail: "12 records: no-key".into() };
+    let text = lines(vec![EventBody::Tls(Box::new(closed)), EventBody::Diagnostic(odd)], session);
+    assert_eq!(text, ["     ·              TLS established, frames 11–14; 12 records (4,321 bytes) not decrypted"]);
+}
+
+/// Every session ends so, and it looked like a fault.
+#[test]
+fn an_alert_that_can_not_be_read_is_a_farewell_mostly() {
+    let alert = Alert { dir: Direction::Server, description: "encrypted".into(), fatal: false, span: at(13) };
+    let mut tls = TlsHandshake { alerts: vec![alert], ..samples::handshake() };
+    assert_eq!(phrase::handshake(&tls, false), "TLS established, frames 11–14");
+    tls.completed = false;
+    assert!(phrase::handshake(&tls, false).ends_with("; alert from the server: encrypted"));
+}
+
+/// It stood in the frame where the literal ended, behind the server's `+ OK` to it.
+#[test]
+fn a_command_stands_where_it_begins() {
+    let append = |first, last| {
+        let body = EventBody::Command(Command { verb: "APPEND".into(), ..Command::default() });
+        Event { session: samples::SESSION, seq: 1, span: span(first, last), body }
+    };
+    let go_on = Event { seq: 2, span: at(5), session: samples::SESSION, body: reply(250, &["OK"], false, None) };
+    let end = Event {
+        seq: 3,
+        span: at(9),
+        session: samples::SESSION,
+        body: EventBody::Session(Box::new(samples::session())),
+    };
+    let frames = |events: Vec<Event>| {
+        let text = tell(Options::default(), events);
+        text.lines().skip(1).map(|l| l[..6].trim().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(frames(vec![append(4, 7), go_on.clone(), end.clone()]), ["4", "5"]);
+    // None goes back.
+    let before = Event { seq: 0, span: at(5), ..go_on };
+    assert_eq!(frames(vec![before, append(4, 7), end]), ["5", "7"]);
+}
+
+#[test]
+fn of_one_direction_the_heading_says_what_is_assumed() {
+    let odd = Diagnostic { code: Code::OneSided, detail: "no frame of the other side is in the capture".into() };
+    let session = Session { diagnostics: vec![odd.clone()], bytes: [0, 9], ..samples::session() };
+    let hello = EventBody::Reply(Reply { status: "OK".into(), assumed: true, ..Reply::default() });
+    let events = |session: Session| {
+        let bodies = [hello.clone(), EventBody::Diagnostic(odd.clone()), EventBody::Session(Box::new(session))];
+        bodies.into_iter().zip(1..).map(|(body, seq)| Event { session: samples::SESSION, seq, span: at(seq), body })
+    };
+    let text = tell(Options::default(), events(session.clone()).collect());
+    let (heading, rest) = text.split_once('\n').unwrap();
+    assert!(heading.contains(" · only the server was captured: success is assumed"), "{text}");
+    assert!(!rest.contains("assumed") && !rest.contains("one-sided"), "{text}");
+    let text = tell(Options { layout: Layout::OneLine, ..Options::default() }, events(session).collect());
+    assert!(text.contains("[assumed: one direction only]") && text.contains("one-sided"), "{text}");
+}
+
+#[test]
+fn a_session_that_broke_off_says_in_which_way() {
+    let whole = Session { complete: true, gap_count: 0, outcome: Outcome::Aborted, ..samples::session() };
+    let odd = |code| vec![Diagnostic { code, detail: String::new() }];
+    let said = |session: &Session, farewell| phrase::closing(session, farewell).unwrap();
+    assert!(said(&whole, false).starts_with("ended without QUIT: connection closed"));
+    let imap = Session { protocol: Some(Protocol::Imap), ..whole.clone() };
+    assert!(said(&imap, false).starts_with("ended without LOGOUT: connection closed"));
+    let cut = Session { diagnostics: odd(Code::MessageCut), ..whole.clone() };
+    for amid in [said(&whole, true), said(&cut, false), said(&Session { complete: false, ..whole.clone() }, false)] {
+        assert!(amid.starts_with("ended in the middle: "), "{amid}");
+    }
+    // Nothing in it told that what should have been in TLS was not.
+    let failed = samples::closed(Reason::HandshakeFailed);
+    let clear = Session { outcome: Outcome::Completed, security: Security::None, tls: vec![failed], ..whole };
+    assert_eq!(said(&clear, true), "TLS failed, and the session went on in the clear");
+    let password = Session { diagnostics: odd(Code::PlaintextPassword), ..clear };
+    assert_eq!(said(&password, true), "TLS failed, and the session went on in the clear, the password too");
 }
 
 #[test]
@@ -313,7 +402,7 @@ fn the_closing_line() {
             last_error: Some("554 5.7.1 go away".into()),
             ..samples::session()
         };
-        phrase::closing(&session)
+        phrase::closing(&session, false)
     };
     assert_eq!(closing(Outcome::Completed, EndReason::Fin, None), None);
     assert_eq!(
@@ -343,12 +432,15 @@ fn what_is_incomplete() {
         ..samples::session()
     };
     assert_eq!(incomplete(&closed).unwrap(), "4,321 bytes not decrypted (no-key)");
+    let short = Session { cut_packets: true, complete: false, ..samples::session() };
+    let said = "73 bytes missing in 1 gap (packets cut short: capture with `-s 0`)";
+    assert_eq!(incomplete(&short).unwrap(), said);
     let handshake =
         TlsHandshake { records_undecrypted: 0, undecrypted_bytes: 0, ..samples::closed(Reason::HandshakeIncomplete) };
     let nothing = Session { undecrypted_bytes: 0, tls: vec![handshake.clone()], ..closed.clone() };
     let why = "the capture does not hold the whole handshake";
     assert_eq!(incomplete(&nothing).unwrap(), format!("{why} (handshake-incomplete)"));
-    assert_eq!(phrase::handshake(&handshake), format!("TLS established, frames 11–14; {why}"));
+    assert_eq!(phrase::handshake(&handshake, false), format!("TLS established, frames 11–14; {why}"));
     let cut = Session { gap_count: 0, security: Security::None, tls: vec![], end_reason: EndReason::Eof, ..closed };
     assert_eq!(incomplete(&Session { undecrypted_bytes: 0, ..cut }).unwrap(), "its end is not in the capture");
 }
@@ -399,30 +491,6 @@ fn a_session_without_events_has_its_heading() {
     assert!(lines[2].is_empty() && lines[3].starts_with("── 2  "), "{text}");
     for closing in [lines[1], lines[4]] {
         assert!(closing.contains("·              the server never said a word; connection closed"), "{text}");
-    }
-}
-
-#[test]
-fn a_greeting_that_was_long_in_coming() {
-    let told = |after: i64, mid_stream: bool| {
-        let mut events = samples::story();
-        for event in &mut events {
-            let moved = |at: FramePos| FramePos { ts: Timestamp(at.ts.0 + after), ..at };
-            match &event.body {
-                EventBody::Session(_) => {}
-                _ => event.span = Span { first: moved(event.span.first), last: moved(event.span.last) },
-            }
-        }
-        let diagnostic = |code| EventBody::Diagnostic(Diagnostic { code, detail: String::new() });
-        let code = if mid_stream { Code::MidStream } else { Code::ProxyHeader };
-        events.insert(0, Event { session: samples::SESSION, seq: 0, span: at(1), body: diagnostic(code) });
-        tell(Options::default(), events)
-    };
-    let text = told(60_000_000_000, false);
-    let said = "     ·              the greeting came 60.0 s after the connection began\n     4             <-  220 ";
-    assert!(text.contains(said), "{text}");
-    for text in [told(60_000_000_000, true), told(1_000_000_000, false)] {
-        assert!(!text.contains("the greeting came"), "{text}");
     }
 }
 

@@ -117,10 +117,12 @@ impl Stack {
     }
 
     fn go_on_in_the_clear(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        let established = self.with_tls(env, secrets, |tls, _, _| {
-            tls.break_off();
-            tls.is_established()
+        let first = self.tls.as_ref().and_then(|tls| tls.fallback.first).unwrap_or(Direction::Server);
+        let told = self.with_tls(env, secrets, |tls, _, _| {
+            tls.break_off(first);
+            (tls.is_established(), tls.was_answered_in_clear())
         });
+        let (established, in_clear) = told.unwrap_or_default();
         let Some(span) = self.tls.as_ref().and_then(|tls| tls.fallback.begins()) else { return };
         self.past.handshakes = self.handshakes(span, env, secrets);
         let Some(Tls { connection, fallback }) = self.tls.take().map(|tls| *tls) else { return };
@@ -131,15 +133,17 @@ impl Stack {
             self.layers.handshakes.push(seq);
         }
         self.layers.in_tls = false;
-        let over = match established {
-            Some(true) => "TLS was over",
-            _ => {
-                self.security = Security::None;
-                "the handshake failed"
+        if !established {
+            self.security = Security::None;
+        }
+        let (code, detail) = match established {
+            true => (Code::PlaintextAfterStartTls, "TLS was over, and the dialogue went on in the clear"),
+            false if in_clear && !self.announced => {
+                (Code::TlsMismatch, "the client begins with TLS, and the server speaks in the clear")
             }
+            false => (Code::PlaintextAfterStartTls, "the handshake failed, and the dialogue went on in the clear"),
         };
-        let detail = format!("{over}, and the dialogue went on in the clear");
-        self.layers.emitter.diagnose(span, Code::PlaintextAfterStartTls, detail);
+        self.layers.emitter.diagnose(span, code, detail);
         if let Some(first) = fallback.first {
             self.release(first, fallback.held, env, secrets);
         }

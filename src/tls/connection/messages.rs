@@ -7,13 +7,18 @@ use super::{Connection, Env, Half};
 use crate::diagnostic::Code;
 use crate::event::{Alert, Resumed};
 use crate::limits::tls::HANDSHAKES;
-use crate::position::{Direction, Span};
+use crate::position::{Direction, Span, Timestamp};
 use crate::tls::handshake::{self, ClientHello, EncryptedExtensions, Joined, Joiner, Reader, ServerHello, kind};
 use crate::tls::suites::{self, KeyExchange, Version};
 use crate::tls::{Reason, Upper, explain, prf};
 
 /// The alert that answers a hello which is not wanted (RFC 5246 section 7.2.2).
 const NO_RENEGOTIATION: u8 = 100;
+
+/// As in `2026-11-28`, UTC.
+fn day(at: Timestamp) -> String {
+    jiff::Timestamp::from_nanosecond(at.0.into()).map_or_else(|_| "?".to_owned(), |at| at.strftime("%F").to_string())
+}
 
 impl Connection {
     /// A fragment of handshake messages.
@@ -264,11 +269,11 @@ impl Connection {
         handshake.chain = chain;
         if let Some(own) = handshake.chain.first() {
             let now = span.last.ts;
-            let early = own.info.not_before.is_some_and(|t| now < t);
-            let late = own.info.not_after.is_some_and(|t| now > t);
-            if early || late {
-                let word = if early { "not valid yet" } else { "expired" };
-                up.odd(Code::CertificateExpired, &format!("{word}: {}", own.info.subject), span);
+            let early = own.info.not_before.filter(|&from| now < from).map(|from| ("valid only from", from));
+            let late = own.info.not_after.filter(|&to| now > to).map(|to| ("expired on", to));
+            if let Some((word, at)) = early.or(late) {
+                let detail = format!("{word} {}: {}", day(at), own.info.subject);
+                up.odd(Code::CertificateNotValid, &detail, span);
             }
         }
     }

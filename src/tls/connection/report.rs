@@ -37,7 +37,8 @@ impl Connection {
             if handshake.closed > 0
                 && let Some(reason) = reason.filter(|&r| r != Reason::HandshakeFailed)
             {
-                let detail = format!("{} of handshake {index}: {reason}", count(handshake.closed, "record"));
+                let of = if index > 0 { format!(" of renegotiation {index}") } else { String::new() };
+                let detail = format!("{}{of}: {reason}", count(handshake.closed, "record"));
                 up.odd(Code::Undecrypted, &detail, span);
             }
             out.push(handshake.report(index, reason, env.keys));
@@ -137,6 +138,7 @@ impl Handshake {
             chain: chain.collect(),
             client_certificate: self.client_chain.first().map(|c| c.info.clone()),
             certificate_asked: self.certificate_asked,
+            answered_in_clear: self.answered_in_clear,
             resumed: self.resumed,
             extended_master_secret: server.is_some_and(|s| s.extended_master_secret),
             encrypt_then_mac: server.is_some_and(|s| s.encrypt_then_mac),

@@ -70,6 +70,8 @@ pub(crate) struct Handshake {
     pub(super) established: bool,
     /// A fatal alert came before it was.
     pub(super) failed: bool,
+    /// The server answered in the clear, and never in TLS.
+    pub(super) answered_in_clear: bool,
     /// Bytes went missing while it ran.
     pub(super) gap: bool,
     /// TLS 1.3: secrets that were looked for in vain, as they were needed.
@@ -126,6 +128,7 @@ impl Handshake {
             retried: false,
             established: false,
             failed: false,
+            answered_in_clear: false,
             gap: false,
             missing: Vec::new(),
             why: None,
@@ -175,6 +178,11 @@ impl Handshake {
     /// Whether somebody said that it is over, or may have said so in TLS 1.3's encryption.
     pub(crate) fn was_refused(&self) -> bool {
         !self.alerts.is_empty() || self.closed > 0
+    }
+
+    /// Whether the server's answer was no TLS at all.
+    pub(crate) fn was_answered_in_clear(&self) -> bool {
+        self.answered_in_clear
     }
 
     /// The alerts so far.

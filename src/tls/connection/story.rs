@@ -17,7 +17,7 @@ impl Handshake {
     /// What was offered and chosen, which keys were tried, how far it got.
     pub(crate) fn story(&self, reason: Option<Reason>, keys: &KeyRing) -> Vec<String> {
         let failed = reason == Some(Reason::HandshakeFailed);
-        let mut out = vec![self.offer(), self.choice(failed)];
+        let mut out = vec![self.offer(failed), self.choice(failed)];
         out.extend(self.credentials());
         out.extend(self.asked_for_certificate());
         if failed && self.stopped_before_key_exchange() {
@@ -41,8 +41,14 @@ impl Handshake {
         out
     }
 
-    fn offer(&self) -> String {
-        let Some(hello) = &self.client else { return "No ClientHello was captured.".to_owned() };
+    fn offer(&self, failed: bool) -> String {
+        let Some(hello) = &self.client else {
+            // Nothing else is missing.
+            return match failed && !self.failed && !self.gap {
+                true => "The connection was closed before a whole ClientHello was sent.".to_owned(),
+                false => "No ClientHello was captured.".to_owned(),
+            };
+        };
         let name = match &hello.sni {
             Some(sni) => format!(", for the server name {}", String::from_utf8_lossy(sni)),
             None => String::new(),
@@ -89,6 +95,7 @@ impl Handshake {
                 line + "."
             }
             (Some(hello), None) => format!("The server chose a version that is not known, {:#06x}.", hello.version),
+            (None, _) if self.answered_in_clear => "The server answered in the clear, not in TLS.".to_owned(),
             (None, _) if failed => "The server did not answer with a ServerHello.".to_owned(),
             (None, _) => "No ServerHello was captured.".to_owned(),
         }
