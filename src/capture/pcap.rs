@@ -44,6 +44,8 @@ pub(super) struct Pcap {
     /// Bytes of a record header: 16, 20, 24 or 28.
     record_header: usize,
     last_seconds: Option<u32>,
+    /// Its writer states original lengths below the captured ones.
+    understates: bool,
     ended: bool,
 }
 
@@ -79,6 +81,7 @@ impl Pcap {
             old: header.version < (2, 4),
             record_header: 16,
             last_seconds: None,
+            understates: false,
             ended: false,
         };
         buffer.consume(HEADER);
@@ -140,14 +143,17 @@ impl Pcap {
     /// Captured length, if this looks much like a record header.
     fn plausible(&self, head: &[u8; 16], near: Option<u32>) -> Option<u32> {
         let [seconds, fraction, captured, original] = self.fields(head);
-        let largest = if self.snaplen == 0 { USUAL_SNAPLEN } else { self.snaplen.min(USUAL_SNAPLEN) };
         let good = fraction < self.fractions()
-            && captured > 0
-            && captured <= original
-            && captured <= largest
-            && original <= 4 * USUAL_SNAPLEN
+            && self.are_usual(captured, original)
+            && (captured <= original || self.understates)
             && near.is_none_or(|t| seconds.abs_diff(t) <= DAY);
         good.then_some(captured)
+    }
+
+    /// Whether packets have such lengths, each by itself.
+    fn are_usual(&self, captured: u32, original: u32) -> bool {
+        let largest = if self.snaplen == 0 { USUAL_SNAPLEN } else { self.snaplen.min(USUAL_SNAPLEN) };
+        (1..=largest).contains(&captured) && original <= 4 * USUAL_SNAPLEN
     }
 
     /// How large the record is that `data` begins with, as far as its header is there.
@@ -232,7 +238,7 @@ impl Pcap {
             std::mem::swap(&mut captured, &mut original);
         }
         let odd = captured > original || captured > self.snaplen.max(USUAL_SNAPLEN);
-        if captured as usize > limits.record_bytes || odd && !self.is_followed(buffer, captured, limits) {
+        if captured as usize > limits.record_bytes || odd && !self.is_followed(buffer, (captured, original), limits) {
             // A length beyond any real packet is damage, not a cut; there may be more behind it.
             return self.resynchronise(buffer, offset, 0, format!("a packet claims {captured} captured bytes"));
         }
@@ -240,6 +246,7 @@ impl Pcap {
             self.ended = true;
             return self.cut(buffer, offset, "the last packet");
         }
+        self.understates |= captured > original;
         let known = self.last_seconds;
         let step = self.packet(seconds, fraction, captured, original);
         if captured == 0 {
@@ -250,14 +257,18 @@ impl Pcap {
     }
 
     /// Whether behind so many captured bytes something stands that may be a record, or nothing.
-    fn is_followed(&self, buffer: &mut Buffer, captured: u32, limits: &Limits) -> bool {
+    fn is_followed(&self, buffer: &mut Buffer, (captured, original): (u32, u32), limits: &Limits) -> bool {
+        let usual = self.are_usual(captured, original);
         let size = self.record_header.saturating_add(captured as usize);
         buffer.ensure(size.saturating_add(16));
         let Some(rest) = buffer.data().get(size..) else { return false };
         let Some(head) = rest.first_chunk::<16>() else { return true };
-        let [seconds, fraction, captured, _] = self.fields(head);
+        let [seconds, fraction, captured, original] = self.fields(head);
         let is_near = self.last_seconds.is_none_or(|t| seconds.abs_diff(t) <= DAY);
-        detect(head).is_some() || is_near && fraction < self.fractions() && captured as usize <= limits.record_bytes
+        detect(head).is_some()
+            || is_near && fraction < self.fractions() && captured as usize <= limits.record_bytes
+            // Some writers state no original length, or that of something else: then lengths have to do, at any time.
+            || usual && self.are_usual(captured, original)
     }
 
     /// How many units of the second timestamp field are a second.

@@ -141,6 +141,30 @@ fn captured_beyond_original() {
 }
 
 #[test]
+fn an_original_length_below_the_captured_one_hides_nothing_behind_a_pause() {
+    let start = 1_700_000_000;
+    // None, or that of the network layer; nanoseconds under the common magic.
+    for (original, fraction, pause) in
+        [(0, 0, 2 * 86_400), (46, 0, 90_000), (0, 999_999_999, 1), (0, 999_999_999, 90_000)]
+    {
+        let mut file = pcap_header(Order::Little, MICRO, 1);
+        for n in 0..4 {
+            file.extend(pcap_record_of(Order::Little, start + n * pause, fraction, original, &[0xab; 60]));
+        }
+        let got = read(file);
+        assert_eq!((packets(&got).len(), problems(&got).len()), (4, 0), "{original} {fraction} {pause}");
+    }
+    // Damage in such a file hides no more than itself, either.
+    let mut file = pcap_header(Order::Little, MICRO, 1);
+    for n in 0..9 {
+        file.extend(pcap_record_of(Order::Little, start + n, 0, 46, &[0xab; 60]));
+    }
+    file[24 + 76 * 3 + 8..][..4].copy_from_slice(&Order::Little.u32(300_000));
+    let got = read(file);
+    assert_eq!((packets(&got).len(), problems(&got).len()), (8, 1));
+}
+
+#[test]
 fn a_zeroed_page_hides_no_more_than_itself() {
     // A page, and more than is looked at in one go.
     for (len, step) in [(4096, usize::MAX), (4096, 7), (3 << 20, usize::MAX)] {
