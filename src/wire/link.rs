@@ -212,8 +212,6 @@ pub(super) fn ether_type<'p>(ether_type: u16, data: &'p [u8], context: &mut Cont
             context.depth += 1;
             Ok(type_or_length(tag.ether_type().0, behind(data, 4)?))
         }
-        // MPLS, unicast and multicast.
-        0x8847 | 0x8848 => mpls(data, context),
         // PPPoE session (RFC 2516).
         0x8864 => {
             let session = be16(data, 2)?;
@@ -236,8 +234,8 @@ pub(super) fn ether_type<'p>(ether_type: u16, data: &'p [u8], context: &mut Cont
     }
 }
 
-/// MPLS (RFC 3032): labels, then IP or Ethernet, which the first bits tell apart.
-pub(super) fn mpls<'p>(mut data: &'p [u8], context: &mut Context) -> Next<'p> {
+/// MPLS (RFC 3032): labels, then IP or Ethernet, which the first bits tell apart; `cut` bytes are missing behind.
+pub(super) fn mpls<'p>(mut data: &'p [u8], cut: u32, context: &mut Context) -> Next<'p> {
     const BOTTOM: u32 = 0x100;
     loop {
         let entry = be32(data, 0)?;
@@ -248,7 +246,7 @@ pub(super) fn mpls<'p>(mut data: &'p [u8], context: &mut Context) -> Next<'p> {
         }
     }
     match data {
-        _ if is_bridged(data) => Ok((Layer::Ethernet, data)),
+        _ if is_bridged(data, cut) => Ok((Layer::Ethernet, data)),
         [0x45..=0x4f, ..] => Ok((Layer::Ipv4, data)),
         [0x60..=0x6f, ..] => Ok((Layer::Ipv6, data)),
         // A pseudowire control word (RFC 4385), unless the type of a frame without one is in its place.
@@ -258,20 +256,24 @@ pub(super) fn mpls<'p>(mut data: &'p [u8], context: &mut Context) -> Next<'p> {
 }
 
 /// Whether what begins like IP is Ethernet without a control word, of a card whose address begins so (RFC 4928 §3): a type
-/// that leads on stands in its place, and the length is not the packet's.
-fn is_bridged(data: &[u8]) -> bool {
+/// that leads on stands in its place, which of IP is the address; and the length is not the packet's.
+fn is_bridged(data: &[u8], cut: u32) -> bool {
+    /// A segment without data is padded, to 64 bytes with the labels, and a frame check sequence may follow.
+    const PADDING: usize = 10;
     let length = match data.first() {
         Some(0x45..=0x4f) => be16(data, 2).map(usize::from),
         Some(0x60..=0x6f) => be16(data, 4).map(|length| usize::from(length) + 40),
         _ => return false,
     };
+    let sent = data.len().saturating_add(cut as usize);
+    let fits = length.is_ok_and(|length| sent.checked_sub(length).is_some_and(|over| over <= PADDING));
     let leads = match (be16(data, 12), data.get(14)) {
         (Ok(0x0800), Some(version)) => (0x45..=0x4f).contains(version),
         (Ok(0x86dd), Some(version)) => (0x60..=0x6f).contains(version),
         (Ok(other), _) => leads_on(other),
         _ => false,
     };
-    leads && length.is_ok_and(|length| length != data.len())
+    leads && !fits
 }
 
 /// Whether an EtherType is one of those that are followed.

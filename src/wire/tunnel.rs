@@ -5,7 +5,7 @@
 use etherparse::UdpHeaderSlice;
 
 use super::Skip;
-use super::link::{be16, be32, behind, mpls};
+use super::link::{be16, be32, behind};
 use super::walk::{Context, Layer, Next};
 
 /// Names of the tunnels in [`Tunnel::kind`](super::Tunnel::kind), and what each is.
@@ -46,7 +46,7 @@ pub(super) fn payload<'p>(protocol: u8, data: &'p [u8], context: &mut Context) -
             context.enter("etherip", None);
             Ok((Layer::Ethernet, behind(data, 2)?))
         }
-        137 => mpls(data, context),
+        137 => Ok((Layer::EtherType(0x8847), data)),
         _ => Err(Skip::NotTcp),
     }
 }
@@ -150,7 +150,7 @@ fn udp<'p>(data: &'p [u8], context: &mut Context) -> Next<'p> {
         4790 => vxlan_gpe(rest, context),
         6081 => geneve(rest, context),
         2152 => gtp(rest, context),
-        6635 => mpls(rest, context),
+        6635 => Ok((Layer::EtherType(0x8847), rest)),
         1701 => l2tp(rest, context),
         3544 => teredo(rest, context),
         // These answer from their port.

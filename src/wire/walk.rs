@@ -91,6 +91,8 @@ pub(super) fn walk<'p>(
                 Err(skip) => Err(skip),
             },
             Layer::EtherType(0x86dd) | Layer::Ipv6 => ipv6(data, &mut cut, context),
+            // MPLS, unicast and multicast.
+            Layer::EtherType(0x8847 | 0x8848) => link::mpls(data, cut, context),
             Layer::EtherType(ether_type) => link::ether_type(ether_type, data, context),
             Layer::Llc => link::llc(data),
             Layer::Ip => match data.first().map(|b| b >> 4) {

@@ -148,3 +148,26 @@ fn ethernet_over_mpls_of_cards_whose_address_begins_like_ip() {
         }
     }
 }
+
+#[test]
+fn ip_over_mpls_from_addresses_that_read_like_a_type_of_ethernet() {
+    let tunnel = Some(("mpls", Some(0x12345)));
+    let outer = |packet: &[u8]| on(&[&ethernet(0x8847, b"")[..], &[0x12, 0x34, 0x51, 64]].concat(), packet);
+    for address in [[136, 168, 0, 1], [129, 0, 7, 7], [136, 71, 0, 1], [136, 100, 0, 1], [8, 0, 69, 9]] {
+        let mut packet = v4();
+        packet[12..16].copy_from_slice(&address);
+        for padding in [0, 2, 6, 10] {
+            let frame = outer(&on(&packet, &vec![0; padding]));
+            assert_eq!(decode(1, &frame), hi(None, tunnel), "{address:?} {padding}");
+            cut_everywhere(1, &frame);
+            assert!(decode_cut(1, &frame[..58], frame.len()).is_ok(), "{address:?} {padding}");
+        }
+    }
+    for hextet in [[0x81, 0], [0x88, 0xa8], [0x88, 0x47]] {
+        let mut packet = v6();
+        packet[12..14].copy_from_slice(&hextet);
+        let frame = outer(&packet);
+        assert_eq!(decode(1, &frame), hi(None, tunnel), "{hextet:x?}");
+        assert!(decode_cut(1, &frame[..78], frame.len()).is_ok(), "{hextet:x?}");
+    }
+}
