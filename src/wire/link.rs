@@ -345,9 +345,10 @@ fn wireless(data: &[u8], padded: bool) -> Next<'_> {
 fn nflog(data: &[u8]) -> Next<'_> {
     const PAYLOAD: u16 = 9;
     let mut rest = behind(data, 4)?;
-    // In the byte order of the machine that captured, which no field tells: one of the two makes sense of a length.
-    let fits = |length: u16| (4..=rest.len()).contains(&usize::from(length));
-    let number = if fits(le16(rest, 0)?) { le16 } else { be16 };
+    // In the byte order of the machine that captured, which no field tells. One of the two makes sense of a length; where
+    // both do, the packet is long, and what stands before it is not.
+    let length = |number: u16| if (4..=rest.len()).contains(&usize::from(number)) { number } else { u16::MAX };
+    let number = if length(be16(rest, 0)?) < length(le16(rest, 0)?) { be16 } else { le16 };
     loop {
         let length = usize::from(number(rest, 0)?);
         if length < 4 {

@@ -171,3 +171,16 @@ fn ip_over_mpls_from_addresses_that_read_like_a_type_of_ethernet() {
         assert!(decode_cut(1, &frame[..78], frame.len()).is_ok(), "{hextet:x?}");
     }
 }
+
+#[test]
+fn long_packets_in_nflog_of_either_byte_order() {
+    let packet = ipv4(6, &data(&[b'x'; 4217]));
+    let length = u16::try_from(packet.len() + 4).unwrap();
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let attribute = |kind: u16, length: u16| [order(length), order(kind)].concat();
+        let head =
+            [&[2, 0, 0, 0][..], &attribute(1, 8), &[8, 0, 3, 0], &attribute(10, 6), b"p\0\0\0", &attribute(9, length)];
+        let seen = decode(239, &on(&head.concat(), &packet));
+        assert_eq!(seen.map(|(payload, missing, ..)| (payload.len(), missing)), Ok((4217, 0)));
+    }
+}
