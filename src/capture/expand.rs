@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::CaptureError;
-use super::{Input, input, ring};
+use super::ring::{self, Named};
+use super::{Input, input};
 
 /// Folders inside folders that are followed.
 const DEPTH: usize = 64;
@@ -107,16 +108,21 @@ fn walk(folder: &Path, depth: usize, visited: &mut HashSet<PathBuf>, found: &mut
             if walk(&path, depth - 1, visited, found).is_err() {
                 found.push(path);
             }
-        } else if path.is_file() && (is_named_so(&path) || input::is_capture(&path)) {
+        } else if path.is_file() && is_input(&path) {
             found.push(path);
         }
     }
     Ok(())
 }
 
-/// A file that should be a capture by its name: if it is none, its reader says so. An empty one is only a start.
-fn is_named_so(path: &Path) -> bool {
-    ring::is_named_so(path) && path.metadata().is_ok_and(|m| m.len() > 0)
+/// Whether a file of a folder is read.
+fn is_input(path: &Path) -> bool {
+    match ring::named(path) {
+        // If it is none, its reader says so. An empty one is only a start.
+        Named::Capture => path.metadata().is_ok_and(|m| m.len() > 0),
+        Named::Dump => input::may_be_capture(path),
+        Named::Otherwise => input::is_capture(path),
+    }
 }
 
 fn is_pattern(path: &Path) -> bool {
@@ -245,12 +251,34 @@ mod tests {
     #[test]
     fn what_is_named_like_a_piece_of_a_ring_or_a_compressed_capture_is_found() {
         let dir = tempfile::tempdir().unwrap();
-        let named =
-            ["a.PCAP", "a.cap", "a.dmp", "a.dump", "a.pcap.2.gz", "a.pcap.gz", "a.pcap00", "a.pcap1", "a.pcapng.zst"];
+        let named = ["a.PCAP", "a.cap", "a.pcap.2.gz", "a.pcap.gz", "a.pcap00", "a.pcap1", "a.pcapng.zst"];
         for name in named.iter().chain(&["a.txt", "a.gz", "a1", "pcap1", "a.tar.gz"]) {
             fs::write(dir.path().join(name), "damaged").unwrap();
         }
         let found = named.map(|name| Input::Found(dir.path().join(name)));
+        assert_eq!(expand(&[dir.path().to_owned()]).unwrap(), found);
+    }
+
+    #[test]
+    fn dumps_of_databases_and_of_memory_are_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let captures = [
+            ("a.dmp", pcap()),
+            // Of another kind, and a gzip file that is damaged.
+            ("b.dmp", b"snoop\0\0\0\0\0\0\x02\0\0\0\x04".to_vec()),
+            ("c.dump1", pcap()),
+            ("d.dump.gz", [&[0x1f, 0x8b, 8, 0][..], &[0xff; 40]].concat()),
+        ];
+        let others = [
+            ("crash.dmp", b"MDMP\x93\xa7\0\0\x0e\0\0\0\x20\0\0\0".to_vec()),
+            ("db.dump", b"PGDMP\x01\x0e\0\x04\x08\x01\x01\x01\0\0\0\0".to_vec()),
+            ("db.dump.1", b"-- MySQL dump 10.13\n".to_vec()),
+            ("empty.dump", Vec::new()),
+        ];
+        for (name, content) in captures.iter().chain(&others) {
+            fs::write(dir.path().join(name), content).unwrap();
+        }
+        let found = captures.map(|(name, _)| Input::Found(dir.path().join(name)));
         assert_eq!(expand(&[dir.path().to_owned()]).unwrap(), found);
     }
 

@@ -375,13 +375,21 @@ impl Read for Bounded {
 /// Whether a file's content is a capture, or an archive that holds one, or nobody here may see what it is; used for what is
 /// found in folders.
 pub(super) fn is_capture(path: &Path) -> bool {
+    holds_packets(path).unwrap_or(false)
+}
+
+/// As [`is_capture`], or what may hold packets all the same: of another format, damaged.
+pub(super) fn may_be_capture(path: &Path) -> bool {
+    holds_packets(path).unwrap_or_else(|refused| refused.hides_packets)
+}
+
+fn holds_packets(path: &Path) -> Result<bool, Refused> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(e) => return e.kind() == io::ErrorKind::PermissionDenied,
+        Err(e) => return Ok(e.kind() == io::ErrorKind::PermissionDenied),
     };
-    let Ok(content) = recognise("", Box::new(file), &Room::default()) else { return false };
-    match content {
+    Ok(match recognise("", Box::new(file), &Room::default())? {
         Content::Capture(..) => true,
         Content::Archive(kind, buffer, stored) => archive::holds_capture(kind, path, buffer, stored),
-    }
+    })
 }

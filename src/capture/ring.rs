@@ -18,7 +18,19 @@ use super::Input;
 const COMPRESSED: [&str; 5] = [".gz", ".zst", ".xz", ".bz2", ".lz4"];
 
 /// Endings of captures, behind which tcpdump and logrotate count.
-const CAPTURES: [&str; 5] = [".pcap", ".pcapng", ".cap", ".dmp", ".dump"];
+const CAPTURES: [&str; 3] = [".pcap", ".pcapng", ".cap"];
+
+/// Those that dumps of databases and of memory have as well.
+const DUMPS: [&str; 2] = [".dmp", ".dump"];
+
+/// What a file is by its name.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Capture,
+    /// A dump of whatever.
+    Dump,
+    Otherwise,
+}
 
 /// Files that are one capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,11 +100,14 @@ fn uncounted(name: &str) -> &str {
     stem.strip_suffix('.').filter(|s| stem.len() < name.len() && is_capture(s)).unwrap_or(stem)
 }
 
-/// Whether a file should be a capture by its name: with a capture's ending, a count behind it, and compressed or not.
-pub(super) fn is_named_so(path: &Path) -> bool {
-    let Some(name) = path.file_name().and_then(|n| n.to_str()) else { return false };
-    let name = name.to_ascii_lowercase();
-    is_capture(uncounted(uncompressed(&name)))
+/// What a file is by the ending of its name, with a count behind it or not, compressed or not.
+pub(super) fn named(path: &Path) -> Named {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match uncounted(uncompressed(&name)) {
+        stem if ends(stem, &CAPTURES) => Named::Capture,
+        stem if ends(stem, &DUMPS) => Named::Dump,
+        _ => Named::Otherwise,
+    }
 }
 
 /// The name without the ending of a compressed file.
@@ -101,7 +116,12 @@ fn uncompressed(name: &str) -> &str {
 }
 
 fn is_capture(name: &str) -> bool {
-    CAPTURES.iter().any(|end| name.len() > end.len() && name.to_ascii_lowercase().ends_with(end))
+    ends(name, &CAPTURES) || ends(name, &DUMPS)
+}
+
+/// Whether a name has one of these endings, and more than that.
+fn ends(name: &str, endings: &[&str]) -> bool {
+    endings.iter().any(|end| name.len() > end.len() && name.to_ascii_lowercase().ends_with(end))
 }
 
 /// A date, with or without a time, or seconds since 1970, replaced by `*`; whether there was one.
