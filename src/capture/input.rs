@@ -265,7 +265,8 @@ fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
     if let Some(e) = buffer.take_error() {
         return unreadable(name, &e);
     }
-    let key_log = is_key_log(buffer);
+    buffer.ensure(KEY_LOG);
+    let key_log = is_key_log(buffer.data());
     let convert = "convert it with: editcap -F pcapng IN OUT";
     let head = buffer.data().get(..HEAD).unwrap_or(buffer.data());
     let named = |known: &[(&[u8], &'static str)]| known.iter().find(|(magic, _)| head.starts_with(magic)).map(|k| k.1);
@@ -293,27 +294,22 @@ fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
 }
 
 /// Bytes in which a key log shows that it is one.
-const LINES: usize = 1024;
+const KEY_LOG: usize = 4096;
 
-/// Whether the first line that is no comment is a key log's: `LABEL hex hex`. The header that NSS writes is enough.
-fn is_key_log(buffer: &mut Buffer) -> bool {
-    const BEGINS: [&[u8]; 5] = [b"# SSL", b"# TLS", b"CLIENT_", b"SERVER_", b"RSA "];
-    if !BEGINS.iter().any(|begin| buffer.data().starts_with(begin)) {
-        return false;
-    }
-    buffer.ensure(LINES);
-    let head = buffer.data().get(..LINES).unwrap_or(buffer.data());
-    let mut lines = head.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
-    let Some(line) = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")) else {
-        return head.starts_with(b"# SSL/TLS secrets log file");
+/// Whether a text's beginning is a key log's: what is written above one, or a label and two numbers in hex.
+fn is_key_log(text: &[u8]) -> bool {
+    let text = text.get(..KEY_LOG).unwrap_or(text);
+    let is_label = |word: &[u8]| {
+        word.first().is_some_and(u8::is_ascii_uppercase)
+            && word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
     };
-    let mut words = line.split(u8::is_ascii_whitespace);
-    let label = words.next().unwrap_or_default();
-    let key = words.next().unwrap_or_default();
-    !label.is_empty()
-        && label.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
-        && key.len() >= 16
-        && key.iter().all(u8::is_ascii_hexdigit)
+    let is_hex = |word: &[u8]| word.len() >= 16 && word.iter().all(u8::is_ascii_hexdigit);
+    let is_entry = |line: &[u8]| {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let entry = [words.next(), words.next(), words.next(), words.next()];
+        matches!(entry, [Some(label), Some(key), Some(secret), None] if is_label(label) && is_hex(key) && is_hex(secret))
+    };
+    text.starts_with(b"# SSL/TLS secrets log") || text.split(|b| *b == b'\n').any(is_entry)
 }
 
 /// What a buffer has taken in and the stream behind it, as a stream again.
