@@ -81,10 +81,13 @@ impl<S> Connection<S> {
     }
 
     /// Whether it answers no SYN of this connection: a server that still holds one of before, of which the client knows
-    /// nothing, answers the SYN with the numbers of that one (RFC 9293 §3.10.7.4).
+    /// nothing, answers the SYN with the numbers of that one (RFC 9293 §3.10.7.4), and without a byte. Bytes may answer much
+    /// that the capture missed.
     fn answers_another(&self, side: Side, segment: &Segment<'_>) -> bool {
         let peer = self.half(side.opposite());
-        let is_answer = |ack| ack >= peer.origin && ack <= peer.known_end() + 1 + u64::from(u16::MAX);
+        let has_data = !segment.payload.is_empty() || segment.missing_tail > 0;
+        let most = if has_data { JUMP } else { u64::from(u16::MAX) };
+        let is_answer = |ack| ack >= peer.origin && ack <= peer.known_end() + 1 + most;
         peer.isn.is_some()
             && segment.flags.ack
             && !segment.flags.syn

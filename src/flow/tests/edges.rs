@@ -316,3 +316,14 @@ fn the_answer_to_a_connection_of_before_is_no_part_of_the_next() {
     lab.finish().expect(&["1 Eof"]);
     assert_eq!((lab.info().syn, lab.info().roles), ([true; 2], Roles::Handshake));
 }
+
+#[test]
+fn an_answer_to_more_than_a_window_that_was_lost_behind_the_syn_is_the_connections() {
+    let mut lab = Lab::new();
+    lab.send(0, SYN, 0, 0, "").s(40, 100_018, "250 ok\r\n").c(100_018, 48, "MAIL\r\n").s(48, 100_024, "250 ok\r\n");
+    lab.c(100_024, 56, "QUIT\r\n").tick(20).finish();
+    let of = |side: char| Vec::from_iter(lab.log.lines.iter().filter(|line| line.starts_with(side)));
+    assert_eq!(of('S'), ["S 0 250 ok\r\n", "S 8 250 ok\r\n"]);
+    assert_eq!(of('C'), ["C 0 gap 100017 Lost", "C 100017 MAIL\r\n", "C 100023 QUIT\r\n"]);
+    assert_eq!(lab.info().duplicate_bytes, 0);
+}
