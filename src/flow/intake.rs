@@ -15,9 +15,6 @@ pub(super) const LATE_SYN: i32 = 1 << 16;
 /// Bytes that a capture may have missed at once.
 const JUMP: u64 = 64 << 20;
 
-/// And what it takes to send one: at a gigabit a second.
-const NANOS_A_BYTE: u64 = 8;
-
 impl<S> Connection<S> {
     /// Takes one segment in.
     pub(super) fn segment<C: Consumer<Session = S>>(
@@ -122,6 +119,7 @@ impl<S> Connection<S> {
             }
             self.initiator_low = !self.initiator_low;
             self.halves.swap(0, 1);
+            self.heard.swap(0, 1);
             self.info.frames_by.swap(0, 1);
             self.info.syn.swap(0, 1);
             std::mem::swap(&mut self.info.initiator, &mut self.info.responder);
@@ -339,9 +337,9 @@ impl<S> Connection<S> {
         ctx: &mut Context<'_, C>,
     ) {
         // What nothing can have sent since is another connection's, of the same addresses: seen on both sides of a firewall that
-        // changes numbers, say.
+        // changes numbers, say. A byte takes a nanosecond, at eight gigabits a second.
         let pause = self.seen.saturating_sub(self.heard[side.index()]);
-        let may_have_sent = JUMP + pause.max(0) as u64 / NANOS_A_BYTE;
+        let may_have_sent = JUMP + pause.max(0) as u64;
         let half = self.half_mut(side);
         if offset - half.seen_end > may_have_sent && half.store().is_none_or(|store| store.stray().is_none()) {
             self.info.duplicate_bytes += segment.payload.len() as u64;

@@ -84,18 +84,41 @@ fn what_nobody_can_have_sent_is_another_connections() {
 #[test]
 fn a_hole_of_many_megabytes_whose_acknowledgements_were_captured() {
     const HOLE: u32 = 100 << 20;
-    let mut lab = Lab::new();
-    lab.handshake().s(1, 1, "220 mx\r\n");
-    for step in 1..=5 {
-        lab.now += SECOND;
-        lab.c(1, 9 + HOLE / 5 * step, "");
+    // Up to ten gigabits a second.
+    for step in [SECOND, 17 * MILLI] {
+        let mut lab = Lab::new();
+        lab.handshake().s(1, 1, "220 mx\r\n");
+        for n in 1..=5 {
+            lab.now += step;
+            lab.c(1, 9 + HOLE / 5 * n, "");
+        }
+        lab.s(9 + HOLE, 1, "250 ok\r\n").s(17 + HOLE, 1, "221 bye\r\n").finish();
+        lab.expect(&[
+            "S 0 220 mx\r\n",
+            "S 8 gap 104857600 Lost",
+            "S 104857608 250 ok\r\n",
+            "S 104857616 221 bye\r\n",
+            "1 Eof",
+        ]);
     }
-    lab.s(9 + HOLE, 1, "250 ok\r\n").s(17 + HOLE, 1, "221 bye\r\n").finish();
+}
+
+#[test]
+fn the_silence_of_a_direction_stays_its_own_when_a_late_syn_tells_the_roles() {
+    // By its port the first sender is the client, which it is not.
+    let mut lab = Lab::new();
+    lab.ends = [([10, 0, 0, 1], 25).into(), ([10, 0, 0, 2], 40_000).into()];
+    lab.s(1, 1, "220 mx\r\n");
+    lab.now += SECOND / 2;
+    lab.c(1, 9, "NOOP\r\n").send(0, SYN, 0, 0, "").send(1, SYN_ACK, 0, 1, "");
+    let far = 100_000_000;
+    lab.s(far, 7, "more").s(far + 4, 7, "and more").tick(20).finish();
     lab.expect(&[
         "S 0 220 mx\r\n",
-        "S 8 gap 104857600 Lost",
-        "S 104857608 250 ok\r\n",
-        "S 104857616 221 bye\r\n",
+        "C 0 NOOP\r\n",
+        "S 8 gap 99999991 Lost",
+        "S 99999999 more",
+        "S 100000003 and more",
         "1 Eof",
     ]);
 }
