@@ -241,7 +241,7 @@ fn a_greeting_that_was_long_in_coming_can_be_found() {
     let greeting = s("220 mail.example.test ESMTP\r\n");
     let more = [c("EHLO c.test\r\n"), s("250 mail\r\n"), c("QUIT\r\n"), s("221 bye\r\n")];
     for (seconds, first, late) in [(60, &greeting, true), (1, &greeting, false), (60, &c("NOOP\r\n"), false)] {
-        let capture = capture(25, &[&[first.clone()], &more[..]].concat());
+        let capture = capture(25, &[std::slice::from_ref(first), &more[..]].concat());
         pause(capture.path(), 4, seconds);
         let file = capture.path().to_str().unwrap();
         let told = text(&["decode", file]);
