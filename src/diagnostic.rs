@@ -93,6 +93,8 @@ codes! {
     Skipped = "skipped", Warning;
     /// A compressed stream expanded beyond its bound, or was broken.
     CompressionFailed = "compression-failed", Error;
+    /// A login began a security layer of SASL, which is not read.
+    SaslLayer = "sasl-layer", Warning;
     // TLS.
     /// Records stayed closed; the `tls` object's reason says why.
     Undecrypted = "undecrypted", Error;

@@ -137,9 +137,24 @@ impl Summary {
     }
 }
 
+/// A login's security layer (RFC 4422 §3.7): all that follows the reply that accepts it, in pieces behind their lengths.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SecurityLayer {
+    /// There is none.
+    #[default]
+    None,
+    /// A login that may agree on one is under way.
+    Possible,
+    /// It has succeeded: the next bytes tell.
+    Decided,
+    /// There is one.
+    Begun,
+}
+
 /// Collects one session's events and numbers them.
 #[derive(Debug)]
 pub struct Emitter {
+    pub(crate) layer: SecurityLayer,
     session: u64,
     next_seq: u64,
     events: Vec<Event>,
@@ -149,7 +164,7 @@ pub struct Emitter {
 impl Emitter {
     /// An emitter for the session with that id.
     pub fn new(session: u64) -> Self {
-        Emitter { session, next_seq: 1, events: Vec::new(), veil: veil::Veil::default() }
+        Emitter { layer: SecurityLayer::None, session, next_seq: 1, events: Vec::new(), veil: veil::Veil::default() }
     }
 
     /// Takes the next place in the story for an event that will be known later.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::quoted::unquote;
 use super::sasl::{Exchange, MASK, is_response};
-use super::{Context, Emitter};
+use super::{Context, Emitter, SecurityLayer};
 use crate::event::{AuthOutcome, Command, EventBody, MessageOutcome, Reply, Text};
 use crate::position::Span;
 
@@ -50,6 +50,9 @@ impl Context<'_> {
     pub(super) fn respond(&mut self, exchange: &mut Exchange, raw: &[u8], span: Span) -> Text {
         let shown = exchange.response(raw, span, self.options);
         let sent = exchange.take_sent();
+        if exchange.may_begin_layer() {
+            self.out.layer = SecurityLayer::Possible;
+        }
         if shown.0 == MASK.as_bytes() {
             self.out.veil.hide(raw);
             if let Some(sent) = sent.filter(|sent| !is_plain_word(sent)) {

@@ -137,6 +137,7 @@ impl Live {
             gaps: self.gaps.0,
             undecrypted,
             silent: self.gaps.0 == 0 && self.stack.tls_stayed_silent(),
+            sealed: self.stack.layers.sealed() > 0,
             garbled: self.diagnostics.contains_key(&Code::BadRecord),
             fin: self.fin,
             reason,
@@ -195,7 +196,7 @@ impl Live {
         let received: u64 = self.bytes.iter().sum();
         let overhead = self.stack.overhead_bytes();
         let known = self.stack.layers.is_mail() || self.stack.has_tls();
-        let skipped = if known { summary.skipped_bytes + self.stack.layers.not_inflated } else { received };
+        let skipped = if known { summary.skipped_bytes + self.stack.layers.not_inflated() } else { received };
         // Of a compressed stream the dissector skips more than there was.
         let skipped = skipped.min(received.saturating_sub(overhead + undecrypted));
         Account {

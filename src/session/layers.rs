@@ -10,10 +10,11 @@ use crate::diagnostic::{Code, count};
 use crate::event::{Event, GapCause, Protocol};
 use crate::limits::Limits;
 use crate::mail::imap::Imap;
+use crate::mail::line::find_byte;
 use crate::mail::pop3::Pop3;
 use crate::mail::sieve::Sieve;
 use crate::mail::smtp::Smtp;
-use crate::mail::{Chunk, Context, Dissector, Emitter, Held, Missing, Next, Options, Summary};
+use crate::mail::{Chunk, Context, Dissector, Emitter, Held, Missing, Next, Options, SecurityLayer, Summary};
 use crate::position::{Direction, Span};
 use crate::tls;
 
@@ -49,8 +50,8 @@ pub(super) struct Env<'a> {
 pub(super) struct Layers {
     top: Top,
     inflate: Option<Box<[Option<Inflate>; 2]>>,
-    /// Compressed bytes that came when the dictionary was lost.
-    pub(super) not_inflated: u64,
+    /// Bytes inside a security layer of SASL; where there is none, compressed ones that came when the dictionary was lost.
+    unread: u64,
     pub(super) emitter: Emitter,
     /// Bytes above come out of TLS.
     pub(super) in_tls: bool,
@@ -100,7 +101,7 @@ impl Layers {
         Layers {
             top: Top::Detecting(Detector::new(tls_possible)),
             inflate: None,
-            not_inflated: 0,
+            unread: 0,
             emitter: Emitter::new(session),
             in_tls: false,
             hint,
@@ -189,7 +190,7 @@ impl Layers {
     }
 
     pub(super) fn at_line_start(&self, dir: Direction) -> bool {
-        matches!(&self.top, Top::Mail(mail) if mail.at_line_start(dir))
+        self.sealed() == 0 && matches!(&self.top, Top::Mail(mail) if mail.at_line_start(dir))
     }
 
     /// Whether that line can come next in the dialogue, and is hardly anything else. Where nothing was said yet it is the
@@ -253,6 +254,56 @@ impl Layers {
     }
 
     fn mail(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
+        let mut rest = bytes;
+        // The line that accepts a login may have the beginning of its layer behind it.
+        while self.emitter.layer == SecurityLayer::Possible
+            && let Some(end) = find_byte(rest, b'\n').filter(|_| dir == Direction::Server)
+        {
+            let (line, behind) = rest.split_at(end + 1);
+            if let Ask::StartTls { rest } = self.below_layer(dir, line, span, env) {
+                return Ask::StartTls { rest: rest + behind.len() };
+            }
+            rest = behind;
+        }
+        if rest.is_empty() || self.is_sealed(rest, span) {
+            return Ask::Nothing;
+        }
+        self.below_layer(dir, rest, span, env)
+    }
+
+    /// Bytes inside a security layer of SASL.
+    pub(super) fn sealed(&self) -> u64 {
+        if self.emitter.layer == SecurityLayer::Begun { self.unread } else { 0 }
+    }
+
+    /// Compressed bytes that could not be inflated.
+    pub(super) fn not_inflated(&self) -> u64 {
+        self.unread - self.sealed()
+    }
+
+    /// Whether the bytes are inside a security layer. Of its pieces the first byte is zero, of a line it never is.
+    fn is_sealed(&mut self, bytes: &[u8], span: Span) -> bool {
+        match self.emitter.layer {
+            SecurityLayer::None | SecurityLayer::Possible => return false,
+            SecurityLayer::Begun => {}
+            SecurityLayer::Decided if bytes.first() == Some(&0) => {
+                self.emitter.diagnose(
+                    span,
+                    Code::SaslLayer,
+                    "what follows the login is signed or sealed, and is not read",
+                );
+                self.emitter.layer = SecurityLayer::Begun;
+            }
+            SecurityLayer::Decided => {
+                self.emitter.layer = SecurityLayer::None;
+                return false;
+            }
+        }
+        self.unread += bytes.len() as u64;
+        true
+    }
+
+    fn below_layer(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
         let Top::Mail(mail) = &mut self.top else { return Ask::Nothing };
         if std::mem::take(&mut self.beginning_unseen) && !(dir == Direction::Server && mail.greets(bytes)) {
             self.joined = true;
@@ -288,7 +339,7 @@ impl Layers {
     fn deflated(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) {
         let Some(states) = &mut self.inflate else { return };
         let (Some(state), Top::Mail(mail)) = (&mut states[dir.index()], &mut self.top) else {
-            self.not_inflated += bytes.len() as u64;
+            self.unread += bytes.len() as u64;
             return;
         };
         let (emitter, in_tls) = (&mut self.emitter, self.in_tls);
@@ -332,6 +383,7 @@ impl Layers {
             return;
         }
         match &mut self.top {
+            _ if self.emitter.layer == SecurityLayer::Begun => {}
             Top::Detecting(detector) => detector.gap(dir, missing),
             _ => self.mail_gap(dir, missing, env),
         }

@@ -22,6 +22,8 @@ pub(super) struct Facts<'a> {
     pub(super) undecrypted: u64,
     /// TLS stayed closed, and there was no dialogue in it.
     pub(super) silent: bool,
+    /// The dialogue goes on in a security layer of SASL.
+    pub(super) sealed: bool,
     /// What is no TLS came where it should have been.
     pub(super) garbled: bool,
     /// A FIN was delivered, whatever came after it.
@@ -76,8 +78,8 @@ impl Facts<'_> {
         {
             return Outcome::TlsFailed;
         }
-        // Nothing of TLS could be read: how TCP ended is all there is to judge by.
-        let closed = self.tls.iter().any(|t| t.completed) && self.undecrypted > 0;
+        // Nothing of TLS, or of what followed a login, could be read: how TCP ended is all there is to judge by.
+        let closed = (self.sealed || self.tls.iter().any(|t| t.completed)) && self.undecrypted > 0;
         match self.summary.outcome {
             Some(outcome @ (Outcome::Completed | Outcome::Refused | Outcome::AuthFailed)) => outcome,
             _ if closed && self.silent && self.closed_in_sight() => Outcome::Aborted,

@@ -558,9 +558,9 @@ impl Stack {
         self.tls.as_ref().map(|t| t.connection.secrets(keys)).unwrap_or_default()
     }
 
-    /// Bytes of TLS records that stayed closed.
+    /// Bytes of TLS records that stayed closed, and of SASL's layers.
     pub(super) fn undecrypted_bytes(&self) -> u64 {
-        self.past.undecrypted + self.tls.as_ref().map_or(0, |t| t.connection.undecrypted_bytes())
+        self.layers.sealed() + self.past.undecrypted + self.tls.as_ref().map_or(0, |t| t.connection.undecrypted_bytes())
     }
 
     /// See [`tls::Connection::stayed_silent`].

@@ -20,7 +20,7 @@ pub use known::Passwords;
 
 use zeroize::Zeroizing;
 
-use super::{Emitter, Options};
+use super::{Emitter, Options, SecurityLayer};
 use crate::diagnostic::Code;
 use crate::event::weight::optional;
 use crate::event::{Auth, AuthOutcome, EventBody, Text};
@@ -451,6 +451,11 @@ impl Exchange {
         self.cancelled && !self.refused
     }
 
+    /// Whether it may end with a security layer.
+    pub(super) fn may_begin_layer(&self) -> bool {
+        matches!(self.mechanism, Mechanism::DigestMd5(_) | Mechanism::Ntlm(_) | Mechanism::Opaque)
+    }
+
     /// Whether nothing was said yet in a mechanism whose client begins.
     pub(super) fn lacks_token(&self) -> bool {
         matches!(self.mechanism, Mechanism::Ntlm(_)) && !self.responded
@@ -478,6 +483,11 @@ impl Exchange {
             outcome => outcome,
         };
         self.span.last = span.last;
+        out.layer = match out.layer {
+            SecurityLayer::Possible if self.auth.outcome == AuthOutcome::Success => SecurityLayer::Decided,
+            SecurityLayer::Begun => SecurityLayer::Begun,
+            _ => SecurityLayer::None,
+        };
         let user = self.auth.user.clone();
         // Right behind the reply that ended it.
         out.push(self.span, EventBody::Auth(self.auth));
