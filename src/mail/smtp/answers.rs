@@ -451,7 +451,9 @@ impl<'a> Look<'a> {
                 b"2.1.0" | b"2.1.5" => 0,
                 _ => 1 + u8::from(self.queue_id),
             },
-            Kind::Chunk { .. } | Kind::Rset | Kind::Other => u8::from(!matches!(enhanced, b"2.1.0" | b"2.1.5")),
+            Kind::Chunk { .. } | Kind::Rset | Kind::Turn | Kind::Other => {
+                u8::from(!matches!(enhanced, b"2.1.0" | b"2.1.5"))
+            }
         }
     }
 }

@@ -249,6 +249,7 @@ impl Smtp {
                     self.wait = Wait::StartTls;
                 }
             }
+            Verb::Turn => pending.kind = Kind::Turn,
             Verb::Quit => {
                 pending.kind = Kind::Quit;
                 self.course.quit = true;

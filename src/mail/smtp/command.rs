@@ -15,6 +15,8 @@ pub(super) enum Verb {
     Bdat,
     Burl,
     Xexch50,
+    /// ATRN (RFC 2645), TURN (RFC 821): the server is to become the client.
+    Turn,
     Rset,
     Quit,
     Auth,
@@ -50,8 +52,8 @@ const VERBS: &[(&str, Verb)] = &[
     ("EXPN", Verb::Other),
     ("HELP", Verb::Other),
     ("ETRN", Verb::Other),
-    ("ATRN", Verb::Other),
-    ("TURN", Verb::Other),
+    ("ATRN", Verb::Turn),
+    ("TURN", Verb::Turn),
     ("XCLIENT", Verb::Other),
     ("XFORWARD", Verb::Other),
     ("X-LINK2STATE", Verb::Other),
@@ -188,7 +190,7 @@ pub(super) fn is_trustworthy(line: &[u8]) -> bool {
         Verb::Other if parsed.name == b"NOOP" => args.is_empty(),
         Verb::Other if matches!(parsed.name, b"XCLIENT" | b"XFORWARD") => args.contains(&b'='),
         Verb::Other => matches!(parsed.name, b"ETRN" | b"VRFY" | b"EXPN") && one_word,
-        Verb::Burl | Verb::Unknown => false,
+        Verb::Burl | Verb::Turn | Verb::Unknown => false,
     }
 }
 

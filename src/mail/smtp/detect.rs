@@ -55,7 +55,7 @@ pub fn detect_client(bytes: &[u8]) -> Likely {
         Verb::Data | Verb::Rset if parsed.args.is_empty() => Likely::Maybe,
         Verb::Auth if !parsed.args.is_empty() => Likely::Maybe,
         // POP3, NNTP, FTP and ManageSieve have these, too.
-        Verb::Quit | Verb::Xexch50 | Verb::Other => Likely::NeedMore,
+        Verb::Quit | Verb::Xexch50 | Verb::Turn | Verb::Other => Likely::NeedMore,
         _ if is_other_protocol(parsed.name) => Likely::No,
         // A typing error, a tagged command: the server's words decide.
         _ => Likely::NeedMore,

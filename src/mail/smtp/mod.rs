@@ -96,6 +96,8 @@ enum Kind {
     Auth,
     StartTls,
     Rset,
+    /// The roles are exchanged if it is accepted.
+    Turn,
     Quit,
     Other,
     /// Commands in a gap: none, one or many.
@@ -154,6 +156,8 @@ pub struct Smtp {
     /// The authentication under way.
     login: Option<Exchange>,
     told: HashSet<Code>,
+    /// The server has become the client: what it says is not followed.
+    turned: bool,
     /// The last greeting of the client was SMTP's.
     smtp_hello: bool,
     /// The name in the one before the last EHLO.
@@ -200,6 +204,7 @@ impl Smtp {
             replay: VecDeque::new(),
             login: None,
             told: HashSet::new(),
+            turned: false,
             smtp_hello: false,
             helo_before: None,
             course: Course::default(),
@@ -364,6 +369,10 @@ impl Dissector for Smtp {
             self.injected(chunk, cx);
             return Advance { consumed: chunk.bytes.len(), next: Next::Continue };
         }
+        if self.turned {
+            self.skip(dir, chunk.bytes.len());
+            return Advance { consumed: chunk.bytes.len(), next: Next::Continue };
+        }
         self.course.seen[dir.index()] = true;
         self.course.one_sided = cx.one_sided;
         match dir {
@@ -374,6 +383,7 @@ impl Dissector for Smtp {
 
     fn gap(&mut self, dir: Direction, missing: Missing, cx: &mut Context<'_>) {
         match dir {
+            _ if self.turned => {}
             Direction::Client => self.gap_of_client(missing, cx),
             Direction::Server => self.gap_of_server(missing, cx),
         }

@@ -14,11 +14,15 @@ impl Smtp {
         let mut next = Next::Continue;
         let mut lines = std::mem::take(&mut self.lines[1]);
         while next == Next::Continue
+            && !self.turned
             && let Some(line) = lines.next(&mut input, cx.limits.line_bytes)
         {
             next = self.server_line(line, cx);
         }
         self.lines[1] = lines;
+        if self.turned {
+            self.skip(Direction::Server, std::mem::take(&mut input.bytes).len());
+        }
         Advance { consumed: total - input.bytes.len(), next }
     }
 
@@ -327,7 +331,12 @@ impl Smtp {
                 }
                 self.release(cx);
             }
-            Kind::Quit | Kind::Other | Kind::Unseen => {}
+            Kind::Turn if reply.ok() => {
+                self.turned = true;
+                self.course.quit = true;
+                cx.out.diagnose(span, Code::Skipped, "the roles are exchanged here, and what comes then is not read");
+            }
+            Kind::Turn | Kind::Quit | Kind::Other | Kind::Unseen => {}
         }
         Next::Continue
     }

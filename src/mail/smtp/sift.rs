@@ -198,6 +198,6 @@ fn kind(verb: Verb) -> Kind {
         Verb::Quit => Kind::Quit,
         Verb::Auth => Kind::Auth,
         Verb::StartTls => Kind::StartTls,
-        Verb::Bdat | Verb::Burl | Verb::Other | Verb::Unknown => Kind::Other,
+        Verb::Bdat | Verb::Burl | Verb::Turn | Verb::Other | Verb::Unknown => Kind::Other,
     }
 }

@@ -273,3 +273,38 @@ fn a_loss_within_xexch50_ends_where_its_bytes_do() {
         assert!(lines.iter().any(|l| l.starts_with("M1 t1 Accepted") && l.contains("size=4")), "{lines:#?}");
     }
 }
+
+/// RFC 2645 §5.2.2, and TURN alike: from there on the server asks and the client answers.
+#[test]
+fn what_follows_an_accepted_turn_is_passed_over() {
+    let turned = [
+        c("220 example.org ready to receive email\r\n"),
+        s("EHLO EXAMPLE.NET\r\n"),
+        c("250-example.org\r\n250 SIZE\r\n"),
+        s("MAIL FROM:<Lester.Tester@dot.foo.bar>\r\n"),
+        c("250 OK\r\n"),
+        s("RCPT TO:<l.eva.msg@example.com>\r\n"),
+        c("250 OK, recipient accepted\r\n"),
+        s("DATA\r\n"),
+        c("354 OK, send message\r\n"),
+        s("x\r\n.\r\n"),
+        c("250 OK, message accepted\r\n"),
+        s("QUIT\r\n"),
+        c("221 example.org closing connection\r\n"),
+        Step::End(Direction::Client),
+    ];
+    for command in ["ATRN example.org,example.com", "TURN "] {
+        let begin = [s("220 x\r\n"), c(format!("{command}\r\n")), s("502 no\r\n"), c(format!("{command}\r\n"))];
+        let begin = [&begin[..], &[s("250 OK now reversing the connection\r\n")]].concat();
+        let (lines, summary) = Run::default().lines(&[&begin[..], &turned].concat());
+        let again = [format!("C1 {command}"), "S1 502 no".to_owned(), format!("C2 {command}")];
+        assert_eq!(lines[1..4], again);
+        assert_eq!(lines[4..], ["S2 250 OK now reversing the connection", "D skipped"]);
+        assert_eq!((summary.commands, summary.messages, summary.outcome), (2, 0, Some(Outcome::Completed)));
+        // In the same flight as the reply.
+        let at_once = [&begin[..4], &[s("250 OK now reversing the connection\r\nEHLO EXAMPLE.NET\r\n")]].concat();
+        assert_eq!(Run::default().lines(&at_once).0, lines);
+        let bytes = turned.iter().map(|step| if let C(b) | S(b) = step { b.len() } else { 0 }).sum::<usize>();
+        assert_eq!(summary.skipped_bytes, bytes as u64);
+    }
+}
