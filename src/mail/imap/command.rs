@@ -132,7 +132,8 @@ impl Open {
             cx.out.diagnose(span, Code::LongLine, "a command's text");
         }
         if self.keeps_words && self.words.len() < WORDS {
-            let words = Tokens::new(before).filter_map(|word| match word {
+            let words = if self.is("LOGIN") { Tokens::bare(before) } else { Tokens::new(before) };
+            let words = words.filter_map(|word| match word {
                 Token::Quoted(content) => Some(content.into_owned()),
                 Token::Atom(atom) => Some(atom.to_vec()),
                 Token::Open | Token::Close => None,

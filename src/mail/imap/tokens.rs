@@ -19,12 +19,19 @@ pub(super) enum Token<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Tokens<'a> {
     rest: &'a [u8],
+    /// Blanks alone part its words.
+    bare: bool,
 }
 
 impl<'a> Tokens<'a> {
     /// The words of `text`.
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Tokens { rest: text }
+        Tokens { rest: text, bare: false }
+    }
+
+    /// The words of a text without lists, whose parentheses are characters: a password's, sent as it is.
+    pub(super) fn bare(text: &'a [u8]) -> Self {
+        Tokens { rest: text, bare: true }
     }
 }
 
@@ -35,7 +42,7 @@ impl<'a> Iterator for Tokens<'a> {
         self.rest = self.rest.trim_ascii_start();
         let (&first, tail) = self.rest.split_first()?;
         match first {
-            b'(' | b')' => {
+            b'(' | b')' if !self.bare => {
                 self.rest = tail;
                 Some(if first == b'(' { Token::Open } else { Token::Close })
             }
@@ -45,7 +52,11 @@ impl<'a> Iterator for Tokens<'a> {
                 Some(Token::Quoted(content))
             }
             _ => {
-                let (atom, rest) = self.rest.split_at(atom_len(self.rest));
+                let len = match self.bare {
+                    true => self.rest.iter().position(u8::is_ascii_whitespace).unwrap_or(self.rest.len()),
+                    false => atom_len(self.rest),
+                };
+                let (atom, rest) = self.rest.split_at(len);
                 self.rest = rest;
                 Some(Token::Atom(atom))
             }

@@ -145,6 +145,22 @@ fn what_answers_a_challenge_is_a_response_whatever_it_looks_like() {
     assert!(!story.codes().contains(&"unanswered"));
 }
 
+/// Servers take such a password, though it should be quoted.
+#[test]
+fn a_bare_password_with_parentheses_is_one_word() {
+    let steps = [s("* OK hi\r\n"), c("a LOGIN ub5 pa(ss)wo[rd\r\n"), s("a OK\r\n"), c("b LOGIN (x) \"(y) z\"\r\n")];
+    let masked = tell(&steps);
+    assert_eq!(masked.lines(), ["a LOGIN ub5 ***", "b LOGIN (x) ***"]);
+    let shown = tell_with(&steps, |run| {
+        run.options.show_secrets = true;
+        run.options.passwords = vec![("ub5".into(), "pa(ss)wo[rd".into())].into();
+    });
+    let auths = shown.auths();
+    let facts = |at: usize| (auths[at].user.clone(), auths[at].secret.clone(), auths[at].verified);
+    assert_eq!(facts(0), (Some("ub5".into()), Some("pa(ss)wo[rd".into()), Some(true)));
+    assert_eq!(facts(1), (Some("(x)".into()), Some("(y) z".into()), None));
+}
+
 #[test]
 fn cancelled_and_failed() {
     let story = tell(&[
