@@ -1,4 +1,5 @@
-//! What the literals of an APPEND are (RFC 9051 §6.3.12; MULTIAPPEND, RFC 3502; CATENATE, RFC 4469; UTF8, RFC 6855).
+//! What the literals of an APPEND are (RFC 9051 §6.3.12; MULTIAPPEND, RFC 3502; CATENATE, RFC 4469; UTF8, RFC 6855;
+//! ANNOTATION, RFC 5257).
 
 use super::tokens::{Token, Tokens};
 use crate::event::{MessagePart, Text};
@@ -24,6 +25,8 @@ pub(super) struct Append {
     /// Which message of this command is at hand, from 0: all parts of a CATENATE are one.
     pub(super) index: usize,
     catenate: bool,
+    /// Parentheses open in the annotation at hand.
+    annotation: usize,
     /// REPLACE (RFC 8508) names the message to replace before the mailbox.
     replaces: bool,
     /// The message's literal is over: what follows belongs to the next one.
@@ -59,6 +62,14 @@ impl Append {
         }
         while let Some(word) = words.next() {
             match word {
+                Token::Open if self.annotation > 0 => self.annotation += 1,
+                Token::Close if self.annotation > 0 => self.annotation -= 1,
+                _ if self.annotation > 0 => {}
+                Token::Open if keyword.eq_ignore_ascii_case(b"ANNOTATION") => {
+                    self.begin();
+                    self.annotation = 1;
+                    keyword = b"";
+                }
                 Token::Close if self.catenate => {
                     self.catenate = false;
                     self.done = true;
@@ -80,6 +91,9 @@ impl Append {
             }
         }
         self.begin();
+        if self.annotation > 0 {
+            return Role::Argument;
+        }
         if !self.catenate {
             return Role::Message(MessagePart::Full);
         }
@@ -184,6 +198,21 @@ mod tests {
         assert_eq!((append.index, append.flags.len()), (0, 3));
         assert_eq!(append.text(b") (\\Flagged) "), FULL);
         assert_eq!((append.index, append.flags.len()), (1, 1));
+    }
+
+    /// RFC 5257 §4.7: neither the values of an annotation nor their literals are the message's.
+    #[test]
+    fn annotations() {
+        let mut append = Append::default();
+        let text = b"drafts (\\Seen \\Draft) ANNOTATION (/comment (value.shared \"hi\" value.priv ";
+        assert_eq!(append.text(text), Role::Argument);
+        append.literal_ended(Role::Argument, b"hello");
+        assert_eq!(append.text(b")) \" 7-Feb-1994 22:43:04 -0800\" "), FULL);
+        assert_eq!((append.index, append.flags.len()), (0, 2));
+        assert_eq!(append.date, Some(" 7-Feb-1994 22:43:04 -0800".into()));
+        append.literal_ended(FULL, b"");
+        assert_eq!(append.text(b" ANNOTATION (/comment (value.priv \"x\")) "), FULL);
+        assert_eq!((append.index, append.flags.len(), append.date), (1, 0, None));
     }
 
     #[test]
