@@ -92,6 +92,8 @@ enum Mechanism {
     Login(password::Login),
     External,
     Anonymous,
+    /// OTP (RFC 2444), SECURID (RFC 2808): a one-time password behind the names.
+    OneTime,
     CramMd5(cram::CramMd5),
     DigestMd5(digest::DigestMd5),
     Scram(scram::Scram),
@@ -111,6 +113,7 @@ impl Mechanism {
             b"LOGIN" => Mechanism::Login(password::Login::default()),
             b"EXTERNAL" => Mechanism::External,
             b"ANONYMOUS" => Mechanism::Anonymous,
+            b"OTP" | b"SECURID" => Mechanism::OneTime,
             b"CRAM-MD5" => Mechanism::CramMd5(cram::CramMd5::default()),
             b"DIGEST-MD5" => Mechanism::DigestMd5(digest::DigestMd5),
             b"XOAUTH2" => Mechanism::OAuth(oauth::Kind::XOAuth2),
@@ -325,6 +328,7 @@ impl Exchange {
             Mechanism::Plain
             | Mechanism::External
             | Mechanism::Anonymous
+            | Mechanism::OneTime
             | Mechanism::DigestMd5(_)
             | Mechanism::OAuth(_)
             | Mechanism::Opaque
@@ -373,6 +377,7 @@ impl Exchange {
                 *facts.answered = true;
                 Shown::Public
             }
+            Mechanism::OneTime => password::one_time(decoded, &mut facts),
             Mechanism::CramMd5(cram) => cram.response(decoded, &mut facts),
             Mechanism::DigestMd5(digest) => digest.response(decoded, &mut facts),
             Mechanism::Scram(scram) => scram.response(decoded, &mut facts),

@@ -1,4 +1,5 @@
-//! Mechanisms that send the identity as it is: PLAIN (RFC 4616), LOGIN, EXTERNAL (RFC 4422 appendix A).
+//! Mechanisms that send the identity as it is: PLAIN (RFC 4616), LOGIN, EXTERNAL (RFC 4422 appendix A), OTP (RFC 2444),
+//! SECURID (RFC 2808).
 
 use super::{Facts, Shown};
 
@@ -24,6 +25,23 @@ pub(super) fn external(decoded: &[u8], facts: &mut Facts<'_>) -> Shown {
         facts.user(decoded);
     }
     Shown::Public
+}
+
+/// OTP and SECURID: authorization identity, NUL, user, with SECURID NUL and a passcode; then OTP's answer, `hex:…`.
+pub(super) fn one_time(decoded: &[u8], facts: &mut Facts<'_>) -> Shown {
+    let mut parts = decoded.splitn(3, |&byte| byte == 0);
+    let (first, user, passcode) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    match user.filter(|_| facts.auth.user.is_none()) {
+        Some(user) => {
+            facts.authzid(first);
+            facts.user(user);
+        }
+        None => facts.answer(decoded),
+    }
+    if let Some(passcode) = passcode {
+        facts.answer(passcode.split(|&byte| byte == 0).next().unwrap_or_default());
+    }
+    Shown::Secret
 }
 
 /// LOGIN (draft-murchison-sasl-login): the server asks for the user, then for the password.

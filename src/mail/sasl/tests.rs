@@ -80,6 +80,20 @@ fn cancelled_and_garbled() {
     assert_eq!(finish(exchange, AuthOutcome::Failure).outcome, AuthOutcome::Failure);
 }
 
+/// RFC 2444 §6 and RFC 2808 §3.1: the names stand in front of what is good for one time.
+#[test]
+fn one_time_passwords_have_a_user() {
+    let otp = ["C: AHRpbQ==", "S: b3RwLW1kNSAxMjMga2UxMjM0IGV4dA==", &b64("C", "hex:11d4c147e227c1f1")];
+    let (auth, shown) = run("OTP", &otp, &Options::default());
+    assert_eq!((auth.user, auth.authzid, shown), (Some("tim".into()), None, vec![MASK.to_owned(), MASK.to_owned()]));
+    let (auth, shown) = run("SECURID", &[&b64("C", "boss\0magnus\x0012345678\0")], &Options::default());
+    assert_eq!((auth.user, auth.authzid), (Some("magnus".into()), Some("boss".into())));
+    assert_eq!(shown, [MASK]);
+    let secrets = Options { show_secrets: true, ..Options::default() };
+    assert_eq!(run("SECURID", &[&b64("C", "\0magnus\x0012345678\0")], &secrets).0.secret, Some("12345678".into()));
+    assert_eq!(run("OTP", &otp, &secrets).0.secret, Some("hex:11d4c147e227c1f1".into()));
+}
+
 /// RFC 7628 §3.2.3, and as XOAUTH2 and SCRAM (RFC 5802 §5.1) have it: the verdict stands in the challenge, and what the
 /// client answers to it is for the form's sake.
 #[test]
