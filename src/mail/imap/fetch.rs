@@ -168,7 +168,7 @@ impl Fetch {
                 self.keep(b);
             }
             b'(' => {
-                self.atom_ended(span, cx);
+                self.atom_ended(span, shared, cx);
                 self.depth = self.depth.saturating_add(1);
                 if self.depth > cx.limits.nesting && !std::mem::replace(&mut self.too_deep, true) {
                     cx.out.diagnose(span, Code::NestingLimit, "parentheses in a FETCH response");
@@ -176,7 +176,7 @@ impl Fetch {
             }
             b')' => {
                 if self.depth != 2 || self.item != Item::Flags {
-                    self.atom_ended(span, cx);
+                    self.atom_ended(span, shared, cx);
                 }
                 self.depth = self.depth.saturating_sub(1);
                 if self.depth == 1 {
@@ -184,7 +184,7 @@ impl Fetch {
                 }
             }
             b' ' if self.depth == 2 && self.item == Item::Flags => self.keep(b),
-            b' ' => self.atom_ended(span, cx),
+            b' ' => self.atom_ended(span, shared, cx),
             b'"' => {
                 self.quote = Quote::Inside;
                 if self.depth == 1 {
@@ -236,7 +236,7 @@ impl Fetch {
     }
 
     /// A space or parenthesis came: what stood before it is whole.
-    fn atom_ended(&mut self, span: Span, cx: &mut Context<'_>) {
+    fn atom_ended(&mut self, span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
         if self.depth != 1 || self.token.is_empty() {
             return;
         }
@@ -249,6 +249,11 @@ impl Fetch {
                 match item {
                     Item::Uid => self.uid = number(&self.token),
                     Item::Size => self.size = number(&self.token).map(u64::from),
+                    // Behind the message's end there is nothing.
+                    Item::Content(content) if content.joins && self.token.eq_ignore_ascii_case(b"NIL") => {
+                        self.begin(content, shared, cx);
+                        self.content_ended(true, shared);
+                    }
                     Item::Content(_) if !self.token.eq_ignore_ascii_case(b"NIL") => {
                         cx.out.diagnose(span, Code::BadLength, "a FETCH content that is no string");
                     }

@@ -170,9 +170,13 @@ fn ranges_end_by_size_or_empty_range() {
         s("* 2 FETCH (BODY[]<0> {2}\r\nab)\r\nh OK\r\n"),
         c("i FETCH 2 BODY[]<2.2>\r\n"),
         s("* 2 FETCH (BODY[]<2> \"\")\r\ni OK\r\n"),
+        c("j FETCH 3 BODY[]<0.2>\r\n"),
+        s("* 3 FETCH (BODY[]<0> {2}\r\nab)\r\nj OK\r\n"),
+        c("k FETCH 3 BODY[]<2.2>\r\n"),
+        s("* 3 FETCH (BODY[]<2> NIL UID 9)\r\nk OK\r\n"),
     ]));
-    let joined: Vec<_> = story.messages().iter().filter(|m| m.joined).map(|m| (m.seqno, m.size)).collect();
-    assert_eq!(joined, [(Some(1), 8), (Some(2), 2)]);
+    let joined: Vec<_> = story.messages().iter().filter(|m| m.joined).map(|m| (m.seqno, m.uid, m.size)).collect();
+    assert_eq!(joined, [(Some(1), None, 8), (Some(2), None, 2), (Some(3), Some(9), 2)]);
 }
 
 #[test]
