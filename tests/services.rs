@@ -325,6 +325,26 @@ fn capability_completed_is_no_capability() {
     }
 }
 
+/// Exchange ends its list so.
+#[test]
+fn the_ok_behind_a_list_is_no_capability() {
+    use common::script::{c, capture, s};
+    let turns =
+        [s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250-CHUNKING\r\n250-XEXCH50\r\n250 OK\r\n"), c("QUIT\r\n")];
+    let rows = services(capture(25, &turns).path(), &[], Options::default(), &Limits::default());
+    assert_eq!(strings(&rows.values().next().unwrap()["capabilities"]), ["CHUNKING", "XEXCH50"]);
+}
+
+/// RFC 5804 §1.7: a value is a string of either form.
+#[test]
+fn a_value_in_a_literal_is_a_capabilitys() {
+    use common::script::{c, capture, s};
+    let list = "\"IMPLEMENTATION\" {3}\r\na b\r\n\"SIEVE\" {17}\r\nfileinto envelope\r\nOK\r\n";
+    let rows = services(capture(4190, &[s(list), c("LOGOUT\r\n")]).path(), &[], Options::default(), &Limits::default());
+    let capabilities = &rows.values().next().unwrap()["capabilities"];
+    assert_eq!(strings(capabilities), ["IMPLEMENTATION a b", "SIEVE fileinto envelope"]);
+}
+
 /// POP3's AUTH without a mechanism lists those that there are.
 #[test]
 fn mechanisms_of_a_bare_auth() {

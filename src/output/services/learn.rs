@@ -124,7 +124,8 @@ impl Learner {
             return;
         }
         let known = self.lists[usize::from(tls)].get_or_insert_default();
-        for capability in list {
+        // Exchange ends its list with `250 OK`.
+        for capability in list.filter(|capability| capability.0 != b"OK") {
             if known.len() < KEPT && !known.contains(&capability) {
                 known.push(capability);
             }
