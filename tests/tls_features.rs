@@ -6,7 +6,7 @@ use common::packets::{Dialogue, Random, Shape, dialogues, packets, pcap};
 use common::tls13::{Sender, key_log};
 use common::{How, tell, testdata};
 use mailcap::diagnostic::Code;
-use mailcap::event::{Decrypted, GapCause, Resumed, SecretSource};
+use mailcap::event::{Decrypted, EventBody, GapCause, Resumed, SecretSource};
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, Span};
 use mailcap::tls::{Connection, Env, KeyRing, Secret, SessionCache, Upper};
@@ -128,4 +128,35 @@ fn a_certificate_that_was_sent_compressed_is_told() {
     assert_eq!((own.subject.as_str(), hash(own.sha256)), ("CN=mail.example.test", "69bd9c4e0c5838a0".to_owned()));
     let client = tls.client_certificate.as_ref().unwrap();
     assert_eq!((client.subject.as_str(), hash(client.sha256)), ("CN=client", "e8356354e200e345".to_owned()));
+}
+
+/// Without the handshake's secrets the certificate stays closed, but no byte of the dialogue: what opens next is record 0. The
+/// closed records were told as a loss, behind which lines have to prove themselves, and those that could not were lost.
+#[test]
+fn a_key_log_without_the_handshakes_secrets_opens_the_whole_dialogue() {
+    let capture = testdata().join("tls/tls13-aes-128-gcm-sha256-pop3.pcap");
+    let log = capture.with_extension("keylog");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let told = |log: &std::path::Path| {
+        let keylogs = [log.to_owned()];
+        let told = tell(std::slice::from_ref(&capture), &How { keylogs: &keylogs, ..How::default() });
+        let story = told.stories.into_values().next().unwrap();
+        let said = story.events.iter().filter_map(|e| match &e.body {
+            EventBody::Command(c) => Some(format!("{:?} {:?} {}", c.verb, c.args, c.cut)),
+            EventBody::Reply(r) => Some(format!("{:?} {:?} {:?} {}", r.status, r.lines, r.latency, r.cut)),
+            EventBody::Gap(_) => Some("gap".to_owned()),
+            _ => None,
+        });
+        let said: Vec<String> = said.collect();
+        let resynchronised = story.session().diagnostics.iter().any(|d| d.code == Code::Resynchronised);
+        (said, resynchronised)
+    };
+    let whole = told(&log);
+    assert!(whole.0.len() > 10 && !whole.1);
+    for without in [&["CLIENT_HANDSHAKE"][..], &["SERVER_HANDSHAKE"], &["CLIENT_HANDSHAKE", "SERVER_HANDSHAKE"]] {
+        let lines = text.lines().filter(|line| !without.iter().any(|w| line.starts_with(w)));
+        let cut = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(cut.path(), lines.collect::<Vec<_>>().join("\n")).unwrap();
+        assert_eq!(told(cut.path()), whole, "without {without:?}");
+    }
 }

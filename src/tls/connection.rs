@@ -61,6 +61,9 @@ struct Half {
     inflater: Option<Box<Inflater>>,
     /// Bytes were lost, and the next record has yet to be found.
     lost: Option<Lost>,
+    /// TLS 1.3: bytes that stayed closed under the handshake's keys. They are no loss to the dialogue if the traffic's first
+    /// record follows.
+    aside: u64,
     /// What it carries is no TLS.
     dead: bool,
     /// Version of the last record that was protected.
@@ -86,6 +89,7 @@ impl Half {
             pending: None,
             inflater: None,
             lost: None,
+            aside: 0,
             dead: false,
             wire_version: None,
             tried_midway: false,

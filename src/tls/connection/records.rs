@@ -107,8 +107,11 @@ impl Connection {
             // No EndOfEarlyData: the server did not take it.
             self.refuse_early();
         }
-        self.halves[i].pending = None;
-        self.halves[i].enter(next);
+        let half = &mut self.halves[i];
+        half.pending = None;
+        // It opened as number 0: nothing of the dialogue came before it.
+        half.aside = 0;
+        half.enter(next);
         let (kind, plain) = (opened.content_type, &*opened.plaintext);
         self.opened(dir, header, kind, plain, span, env, up);
         true
@@ -194,7 +197,13 @@ impl Connection {
             handshake.client_went_on = true;
         }
         match header.content_type {
-            content::APPLICATION => up.lost(dir, header.len as u64, None, span),
+            content::APPLICATION => {
+                let half = &mut self.halves[dir.index()];
+                match stage == Stage::Handshake && half.pending.is_some() {
+                    true => half.aside += header.len as u64,
+                    false => up.lost(dir, header.len as u64, None, span),
+                }
+            }
             content::ALERT => {
                 let alert = Alert { dir, description: "encrypted".to_owned(), fatal: false, span };
                 if handshake.alerts.len() < 16 {
@@ -202,6 +211,14 @@ impl Connection {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The traffic's first record is not going to be found right behind the handshake.
+    pub(super) fn tell_aside(&mut self, dir: Direction, span: Span, up: &mut dyn Upper) {
+        let len = std::mem::take(&mut self.halves[dir.index()].aside);
+        if len > 0 {
+            up.lost(dir, len, None, span);
         }
     }
 

@@ -59,6 +59,7 @@ impl Connection {
         env: &mut Env<'_>,
         up: &mut dyn Upper,
     ) {
+        self.tell_aside(dir, span, up);
         self.read_begun(dir, span, env, up);
         let handshake = self.last();
         if handshake.running() {
@@ -153,6 +154,7 @@ impl Connection {
 
     /// What stands at a boundary is no record header.
     pub(super) fn garbage(&mut self, dir: Direction, span: Span, up: &mut dyn Upper) {
+        self.tell_aside(dir, span, up);
         let half = &mut self.halves[dir.index()];
         let first = half.records == 0 && half.lost.is_none();
         if first && !self.begins_unseen {

@@ -16,6 +16,7 @@ impl Connection {
         // Not even a hello came whole.
         let begun = self.halves.iter().any(|half| half.framer.begins_handshake());
         for dir in [Direction::Client, Direction::Server] {
+            self.tell_aside(dir, span, up);
             let held = self.halves[dir.index()].framer.clear();
             self.account.undecrypted += held;
             if held > 0 {
