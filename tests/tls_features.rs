@@ -9,7 +9,7 @@ use mailcap::diagnostic::Code;
 use mailcap::event::{Decrypted, EventBody, GapCause, Resumed, SecretSource};
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, Span};
-use mailcap::tls::{Connection, Env, KeyRing, Secret, SessionCache, Upper};
+use mailcap::tls::{Connection, Env, KeyRing, Reason, Secret, SessionCache, Upper};
 
 /// One connection in a file of its own, its client at 10.0.9.N, N hours later.
 fn file(dialogue: &Dialogue, client: u8) -> tempfile::NamedTempFile {
@@ -159,4 +159,19 @@ fn a_key_log_without_the_handshakes_secrets_opens_the_whole_dialogue() {
         std::fs::write(cut.path(), lines.collect::<Vec<_>>().join("\n")).unwrap();
         assert_eq!(told(cut.path()), whole, "without {without:?}");
     }
+}
+
+/// It was told as an ephemeral key exchange, `forward-secrecy`, of an earlier session.
+#[test]
+fn a_pre_shared_key_alone_has_no_forward_secrecy() {
+    let capture = testdata().join("handshakes/psk-alone.pcap");
+    let closed = tell(std::slice::from_ref(&capture), &How { all_tls: true, ..How::default() });
+    let tls = &closed.stories.values().next().unwrap().tls[0];
+    assert_eq!((tls.resumed, tls.decrypted, tls.reason), (Resumed::Psk, Decrypted::None, Some(Reason::NoPsk)));
+    let steps = tls.steps.join("\n");
+    assert!(steps.contains("no key exchange") && !steps.contains("ephemeral"), "{steps}");
+    let keylogs = [capture.with_extension("keylog")];
+    let open = tell(&[capture], &How { keylogs: &keylogs, all_tls: true, ..How::default() });
+    let tls = &open.stories.values().next().unwrap().tls[0];
+    assert_eq!((tls.decrypted, tls.reason), (Decrypted::All, None));
 }

@@ -196,7 +196,7 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         Resumed::No => {}
         Resumed::SessionId => say("Resumed", "by session ID: no certificate and no key exchange are sent again"),
         Resumed::Ticket => say("Resumed", "by session ticket: no certificate and no key exchange are sent again"),
-        Resumed::Psk => say("Resumed", "by a pre-shared key of an earlier session"),
+        Resumed::Psk => say("Resumed", "by a pre-shared key, of an earlier session or agreed on in advance"),
     }
     for (name, certificate) in
         tls.certificate.iter().map(|c| ("Certificate", c)).chain(tls.client_certificate.iter().map(|c| ("Client's", c)))

@@ -113,7 +113,9 @@ pub fn why_not(reason: Reason) -> (&'static str, &'static str) {
         Reason::SecretLate => {
             ("its secret came later in the capture than the records", "give the secret as a file with --keylog")
         }
-        Reason::NoPsk => ("a pre-shared key is needed", "give it with --psk, or a key log with --keylog"),
+        Reason::NoPsk => {
+            ("a pre-shared key is needed", "give it with --psk (up to TLS 1.2), or a key log with --keylog")
+        }
         Reason::BadPremaster => (
             "the private key does not yield a fitting secret",
             "packets may be damaged, or two certificates share a name; try a key log (--keylog)",

@@ -193,7 +193,7 @@ fn advice(reason: Reason) -> &'static str {
             "The secret comes later in the capture than the records it opens: give it as a key log of its own."
         }
         Reason::NoPsk => {
-            "The suite needs the pre-shared key, the right one: give it with --psk, beside the server's private key if it is an RSA_PSK suite."
+            "The suite needs the pre-shared key, the right one: give it with --psk, beside the server's private key if it is an RSA_PSK suite. TLS 1.3 takes a key log."
         }
         Reason::BadPremaster => {
             "The private key fits the certificate, but what the client encrypted is no premaster secret."

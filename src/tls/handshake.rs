@@ -180,6 +180,7 @@ mod extension {
     pub(super) const PRE_SHARED_KEY: u16 = 41;
     pub(super) const EARLY_DATA: u16 = 42;
     pub(super) const SUPPORTED_VERSIONS: u16 = 43;
+    pub(super) const KEY_SHARE: u16 = 51;
 }
 
 /// ClientHello.
@@ -326,6 +327,8 @@ pub struct ServerHello {
     pub alpn: Option<Vec<u8>>,
     /// Whether it took a TLS 1.3 pre-shared key.
     pub pre_shared_key: bool,
+    /// Whether it has its part of TLS 1.3's key exchange.
+    pub key_share: bool,
     /// Whether it is a HelloRetryRequest.
     pub retry: bool,
 }
@@ -348,6 +351,7 @@ impl ServerHello {
                 extension::TRUNCATED_HMAC => out.truncated_hmac = true,
                 extension::ALPN => out.alpn = protocols(&mut e).into_iter().next(),
                 extension::PRE_SHARED_KEY => out.pre_shared_key = true,
+                extension::KEY_SHARE => out.key_share = true,
                 _ => {}
             }
         }

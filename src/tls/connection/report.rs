@@ -99,6 +99,7 @@ impl Handshake {
                 | Reason::StaticDh
                 | Reason::ResumedUnseen
                 | Reason::ExportEphemeral
+                | Reason::NoPsk
         );
         if by_keys
             && self.client_random().is_some_and(|random| {

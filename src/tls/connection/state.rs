@@ -198,6 +198,11 @@ impl Handshake {
         }
     }
 
+    /// TLS 1.3: all keys come from a pre-shared one, without a key exchange (`psk_ke`, RFC 8446 section 4.2.9).
+    pub(super) fn hangs_on_psk_alone(&self) -> bool {
+        self.is_tls13() && self.server.as_ref().is_some_and(|hello| hello.pre_shared_key && !hello.key_share)
+    }
+
     /// Whether the server's private key opens it.
     pub(crate) fn is_opened_by_rsa_key(&self) -> bool {
         self.resumed == Resumed::No

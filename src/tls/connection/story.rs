@@ -106,8 +106,10 @@ impl Handshake {
         let how = match self.resumed {
             Resumed::SessionId => "by its session ID: no certificate, no key exchange",
             Resumed::Ticket => "by a ticket: no certificate, no key exchange",
-            // TLS 1.3 agrees on new keys all the same.
-            Resumed::Psk => "by a pre-shared key: no certificate",
+            Resumed::Psk => {
+                let how = "The two had a key already, of an earlier session or agreed on in advance: no certificate.";
+                return Some(how.to_owned());
+            }
             Resumed::No => {
                 let own = self.chain.first()?;
                 let names = match own.alternatives.as_str() {
@@ -153,6 +155,10 @@ impl Handshake {
         }
         Some(
             match kx {
+                // TLS 1.3 agrees on new keys all the same, as a rule.
+                KeyExchange::Tls13 if self.hangs_on_psk_alone() => {
+                    "There was no key exchange: all keys come from that one, without forward secrecy."
+                }
                 KeyExchange::RsaPsk => {
                     "The premaster secret has two parts: one encrypted with the key in that certificate, which its private key opens, and the pre-shared key."
                 }

@@ -41,7 +41,11 @@ impl Handshake {
             }
             // The capture's own secrets count as a key log where they have some of this session.
             let logged = keys.was_given_keylog() || keys.knows_tls13(&random);
-            return Err(if logged { Reason::KeylogNoEntry } else { Reason::ForwardSecrecy });
+            return Err(match logged {
+                true => Reason::KeylogNoEntry,
+                false if self.hangs_on_psk_alone() => Reason::NoPsk,
+                false => Reason::ForwardSecrecy,
+            });
         };
         // Early data comes before the server's choice: each suite offered that the secret fits is tried.
         let candidates: Vec<&'static Suite> =
