@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::build::{C, Conn, Pcap, S};
+use super::build::{C, Conn, Pcap, S, client_hello, handshake, record};
 use super::{Ran, json, run, text};
 
 /// The sessions of a capture and of what `decrypt --plaintext` makes of it, and how that was.
@@ -177,4 +177,30 @@ fn a_reply_acknowledges_what_is_missing() {
     let told = message(&capture);
     assert_eq!(told, [Value::from(false), "accepted".into(), "4bXyZ".into()]);
     assert_eq!(message(&capture.with_extension("clear")), told);
+}
+
+/// A window without a scale is 64 KiB: readers did not believe that more than that was missing.
+#[test]
+fn more_than_a_window_may_be_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = dir.path().join("long");
+    let (mut file, mut conn) = (Pcap::new(), Conn::new(0, 465));
+    conn.open(&mut file);
+    conn.say(&mut file, C, &client_hello(7));
+    // ServerHello: version, random, no session ID, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, no compression.
+    let hello = [&[3, 3][..], &[9; 32], &[0, 0xc0, 0x2f, 0]].concat();
+    conn.say(&mut file, S, &record(22, &handshake(2, &hello)));
+    for side in [C, S] {
+        conn.say(&mut file, side, &[record(20, &[1]), record(22, &[5; 40])].concat());
+    }
+    for _ in 0..10 {
+        conn.say(&mut file, C, &record(23, &[5; 16_000]));
+    }
+    conn.say(&mut file, S, &record(23, &[5; 100]));
+    conn.close(&mut file);
+    fs::write(&capture, &file.bytes).unwrap();
+    let (before, after, _) = before_and_after(&capture, &[]);
+    let (missing, closed) =
+        (after[0]["gaps"]["bytes"].as_u64().unwrap(), before[0]["undecrypted_bytes"].as_u64().unwrap());
+    assert!((160_100..=closed).contains(&missing), "{missing} of {closed}");
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{PacketBuilder, PacketBuilderStep, TcpHeader};
+use etherparse::{PacketBuilder, PacketBuilderStep, TcpHeader, TcpOptionElement};
 
 use crate::position::Direction;
 
@@ -60,6 +60,10 @@ impl Wire {
         tcp.fin = kind == Kind::Fin;
         tcp.rst = kind == Kind::Rst;
         tcp.psh = kind == Kind::Data;
+        if tcp.syn {
+            // What is lost may be more than a window without a scale: readers believe no jump beyond it.
+            tcp.set_options(&[TcpOptionElement::WindowScale(14)]).map_err(io::Error::other)?;
+        }
         let counted = payload.len() as u64 + u64::from(tcp.syn || tcp.fin);
         let step: PacketBuilderStep<_> = match (from.ip(), to.ip()) {
             (IpAddr::V4(a), IpAddr::V4(b)) => PacketBuilder::ipv4(a.octets(), b.octets(), 64),
