@@ -22,6 +22,25 @@ pub(super) struct Block {
     pub(super) der: Zeroizing<Vec<u8>>,
 }
 
+/// A text whose line ends are written as `\n`, as those of a string in JSON or YAML are, with lines of its own; none if it
+/// is not such a text.
+pub(super) fn unquoted(text: &str) -> Option<Zeroizing<String>> {
+    if !text.contains("-----\\n") && !text.contains("-----\\r\\n") {
+        return None;
+    }
+    // Each line gives two bytes and takes at most two: it never grows, which would leave copies.
+    let mut out = Zeroizing::new(String::with_capacity(text.len() + 2));
+    for line in text.split("\\n") {
+        let line = line.strip_suffix("\\r").unwrap_or(line);
+        // The first one stands behind a name and a quotation mark.
+        let (before, line) = line.split_at(line.find("-----BEGIN ").unwrap_or(0));
+        for part in [before, "\n", line, "\n"] {
+            out.push_str(part);
+        }
+    }
+    Some(out)
+}
+
 /// Every PEM block of a text, whatever stands between them. Takes any line ends, indentation and blank lines.
 pub(super) fn pem_blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();

@@ -7,7 +7,7 @@ use pkcs8::der::Decode;
 use zeroize::Zeroizing;
 
 use super::ber;
-use super::container::{Shape, algorithm_name, other_format, pem_blocks, shape};
+use super::container::{Shape, algorithm_name, other_format, pem_blocks, shape, unquoted};
 use super::error::KeyError;
 use super::pbe::{self, PbeError, Work};
 use super::pkcs12;
@@ -189,6 +189,7 @@ impl File<'_> {
         let bytes = utf16.as_ref().map_or(bytes, |text| text.as_bytes());
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
+        let text = unquoted(&text).unwrap_or(text);
         if text.contains("-----BEGIN ") {
             for block in pem_blocks(&text) {
                 let read = self.pem_block(&block.label, block.dek_info.as_deref(), &block.der);

@@ -115,9 +115,11 @@ fn unusual_but_valid_files() {
     let certificate = std::fs::read_to_string(testdata("rsa2048.crt")).unwrap();
     let der = std::fs::read(testdata("encoded/rsa2048.pkcs8.der")).unwrap();
     let utf16: Vec<u8> = [0xfeff].into_iter().chain(pem.encode_utf16()).flat_map(u16::to_le_bytes).collect();
-    let files: [(&str, Vec<u8>); 6] = [
+    let files: [(&str, Vec<u8>); 8] = [
         ("BOM", [b"\xef\xbb\xbf", pem.as_bytes()].concat()),
         ("UTF-16", utf16),
+        ("JSON", format!(r#"{{"name": "x", "key": "{}"}}"#, pem.replace('\n', r"\n")).into()),
+        ("YAML, CRLF", format!("crt: \"{certificate}\"\nkey: \"{pem}\"\n").replace('\n', r"\r\n").into()),
         ("indented, bag attributes", format!("Bag Attributes\n  x: y\n{}", pem.replace('\n', "\n   ")).into()),
         ("certificate first, CRLF", format!("{certificate}{pem}").replace('\n', "\r\n").into()),
         (
