@@ -46,8 +46,10 @@ pub(super) fn push(out: &mut String, session: &Session, view: &View<'_>) {
         }
     }
     if session.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::OneSided) {
-        let one = if session.bytes[0] > 0 { "client" } else { "server" };
-        let _ = write!(line, " · only the {one} was captured: success is assumed");
+        line.push_str(match session.bytes {
+            [0, _] => " · only the server was captured",
+            _ => " · only the client was captured: success is assumed",
+        });
     }
     push_file(&mut line, at, view);
     options.color.push(out, Role::Heading, &line);

@@ -130,7 +130,9 @@ impl Teller {
                 if !command.verb.is_empty() {
                     self.tagged.get_or_insert(command.tag.is_some());
                 }
-                self.farewell |= matches!(command.verb.0.as_slice(), b"QUIT" | b"LOGOUT");
+                // Also where it was taken for a response.
+                let word = if command.verb.is_empty() { &command.args } else { &command.verb };
+                self.farewell |= matches!(word.0.as_slice(), b"QUIT" | b"LOGOUT");
                 let assumed = command.assumed && view.marks_assumed();
                 let (text, role) = match self.auth_of(event, command) {
                     Some(auth) => (phrase::auth_command(command, &auth, assumed), Role::Client),

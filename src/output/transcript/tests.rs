@@ -357,7 +357,7 @@ fn a_command_stands_where_it_begins() {
 #[test]
 fn of_one_direction_the_heading_says_what_is_assumed() {
     let odd = Diagnostic { code: Code::OneSided, detail: "no frame of the other side is in the capture".into() };
-    let session = Session { diagnostics: vec![odd.clone()], bytes: [0, 9], ..samples::session() };
+    let session = Session { diagnostics: vec![odd.clone()], bytes: [9, 0], ..samples::session() };
     let hello = EventBody::Reply(Reply { status: "OK".into(), assumed: true, ..Reply::default() });
     let events = |session: Session| {
         let bodies = [hello.clone(), EventBody::Diagnostic(odd.clone()), EventBody::Session(Box::new(session))];
@@ -365,7 +365,7 @@ fn of_one_direction_the_heading_says_what_is_assumed() {
     };
     let text = tell(Options::default(), events(session.clone()).collect());
     let (heading, rest) = text.split_once('\n').unwrap();
-    assert!(heading.contains(" · only the server was captured: success is assumed"), "{text}");
+    assert!(heading.contains(" · only the client was captured: success is assumed"), "{text}");
     assert!(!rest.contains("assumed") && !rest.contains("one-sided"), "{text}");
     let text = tell(Options { layout: Layout::OneLine, ..Options::default() }, events(session).collect());
     assert!(text.contains("[assumed: one direction only]") && text.contains("one-sided"), "{text}");
