@@ -11,12 +11,11 @@ use super::shard::{Place, SHARDS, Shard, Shared, Tally, Told, shard_of, share};
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report};
 use crate::capture::{Capture, Item};
-use crate::event::{Comment, CommentOn, SecretSource, Text, Unreachable};
+use crate::event::{Comment, CommentOn, SecretSource, Text, Unreachable, is_mail_port};
 use crate::flow::Clock;
 use crate::limits::Limits;
 use crate::output::Sink;
 use crate::position::{FileId, FramePos, Timestamp};
-use crate::session::is_mail_port;
 use crate::tls::{KeyRing, SessionCache, keylog, premaster_in_segment};
 use crate::wire::{Decoded, Decoder, Segment};
 

@@ -18,12 +18,12 @@ mod proxy;
 mod stack;
 mod tunnel;
 
-pub use ports::{DecodeAs, is_mail_port, is_tls_port};
+pub use ports::DecodeAs;
 
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Account, EndReason, Event, EventBody, Gap, GapCause, Opening, Protocol};
+use crate::event::{Account, EndReason, Event, EventBody, Gap, GapCause, Opening, Protocol, is_mail_port};
 use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::Options;

@@ -21,11 +21,11 @@ use crate::diagnostic::Code;
 use crate::event::weight::{optional, texts};
 use crate::event::{
     Certificate, Connection, EndReason, Event, EventBody, Protocol, Security, Session, Text, TlsHandshake, Unreachable,
+    is_mail_port,
 };
 use crate::limits::Limits;
 use crate::pipeline::Report;
 use crate::position::Timestamp;
-use crate::session::is_mail_port;
 use crate::tls::Reason;
 
 /// Values of one list kept of an endpoint: no server has more capabilities, suites or certificates.

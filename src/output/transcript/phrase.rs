@@ -5,13 +5,12 @@ use std::fmt::Write;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{
     Alert, Auth, AuthOutcome, Command, Decrypted, EndReason, Gap, GapCause, Message, MessageOutcome, MessagePart,
-    Outcome, Protocol, Reply, Script, Security, Session, Text, TlsHandshake,
+    Outcome, Protocol, Reply, Script, Security, Session, Text, TlsHandshake, is_tls_port,
 };
 use crate::output::escape::{self, escape};
 use crate::output::json::hex;
 use crate::output::words::{Word, protocol_name, why_not};
 use crate::position::{Direction, Span};
-use crate::session::is_tls_port;
 use crate::tls::Reason;
 
 /// A number with its thousands set apart.
