@@ -3,7 +3,7 @@
 use super::Imap;
 use super::append::{Append, Role};
 use super::client::{State, Wait};
-use super::pending::{Appended, Effect, Pending, ranges};
+use super::pending::{Appended, Effect, Only, Pending, ranges};
 use super::tokens::{Token, Tokens};
 use super::verbs;
 use crate::diagnostic::Code;
@@ -263,7 +263,9 @@ impl Imap {
             Some("SELECT" | "EXAMINE") if open.cut => Effect::Deselect,
             Some("SELECT" | "EXAMINE") => Effect::Select(open.word(0).unwrap_or_default().into(), None),
             Some("CLOSE" | "UNSELECT") => Effect::Deselect,
-            Some("FETCH" | "UID FETCH") => Effect::Fetch(ranges(&open.args)),
+            Some("FETCH" | "UID FETCH") => {
+                Effect::Fetch(Only::of(&open.args, open.is("UID FETCH")), ranges(&open.args))
+            }
             Some("IDLE") => Effect::Idle,
             Some("STARTTLS") => Effect::StartTls,
             Some("COMPRESS") if open.word(0).is_some_and(|w| w.eq_ignore_ascii_case(b"DEFLATE")) => Effect::Compress,

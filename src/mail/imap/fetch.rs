@@ -412,7 +412,7 @@ impl Fetch {
             cx.out.push(own.unwrap_or(span), EventBody::Message(Box::new(message)));
             let joined = match range {
                 Some((origin, len)) => {
-                    let requested = shared.requested(origin);
+                    let requested = shared.requested(origin, self.number, self.uid);
                     shared.joins.complete(self.number, self.uid, (origin, len), requested, span, cx.out)
                 }
                 None => whole.filter(|_| halves),

@@ -29,6 +29,32 @@ pub(super) struct Requested {
     pub(super) len: u64,
 }
 
+/// The one message that a FETCH is about.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Only {
+    /// By its number.
+    Number(u32),
+    /// By its UID.
+    Uid(u32),
+}
+
+impl Only {
+    /// What FETCH, or UID FETCH, with those arguments is about; none where that is a set.
+    pub(super) fn of(args: &[u8], by_uid: bool) -> Option<Self> {
+        let set = args.trim_ascii_start().split(|&b| b == b' ').next()?;
+        let number = number(set).filter(|_| !set.is_empty())?;
+        Some(if by_uid { Only::Uid(number) } else { Only::Number(number) })
+    }
+
+    /// Whether it may be that message.
+    pub(super) fn may_be(self, number: u32, uid: Option<u32>) -> bool {
+        match self {
+            Only::Number(only) => only == number,
+            Only::Uid(only) => uid.is_none_or(|uid| uid == only),
+        }
+    }
+}
+
 /// What a command's reply decides.
 pub(super) enum Effect {
     /// Nothing that matters here.
@@ -37,8 +63,8 @@ pub(super) enum Effect {
     Select(Text, Option<u32>),
     /// CLOSE, UNSELECT.
     Deselect,
-    /// FETCH, with the ranges it asked for.
-    Fetch(Vec<Requested>),
+    /// FETCH, with the message it is about, if it is one, and the ranges it asked for.
+    Fetch(Option<Only>, Vec<Requested>),
     /// LOGIN, AUTHENTICATE.
     Auth(Box<Exchange>),
     /// IDLE.
@@ -80,7 +106,7 @@ impl Pending {
         const INDEX: usize = 128;
         let effect = match &self.effect {
             Effect::Select(mailbox, _) => mailbox.weight(),
-            Effect::Fetch(ranges) => ranges.capacity() * size_of::<Requested>(),
+            Effect::Fetch(_, ranges) => ranges.capacity() * size_of::<Requested>(),
             Effect::Auth(exchange) => size_of::<Exchange>() + exchange.cost(),
             _ => 0,
         };

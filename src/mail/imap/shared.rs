@@ -121,7 +121,7 @@ impl Shared {
     /// The transaction that a FETCH response belongs to.
     pub(super) fn fetch_transaction(&mut self) -> u64 {
         let next = self.transactions + 1;
-        let fetch = self.table.iter_mut().take(LOOK).find(|(_, p)| matches!(p.effect, Effect::Fetch(_)));
+        let fetch = self.table.iter_mut().take(LOOK).find(|(_, p)| matches!(p.effect, Effect::Fetch(..)));
         let slot = match fetch {
             Some((_, pending)) => &mut pending.transaction,
             None => &mut self.orphan,
@@ -136,10 +136,10 @@ impl Shared {
         self.orphan = None;
     }
 
-    /// How many bytes the client asked for of the range that begins there.
-    pub(super) fn requested(&self, origin: u64) -> Option<u64> {
+    /// How many bytes of that message the client asked for of the range that begins there.
+    pub(super) fn requested(&self, origin: u64, number: u32, uid: Option<u32>) -> Option<u64> {
         let fetches = self.table.iter().take(LOOK).filter_map(|(_, p)| match &p.effect {
-            Effect::Fetch(ranges) => Some(ranges),
+            Effect::Fetch(only, ranges) if only.is_none_or(|only| only.may_be(number, uid)) => Some(ranges),
             _ => None,
         });
         // Which command a response is for is not known: only what is shorter than each shows the end.

@@ -360,4 +360,11 @@ fn a_range_is_short_only_beside_all_that_may_have_asked_for_it() {
     let two = "f UID FETCH 8 BODY.PEEK[]<0.2048>\r\ng UID FETCH 9 BODY.PEEK[]<0.5>\r\n";
     assert_eq!(joined(two, &format!("{first}f OK\r\ng OK\r\n")), [0; 0]);
     assert_eq!(joined("f UID FETCH 9 BODY.PEEK[]<0.6>\r\n", &format!("{first}f OK\r\n")), [5]);
+    // What is asked of another message does not matter; of a set it may be this one.
+    let other = "f UID FETCH 9 BODY.PEEK[]<0.4096>\r\ng UID FETCH 8 BODY.PEEK[]<0.5>\r\n";
+    assert_eq!(joined(other, &format!("{first}f OK\r\ng OK\r\n")), [5]);
+    let set = "f UID FETCH 9 BODY.PEEK[]<0.4096>\r\ng UID FETCH 8:10 BODY.PEEK[]<0.5>\r\n";
+    assert_eq!(joined(set, &format!("{first}f OK\r\ng OK\r\n")), [0; 0]);
+    let number = "f FETCH 1 BODY.PEEK[]<0.4096>\r\ng FETCH 2 BODY.PEEK[]<0.5>\r\n";
+    assert_eq!(joined(number, &format!("{first}f OK\r\ng OK\r\n")), [5]);
 }
