@@ -93,6 +93,11 @@ impl<K> Default for Queue<K> {
 }
 
 impl<K> Pending<K> {
+    /// One whose event has that `seq`.
+    pub(crate) fn new(kind: K, verb: Text, seq: u64, sent: Timestamp) -> Self {
+        Pending { kind, verb, seq, sent, number: None, exchange: None, early: Vec::new(), uncertain: false }
+    }
+
     /// The client sent a response.
     pub(crate) fn respond(&mut self, seq: u64, sent: Timestamp, early: bool) {
         match early && self.seq > 0 {
@@ -126,16 +131,8 @@ impl<K> Queue<K> {
     /// An authentication whose command is not in the capture goes on.
     pub(crate) fn join_exchange(&mut self, kind: K, span: Span, tls: bool) {
         self.doubted = false;
-        self.waiting.push_back(Pending {
-            kind,
-            verb: Text::default(),
-            seq: 0,
-            sent: span.last.ts,
-            number: None,
-            exchange: Some(Exchange::begun_before(tls, span)),
-            early: Vec::new(),
-            uncertain: false,
-        });
+        let exchange = Some(Exchange::begun_before(tls, span));
+        self.waiting.push_back(Pending { exchange, ..Pending::new(kind, Text::default(), 0, span.last.ts) });
     }
 
     /// The beginning of the dialogue is not in the capture.
@@ -195,16 +192,7 @@ impl<K> Queue<K> {
     {
         self.doubted &= early.is_empty();
         for &(seq, sent) in early.iter().rev() {
-            self.waiting.push_front(Pending {
-                kind: unknown,
-                verb: Text::default(),
-                seq,
-                sent,
-                number: None,
-                exchange: None,
-                early: Vec::new(),
-                uncertain: false,
-            });
+            self.waiting.push_front(Pending::new(unknown, Text::default(), seq, sent));
         }
     }
 

@@ -47,6 +47,17 @@ impl Pop3 {
         if !self.whole(Direction::Client, &line, cx) {
             return false;
         }
+        if let Some(seq) = self.transmits {
+            self.skip(line.wire_len());
+            if line.bytes == b"." {
+                self.transmits = None;
+                cx.out.diagnose(line.span, Code::Skipped, "a mail that the client sent with XTND XMIT");
+                self.client_speaks(false, line.span, cx);
+                let pending = Pending::new(Kind::Single, "XTND".into(), seq, line.span.last.ts);
+                self.queue.send(pending, line.span, cx);
+            }
+            return false;
+        }
         let parsed = Parsed::new(line.bytes);
         if self.response(&parsed, &line, cx) {
             return false;
@@ -141,16 +152,8 @@ impl Pop3 {
         self.told.commands += u64::from(!command.verb.is_empty());
         let seq = cx.out.push(span, EventBody::Command(command));
         cx.warn_of_plaintext(reveals, span);
-        let pending = Pending {
-            kind: parsed.kind,
-            verb,
-            seq,
-            sent: span.last.ts,
-            number: parsed.number(),
-            exchange,
-            early: Vec::new(),
-            uncertain: false,
-        };
+        let pending = Pending::new(parsed.kind, verb, seq, span.last.ts);
+        let pending = Pending { number: parsed.number(), exchange, ..pending };
         self.queue.send(pending, span, cx);
     }
 

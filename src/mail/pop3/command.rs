@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Apop,
     Auth,
     StartTls,
+    /// XTND XMIT: the client sends a mail behind a positive reply, and has another reply then.
+    Transmit,
     Quit,
     /// No verb that is known: one line, or lines up to a dot.
     Unknown,
@@ -57,6 +59,7 @@ impl<'a> Parsed<'a> {
             b"APOP" => Kind::Apop,
             b"AUTH" => Kind::Auth,
             b"STLS" => Kind::StartTls,
+            b"XTND" if args.trim_ascii().eq_ignore_ascii_case(b"XMIT") => Kind::Transmit,
             b"QUIT" => Kind::Quit,
             b"USER" | b"STAT" | b"LIST" | b"LANG" | b"DELE" | b"NOOP" | b"RSET" | b"LAST" | b"UTF8" | b"XCLIENT" => {
                 Kind::Single

@@ -45,6 +45,8 @@ pub struct Pop3 {
     /// The server's challenge waits for the client's response.
     challenged: bool,
     pause: Pause,
+    /// The client sends a mail (XTND XMIT), with that `seq`: it is passed over.
+    transmits: Option<u64>,
     /// USER's argument.
     login_user: Option<Vec<u8>>,
     greeted: bool,
@@ -105,6 +107,7 @@ impl Pop3 {
         match dir {
             Direction::Client => {
                 self.lost[at] = true;
+                self.transmits = None;
                 self.unseen = self.unseen.saturating_add(1 + len / SHORTEST);
                 cx.loses_client();
                 self.queue.exchanges_gap();
@@ -188,6 +191,7 @@ impl Dissector for Pop3 {
         self.overlong = [false; 2];
         self.lost = [false; 2];
         self.challenged = false;
+        self.transmits = None;
         self.queue.tls_started();
         self.login_user = None;
         self.greeted = true;
@@ -203,7 +207,8 @@ impl Dissector for Pop3 {
             Direction::Client => self.pause.holds(),
             Direction::Server => self.mode.in_body(),
         };
-        !inside && !self.overlong[at] && self.lines[at].at_start()
+        let mail = dir == Direction::Client && self.transmits.is_some();
+        !inside && !mail && !self.overlong[at] && self.lines[at].at_start()
     }
 
     fn recognises(&self, dir: Direction, line: &[u8]) -> bool {

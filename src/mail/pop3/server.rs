@@ -393,6 +393,7 @@ impl Pop3 {
             Kind::UniqueId => self.unique_id(&reply.text.0, cx),
             Kind::Quit => self.quit = true,
             Kind::Auth => self.challenged = false,
+            Kind::Transmit => self.transmits = Some(pending.seq),
             Kind::Single | Kind::Password | Kind::Apop | Kind::StartTls => {}
         }
         push_reply(None, reply, span, cx.out);

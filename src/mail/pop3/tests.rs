@@ -260,6 +260,41 @@ fn ok_to_auth_ntlm_asks_for_the_first_token() {
     assert_eq!(refused.lines()[5..], ["auth NTLM - Failure", "> QUIT", "< +OK"]);
 }
 
+/// Qpopper's way to send a mail, as Eudora used it.
+#[test]
+fn a_mail_sent_with_xtnd_xmit_is_no_commands() {
+    let mail = "From: a@x\r\n\r\nRETR 5\r\n..\r\nQUIT\r\n.\r\n";
+    let taken = told(&[
+        s("+OK Qpopper (version 4.0.5) at x starting.\r\n"),
+        c("XTND XMIT\r\n"),
+        s("+OK Start sending message.\r\n"),
+        c(mail),
+        s("+OK Message sent successfully\r\n"),
+        c("STAT\r\n"),
+        s("+OK 0 0\r\n"),
+        c("QUIT\r\n"),
+        s("+OK\r\n"),
+    ]);
+    assert_eq!(
+        taken.lines()[1..],
+        [
+            "> XTND XMIT",
+            "< +OK Start sending message.",
+            "! skipped",
+            "< +OK Message sent successfully",
+            "> STAT",
+            "< +OK 0 0",
+            "> QUIT",
+            "< +OK",
+        ]
+    );
+    let answered: Vec<_> = taken.replies().iter().map(|reply| reply.command).collect();
+    assert_eq!(answered[..4], [None, Some(2), Some(2), Some(6)]);
+    assert_eq!(taken.summary, (3, 0, mail.len() as u64, Some(Outcome::Completed)));
+    let refused = told(&[s("+OK\r\n"), c("XTND XMIT\r\n"), s("-ERR what\r\n"), c("QUIT\r\n"), s("+OK\r\n")]);
+    assert_eq!(refused.lines()[1..], ["> XTND XMIT", "< -ERR what", "> QUIT", "< +OK"]);
+}
+
 #[test]
 fn what_is_sent_behind_a_refused_auth_has_its_own_reply() {
     let answers = |steps: &[Step]| {

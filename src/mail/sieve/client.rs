@@ -129,7 +129,7 @@ impl Sieve {
         self.lost[1] &= !self.joined || self.told.skipped_bytes > 0;
         self.scripts.command(seq, &verb, args, line, cx);
         let sent = span.last.ts;
-        let pending = Pending { kind, verb, seq, sent, number: None, exchange, early: Vec::new(), uncertain: false };
+        let pending = Pending { exchange, ..Pending::new(kind, verb, seq, sent) };
         self.queue.send(pending, span, cx);
     }
 }
