@@ -3,7 +3,7 @@
 use super::Imap;
 use super::append::{Append, Role};
 use super::client::{State, Wait};
-use super::pending::{Appended, Effect, Only, Pending, ranges};
+use super::pending::{Appended, Effect, Only, Pending, partial, ranges};
 use super::tokens::{Token, Tokens};
 use super::verbs;
 use crate::diagnostic::Code;
@@ -266,6 +266,7 @@ impl Imap {
             Some("FETCH" | "UID FETCH") => {
                 Effect::Fetch(Only::of(&open.args, open.is("UID FETCH")), ranges(&open.args))
             }
+            Some("PARTIAL") => partial(&open.args).map_or(Effect::None, Effect::Partial),
             Some("IDLE") => Effect::Idle,
             Some("STARTTLS") => Effect::StartTls,
             Some("COMPRESS") if open.word(0).is_some_and(|w| w.eq_ignore_ascii_case(b"DEFLATE")) => Effect::Compress,

@@ -323,7 +323,11 @@ impl Fetch {
         }
     }
 
-    fn begin(&mut self, content: Content, shared: &mut Shared, cx: &mut Context<'_>) {
+    fn begin(&mut self, mut content: Content, shared: &mut Shared, cx: &mut Context<'_>) {
+        if let Some(origin) = shared.partial().filter(|_| content.origin.is_none()) {
+            let joins = content.part == MessagePart::Full;
+            content = Content { part: MessagePart::Range, origin: Some(origin), joins, half: None };
+        }
         let mut message = shared.message(MessageDirection::Retrieved, content.part, cx);
         message.seqno = self.seqno();
         message.section = Some(self.name.as_slice().into());

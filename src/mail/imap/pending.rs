@@ -65,6 +65,8 @@ pub(super) enum Effect {
     Deselect,
     /// FETCH, with the message it is about, if it is one, and the ranges it asked for.
     Fetch(Option<Only>, Vec<Requested>),
+    /// PARTIAL of IMAP4's first version (RFC 1730 §6.4.6): what is fetched is that range.
+    Partial(Requested),
     /// LOGIN, AUTHENTICATE.
     Auth(Box<Exchange>),
     /// IDLE.
@@ -129,6 +131,13 @@ pub(super) fn ranges(args: &[u8]) -> Vec<Requested> {
         _ => None,
     });
     words.take(RANGES).collect()
+}
+
+/// The range in PARTIAL's arguments: `4 RFC822 1 1024`, its first byte counted from one.
+pub(super) fn partial(args: &[u8]) -> Option<Requested> {
+    let mut words = args.split(|&b| b == b' ').filter(|word| !word.is_empty()).skip(2);
+    let (first, len) = (number(words.next()?)?, number(words.next()?)?);
+    Some(Requested { origin: first.checked_sub(1)?.into(), len: len.into() })
 }
 
 fn range(atom: &[u8]) -> Option<Requested> {

@@ -136,10 +136,20 @@ impl Shared {
         self.orphan = None;
     }
 
+    /// The first byte of what is fetched, where PARTIAL asks for it.
+    pub(super) fn partial(&self) -> Option<u64> {
+        let mut effects = self.table.iter().take(LOOK).map(|(_, p)| &p.effect);
+        match effects.find(|effect| matches!(effect, Effect::Fetch(..) | Effect::Partial(_)))? {
+            Effect::Partial(range) => Some(range.origin),
+            _ => None,
+        }
+    }
+
     /// How many bytes of that message the client asked for of the range that begins there.
     pub(super) fn requested(&self, origin: u64, number: u32, uid: Option<u32>) -> Option<u64> {
         let fetches = self.table.iter().take(LOOK).filter_map(|(_, p)| match &p.effect {
-            Effect::Fetch(only, ranges) if only.is_none_or(|only| only.may_be(number, uid)) => Some(ranges),
+            Effect::Partial(range) => Some(std::slice::from_ref(range)),
+            Effect::Fetch(only, ranges) if only.is_none_or(|only| only.may_be(number, uid)) => Some(ranges.as_slice()),
             _ => None,
         });
         // Which command a response is for is not known: only what is shorter than each shows the end.

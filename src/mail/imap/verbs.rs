@@ -41,6 +41,7 @@ const KNOWN: &[&str] = &[
     "NAMESPACE",
     "NOOP",
     "NOTIFY",
+    "PARTIAL",
     "REPLACE",
     "RENAME",
     "RESETKEY",

@@ -179,6 +179,33 @@ fn ranges_end_by_size_or_empty_range() {
     assert_eq!(joined, [(Some(1), None, 8), (Some(2), None, 2), (Some(3), Some(9), 2)]);
 }
 
+/// RFC 1730 §6.4.6, IMAP4's first version: what comes back looks like the whole.
+#[test]
+fn partial_fetches_are_ranges() {
+    let story = tell(&session(&[
+        c("f PARTIAL 4 RFC822 1 6\r\n"),
+        s("* 4 FETCH (RFC822 {6}\r\nabcdef)\r\nf OK\r\n"),
+        c("g PARTIAL 4 RFC822 7 6\r\n"),
+        s("* 4 FETCH (RFC822 {2}\r\ngh)\r\ng OK\r\n"),
+        c("h PARTIAL 4 BODY[1] 1 6\r\n"),
+        s("* 4 FETCH (BODY[1] {6}\r\nabcdef)\r\nh OK\r\n"),
+        c("i FETCH 5 RFC822\r\n"),
+        s("* 5 FETCH (RFC822 {6}\r\nabcdef)\r\ni OK\r\n"),
+    ]));
+    let told: Vec<_> = story.messages().iter().map(|m| (m.seqno, m.part, m.joined, m.size)).collect();
+    let (range, full) = (MessagePart::Range, MessagePart::Full);
+    assert_eq!(
+        told,
+        [
+            (Some(4), range, false, 6),
+            (Some(4), range, false, 2),
+            (Some(4), full, true, 8),
+            (Some(4), range, false, 6),
+            (Some(5), full, false, 6),
+        ]
+    );
+}
+
 #[test]
 fn a_size_that_is_too_small_does_not_end_the_ranges() {
     // Exchange and others estimate it.
