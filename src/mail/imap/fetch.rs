@@ -73,6 +73,8 @@ pub(super) struct Fetch {
     depth: usize,
     quote: Quote,
     bracket: bool,
+    /// Within quotes in it: a header field's name.
+    field_quoted: bool,
     token: Vec<u8>,
     /// Name of the item whose value is next.
     name: Vec<u8>,
@@ -105,6 +107,7 @@ impl Fetch {
             depth: 0,
             quote: Quote::No,
             bracket: false,
+            field_quoted: false,
             token: Vec::new(),
             name: Vec::new(),
             item: Item::Name,
@@ -158,7 +161,11 @@ impl Fetch {
 
     fn byte(&mut self, b: u8, span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
         match b {
-            b']' if self.bracket => {
+            b'"' if self.bracket => {
+                self.field_quoted = !self.field_quoted;
+                self.keep(b);
+            }
+            b']' if self.bracket && !self.field_quoted => {
                 self.bracket = false;
                 self.keep(b);
             }
