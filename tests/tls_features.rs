@@ -175,3 +175,20 @@ fn a_pre_shared_key_alone_has_no_forward_secrecy() {
     let tls = &open.stories.values().next().unwrap().tls[0];
     assert_eq!((tls.decrypted, tls.reason), (Decrypted::All, None));
 }
+
+/// A server that refuses early data has no secret of it to log. What the client sends again is not missing.
+#[test]
+fn early_data_that_the_server_refused_is_no_loss_without_its_secret() {
+    let capture = testdata().join("handshakes/early-data-refused.pcap");
+    let keylogs = [capture.with_extension("keylog")];
+    assert!(!std::fs::read_to_string(&keylogs[0]).unwrap().contains("EARLY_TRAFFIC"));
+    let told = tell(&[capture], &How { keylogs: &keylogs, ..How::default() });
+    let story = told.stories.values().nth(1).unwrap();
+    let tls = &story.tls[0];
+    assert_eq!((tls.resumed, tls.decrypted, tls.reason), (Resumed::No, Decrypted::All, None));
+    assert!(tls.steps.iter().any(|step| step.starts_with("Early data that the server refused")), "{:#?}", tls.steps);
+    assert_eq!(story.commands.len(), 1);
+    assert!(story.replies.last().unwrap().command.is_some());
+    assert!(story.session().diagnostics.is_empty(), "{:?}", story.session().diagnostics);
+    assert_eq!((story.session().undecrypted_bytes, story.session().complete), (0, true));
+}

@@ -104,7 +104,8 @@ impl Connection {
         let Some(mut next) = self.halves[i].pending.clone() else { return false };
         let Ok(opened) = next.open(&header, fragment, &mut self.scratch) else { return false };
         if self.halves[i].epoch.stage == Stage::Early && next.stage == Stage::Handshake {
-            // No EndOfEarlyData: the server did not take it.
+            // No EndOfEarlyData: the server did not take it. That itself is under the early keys.
+            self.tell_closed_early(up);
             self.refuse_early();
         }
         let half = &mut self.halves[i];
@@ -199,9 +200,13 @@ impl Connection {
         match header.content_type {
             content::APPLICATION => {
                 let half = &mut self.halves[dir.index()];
-                match stage == Stage::Handshake && half.pending.is_some() {
-                    true => half.aside += header.len as u64,
-                    false => up.lost(dir, header.len as u64, None, span),
+                if stage == Stage::Handshake && half.pending.is_some() {
+                    half.aside += header.len as u64;
+                } else if dir == Direction::Server {
+                    up.lost(dir, header.len as u64, None, span);
+                } else if !self.hold_closed_early(header, span) {
+                    self.tell_closed_early(up);
+                    up.lost(dir, header.len as u64, None, span);
                 }
             }
             content::ALERT => {

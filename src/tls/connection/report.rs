@@ -24,6 +24,7 @@ impl Connection {
             }
         }
         self.take_early(up);
+        self.note_early();
         let seen = [self.halves[0].bytes > 0, self.halves[1].bytes > 0];
         let ended = self.halves.iter().any(|half| half.ended || half.closed);
         self.silent = matches!(self.handshakes.as_slice(), [only] if only.stayed_silent());
