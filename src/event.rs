@@ -214,6 +214,8 @@ pub struct Plain {
     pub tls: bool,
     /// Bytes that are missing before these, of the client's and of the server's; inside TLS, at most so many.
     pub lost: [u64; 2],
+    /// Of these, how many the snapshot length cut off the packet that was told last in that direction.
+    pub cut: [u64; 2],
     /// The bytes; none where the dialogue ends with a loss.
     #[serde(with = "serial::bytes")]
     pub bytes: Vec<u8>,
@@ -221,8 +223,8 @@ pub struct Plain {
 
 impl std::fmt::Debug for Plain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Plain { dir, tls, lost, bytes } = self;
-        write!(f, "Plain {{ dir: {dir:?}, tls: {tls}, lost: {lost:?}, {} bytes }}", bytes.len())
+        let Plain { dir, tls, lost, cut, bytes } = self;
+        write!(f, "Plain {{ dir: {dir:?}, tls: {tls}, lost: {lost:?}, cut: {cut:?}, {} bytes }}", bytes.len())
     }
 }
 

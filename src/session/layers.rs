@@ -462,7 +462,7 @@ impl tls::Upper for AboveTls<'_> {
     }
 
     fn lost(&mut self, dir: Direction, len: u64, _cause: Option<GapCause>, span: Span) {
-        self.layers.record_loss(dir, len);
+        self.layers.record_loss(dir, len, false);
         self.layers.gap(dir, Missing { len, tail: false, span }, self.env);
     }
 

@@ -8,6 +8,8 @@ use crate::position::{Direction, Span};
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     lost: [u64; 2],
+    /// Of these, what came right behind the last that were told, in the same packet.
+    cut: [u64; 2],
 }
 
 impl Layers {
@@ -21,14 +23,17 @@ impl Layers {
     }
 
     fn tell(&mut self, dir: Direction, bytes: &[u8], span: Span) {
-        let lost = std::mem::take(&mut self.recorder.lost);
-        let plain = Plain { dir, tls: self.in_tls, lost, bytes: bytes.to_vec() };
+        let Recorder { lost, cut } = std::mem::take(&mut self.recorder);
+        let plain = Plain { dir, tls: self.in_tls, lost, cut, bytes: bytes.to_vec() };
         self.emitter.push(span, EventBody::Plain(plain));
     }
 
-    /// Bytes that are missing.
-    pub(super) fn record_loss(&mut self, dir: Direction, len: u64) {
+    /// Bytes that are missing; `tail` is of a packet that was cut by the snapshot length.
+    pub(super) fn record_loss(&mut self, dir: Direction, len: u64, tail: bool) {
         let lost = &mut self.recorder.lost[dir.index()];
+        if tail && *lost == 0 {
+            self.recorder.cut[dir.index()] = len;
+        }
         *lost = lost.saturating_add(len);
     }
 

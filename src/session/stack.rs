@@ -370,7 +370,7 @@ impl Stack {
         let lost = gate.lost();
         gate.lost = Default::default();
         for (dir, len, span) in lost {
-            self.layers.record_loss(dir, len);
+            self.layers.record_loss(dir, len, false);
             self.layers.gap(dir, Missing { len, tail: false, span }, env);
         }
     }
@@ -458,7 +458,7 @@ impl Stack {
         if through_tls.is_none() {
             // While nothing is decided the gap is kept, and comes here again.
             if self.layers.detector().is_none() {
-                self.layers.record_loss(dir, len);
+                self.layers.record_loss(dir, len, cause == GapCause::Snaplen);
                 self.torn[dir.index()] = true;
             }
             self.layers.gap(dir, Missing { len, tail: cause == GapCause::Snaplen, span }, env);

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use super::Found;
 use super::ends::Ends;
-use super::packets::{Kind, SEGMENT, Wire};
+use super::packets::{self, Kind, SEGMENT, Wire};
 use crate::capture::LinkType;
 use crate::diagnostic::count;
 use crate::event::{EndReason, Event, EventBody, Plain, Session};
@@ -44,11 +44,14 @@ struct Open {
     wire: Wire,
     /// The side whose packets are made, if the other one's were not captured.
     heard: Option<Direction>,
+    torn: bool,
     tls: bool,
     /// Time of its last packet: time does not run backwards in a session.
     clock: Timestamp,
     /// What its first packet is to say, where that is still to come.
     comment: String,
+    /// Its last packet, where any may be cut: that shows behind it.
+    last: Option<(Direction, Ready)>,
 }
 
 /// A packet, in the order of writing.
@@ -57,6 +60,8 @@ struct Ready {
     ts: Timestamp,
     number: u64,
     data: Vec<u8>,
+    /// Bytes of it that are not there.
+    cut: u32,
     comment: String,
 }
 
@@ -94,10 +99,9 @@ impl<'a, W: Write> Plaintext<'a, W> {
         }
     }
 
-    fn push(&mut self, ts: Timestamp, data: Vec<u8>, comment: String) -> io::Result<()> {
-        self.made += 1;
-        self.bytes += data.len() + comment.len() + size_of::<Ready>();
-        self.waiting.push(std::cmp::Reverse(Ready { ts, number: self.made, data, comment }));
+    fn push(&mut self, ready: Ready) -> io::Result<()> {
+        self.bytes += ready.data.len() + ready.comment.len() + size_of::<Ready>();
+        self.waiting.push(std::cmp::Reverse(ready));
         while self.bytes > WAITING {
             self.write_one()?;
         }
@@ -106,13 +110,13 @@ impl<'a, W: Write> Plaintext<'a, W> {
 
     fn write_one(&mut self) -> io::Result<()> {
         let Some(std::cmp::Reverse(ready)) = self.waiting.pop() else { return Ok(()) };
-        let Ready { ts, data, comment, .. } = ready;
+        let Ready { ts, data, cut, comment, .. } = ready;
         self.bytes = self.bytes.saturating_sub(data.len() + comment.len() + size_of::<Ready>());
         let interface = match self.interface {
             Some(interface) => interface,
             None => *self.interface.insert(self.writer.interface(RAW, "decrypted by mailcap")?),
         };
-        let original_len = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let original_len = u32::try_from(data.len()).unwrap_or(u32::MAX).saturating_add(cut);
         self.writer.packet(&Packet { interface, ts, data: &data, original_len, comment: &comment })
     }
 
@@ -130,7 +134,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         if midway {
             comment.push_str("; its beginning is missing");
         }
-        let mut open = Open { wire, heard: found.heard, tls, clock: at, comment };
+        let mut open = Open { wire, heard: found.heard, torn: found.torn, tls, clock: at, comment, last: None };
         if midway {
             for dir in [Direction::Client, Direction::Server] {
                 open.wire.skip(dir, 1);
@@ -153,7 +157,24 @@ impl<'a, W: Write> Plaintext<'a, W> {
         }
         let first = std::mem::take(&mut open.comment);
         let between = if first.is_empty() || comment.is_empty() { "" } else { "; " };
-        self.push(open.clock, data, format!("{first}{between}{comment}"))
+        self.made += 1;
+        let comment = format!("{first}{between}{comment}");
+        let ready = Ready { ts: open.clock, number: self.made, data, cut: 0, comment };
+        if !open.torn {
+            return self.push(ready);
+        }
+        match open.last.replace((dir, ready)) {
+            Some((_, before)) => self.push(before),
+            None => Ok(()),
+        }
+    }
+
+    /// A connection is over.
+    fn leave(&mut self, open: Open) -> io::Result<()> {
+        match open.last {
+            Some((_, last)) => self.push(last),
+            None => Ok(()),
+        }
     }
 
     fn close(&mut self, open: &mut Open, first: Direction) -> io::Result<()> {
@@ -171,11 +192,20 @@ impl<'a, W: Write> Plaintext<'a, W> {
         };
         if plain.tls && !open.tls {
             self.close(&mut open, Direction::Client)?;
-            open = self.open(id, found, open.wire.successor(), true, false, open.clock)?;
+            let next = self.open(id, found, open.wire.successor(), true, false, open.clock)?;
+            self.leave(std::mem::replace(&mut open, next))?;
         }
         open.clock = open.clock.max(span.last.ts);
         let mut comment = self.origin(span);
-        let lost = [Direction::Client, Direction::Server].map(|dir| (dir, plain.lost[dir.index()]));
+        let mut lost = [Direction::Client, Direction::Server].map(|dir| (dir, plain.lost[dir.index()]));
+        if let Some((dir, last)) = &mut open.last {
+            let cut = plain.cut[dir.index()];
+            if cut > 0 && packets::cut(&mut last.data, cut).is_some() {
+                last.cut = cut as u32;
+                open.wire.skip(*dir, cut);
+                lost[dir.index()].1 -= cut;
+            }
+        }
         let lost = lost.into_iter().filter(|(_, lost)| *lost > 0);
         for (dir, lost) in lost.clone() {
             open.wire.skip(dir, lost);
@@ -204,16 +234,17 @@ impl<'a, W: Write> Plaintext<'a, W> {
         open.clock = open.clock.max(span.last.ts);
         let by = session.ended_by.unwrap_or(Direction::Client);
         match session.end_reason {
-            EndReason::Fin => self.close(&mut open, by),
+            EndReason::Fin => self.close(&mut open, by)?,
             EndReason::Rst => {
                 if let Some(first) = session.closed_by.filter(|&first| first != by) {
                     self.send(&mut open, first, Kind::Fin, &[], "")?;
                 }
-                self.send(&mut open, by, Kind::Rst, &[], "")
+                self.send(&mut open, by, Kind::Rst, &[], "")?;
             }
             // Its end was not captured.
-            EndReason::Timeout | EndReason::Reused | EndReason::Evicted | EndReason::Eof => Ok(()),
+            EndReason::Timeout | EndReason::Reused | EndReason::Evicted | EndReason::Eof => {}
         }
+        self.leave(open)
     }
 }
 
@@ -232,6 +263,9 @@ impl<W: Write> Sink for Plaintext<'_, W> {
     }
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {
+        for (_, open) in std::mem::take(&mut self.open) {
+            self.leave(open)?;
+        }
         while !self.waiting.is_empty() {
             self.write_one()?;
         }
@@ -247,7 +281,7 @@ mod tests {
     use crate::limits::Limits;
     use crate::output::samples;
     use crate::position::FramePos;
-    use crate::wire::{Decoded, Decoder};
+    use crate::wire::{Decoded, Decoder, Segment};
 
     /// Its initial sequence number is 0.
     const ID: u64 = 1 << 32;
@@ -259,7 +293,7 @@ mod tests {
     fn plain(session: u64, number: u64, dir: Direction, tls: bool, lost: u64, bytes: &[u8]) -> Event {
         let mut missing = [0; 2];
         missing[dir.index()] = lost;
-        let body = EventBody::Plain(Plain { dir, tls, lost: missing, bytes: bytes.to_vec() });
+        let body = EventBody::Plain(Plain { dir, tls, lost: missing, cut: [0; 2], bytes: bytes.to_vec() });
         Event { session, seq: number, span: at(number), body }
     }
 
@@ -272,7 +306,14 @@ mod tests {
         let client = "[2001:db8::1]:40000".parse().unwrap();
         let server = server.parse().unwrap();
         let found = Found { protocol: Some(protocol), span: at(1), midway, ..Found::sample(client, server) };
-        let another = Found { client: "[2001:db8::1]:40001".parse().unwrap(), ..found };
+        let mut out = Vec::new();
+        each_segment(events, found, |s| out.push((s.seq, s.ack, s.dst.port(), s.payload.to_vec())));
+        out
+    }
+
+    fn each_segment(events: Vec<Event>, found: Found, mut see: impl FnMut(&Segment<'_>)) {
+        let mut another = found;
+        another.client.set_port(found.client.port() + 1);
         let sessions = [(ID, found), (ID + 1, another)].into();
         let mut writer = Writer::new(Vec::new(), "test").unwrap();
         let mut sink = Plaintext::new(&mut writer, &sessions);
@@ -285,7 +326,7 @@ mod tests {
         assert!(!file.windows(6).any(|w| w == b"folder"), "names of folders are nobody's business");
         let limits = Limits::default();
         let mut capture = Capture::from_reader("x", Box::new(io::Cursor::new(file)), &limits).unwrap();
-        let (mut decoder, mut out, mut last) = (Decoder::new(&limits), Vec::new(), Timestamp(0));
+        let (mut decoder, mut last) = (Decoder::new(&limits), Timestamp(0));
         while let Some(item) = capture.next() {
             let frame = match item {
                 Item::Frame(frame) => frame,
@@ -294,10 +335,9 @@ mod tests {
             };
             assert!(frame.pos.ts >= last, "time runs backwards");
             last = frame.pos.ts;
-            let Decoded::Segment(s) = decoder.decode(&frame) else { panic!("no segment") };
-            out.push((s.seq, s.ack, s.dst.port(), s.payload.to_vec()));
+            let Decoded::Segment(segment) = decoder.decode(&frame) else { panic!("no segment") };
+            see(&segment);
         }
-        out
     }
 
     #[test]
@@ -318,6 +358,27 @@ mod tests {
             (1006, 7, 40000, b"+OK bye\r\n"),
         ];
         assert_eq!(got, want.into_iter().map(|(s, a, p, b)| (s, a, p, b.to_vec())).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_the_snapshot_length_cut_off_is_missing_in_its_packet() {
+        use Direction::{Client, Server};
+        let cut = |dir, number, bytes: &[u8], cut: [u64; 2]| {
+            let body = EventBody::Plain(Plain { dir, tls: false, lost: cut, cut, bytes: bytes.to_vec() });
+            Event { session: ID, seq: number, span: at(number), body }
+        };
+        for (client, server) in [("[2001:db8::1]:40000", "[2001:db8::2]:25"), ("10.0.0.1:40000", "10.0.0.2:25")] {
+            let found = Found { span: at(1), ..Found::sample(client.parse().unwrap(), server.parse().unwrap()) };
+            let events = vec![
+                cut(Server, 2, b"220 mx.example ESMTP Post", [0; 2]),
+                cut(Client, 3, b"EHLO c\r\n", [0, 5]),
+                // More than fits a packet.
+                cut(Server, 4, b"250 mx", [70_000, 0]),
+            ];
+            let mut missing = Vec::new();
+            each_segment(events, found, |segment| missing.push((segment.seq, segment.missing_tail)));
+            assert_eq!(missing[3..], [(1, 5), (1, 0), (31, 0)], "{server}");
+        }
     }
 
     #[test]

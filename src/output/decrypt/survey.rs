@@ -32,12 +32,14 @@ pub struct Found {
     pub midway: bool,
     /// The one side of which there are frames, if only one is in the capture.
     pub heard: Option<Direction>,
+    /// Bytes of it are missing in the capture.
+    pub torn: bool,
 }
 
 #[cfg(test)]
 impl Found {
     pub(super) fn sample(client: SocketAddr, server: SocketAddr) -> Self {
-        Found { client, server, protocol: None, span: Span::default(), midway: false, heard: None }
+        Found { client, server, protocol: None, span: Span::default(), midway: false, heard: None, torn: true }
     }
 }
 
@@ -108,8 +110,9 @@ impl<'a, W: Write> Survey<'a, W> {
             // One that is heard acknowledging has said nothing.
             let side = if session.bytes[1] > session.bytes[0] { Direction::Server } else { Direction::Client };
             let heard = is(Code::OneSided).then_some(side);
+            let torn = session.gap_count > 0;
             let midway = is(Code::MidStream);
-            self.found.sessions.insert(id, Found { client, server, protocol, span, midway, heard });
+            self.found.sessions.insert(id, Found { client, server, protocol, span, midway, heard, torn });
             self.found.closed += u64::from(session.undecrypted_bytes > 0);
             self.found.opened += u64::from(session.tls.iter().any(|tls| tls.decrypted != Decrypted::None));
         }
