@@ -215,7 +215,7 @@ pub struct Plain {
     /// Bytes that are missing before these, of the client's and of the server's; inside TLS, at most so many.
     pub lost: [u64; 2],
     /// Of these, how many the snapshot length cut off the packet that was told last in that direction.
-    pub cut: [u64; 2],
+    pub cut: [u16; 2],
     /// The bytes; none where the dialogue ends with a loss.
     #[serde(with = "serial::bytes")]
     pub bytes: Vec<u8>,

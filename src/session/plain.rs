@@ -9,7 +9,7 @@ use crate::position::{Direction, Span};
 pub(super) struct Recorder {
     lost: [u64; 2],
     /// Of these, what came right behind the last that were told, in the same packet.
-    cut: [u64; 2],
+    cut: [u16; 2],
 }
 
 impl Layers {
@@ -32,7 +32,7 @@ impl Layers {
     pub(super) fn record_loss(&mut self, dir: Direction, len: u64, tail: bool) {
         let lost = &mut self.recorder.lost[dir.index()];
         if tail && *lost == 0 {
-            self.recorder.cut[dir.index()] = len;
+            self.recorder.cut[dir.index()] = u16::try_from(len).unwrap_or(0);
         }
         *lost = lost.saturating_add(len);
     }

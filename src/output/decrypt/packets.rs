@@ -78,13 +78,12 @@ impl Wire {
 }
 
 /// Says in a packet's IP header that `more` bytes of it were not captured. None where it would be too long.
-pub(super) fn cut(packet: &mut [u8], more: u64) -> Option<()> {
+pub(super) fn cut(packet: &mut [u8], more: u16) -> Option<()> {
     // Total length in IPv4, that of the payload in IPv6.
     let v4 = packet.first()? >> 4 == 4;
     let at = if v4 { 2 } else { 4 };
     let len: &mut [u8; 2] = packet.get_mut(at..)?.first_chunk_mut()?;
-    let longer = u64::from(u16::from_be_bytes(*len)).checked_add(more)?;
-    *len = u16::try_from(longer).ok()?.to_be_bytes();
+    *len = u16::from_be_bytes(*len).checked_add(more)?.to_be_bytes();
     if v4 {
         let (mut header, _) = Ipv4Header::from_slice(packet).ok()?;
         header.header_checksum = header.calc_header_checksum();

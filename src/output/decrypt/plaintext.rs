@@ -201,9 +201,9 @@ impl<'a, W: Write> Plaintext<'a, W> {
         if let Some((dir, last)) = &mut open.last {
             let cut = plain.cut[dir.index()];
             if cut > 0 && packets::cut(&mut last.data, cut).is_some() {
-                last.cut = cut as u32;
-                open.wire.skip(*dir, cut);
-                lost[dir.index()].1 -= cut;
+                last.cut = cut.into();
+                open.wire.skip(*dir, cut.into());
+                lost[dir.index()].1 -= u64::from(cut);
             }
         }
         let lost = lost.into_iter().filter(|(_, lost)| *lost > 0);
@@ -363,8 +363,9 @@ mod tests {
     #[test]
     fn what_the_snapshot_length_cut_off_is_missing_in_its_packet() {
         use Direction::{Client, Server};
-        let cut = |dir, number, bytes: &[u8], cut: [u64; 2]| {
-            let body = EventBody::Plain(Plain { dir, tls: false, lost: cut, cut, bytes: bytes.to_vec() });
+        let cut = |dir, number, bytes: &[u8], cut: [u16; 2]| {
+            let body =
+                EventBody::Plain(Plain { dir, tls: false, lost: cut.map(u64::from), cut, bytes: bytes.to_vec() });
             Event { session: ID, seq: number, span: at(number), body }
         };
         for (client, server) in [("[2001:db8::1]:40000", "[2001:db8::2]:25"), ("10.0.0.1:40000", "10.0.0.2:25")] {
@@ -373,7 +374,7 @@ mod tests {
                 cut(Server, 2, b"220 mx.example ESMTP Post", [0; 2]),
                 cut(Client, 3, b"EHLO c\r\n", [0, 5]),
                 // More than fits a packet.
-                cut(Server, 4, b"250 mx", [70_000, 0]),
+                cut(Server, 4, b"250 mx", [u16::MAX, 0]),
             ];
             let mut missing = Vec::new();
             each_segment(events, found, |segment| missing.push((segment.seq, segment.missing_tail)));
