@@ -35,7 +35,7 @@ const ROWS: usize = 64 << 20;
 const PROBLEMS: usize = 200;
 
 /// Rises when the same captures and options give other rows than before.
-const GENERATION: u32 = 3;
+const GENERATION: u42 = 3;
 
 /// What to do.
 #[derive(Clone)]
