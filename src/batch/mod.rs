@@ -35,7 +35,7 @@ const ROWS: usize = 64 << 20;
 const PROBLEMS: usize = 200;
 
 /// Rises when the same captures and options give other rows than before.
-const GENERATION: u42 = 3;
+const GENERATION: u32 = 4;
 
 /// What to do.
 #[derive(Clone)]

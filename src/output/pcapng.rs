@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 
+use zeroize::Zeroizing;
+
 use crate::capture::LinkType;
 use crate::position::Timestamp;
 
@@ -40,8 +42,64 @@ pub struct Packet<'a> {
 pub struct Writer<W: Write> {
     out: W,
     interfaces: u32,
-    /// Blocks of secrets that wait, without a name on the disk.
-    waiting: Option<File>,
+    waiting: Option<Waiting>,
+}
+
+/// Blocks of secrets that wait: in memory, and what is more than that in a file without a name.
+#[derive(Debug)]
+struct Waiting {
+    memory: Zeroizing<Vec<u8>>,
+    file: Option<File>,
+}
+
+impl Waiting {
+    /// Bytes in memory: some thousand sessions.
+    const MEMORY: usize = 1 << 20;
+
+    fn new() -> Self {
+        // It never grows, which would leave copies behind.
+        Waiting { memory: Zeroizing::new(Vec::with_capacity(Self::MEMORY)), file: None }
+    }
+
+    fn spill(&mut self) -> io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => tempfile::tempfile().map_err(|e| {
+                let folder = std::env::temp_dir();
+                io::Error::new(e.kind(), format!("secrets wait in the temporary folder {}: {e}", folder.display()))
+            })?,
+        };
+        let file = self.file.insert(file);
+        file.write_all(&self.memory)?;
+        self.memory.clear();
+        Ok(file)
+    }
+
+    fn write_to(mut self, out: &mut impl Write) -> io::Result<()> {
+        if self.file.is_some() {
+            let file = self.spill()?;
+            file.rewind()?;
+            io::copy(file, out)?;
+        }
+        out.write_all(&self.memory)
+    }
+}
+
+impl Write for Waiting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.memory.len() + bytes.len() > Self::MEMORY {
+            let file = self.spill()?;
+            if bytes.len() > Self::MEMORY {
+                return file.write(bytes);
+            }
+        }
+        self.memory.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl<W: Write> Writer<W> {
@@ -104,19 +162,14 @@ impl<W: Write> Writer<W> {
         if self.interfaces > 0 {
             return block(&mut self.out, SECRETS, &parts);
         }
-        let waiting = match &mut self.waiting {
-            Some(waiting) => waiting,
-            none => none.insert(tempfile::tempfile()?),
-        };
-        block(waiting, SECRETS, &parts)
+        block(self.waiting.get_or_insert_with(Waiting::new), SECRETS, &parts)
     }
 
     fn write_waiting(&mut self) -> io::Result<()> {
-        if let Some(mut waiting) = self.waiting.take() {
-            waiting.rewind()?;
-            io::copy(&mut waiting, &mut self.out)?;
+        match self.waiting.take() {
+            Some(waiting) => waiting.write_to(&mut self.out),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Flushes, and gives what was written to.
@@ -219,6 +272,24 @@ mod tests {
         let mut writer = Writer::new(Vec::new(), "mailcap").unwrap();
         writer.secrets(b"CLIENT_RANDOM 00 11\n").unwrap();
         assert_eq!(kinds(&writer.finish().unwrap()), [SECTION, SECRETS], "there are no packets");
+    }
+
+    #[test]
+    fn secrets_that_wait_keep_their_order() {
+        let long = vec![b'x'; Waiting::MEMORY + 8];
+        let logs = [&b"CLIENT_RANDOM 00 11\n"[..], &long[..Waiting::MEMORY - 8], &long, b"CLIENT_RANDOM 22 33\n"];
+        let write = |first: bool| {
+            let mut writer = Writer::new(Vec::new(), "mailcap").unwrap();
+            if first {
+                writer.interface(LinkType(1), "eth0").unwrap();
+            }
+            logs.iter().for_each(|log| writer.secrets(log).unwrap());
+            if !first {
+                writer.interface(LinkType(1), "eth0").unwrap();
+            }
+            writer.finish().unwrap()
+        };
+        assert!(write(true) == write(false));
     }
 
     #[test]
