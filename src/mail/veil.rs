@@ -229,7 +229,8 @@ impl Veil {
             let mut from = 0;
             let mut parts = Vec::new();
             for at in memchr::memmem::find_iter(&shown, hidden.as_slice()) {
-                if !stands_alone(&shown, at, at + hidden.len()) {
+                let end = at + hidden.len();
+                if !(stands_alone(&shown, at, end) || is_unmistakable(hidden) && !is_of_address(&shown, at, end)) {
                     continue;
                 }
                 parts.extend_from_slice(&shown[from..at]);
@@ -304,6 +305,21 @@ fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
     let goes_on_before = word(before(1)) || joint(before(1)) && word(before(2));
     let goes_on_behind = word(Some(end)) || joint(Some(end)) && word(Some(end + 1));
     !(goes_on_before && word(Some(start)) || goes_on_behind && word(end.checked_sub(1)))
+}
+
+/// Whether a text is not there by chance: of eight characters and more, of several kinds.
+fn is_unmistakable(text: &[u8]) -> bool {
+    let joint = |b: &u8| matches!(b, b'.' | b'-' | b'_' | b'@');
+    let letters = || text.iter().filter(|b| b.is_ascii_alphabetic());
+    let lower = letters().any(u8::is_ascii_lowercase) && letters().skip(1).any(u8::is_ascii_uppercase);
+    let digits = text.iter().any(u8::is_ascii_digit) && letters().next().is_some();
+    text.len() >= 8 && (lower || digits || text.iter().any(|b| !b.is_ascii_alphanumeric() && !joint(b)))
+}
+
+/// Whether it is the beginning of a mail address, and not what stands before a host in a URL.
+fn is_of_address(text: &[u8], start: usize, end: usize) -> bool {
+    let before = start.checked_sub(1).and_then(|at| text.get(at));
+    text.get(end) == Some(&b'@') && !matches!(before, Some(b':' | b'/'))
 }
 
 /// Adds a text to the last ones.

@@ -106,6 +106,8 @@ impl Smtp {
             }
             self.found_again(Direction::Client, line.span, cx);
         }
+        // What is left of a reply comes before the next command, as a rule.
+        self.trail.torn[1] &= !self.pending.is_empty();
         let torn = std::mem::replace(&mut self.trail.torn[0], line.end == LineEnd::Missing);
         if torn && self.mode == Mode::Command && !command::is_trustworthy(line.bytes) {
             self.skip(Direction::Client, line.wire_len());
@@ -237,7 +239,7 @@ impl Smtp {
                 if let Some(size) = blob_size(parsed.args) {
                     pending.kind = Kind::Blob(size);
                     if cx.one_sided {
-                        self.mode = Mode::Blob { remaining: size, seq: Some(seq) };
+                        self.mode = Mode::Blob { remaining: size, seq: Some(seq), begun: false };
                     } else {
                         self.wait = Wait::Blob;
                     }

@@ -2,6 +2,7 @@
 //! exactly as many bytes as it announced.
 
 use super::command;
+use super::content::begins_with_command;
 use super::*;
 
 impl Smtp {
@@ -19,18 +20,23 @@ impl Smtp {
 
     /// The bytes behind XEXCH50 begin.
     pub(super) fn begin_blob(&mut self, remaining: u64, seq: Option<u64>, span: Span, cx: &mut Context<'_>) {
-        self.mode = Mode::Blob { remaining, seq };
+        self.mode = Mode::Blob { remaining, seq, begun: true };
         if remaining == 0 {
             self.end_blob(span, cx);
         }
     }
 
     pub(super) fn blob_bytes(&mut self, input: &mut Chunk<'_>, cx: &mut Context<'_>) {
-        let Mode::Blob { remaining, seq } = self.mode else { return };
+        let Mode::Blob { remaining, seq, begun } = self.mode else { return };
+        if !begun && begins_with_command(input.bytes) {
+            // Nobody heard the server refuse it; they are no text.
+            self.mode = Mode::Command;
+            return;
+        }
         let n = usize::try_from(remaining).unwrap_or(usize::MAX).min(input.bytes.len());
         input.bytes = input.bytes.get(n..).unwrap_or_default();
         let remaining = remaining - n as u64;
-        self.mode = Mode::Blob { remaining, seq };
+        self.mode = Mode::Blob { remaining, seq, begun: true };
         if remaining == 0 {
             self.end_blob(input.span, cx);
         }
@@ -47,7 +53,7 @@ impl Smtp {
 
     /// Bytes among them are missing, `len` or (inside TLS) fewer. Whether they go on behind that, or end with it.
     pub(super) fn blob_gap(&mut self, len: u64, span: Span, cx: &mut Context<'_>) -> bool {
-        let Mode::Blob { remaining, seq } = self.mode else { return true };
+        let Mode::Blob { remaining, seq, .. } = self.mode else { return true };
         match remaining.checked_sub(len).filter(|_| !cx.tls) {
             Some(left) => {
                 self.begin_blob(left, seq, span, cx);

@@ -356,7 +356,8 @@ impl Smtp {
         self.end_login(if self.course.server_gap || cx.one_sided { AuthOutcome::Unknown } else { login }, span, cx);
         self.pending.retain(|p| !matches!(p.kind, Kind::Greeting | Kind::Unseen));
         // A QUIT that was sent together with what nobody answered ends nothing in order.
-        let unanswered = self.pending.front().is_some_and(|p| p.kind != Kind::Quit);
+        let quits = self.pending.iter().any(|p| p.kind == Kind::Quit);
+        let unanswered = quits && self.pending.front().is_some_and(|p| p.kind != Kind::Quit);
         self.course.quit &= !unanswered || cx.one_sided || self.course.server_gap || self.doubt.lossy;
         if !cx.one_sided && self.course.seen[1] && !self.course.server_gap && !self.pending.is_empty() {
             let commands = self.pending.len();

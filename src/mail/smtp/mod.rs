@@ -55,7 +55,7 @@ enum Mode {
     /// A chunk's bytes; the last `slack` of them may have been lost in a gap of unsure length.
     Chunk { remaining: u64, last: bool, slack: u64 },
     /// Bytes behind the XEXCH50 that has this `seq`.
-    Blob { remaining: u64, seq: Option<u64> },
+    Blob { remaining: u64, seq: Option<u64>, begun: bool },
     /// A response to a challenge.
     Response,
 }

@@ -123,7 +123,9 @@ impl Smtp {
         self.trail.unsure_commands &= self.sift.unsure;
         self.settle_before(index, reply.span, cx);
         let Some(pending) = self.answered(&reply) else { return Next::Continue };
-        if reply.negative() && self.follows_from_refusal(&pending) {
+        // What is left of a command comes before its reply.
+        self.trail.torn[0] &= !self.pending.is_empty();
+        if reply.negative() && reply.code != Some(421) && self.follows_from_refusal(&pending) {
             self.summary.last_error = error_before;
         }
         let latency = self.latency(&pending, &reply);

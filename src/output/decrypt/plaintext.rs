@@ -60,6 +60,8 @@ struct Ready {
     ts: Timestamp,
     number: u64,
     data: Vec<u8>,
+    /// It has a payload.
+    holds_data: bool,
     /// Bytes of it that are not there.
     cut: u32,
     comment: String,
@@ -159,7 +161,8 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let between = if first.is_empty() || comment.is_empty() { "" } else { "; " };
         self.made += 1;
         let comment = format!("{first}{between}{comment}");
-        let ready = Ready { ts: open.clock, number: self.made, data, cut: 0, comment };
+        let holds_data = !payload.is_empty();
+        let ready = Ready { ts: open.clock, number: self.made, data, holds_data, cut: 0, comment };
         if !open.torn {
             return self.push(ready);
         }
@@ -200,7 +203,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let mut lost = [Direction::Client, Direction::Server].map(|dir| (dir, plain.lost[dir.index()]));
         if let Some((dir, last)) = &mut open.last {
             let cut = plain.cut[dir.index()];
-            if cut > 0 && packets::cut(&mut last.data, cut).is_some() {
+            if cut > 0 && last.holds_data && packets::cut(&mut last.data, cut).is_some() {
                 last.cut = cut.into();
                 open.wire.skip(*dir, cut.into());
                 lost[dir.index()].1 -= u64::from(cut);

@@ -47,6 +47,7 @@ pub(super) fn push(out: &mut String, session: &Session, view: &View<'_>) {
     }
     if session.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::OneSided) {
         line.push_str(match session.bytes {
+            [0, 0] => " · only one direction was captured",
             [0, _] => " · only the server was captured",
             _ => " · only the client was captured: success is assumed",
         });

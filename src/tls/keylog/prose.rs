@@ -15,32 +15,40 @@ pub(crate) fn entries(text: &[u8]) -> Zeroizing<Vec<u8>> {
     found
 }
 
-/// Least number of hex digits of what a secret is found by, which tells an entry from other words and numbers.
+/// Least digits of what a secret is found by, and of a secret; what else has so many is no part of prose.
 const KEY: usize = 16;
+const SECRET: usize = 32;
 
-/// Puts `***` in the place of each secret, wherever in a line it stands.
+/// What a line says that has a secret in it, in small letters: labels of NSS, and what OpenSSL's tools write before a master secret.
+const LABELS: [&[u8]; 6] =
+    [b"client_random", b"traffic_secret", b"exporter_secret", b"early_exporter", b"rsa ", b"master-key"];
+
+/// Puts `***` in the place of each secret, however a line of a key log stands in a text: quoted, in brackets, in JSON, cut.
 pub(crate) fn mask(text: &[u8]) -> Vec<u8> {
     let mut shown = Vec::with_capacity(text.len());
-    // The two words before.
-    let mut before: [&[u8]; 2] = [b"", b""];
-    for piece in text.split_inclusive(u8::is_ascii_whitespace) {
-        let (word, blank) = match piece.split_last() {
-            Some((last, rest)) if last.is_ascii_whitespace() => (rest, &piece[rest.len()..]),
-            _ => (piece, &b""[..]),
-        };
-        let [label, key] = before;
-        let entry = line::is_label(label) && key.len() >= KEY && line::is_hex(key) && line::is_hex(word);
-        match word.strip_prefix(b"Master-Key:") {
-            Some([_, ..]) => shown.extend_from_slice(b"Master-Key:***"),
-            _ if !word.is_empty() && (entry || key == b"Master-Key:") => shown.extend_from_slice(b"***"),
-            _ => shown.extend_from_slice(word),
-        }
-        shown.extend_from_slice(blank);
-        if !word.is_empty() {
-            before = [key, word];
+    for line in text.split_inclusive(|b| *b == b'\n') {
+        let small = line.to_ascii_lowercase();
+        let labels = LABELS.iter().filter_map(|label| memchr::memmem::find(&small, label));
+        match labels.min() {
+            Some(label) => mask_line(line, label, memchr::memmem::find(&small, b"master-key"), &mut shown),
+            None => shown.extend_from_slice(line),
         }
     }
     shown
+}
+
+/// Masks the runs of digits behind the first one that stands behind the label, or any behind `Master-Key`.
+fn mask_line(line: &[u8], label: usize, master: Option<usize>, shown: &mut Vec<u8>) {
+    let (mut at, mut keyed) = (0, false);
+    while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
+        let digits = rest.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        let others = rest.iter().take_while(|b| !b.is_ascii_hexdigit()).count();
+        let (run, _) = rest.split_at(digits.max(others));
+        let secret = keyed || master.is_some_and(|master| at > master);
+        shown.extend_from_slice(if digits >= SECRET && secret { b"***" } else { run });
+        keyed |= digits >= KEY && at > label;
+        at += run.len();
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +70,24 @@ mod tests {
         ] {
             assert_eq!(mask(text.as_bytes()), shown.as_bytes(), "{text}");
         }
-        for other in ["", " ", "MAIL 250 12 ab", "frame 12 of 34\n\n", "A B C", "sha256 0011223344556677 8899"] {
+        for (before, behind) in [("\"", "\""), ("(", ");"), ("{\"a\":\"", "\\n\"}"), ("", "."), ("", "a")] {
+            let text = |end: &str| format!("{before}client_random {random} {end}{behind}");
+            let cut = &master[..95];
+            for secret in [&master[..], cut] {
+                let told = mask(text(secret).as_bytes());
+                assert!(!String::from_utf8_lossy(&told).contains(cut) && told.starts_with(before.as_bytes()));
+            }
+        }
+        for other in [
+            "0123456789abcdef 1234",
+            "universal 0123456789abcdef0123456789abcdef 0123456789abcdef0123456789abcdef",
+            "",
+            " ",
+            "MAIL 250 12 ab",
+            "frame 12 of 34\n\n",
+            "A B C",
+            "sha256 0011223344556677 8899",
+        ] {
             assert_eq!(mask(other.as_bytes()), other.as_bytes());
         }
     }

@@ -272,6 +272,12 @@ fn a_mask_amid_a_word_does_not_tell_what_it_hides() {
         let told = login(password, reply);
         assert_eq!(told.replies()[2].text, reply.split_once(' ').unwrap().1.into());
     }
+    // What is not there by chance is hidden wherever it stands, but where an address would tell it.
+    let unmistakable = "Zq7XkWv9Lm2";
+    for reply in ["imap://jo:Zq7XkWv9Lm2@mail.test", "\\x00jo\\x00Zq7XkWv9Lm2", "jo.Zq7XkWv9Lm2", "jo%3AZq7XkWv9Lm2"] {
+        let told = login(unmistakable, &format!("-ERR {reply}"));
+        assert!(!format!("{:?}", told.events).contains(unmistakable), "{reply}");
+    }
     // What repeats it is hidden still, and mailcap's own words are not the server's.
     for password in ["mail", "token", "password"] {
         let told = login(password, &format!("-ERR unknown \"{password}\", a {password}."));

@@ -601,6 +601,7 @@ fn what_follows_from_a_refusal_is_not_the_cause() {
     };
     let flight = "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n";
     assert_eq!(error(&["250 ok", "550 no b", "554 no valid recipients"], flight).as_deref(), Some("550 no b"));
+    assert_eq!(error(&["250 ok", "550 no b", "421 too many errors"], flight).as_deref(), Some("421 too many errors"));
     assert_eq!(error(&["450 too much", "503 MAIL first", "503 RCPT first"], flight).as_deref(), Some("450 too much"));
     let two = "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nRCPT TO:<c@y>\r\nDATA\r\n";
     assert_eq!(error(&["250 ok", "550 no b", "250 ok", "451 later"], two).as_deref(), Some("451 later"));
@@ -628,6 +629,8 @@ fn a_quit_behind_an_end_of_data_that_nobody_answered_completes_nothing() {
     assert_eq!(told(&[]), Some(Outcome::Aborted));
     assert_eq!(told(&[s("250 queued\r\n")]), Some(Outcome::Completed));
     assert_eq!(told(&[s("250 queued\r\n221 bye\r\n")]), Some(Outcome::Completed));
+    // What follows an answered QUIT is nobody's concern.
+    assert_eq!(told(&[s("250 queued\r\n221 bye\r\n"), c("NOOP\r\n")]), Some(Outcome::Completed));
 }
 
 #[test]

@@ -253,7 +253,7 @@ fn the_bytes_of_xexch50_are_no_commands() {
     let flight = [&flight[..], &[s("250 XEXCH50 OK\r\n250 Queued\r\n")]].concat();
     assert_eq!(messages(&flight), ["M t1 Accepted complete from=a to=b=250 size=4 id=-"]);
     // The client alone.
-    let alone: Vec<Step> = [&hello[..], &mail, &[c("XEXCH50 7 2\r\nQUIT\r\n!")], &chunk].concat();
+    let alone: Vec<Step> = [&hello[..], &mail, &[c("XEXCH50 9 2\r\n\0\r\nQUIT\r\n")], &chunk].concat();
     let alone: Vec<Step> = alone.into_iter().filter(|step| matches!(step, C(_))).collect();
     let (alone, _) = Run { one_sided: true, ..Run::default() }.lines(&alone);
     assert!(alone.iter().any(|l| l.starts_with("M1 t1 Accepted complete from=a")), "{alone:#?}");

@@ -649,3 +649,23 @@ fn a_verdict_is_not_anothers_where_a_recipient_was_cut_off() {
     let found = lines(&[&begin[..], &recipients, &end].concat());
     assert_eq!(messages(&found), ["M1 t1 Accepted complete from=a@x to=two@x.test=250 size=3 id=-"], "{found:#?}");
 }
+
+/// Behind the reply to a cut command what comes is another one, be it none that is known.
+#[test]
+fn a_command_behind_a_cut_one_that_was_answered_is_its_own() {
+    let cut = [s("220 x\r\n"), c("EHLO a-long-na"), Step::Cut(CLIENT, 12), s("250 x\r\n")];
+    let found = lines(&[&cut[..], &[c("HELP\r\n"), s("214 none\r\n"), c("FROB x\r\n"), s("500 what\r\n")]].concat());
+    assert_eq!(found[1..], ["C1 EHLO a-long-na", "S1 250 x", "C2 HELP ", "S2 214 none", "C3 FROB x", "S3 500 what"]);
+}
+
+#[test]
+fn of_the_client_alone_nobody_knows_that_xexch50_was_refused() {
+    let mail = |text: &str| [c("MAIL FROM:<a@x>\r\n"), c("RCPT TO:<b@y>\r\n"), c("XEXCH50 30 2\r\n"), c(text)];
+    let data = c("DATA\r\nhello\r\n.\r\nQUIT\r\n");
+    let run = Run { one_sided: true, ..Run::default() };
+    for blob in ["", "\u{1}\u{2}ten bytes\0\r\nbinary 123456789"] {
+        let steps = [&[c("EHLO me\r\n")], &mail(blob)[..], std::slice::from_ref(&data)].concat();
+        let (events, summary) = run.feed(&steps, usize::MAX);
+        assert_eq!((messages(&show(&events)).len(), summary.outcome), (1, Some(Outcome::Completed)), "{blob:?}");
+    }
+}
