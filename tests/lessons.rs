@@ -74,7 +74,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("a deflate bomb", "src/session/inflate.rs", "a_bomb_is_stopped_at_the_ratio"),
     ("stuffed dots in POP3", "src/mail/pop3/body.rs", "ends_and_dots"),
     ("TOP without a size", "src/mail/pop3/tests.rs", "top_is_told_from_retr_without_the_commands"),
-    ("APOP", "src/mail/pop3/tests.rs", "apop_is_judged"),
+    ("APOP", "src/mail/pop3/tests/auth.rs", "apop_is_judged"),
     ("STLS refused", "src/mail/pop3/tests.rs", "stls"),
     // Bad input: MIME and output.
     ("a boundary that prefixes another", "src/mail/message/tests.rs", "parts_are_found"),

@@ -15,6 +15,9 @@ pub(super) const LATE_SYN: i32 = 1 << 16;
 /// Bytes that a capture may have missed at once.
 const JUMP: u64 = 64 << 20;
 
+/// Nanoseconds within which a copy of a segment comes from another place of capture.
+const COPY: i64 = 1_000_000_000;
+
 impl<S> Connection<S> {
     /// Takes one segment in.
     pub(super) fn segment<C: Consumer<Session = S>>(
@@ -337,11 +340,13 @@ impl<S> Connection<S> {
         ctx: &mut Context<'_, C>,
     ) {
         // What nothing can have sent since is another connection's, of the same addresses: seen on both sides of a firewall that
-        // changes numbers, say. A byte takes a nanosecond, at eight gigabits a second.
+        // changes numbers, say. A byte takes a nanosecond, at eight gigabits a second. There each segment comes twice.
         let pause = self.seen.saturating_sub(self.heard[side.index()]);
         let may_have_sent = JUMP + pause.max(0) as u64;
         let half = self.half_mut(side);
-        if offset - half.seen_end > may_have_sent && half.store().is_none_or(|store| store.stray().is_none()) {
+        let ahead = offset - half.seen_end;
+        let copy = ahead > JUMP && pause < COPY && half.buffers.as_ref().is_some_and(|b| b.recent.has(segment.payload));
+        if copy || ahead > may_have_sent && half.store().is_none_or(|store| store.stray().is_none()) {
             self.info.duplicate_bytes += segment.payload.len() as u64;
             return;
         }

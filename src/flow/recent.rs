@@ -32,6 +32,12 @@ impl Recent {
         }
     }
 
+    /// Whether the same bytes were delivered, wherever.
+    pub(super) fn has(&self, bytes: &[u8]) -> bool {
+        let alike = |entry: &&Entry| entry.len as usize == bytes.len();
+        self.entries.iter().filter(alike).any(|entry| entry.hash == hash(bytes))
+    }
+
     /// Whether `bytes` at `offset` differ from what was delivered there.
     pub(super) fn conflicts(&self, offset: u64, bytes: &[u8]) -> bool {
         self.entries.iter().filter(|entry| entry.len > 0).any(|entry| {
@@ -64,6 +70,7 @@ mod tests {
         assert!(recent.conflicts(98, b"xxhello!world"));
         assert!(!recent.conflicts(107, b"??"), "a part of a segment cannot be judged");
         assert!(!recent.conflicts(200, b"world"));
+        assert!(recent.has(b"world") && !recent.has(b"wOrld") && !recent.has(b"worl"));
     }
 
     #[test]

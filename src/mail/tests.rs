@@ -124,3 +124,11 @@ fn a_password_that_a_refusal_repeats_is_hidden_in_the_messages_status() {
     let told = format!("{:?}", play(Smtp::new, &steps, &Options::default(), false).events);
     assert!(told.contains("554 no: ***") && !told.contains("S3cret"), "{told}");
 }
+
+#[test]
+fn a_name_typed_with_its_line_end_is_told() {
+    // `echo alice | base64`.
+    for (protocol, told) in in_each("LOGIN", &["YWxpY2UK", "c2VjcmV0"]) {
+        assert!(format!("{:?}", told.events).contains("alice"), "{protocol}");
+    }
+}

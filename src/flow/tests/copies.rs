@@ -73,6 +73,18 @@ fn what_nobody_can_have_sent_is_another_connections() {
         lab.s(seq, ack, text).s(seq + far, ack, text);
     }
     lab.tick(20).expect(&["S 0 220 mx\r\n", "C 0 NOOP\r\n", "S 8 250 ok\r\n", "C 6 NOOP\r\n", "S 16 221 bye\r\n"]);
+    // However long each waits for the other.
+    let mut lab = Lab::new();
+    lab.handshake();
+    for (seq, ack, text) in [(1, 1, "220 mx\r\n"), (9, 7, "250 ok\r\n"), (17, 13, "221 bye\r\n")] {
+        lab.now += 60 * SECOND;
+        if ack > 1 {
+            lab.c(ack - 6, seq, "NOOP\r\n").c(ack - 6 + far, seq, "NOOP\r\n");
+            lab.now += 60 * SECOND;
+        }
+        lab.s(seq, ack, text).s(seq, ack + far, text);
+    }
+    lab.tick(20).expect(&["S 0 220 mx\r\n", "C 0 NOOP\r\n", "S 8 250 ok\r\n", "C 6 NOOP\r\n", "S 16 221 bye\r\n"]);
     // What the capture missed in ten seconds is missing.
     let mut lab = Lab::new();
     lab.handshake().s(1, 1, "220 mx\r\n");

@@ -256,8 +256,12 @@ impl Fetch {
                 match item {
                     Item::Uid => self.uid = number(&self.token),
                     Item::Size => self.size = number(&self.token).map(u64::from),
-                    // Behind the message's end there is nothing.
-                    Item::Content(content) if content.joins && self.token.eq_ignore_ascii_case(b"NIL") => {
+                    // Behind the message's end there is nothing. At its beginning there is none of a message that is gone.
+                    Item::Content(content)
+                        if content.joins
+                            && content.origin.is_some_and(|origin| origin > 0)
+                            && self.token.eq_ignore_ascii_case(b"NIL") =>
+                    {
                         self.begin(content, shared, cx);
                         self.content_ended(true, shared);
                     }

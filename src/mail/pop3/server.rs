@@ -393,7 +393,8 @@ impl Pop3 {
             Kind::UniqueId => self.unique_id(&reply.text.0, cx),
             Kind::Quit => self.quit = true,
             Kind::Auth => self.challenged = false,
-            Kind::Transmit => self.transmits = Some(pending.seq),
+            // What came behind it was read as commands.
+            Kind::Transmit => self.transmits = Some(pending.seq).filter(|_| self.queue.waiting.is_empty()),
             Kind::Single | Kind::Password | Kind::Apop | Kind::StartTls => {}
         }
         push_reply(None, reply, span, cx.out);

@@ -35,6 +35,9 @@ pub(super) fn one_time(decoded: &[u8], facts: &mut Facts<'_>) -> Shown {
         Some(user) => {
             facts.authzid(first);
             facts.user(user);
+            if passcode.is_none() {
+                return Shown::Opening;
+            }
         }
         None => facts.answer(decoded),
     }
@@ -75,8 +78,8 @@ impl Login {
         // An empty initial response (`=`) is no user yet: the server asks for it.
         if !decoded.is_empty() {
             self.user_sent = true;
-            // `QUIT` is base64, too, but of no name.
-            if !decoded.iter().any(u8::is_ascii_control) {
+            // `QUIT` is base64, too, but of no name. A name typed by hand may have its line end.
+            if !decoded.trim_ascii_end().iter().any(u8::is_ascii_control) {
                 facts.user(decoded);
             }
         }

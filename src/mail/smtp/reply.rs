@@ -180,12 +180,12 @@ impl Assembler {
         Assembled::Whole(reply)
     }
 
-    /// The greeting, where this line is a reply's to a client that did not await its end: the server will not say it (Postfix's
-    /// postscreen).
+    /// The greeting, where this line is another reply's: to a client that did not await its end, the server will not say it
+    /// (Postfix's postscreen).
     pub(super) fn greeting_before(&mut self, line: &Line<'_>) -> Option<Reply> {
         let (code, ..) = split(line.bytes)?;
         let greets = self.open.as_ref().is_some_and(|open| open.code == Some(220));
-        if greets && code / 100 == 2 && code != 220 { self.open.take() } else { None }
+        if greets && code != 220 { self.open.take() } else { None }
     }
 
     /// Gives up what is not finished.

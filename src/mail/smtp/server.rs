@@ -49,7 +49,8 @@ impl Smtp {
         if line.end == LineEnd::Cut {
             self.tell_once(line.span, Code::LongLine, "a reply's end is not kept", cx);
         }
-        if self.pending.front().is_some_and(|p| p.kind == Kind::Greeting)
+        if self.pending.len() > 1
+            && self.pending.front().is_some_and(|p| p.kind == Kind::Greeting)
             && let Some(greeting) = self.assembler.greeting_before(&line)
         {
             self.answer(greeting, cx);

@@ -395,3 +395,10 @@ fn a_range_is_short_only_beside_all_that_may_have_asked_for_it() {
     let number = "f FETCH 1 BODY.PEEK[]<0.4096>\r\ng FETCH 2 BODY.PEEK[]<0.5>\r\n";
     assert_eq!(joined(number, &format!("{first}f OK\r\ng OK\r\n")), [5]);
 }
+
+/// RFC 2180 §4.1: what a server has of a message that another session expunged.
+#[test]
+fn a_range_from_the_beginning_that_is_nil_is_no_empty_message() {
+    let gone = [c("b UID FETCH 7 BODY.PEEK[]<0.1000>\r\n"), s("* 3 FETCH (UID 7 BODY[]<0> NIL)\r\nb OK\r\n")];
+    assert!(tell(&session(&gone)).messages().is_empty());
+}

@@ -615,6 +615,10 @@ fn a_client_that_does_not_await_the_greeting_gets_no_end_of_it() {
     let (lines, summary) = Run::default().lines(&steps);
     assert_eq!(lines, ["C1 EHLO me", "S- 220 mx.test ESMTP", "S1 250 mx.test / SIZE 30000"]);
     assert_eq!(summary.banner, Some("mx.test ESMTP".into()));
+    let steps = [s("220-mx.test ESMTP\r\n"), c("EHLO me\r\n"), s("521 5.5.1 Protocol error\r\n")];
+    let (lines, summary) = Run::default().lines(&steps);
+    assert_eq!(lines[1..], ["S- 220 mx.test ESMTP", "S1 521 5.5.1 Protocol error"]);
+    assert_eq!(summary.last_error, Some("521 5.5.1 Protocol error".into()));
     // Who is refused behind it is.
     let (_, summary) = Run::default().lines(&[s("220-mx.test ESMTP\r\n"), s("521 go away\r\n")]);
     assert_eq!(summary.outcome, Some(Outcome::Refused));
