@@ -3,7 +3,7 @@
 use crate::diagnostic::Code;
 use crate::event::{EndReason, GapCause};
 use crate::flow::connection::{Connection, Context, Reset, Status, WaitKind};
-use crate::flow::half::{Fin, ORIGIN, Start, UNRESOLVED};
+use crate::flow::half::{Buffers, Fin, ORIGIN, Start, UNRESOLVED};
 use crate::flow::seq::distance;
 use crate::flow::store::{Piece, Store};
 use crate::flow::{Consumer, Roles, Side, StreamChunk};
@@ -351,9 +351,12 @@ impl<S> Connection<S> {
             return;
         }
         half.run();
-        let store = &mut half.buffers().store;
+        let seen_end = half.seen_end;
+        let Buffers { store, recent, .. } = half.buffers();
         let agrees = store.stray().is_some_and(|(other, piece)| {
-            other != offset && offset <= other + piece.len + window && other <= offset + window
+            // Its original may have come since.
+            let copy = other.saturating_sub(seen_end) > JUMP && recent.has(&piece.data);
+            other != offset && offset <= other + piece.len + window && other <= offset + window && !copy
         });
         let missing = u64::from(segment.missing_tail);
         if !agrees {

@@ -85,6 +85,14 @@ fn what_nobody_can_have_sent_is_another_connections() {
         lab.s(seq, ack, text).s(seq, ack + far, text);
     }
     lab.tick(20).expect(&["S 0 220 mx\r\n", "C 0 NOOP\r\n", "S 8 250 ok\r\n", "C 6 NOOP\r\n", "S 16 221 bye\r\n"]);
+    // The copy may come first, too.
+    let mut lab = Lab::new();
+    lab.handshake().s(1, 1, "220 mx\r\n");
+    for (at, text) in ["EHLO me\r\n", "MAIL x\r\n", "RCPT y\r\n", "QUIT\r\n"].into_iter().enumerate() {
+        lab.now += 60 * SECOND;
+        lab.c(1 + 9 * at as u32 + far, 9, text).c(1 + [0, 9, 17, 25][at], 9, text);
+    }
+    lab.tick(20).expect(&["S 0 220 mx\r\n", "C 0 EHLO me\r\n", "C 9 MAIL x\r\n", "C 17 RCPT y\r\n", "C 25 QUIT\r\n"]);
     // What the capture missed in ten seconds is missing.
     let mut lab = Lab::new();
     lab.handshake().s(1, 1, "220 mx\r\n");
