@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::quoted::unquote;
 use super::sasl::{Exchange, MASK, is_response};
 use super::{Context, Emitter, SecurityLayer};
-use crate::event::{AuthOutcome, Command, EventBody, MessageOutcome, Reply, Text};
+use crate::event::{AuthOutcome, Command, EventBody, Reply, Text};
 use crate::position::Span;
 
 /// Hidden texts that are looked for in replies; of one line, its words among them; and for how many replies, as a server
@@ -27,6 +27,8 @@ pub(super) struct Veil {
     expecting: bool,
     hidden: VecDeque<Zeroizing<Vec<u8>>>,
     replies: u32,
+    /// The last reply was one of them.
+    veiled: bool,
     behind_loss: Option<Box<BehindLoss>>,
 }
 
@@ -267,7 +269,8 @@ impl Emitter {
                     loss.replies -= 1;
                     veil.behind_loss = Some(loss).filter(|loss| loss.replies > 0);
                 }
-                if veil.replies == 0 {
+                veil.veiled = veil.replies > 0;
+                if !veil.veiled {
                     return;
                 }
                 veil.replies -= 1;
@@ -280,11 +283,14 @@ impl Emitter {
                     told.detail = String::from_utf8_lossy(&shown).into_owned();
                 }
             }
-            EventBody::Message(message) if veil.replies > 0 || message.outcome != MessageOutcome::Accepted => {
+            // Masked as the reply was, which would tell the words else.
+            EventBody::Message(message) if veil.veiled || veil.replies > 0 => {
                 let recipients = message.rcpt_to.iter_mut().map(|recipient| &mut recipient.text);
                 message.status.iter_mut().chain(recipients).for_each(|text| veil.redact(text));
             }
-            EventBody::Script(script) => script.status.iter_mut().for_each(|text| veil.redact(text)),
+            EventBody::Script(script) if veil.veiled || veil.replies > 0 => {
+                script.status.iter_mut().for_each(|text| veil.redact(text))
+            }
             EventBody::Session(session) => {
                 if let Some(error) = &mut session.last_error {
                     veil.redact(error);

@@ -501,8 +501,9 @@ impl Live {
             Some(since) => (Timestamp(since.get()), "TLS was established"),
             None => (info.first.ts, "the connection began"),
         };
-        let nanos = greeting.first.ts.nanos_since(since);
-        let late = nanos >= LATE && info.syn != [false; 2];
+        // postscreen is late with its last line only.
+        let nanos = greeting.last.ts.nanos_since(since);
+        let late = nanos >= LATE && info.syn != [false; 2] && self.gaps == (0, 0);
         if late {
             let detail = format!("the greeting came {:.1} s after {what}", nanos as f64 / 1e9);
             self.stack.layers.emitter.diagnose(greeting, Code::LateGreeting, detail);

@@ -410,7 +410,6 @@ impl Imap {
             self.shared.resynchronised("server", skipped, span, cx.out);
             self.server.state = State::Lines;
         }
-        self.exchange_gap();
         self.shared.joins.halves.lost();
         match self.server.state {
             State::Literal { rest, then_resync } => {

@@ -12,6 +12,7 @@ use crate::output::Sink;
 use crate::output::pcapng::Writer;
 use crate::pipeline::Report;
 use crate::position::{Direction, Span};
+use crate::tls::Reason;
 use crate::tls::keylog::Entry;
 
 /// Lines of a key log that go into one block.
@@ -113,7 +114,10 @@ impl<'a, W: Write> Survey<'a, W> {
             let torn = session.gap_count > 0;
             let midway = is(Code::MidStream);
             self.found.sessions.insert(id, Found { client, server, protocol, span, midway, heard, torn });
-            self.found.closed += u64::from(session.undecrypted_bytes > 0);
+            // Between peers that did not agree there is nothing to open.
+            let failed = !session.tls.is_empty()
+                && session.tls.iter().all(|tls| tls.reason.is_none_or(|reason| reason == Reason::HandshakeFailed));
+            self.found.closed += u64::from(session.undecrypted_bytes > 0 && !failed);
             self.found.opened += u64::from(session.tls.iter().any(|tls| tls.decrypted != Decrypted::None));
         }
     }

@@ -35,7 +35,11 @@ pub(super) fn unquoted(text: &str) -> Option<Zeroizing<String>> {
         // The first one stands behind a name and a quotation mark.
         let (before, line) = line.split_at(line.find("-----BEGIN ").unwrap_or(0));
         for part in [before, "\n", line, "\n"] {
-            out.push_str(part);
+            // Some write a slash so in JSON.
+            part.split("\\/").enumerate().for_each(|(at, piece)| {
+                out.push_str(if at > 0 { "/" } else { "" });
+                out.push_str(piece);
+            });
         }
     }
     Some(out)

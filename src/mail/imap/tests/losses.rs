@@ -296,3 +296,19 @@ fn a_literal_whose_end_a_gap_has_is_not_cut_by_the_client() {
     assert!(!story.codes().contains(&"message-cut"), "{:?}", story.codes());
     assert_eq!(story.messages().iter().map(|m| m.complete).collect::<Vec<_>>(), [false]);
 }
+
+#[test]
+fn a_lost_challenge_takes_no_user_away() {
+    let steps = [
+        s("* OK hi\r\n"),
+        c("b AUTHENTICATE LOGIN\r\n"),
+        Step::GapS(18),
+        c("YWxpY2U=\r\n"),
+        s("+ UGFzc3dvcmQ6\r\n"),
+        c("c2VjcmV0cHc=\r\n"),
+        s("b OK in\r\n"),
+    ];
+    let story = tell(&steps);
+    assert_eq!(story.summary.user, Some("alice".into()));
+    assert!(!format!("{:?}", story.events).contains("secretpw"));
+}
