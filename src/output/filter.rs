@@ -1,6 +1,6 @@
 //! Passes on only the sessions that were asked for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -164,6 +164,8 @@ pub struct Filter<S: Sink> {
     gather: Gather,
     seen: HashMap<u64, Seen>,
     undecided: u64,
+    /// Sessions of a client that a PROXY header named, until their connections are told.
+    proxied: HashSet<u64>,
     /// The last session's secrets: the session follows them at once, and they must not be spilled.
     secrets: Option<Event>,
 }
@@ -171,7 +173,15 @@ pub struct Filter<S: Sink> {
 impl<S: Sink> Filter<S> {
     /// Passes to `inner` what meets the criteria; holds at most about `memory` bytes, the rest in a temporary file.
     pub fn new(inner: S, criteria: Criteria, memory: usize) -> Self {
-        Filter { inner, criteria, gather: Gather::new(memory), seen: HashMap::new(), undecided: 0, secrets: None }
+        Filter {
+            inner,
+            criteria,
+            gather: Gather::new(memory),
+            seen: HashMap::new(),
+            undecided: 0,
+            proxied: HashSet::new(),
+            secrets: None,
+        }
     }
 
     /// Mail sessions that were left out and may fit all the same: something of them is missing or stayed encrypted.
@@ -245,6 +255,11 @@ impl<S: Sink> Sink for Filter<S> {
             self.gather.forget(event.session);
             return Ok(());
         }
+        if let EventBody::Session(session) = &event.body
+            && session.proxy_client.is_some()
+        {
+            self.proxied.insert(session.id);
+        }
         let inner = &mut self.inner;
         self.gather.play(event.session, &mut |event| inner.event(event))?;
         secrets.map_or(Ok(()), |secrets| self.inner.event(secrets))?;
@@ -252,7 +267,9 @@ impl<S: Sink> Sink for Filter<S> {
     }
 
     fn connection(&mut self, connection: &Connection) -> io::Result<()> {
-        match self.criteria.matches_headers([connection.initiator, connection.responder], None, connection.span) {
+        let proxied = self.proxied.remove(&connection.id);
+        let ends = [connection.initiator, connection.responder];
+        match proxied || self.criteria.matches_headers(ends, None, connection.span) {
             true => self.inner.connection(connection),
             false => Ok(()),
         }
@@ -280,6 +297,20 @@ mod tests {
     use crate::output::samples;
 
     struct List(Vec<Event>);
+
+    /// How many connections were passed.
+    struct Connections(usize);
+
+    impl Sink for Connections {
+        fn event(&mut self, _: Event) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn connection(&mut self, _: &Connection) -> io::Result<()> {
+            self.0 += 1;
+            Ok(())
+        }
+    }
 
     impl Sink for List {
         fn event(&mut self, event: Event) -> io::Result<()> {
@@ -345,6 +376,34 @@ mod tests {
         let proxied = Session { proxy_client: Some(([192, 0, 2, 1].into(), None)), ..samples::session() };
         assert!(fits(&hosts("192.0.2.0/24"), &proxied) && !fits(&hosts("192.0.2.2"), &proxied));
         assert!(!fits(&hosts("192.0.2.0/24"), &samples::session()));
+    }
+
+    /// `services` has its endpoints from connections.
+    #[test]
+    fn the_connection_of_such_a_client_passes_with_its_session() {
+        let told = |proxy_client| {
+            let hosts = vec![Network::parse("192.0.2.0/24").unwrap()];
+            let mut filter = Filter::new(Connections(0), Criteria { hosts, ..Criteria::default() }, 0);
+            let session = Session { proxy_client, ..samples::session() };
+            let connection = Connection {
+                id: session.id,
+                initiator: session.client,
+                responder: session.server,
+                syn: [true; 2],
+                frames: [2; 2],
+                bytes: session.bytes,
+                closed_by_responder: false,
+                reason: session.end_reason,
+                span: session.span,
+            };
+            let body = EventBody::Session(Box::new(session));
+            filter.event(Event { session: connection.id, seq: 1, span: connection.span, body }).unwrap();
+            for _ in 0..2 {
+                filter.connection(&connection).unwrap();
+            }
+            filter.into_inner().0
+        };
+        assert_eq!((told(Some(([192, 0, 2, 1].into(), None))), told(None)), (1, 0));
     }
 
     #[test]

@@ -73,7 +73,8 @@ impl Smtp {
         if tail && self.take_cut_command(missing, cx) {
             return;
         }
-        (self.trail.gap_since_mail, self.trail.lines_skipped, self.trail.last_gap) = (true, 0, len);
+        let gap_before = std::mem::replace(&mut self.trail.gap_since_mail, true);
+        (self.trail.lines_skipped, self.trail.last_gap) = (0, len);
         self.sift.gap();
         cx.loses_client();
         match self.mode {
@@ -94,7 +95,10 @@ impl Smtp {
             }
             Mode::Chunk { .. } => self.chunk_gap(len, span, cx),
             Mode::Blob { .. } => {
-                if !self.blob_gap(len, span, cx) {
+                if self.blob_gap(len, span, cx) {
+                    // Nothing else is missing.
+                    self.trail.gap_since_mail = gap_before;
+                } else {
                     self.suspect_chunk(false, cx);
                     self.lose(Direction::Client, tail);
                     self.commands_lost(span, cx);
