@@ -109,6 +109,8 @@ struct Service {
     plaintext_sent: bool,
     /// It is a proxy, and was asked for these servers.
     behind: Vec<String>,
+    /// And for more than are kept.
+    behind_more: bool,
 }
 
 #[derive(Debug)]
@@ -356,10 +358,12 @@ impl Service {
         self.plaintext_auth |= plaintext_sent;
         self.plaintext_sent |= plaintext_sent;
         if let Some(server) = behind_proxy(&session)
-            && self.behind.len() < KEPT
             && !self.behind.contains(&server)
         {
-            self.behind.push(server);
+            match self.behind.len() < KEPT {
+                true => self.behind.push(server),
+                false => self.behind_more = true,
+            }
         }
         self.protocol = self.protocol.or(session.protocol);
         if self.banner.is_none() {

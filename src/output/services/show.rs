@@ -159,8 +159,12 @@ fn beneath(service: &Service, options: &Options) -> String {
     };
     let [outside, inside] = &service.offers;
     let certificates = service.certificates.iter().map(|c| certificate(c, options)).collect::<Vec<_>>();
+    let mut behind = service.behind.join(", ");
+    if service.behind_more {
+        behind.push_str(", and more");
+    }
     let paragraphs = [
-        ("a proxy, asked for", service.behind.join(", ")),
+        ("a proxy, asked for", behind),
         ("banner", service.banner.as_ref().map_or_else(String::new, |b| escape(words(&b.0)).into_owned())),
         ("offers", list(&outside.capabilities, ", ")),
         ("offers in TLS", list(&inside.capabilities, ", ")),

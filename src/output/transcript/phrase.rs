@@ -335,6 +335,9 @@ pub(super) fn closing(session: &Session, farewell: bool) -> Option<String> {
         Outcome::NoBanner if session.bytes == [0; 2] && is_tls_port(session.server.port()) => {
             format!("neither side said a word, and on this port TLS is for the client to begin; {end}")
         }
+        Outcome::NoBanner if session.bytes[1] > 0 && odd(Code::TlsMismatch) => {
+            format!("the server said nothing but an alert of TLS; {end}")
+        }
         Outcome::NoBanner => format!("the server never said a word; {end}"),
         Outcome::Cut => format!("not seen to its end: {end}"),
     };

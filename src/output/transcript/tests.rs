@@ -379,6 +379,10 @@ fn a_session_that_broke_off_says_in_which_way() {
     assert!(said(&whole, false).starts_with("ended without QUIT: connection closed"));
     let imap = Session { protocol: Some(Protocol::Imap), ..whole.clone() };
     assert!(said(&imap, false).starts_with("ended without LOGOUT: connection closed"));
+    let mute = Session { outcome: Outcome::NoBanner, bytes: [9, 0], ..whole.clone() };
+    assert!(said(&mute, false).starts_with("the server never said a word; "));
+    let alert = Session { bytes: [9, 7], diagnostics: odd(Code::TlsMismatch), ..mute };
+    assert!(said(&alert, false).starts_with("the server said nothing but an alert of TLS; "));
     let cut = Session { diagnostics: odd(Code::MessageCut), ..whole.clone() };
     for amid in [said(&whole, true), said(&cut, false), said(&Session { complete: false, ..whole.clone() }, false)] {
         assert!(amid.starts_with("ended in the middle: "), "{amid}");
