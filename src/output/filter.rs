@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Sink;
 use super::spill::Gather;
+use super::words::hidden_protocol;
 use crate::diagnostic::{Code, Severity};
 use crate::event::{Connection, Event, EventBody, Message, Outcome, Protocol, Session, Unreachable};
 use crate::pipeline::Report;
@@ -117,7 +118,7 @@ impl Criteria {
             && self.matches_headers([session.client, session.server], proxied, session.span)
             && (!self.errors || errors());
         // Of one that stayed hidden the port tells.
-        let likely = session.protocol.or_else(|| Protocol::of_port(session.server.port()));
+        let likely = session.protocol.or_else(|| hidden_protocol(session));
         let protocol = self.protocols.is_empty() || likely.is_some_and(|p| self.protocols.contains(&p));
         let content = (self.users.is_empty() || seen.user || any(&self.users, session.user.as_ref().map(|u| &u.0[..])))
             && (self.from.is_empty() || seen.from)
@@ -257,6 +258,7 @@ impl<S: Sink> Sink for Filter<S> {
         }
         if let EventBody::Session(session) = &event.body
             && session.proxy_client.is_some()
+            && !self.criteria.matches_headers([session.client, session.server], None, session.span)
         {
             self.proxied.insert(session.id);
         }
@@ -411,7 +413,9 @@ mod tests {
         let imap = Criteria { protocols: vec![Protocol::Imap], ..Criteria::default() };
         let at = |port, protocol| Session { protocol, server: ([10, 0, 0, 9], port).into(), ..samples::session() };
         assert!(fits(&imap, &at(993, None)) && !fits(&imap, &at(465, None)) && !fits(&imap, &at(9993, None)));
-        // What was heard counts for more.
+        // What was heard counts for more, be it no mail.
+        let odd = vec![crate::diagnostic::Diagnostic { code: Code::NotMail, detail: String::new() }];
+        assert!(!fits(&imap, &Session { diagnostics: odd, ..at(143, None) }));
         assert!(fits(&imap, &at(465, Some(Protocol::Imap))) && !fits(&imap, &at(993, Some(Protocol::Pop3))));
     }
 

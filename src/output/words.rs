@@ -1,5 +1,6 @@
 //! The words of the contract for what events say: the same in JSON and in text.
 
+use crate::diagnostic::Code;
 use crate::event::{
     AuthOutcome, Decrypted, EndReason, GapCause, MessageDirection, MessageOutcome, MessagePart, Outcome, Protocol,
     Resumed, SecretSource, Security, Session,
@@ -56,9 +57,15 @@ pub fn protocol_name(protocol: Option<Protocol>) -> &'static str {
     }
 }
 
+/// What the port of a session is for whose protocol stayed hidden; none where another was heard.
+pub fn hidden_protocol(session: &Session) -> Option<Protocol> {
+    let another = session.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::NotMail);
+    Protocol::of_port(session.server.port()).filter(|_| !another)
+}
+
 /// A session's protocol. Of one that stayed hidden, what its port is for, as a guess: `IMAP?`.
 pub fn likely_protocol(session: &Session) -> Option<String> {
-    let guess = || Some(format!("{}?", protocol_name(Some(Protocol::of_port(session.server.port())?))));
+    let guess = || Some(format!("{}?", protocol_name(Some(hidden_protocol(session)?))));
     session.protocol.map(|known| protocol_name(Some(known)).to_owned()).or_else(guess)
 }
 

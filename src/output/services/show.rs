@@ -131,7 +131,10 @@ fn cells(address: SocketAddr, endpoint: &Endpoint, service: &Service) -> Vec<Cel
     let protocol = match (service.protocol, &endpoint.service) {
         (Some(protocol), _) => protocol_name(Some(protocol)).to_owned(),
         // It spoke, in TLS that stayed closed.
-        (None, Some(_)) if let Some(guess) = Protocol::of_port(address.port()) => {
+        (None, Some(service))
+            if !service.tls_versions.is_empty()
+                && let Some(guess) = Protocol::of_port(address.port()) =>
+        {
             format!("{}?", protocol_name(Some(guess)))
         }
         _ => "-".to_owned(),

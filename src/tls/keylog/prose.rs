@@ -15,40 +15,67 @@ pub(crate) fn entries(text: &[u8]) -> Zeroizing<Vec<u8>> {
     found
 }
 
-/// Least digits of what a secret is found by, and of a secret; what else has so many is no part of prose.
-const KEY: usize = 16;
-const SECRET: usize = 32;
+/// Least digits of what a secret is found by and of a secret, or a part of one; what else has so many is no part of prose.
+const DIGITS: usize = 16;
 
 /// What a line says that has a secret in it, in small letters: labels of NSS, and what OpenSSL's tools write before a master secret.
-const LABELS: [&[u8]; 6] =
-    [b"client_random", b"traffic_secret", b"exporter_secret", b"early_exporter", b"rsa ", b"master-key"];
+const LABELS: [&[u8]; 8] = [
+    b"client_random",
+    b"traffic_secret",
+    b"exporter_secret",
+    b"early_exporter",
+    b"ech_secret",
+    b"rsa ",
+    b"rsa\t",
+    MASTER,
+];
+const MASTER: &[u8] = b"master-key";
 
-/// Puts `***` in the place of each secret, however a line of a key log stands in a text: quoted, in brackets, in JSON, cut.
+/// Puts `***` in the place of each secret, however a line of a key log stands in a text: quoted, in brackets, in JSON, wrapped,
+/// cut.
 pub(crate) fn mask(text: &[u8]) -> Vec<u8> {
     let mut shown = Vec::with_capacity(text.len());
+    let mut wanted = Wanted::Nothing;
     for line in text.split_inclusive(|b| *b == b'\n') {
-        let small = line.to_ascii_lowercase();
-        let labels = LABELS.iter().filter_map(|label| memchr::memmem::find(&small, label));
-        match labels.min() {
-            Some(label) => mask_line(line, label, memchr::memmem::find(&small, b"master-key"), &mut shown),
-            None => shown.extend_from_slice(line),
-        }
+        wanted = mask_line(line, wanted, &mut shown);
     }
     shown
 }
 
-/// Masks the runs of digits behind the first one that stands behind the label, or any behind `Master-Key`.
-fn mask_line(line: &[u8], label: usize, master: Option<usize>, shown: &mut Vec<u8>) {
-    let (mut at, mut keyed) = (0, false);
+/// What comes behind a label.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    Key,
+    Secret,
+}
+
+/// Masks the runs of digits behind a label's key, and behind `Master-Key` at once; on the lines behind it, too, as long as
+/// they have such runs.
+fn mask_line(line: &[u8], mut wanted: Wanted, shown: &mut Vec<u8>) -> Wanted {
+    let small = line.to_ascii_lowercase();
+    let label = LABELS.iter().filter_map(|label| memchr::memmem::find(&small, label)).min();
+    let master = memchr::memmem::find(&small, MASTER);
+    let (mut at, mut labelled, mut found) = (0, false, label.is_some());
     while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
         let digits = rest.iter().take_while(|b| b.is_ascii_hexdigit()).count();
         let others = rest.iter().take_while(|b| !b.is_ascii_hexdigit()).count();
         let (run, _) = rest.split_at(digits.max(others));
-        let secret = keyed || master.is_some_and(|master| at > master);
-        shown.extend_from_slice(if digits >= SECRET && secret { b"***" } else { run });
-        keyed |= digits >= KEY && at > label;
+        if label.is_some_and(|label| at >= label) && !std::mem::replace(&mut labelled, true) {
+            wanted = Wanted::Key;
+        }
+        if master.is_some_and(|master| at > master) {
+            wanted = Wanted::Secret;
+        }
+        let long = digits >= DIGITS;
+        shown.extend_from_slice(if long && wanted == Wanted::Secret { b"***" } else { run });
+        if long && wanted == Wanted::Key {
+            wanted = Wanted::Secret;
+        }
+        found |= long;
         at += run.len();
     }
+    if found { wanted } else { Wanted::Nothing }
 }
 
 #[cfg(test)]
@@ -66,6 +93,10 @@ mod tests {
             ),
             (format!("RSA Session-ID:{random} Master-Key:{master}"), format!("RSA Session-ID:{random} Master-Key:***")),
             (format!("    Master-Key: {master}\n"), "    Master-Key: ***\n".to_owned()),
+            (
+                format!("CLIENT_RANDOM {random} {master}\nCLIENT_RANDOM {random} {master}"),
+                format!("CLIENT_RANDOM {random} ***\nCLIENT_RANDOM {random} ***"),
+            ),
             (format!("EXPORTER_SECRET {random} {master}"), format!("EXPORTER_SECRET {random} ***")),
         ] {
             assert_eq!(mask(text.as_bytes()), shown.as_bytes(), "{text}");
@@ -77,6 +108,14 @@ mod tests {
                 let told = mask(text(secret).as_bytes());
                 assert!(!String::from_utf8_lossy(&told).contains(cut) && told.starts_with(before.as_bytes()));
             }
+        }
+        for text in [
+            format!("RSA\t{random}\t{master}"),
+            format!("CLIENT_RANDOM\n{random}\n{}\n{}", &master[..60], &master[60..]),
+            format!("ECH_SECRET {random} {}", &master[..32]),
+        ] {
+            let told = String::from_utf8(mask(text.as_bytes())).unwrap();
+            assert!(told.contains(&random) && !told.contains("0b0b"), "{told}");
         }
         for other in [
             "0123456789abcdef 1234",
