@@ -6,7 +6,7 @@ use common::packets::{Dialogue, Random, Shape, dialogues, packets, pcap};
 use common::tls13::{Sender, key_log};
 use common::{How, tell, testdata};
 use mailcap::diagnostic::Code;
-use mailcap::event::{Decrypted, EventBody, GapCause, Resumed, SecretSource};
+use mailcap::event::{Decrypted, EventBody, GapCause, Outcome, Resumed, SecretSource};
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, Span};
 use mailcap::tls::{Connection, Env, KeyRing, Reason, Secret, SessionCache, Upper};
@@ -191,4 +191,17 @@ fn early_data_that_the_server_refused_is_no_loss_without_its_secret() {
     assert!(story.replies.last().unwrap().command.is_some());
     assert!(story.session().diagnostics.is_empty(), "{:?}", story.session().diagnostics);
     assert_eq!((story.session().undecrypted_bytes, story.session().complete), (0, true));
+}
+
+/// In TLS 1.3 the client is done before the server judges its certificate: that was told as a handshake that ran to its end.
+#[test]
+fn a_server_that_refuses_the_clients_certificate_behind_its_finished_has_failed() {
+    for name in ["client-certificate-wanted", "client-certificate-refused"] {
+        let capture = testdata().join(format!("handshakes/{name}.pcap"));
+        let keylogs = [capture.with_extension("keylog")];
+        let told = tell(&[capture], &How { keylogs: &keylogs, ..How::default() });
+        let story = told.stories.values().next().unwrap();
+        assert_eq!((story.tls[0].reason, story.tls[0].completed), (Some(Reason::HandshakeFailed), false), "{name}");
+        assert_eq!((story.session().outcome, story.session().complete), (Outcome::TlsFailed, true), "{name}");
+    }
 }

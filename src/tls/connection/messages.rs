@@ -434,8 +434,11 @@ impl Connection {
                 handshake.alerts.push(Alert { dir, description: format!("{word} {name}"), fatal, span });
             }
             if fatal {
-                if !handshake.established {
-                    handshake.failed = true;
+                // In TLS 1.3 the client is done before the server has judged its certificate (RFC 8446 section 4.4.2.4).
+                let judged = handshake.is_tls13() && handshake.joined.is_none() && !handshake.spoke[dir.index()];
+                let refused = judged && dir == Direction::Server;
+                if !handshake.established || refused {
+                    (handshake.failed, handshake.established) = (true, false);
                     handshake.span = handshake.span.to(span);
                 }
                 up.odd(Code::FatalAlert, &format!("{name}, sent by the {}", dir.as_str()), span);

@@ -152,6 +152,7 @@ impl Connection {
             return self.unopened(dir, header, Failure::Closed(Reason::CompressionStateLost), span, up);
         };
         let data = if kind == content::APPLICATION { plain.len().min(header.len) as u64 } else { 0 };
+        self.protecting(dir).spoke[dir.index()] |= data > 0;
         self.account.opened += data;
         self.account.overhead += header.record_len() as u64 - data;
         self.content(dir, kind, content, span, env, up);
