@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
 use common::packets::Random;
 use common::{hex, testdata};
@@ -38,8 +39,19 @@ fn capture(name: &str) -> PathBuf {
 }
 
 /// The keys of all of them.
+/// A folder with the servers' keys. The one with all kinds of key files has some that take seconds to open.
 fn keys() -> String {
-    testdata().display().to_string()
+    static KEYS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        for from in ["servers/keys", "tls/keys"] {
+            for key in fs::read_dir(testdata().join(from)).unwrap() {
+                let key = key.unwrap();
+                fs::copy(key.path(), folder.path().join(key.file_name())).unwrap();
+            }
+        }
+        folder
+    });
+    KEYS.path().display().to_string()
 }
 
 fn mailcap(arguments: &[&str]) -> Output {
