@@ -200,33 +200,38 @@ impl Sieve {
     }
 
     fn final_line(&mut self, status: &'static str, rest: &[u8], line: &Logical, cx: &mut Context<'_>) -> Next {
-        let Finished { reply, said, span, capabilities, implementation, .. } = self.finished(status, rest, line, cx);
+        let finished = self.finished(status, rest, line, cx);
+        let span = finished.span;
         // A farewell to LOGOUT is no error.
         let farewell = || status == "BYE" && self.queue.waiting.front().is_some_and(|first| first.kind == Kind::Logout);
         if status != "OK" && !farewell() {
-            self.told.last_error = Some(said.clone());
+            self.told.last_error = Some(finished.said.clone());
         }
         if !std::mem::replace(&mut self.greeted, true) && !self.gap_seen[SERVER] {
-            self.told.banner = if reply.text.is_empty() { implementation } else { Some(reply.text.clone()) };
+            self.told.banner = match finished.reply.text.is_empty() {
+                true => finished.implementation,
+                false => Some(finished.reply.text.clone()),
+            };
             self.refused = status != "OK";
-            cx.out.push(span, EventBody::Reply(reply));
+            cx.out.push(span, EventBody::Reply(finished.reply));
             return Next::Continue;
         }
-        if cx.one_sided && self.queue.waiting.is_empty() && last_challenge(&reply).is_some() {
+        if cx.one_sided && self.queue.waiting.is_empty() && last_challenge(&finished.reply).is_some() {
             self.queue.join_exchange(Kind::Authenticate, line.span, cx.tls);
         }
-        let unasked = capabilities && self.queue.waiting.front().is_none_or(|first| first.kind != Kind::Capability);
+        let unasked =
+            finished.capabilities && self.queue.waiting.front().is_none_or(|first| first.kind != Kind::Capability);
         let sure = self.queue.sure();
         let Some(pending) = self.queue.waiting.pop_front_if(|_| !unasked) else {
             if !unasked && status != "BYE" && !cx.one_sided && self.gap_seen == [false, false] {
                 cx.out.diagnose(span, Code::UnexpectedReply, "no command waits for it");
             }
-            cx.out.push(span, EventBody::Reply(reply));
+            cx.out.push(span, EventBody::Reply(finished.reply));
             return Next::Continue;
         };
         // Whether TLS follows is seen.
         if !sure && pending.kind != Kind::StartTls {
-            cx.out.push(span, EventBody::Reply(reply));
+            cx.out.push(span, EventBody::Reply(finished.reply));
             self.scripts.unknown(pending.seq, cx);
             if let Some(exchange) = pending.exchange {
                 self.queue.end_exchange(exchange, AuthOutcome::Unknown, span, cx);
@@ -234,7 +239,7 @@ impl Sieve {
             self.answer_may_be_lost(cx);
             return Next::Continue;
         }
-        self.answer(pending, Finished { status, reply, said, span, capabilities, implementation: None }, cx)
+        self.answer(pending, finished, cx)
     }
 
     /// What the reply decides that `pending` was waiting for.

@@ -124,11 +124,11 @@ fn tls13_label(label: &[u8]) -> Option<Tls13Label> {
     }
 }
 
-pub(super) fn is_label(word: &[u8]) -> bool {
+fn is_label(word: &[u8]) -> bool {
     word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
 }
 
 /// An even number of hex digits of either case.
-pub(super) fn is_hex(digits: &[u8]) -> bool {
+fn is_hex(digits: &[u8]) -> bool {
     digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit)
 }
