@@ -136,3 +136,11 @@ pub struct TlsHandshake {
     /// Frames of the handshake itself.
     pub span: Span,
 }
+
+impl TlsHandshake {
+    /// Whether a session's handshakes failed between the peers, and none of them stayed closed for another reason.
+    pub(crate) fn failed_alone(handshakes: &[TlsHandshake]) -> bool {
+        let reasons = || handshakes.iter().filter_map(|tls| tls.reason);
+        reasons().next().is_some() && reasons().all(|reason| reason == crate::tls::Reason::HandshakeFailed)
+    }
+}

@@ -65,9 +65,7 @@ impl Facts<'_> {
     pub(super) fn complete(&self) -> bool {
         let ended = self.closed_in_sight() || self.completed();
         // Between peers that did not agree there was nothing to decrypt.
-        let failed = self.tls.iter().any(|t| t.reason == Some(Reason::HandshakeFailed))
-            && self.tls.iter().all(|t| t.reason.is_none_or(|reason| reason == Reason::HandshakeFailed));
-        let closed = self.undecrypted > 0 && !failed || self.garbled;
+        let closed = self.undecrypted > 0 && !TlsHandshake::failed_alone(self.tls) || self.garbled;
         self.gaps == 0 && !closed && self.summary.skipped_bytes == 0 && !self.one_sided() && self.begun && ended
     }
 

@@ -7,12 +7,11 @@ use std::net::SocketAddr;
 use zeroize::Zeroizing;
 
 use crate::diagnostic::Code;
-use crate::event::{Decrypted, Event, EventBody, Protocol, Session};
+use crate::event::{Decrypted, Event, EventBody, Protocol, Session, TlsHandshake};
 use crate::output::Sink;
 use crate::output::pcapng::Writer;
 use crate::pipeline::Report;
 use crate::position::{Direction, Span};
-use crate::tls::Reason;
 use crate::tls::keylog::Entry;
 
 /// Lines of a key log that go into one block.
@@ -115,9 +114,8 @@ impl<'a, W: Write> Survey<'a, W> {
             let midway = is(Code::MidStream);
             self.found.sessions.insert(id, Found { client, server, protocol, span, midway, heard, torn });
             // Between peers that did not agree there is nothing to open.
-            let failed = !session.tls.is_empty()
-                && session.tls.iter().all(|tls| tls.reason.is_none_or(|reason| reason == Reason::HandshakeFailed));
-            self.found.closed += u64::from(session.undecrypted_bytes > 0 && !failed);
+            let closed = session.undecrypted_bytes > 0 && !TlsHandshake::failed_alone(&session.tls);
+            self.found.closed += u64::from(closed);
             self.found.opened += u64::from(session.tls.iter().any(|tls| tls.decrypted != Decrypted::None));
         }
     }
