@@ -166,6 +166,14 @@ fn in_the_clear_to_a_port_of_tls() {
             assert!(codes(&told).contains(&"tls-mismatch"), "{port}: {:?}", codes(&told));
             assert!(session.complete && session.account.skipped == 0, "{port}");
         }
+        // Behind it OpenSSL says goodbye, in a packet of its own or not.
+        let both = [0x15, 3, 1, 0, 2, 2, 70, 0x15, 3, 1, 0, 2, 1, 0];
+        for at in [1, 3, 7, 10, 14] {
+            let (one, two) = both.split_at(at);
+            let told = play(port, &[c(line), s(one), s(two)]);
+            assert_eq!(codes(&told).iter().filter(|code| **code == "tls-mismatch").count(), 1, "{port} {at}");
+            assert!(only(&told).session().complete && only(&told).session().account.skipped == 0, "{port} {at}");
+        }
         // On the port of STARTTLS a server may be out of order; one that greets has no part in this.
         for (port, turns) in [(587, vec![c(line)]), (port, vec![s(greeting), c(line), alert.clone()])] {
             assert!(!codes(&play(port, &turns)).contains(&"tls-mismatch"), "{port}");

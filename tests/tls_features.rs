@@ -3,6 +3,7 @@
 mod common;
 
 use common::packets::{Dialogue, Random, Shape, dialogues, packets, pcap};
+use common::script::s;
 use common::tls13::{Sender, key_log};
 use common::{How, tell, testdata};
 use mailcap::diagnostic::Code;
@@ -191,6 +192,37 @@ fn early_data_that_the_server_refused_is_no_loss_without_its_secret() {
     assert!(story.replies.last().unwrap().command.is_some());
     assert!(story.session().diagnostics.is_empty(), "{:?}", story.session().diagnostics);
     assert_eq!((story.session().undecrypted_bytes, story.session().complete), (0, true));
+}
+
+/// A server's fatal alert before its first word failed the handshake, whatever it was about and though tickets had shown that
+/// the server was done with it.
+#[test]
+fn an_alert_behind_a_ticket_or_of_another_error_fails_no_handshake() {
+    let capture = testdata().join("tls/tls13-aes-128-gcm-sha256-pop3.pcap");
+    let keylogs = [capture.with_extension("keylog")];
+    let log = std::fs::read_to_string(&keylogs[0]).unwrap();
+    let secret = log.lines().find(|line| line.starts_with("SERVER_TRAFFIC_SECRET_0")).unwrap();
+    let digits = secret.rsplit(' ').next().unwrap().as_bytes();
+    let digits = digits.chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    let secret: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    let whole = dialogues(capture).remove(0);
+    let to_the_finished = whole.turns.iter().take(3).cloned();
+    let (ticket, internal_error, bad_certificate) = ([&[4, 0, 0, 60][..], &[7; 60]].concat(), [2, 80], [2, 42]);
+    for (ticket, alert, outcome) in [
+        (Some(&ticket), bad_certificate, Outcome::Aborted),
+        (None, internal_error, Outcome::Aborted),
+        (None, bad_certificate, Outcome::TlsFailed),
+    ] {
+        let mut server = Sender::new(Secret::new(&secret));
+        let mut said = ticket.map(|ticket| server.record(22, ticket)).unwrap_or_default();
+        said.extend(server.record(21, &alert));
+        let turns = to_the_finished.clone().chain([s(said)]).collect();
+        let file = file(&Dialogue { turns, ..whole.clone() }, 1);
+        let told = tell(&[file.path().to_owned()], &How { keylogs: &keylogs, ..How::default() });
+        let story = told.stories.values().next().unwrap();
+        assert_eq!(story.session().outcome, outcome, "{ticket:?} {alert:?} {:#?}", story.tls[0].steps);
+        assert_eq!(story.tls[0].completed, outcome == Outcome::Aborted, "{ticket:?} {alert:?}");
+    }
 }
 
 /// In TLS 1.3 the client is done before the server judges its certificate: that was told as a handshake that ran to its end.

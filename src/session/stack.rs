@@ -56,9 +56,17 @@ fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(whole).is_ok_and(|text| !text.contains(control))
 }
 
-/// A record in the clear with one alert, which is two bytes.
-fn is_alert(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x15, 3, 0..=4, 0, 2, 1..=2, _])
+/// Whether the bytes are records in the clear with an alert each, which is two bytes; of the last one a part may be to come.
+fn looks_like_alerts(bytes: &[u8]) -> Looks {
+    let (records, rest) = bytes.as_chunks::<7>();
+    if !records.iter().all(|record| matches!(record, [0x15, 3, 0..=4, 0, 2, 1..=2, _])) {
+        return Looks::No;
+    }
+    match rest {
+        [] => Looks::Yes,
+        [0x15] | [0x15, 3, ..] if records.len() < 4 => Looks::More,
+        _ => Looks::No,
+    }
 }
 
 pub(super) struct Stack {
@@ -78,6 +86,8 @@ pub(super) struct Stack {
     gate: Option<Box<Gate>>,
     /// STARTTLS was accepted.
     announced: bool,
+    /// The server answered words in the clear with an alert.
+    alerted: bool,
     /// By direction: bytes of the dialogue in the clear were lost, and nothing but what is no text has followed.
     torn: [bool; 2],
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
@@ -128,6 +138,7 @@ impl Stack {
             past: Past::default(),
             gate: None,
             announced: false,
+            alerted: false,
             torn: Default::default(),
             begun: Default::default(),
             security: Security::None,
@@ -318,11 +329,13 @@ impl Stack {
             self.torn[dir.index()] = false;
         }
         self.tell_lost(env);
-        if dir == Direction::Server && is_alert(bytes) && self.has_said_nothing() {
+        if dir == Direction::Server && self.has_said_nothing() && looks_like_alerts(bytes) == Looks::Yes {
             // Not the dialogue's: the server takes the client's words for a broken record.
             self.past.overhead += bytes.len() as u64;
-            let detail = "the client speaks in the clear, and the server answers with an alert of TLS";
-            self.layers.emitter.diagnose(span, Code::TlsMismatch, detail);
+            if !std::mem::replace(&mut self.alerted, true) {
+                let detail = "the client speaks in the clear, and the server answers with an alert of TLS";
+                self.layers.emitter.diagnose(span, Code::TlsMismatch, detail);
+            }
             return;
         }
         match (&mut self.gate, dir) {
@@ -383,9 +396,14 @@ impl Stack {
             // However it is cut: a line shows by its end, ciphertext within a few bytes.
             _ if hello_lost && is_text(bytes) && bytes.len() < LINE && !bytes.contains(&b'\n') => return Looks::More,
             _ if hello_lost => !is_text(bytes),
-            Some(0x14..=0x17) | Some(0x80..=0xff) if self.gate.is_some() => true,
+            Some(0x14..=0x17) | Some(0x80..=0xff) if self.awaits_tls(dir) => true,
             // The answer to STARTTLS may be among what was lost, and all that came before this record.
             Some(0x14..=0x17) if self.torn[dir.index()] => return tls::looks_like_tls(bytes),
+            // An alert to words in the clear begins no TLS; the end of it may be to come.
+            Some(0x15) if dir == Direction::Server && self.has_said_nothing() => match looks_like_alerts(bytes) {
+                Looks::More => return Looks::More,
+                _ => false,
+            },
             // Few bytes do not tell.
             Some(0x16 | 0x80..=0xff) if self.layers.at_line_start(dir) => return tls::looks_like_tls(bytes),
             // Other protocols have their STARTTLS, too: a ClientHello in a segment of its own.
@@ -395,6 +413,12 @@ impl Stack {
             _ => false,
         };
         if yes { Looks::Yes } else { Looks::No }
+    }
+
+    /// Whether nothing but TLS may come behind the answer to STARTTLS; a server that went on in the clear ends its lines first.
+    fn awaits_tls(&self, dir: Direction) -> bool {
+        let goes_on = |gate: &Gate| dir == Direction::Server && gate.server_spoke.is_some();
+        self.gate.as_deref().is_some_and(|gate| !goes_on(gate) || self.layers.at_line_start(dir))
     }
 
     fn begin_tls(&mut self, security: Security) {

@@ -68,15 +68,9 @@ pub struct Progress {
     pub lacks_certificate: bool,
 }
 
-/// Why a handshake failed, as far as alerts tell: a fatal one, or the last that can be read.
-pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
-    let Progress { chosen, lacks_certificate } = progress;
-    let legible = |alert: &&Alert| alert.description != "encrypted";
-    let alert = alerts.iter().filter(legible).find(|alert| alert.fatal).or(alerts.iter().rfind(legible));
-    let word = alert.and_then(|alert| alert.description.rsplit(' ').next()).unwrap_or_default();
-    let by_client = alert.is_some_and(|alert| alert.dir == Direction::Client);
-    let of_certificates = matches!(
-        word,
+fn is_of_certificates(alert: &str) -> bool {
+    matches!(
+        alert,
         "unknown_ca"
             | "no_certificate"
             | "bad_certificate"
@@ -84,7 +78,23 @@ pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
             | "certificate_revoked"
             | "certificate_expired"
             | "certificate_unknown"
-    );
+    )
+}
+
+/// Whether an alert may be a server's answer to the client's certificate, or to none (RFC 8446 section 4.4).
+pub fn may_refuse_certificate(alert: &str) -> bool {
+    const OTHERS: [&str; 4] = ["certificate_required", "handshake_failure", "access_denied", "decrypt_error"];
+    is_of_certificates(alert) || OTHERS.contains(&alert)
+}
+
+/// Why a handshake failed, as far as alerts tell: a fatal one, or the last that can be read.
+pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
+    let Progress { chosen, lacks_certificate } = progress;
+    let legible = |alert: &&Alert| alert.description != "encrypted";
+    let alert = alerts.iter().filter(legible).find(|alert| alert.fatal).or(alerts.iter().rfind(legible));
+    let word = alert.and_then(|alert| alert.description.rsplit(' ').next()).unwrap_or_default();
+    let by_client = alert.is_some_and(|alert| alert.dir == Direction::Client);
+    let of_certificates = is_of_certificates(word);
     let (why, advice) = match word {
         "unknown_ca" if by_client => (
             "the client does not trust the server's certificate",

@@ -137,6 +137,8 @@ impl Connection {
                 handshake.ticket = handshake::ticket(body).map(<[u8]>::to_vec);
                 handshake.remember(span.last.index, env.sessions, env.limits);
             }
+            // It has taken the client's certificate, if it wanted one (RFC 8446 section 4.6.1).
+            (kind::NEW_SESSION_TICKET, Direction::Server) => handshake.spoke[dir.index()] = true,
             (kind::END_OF_EARLY_DATA, Direction::Client) => {
                 self.take_early(up);
                 let half = &mut self.halves[dir.index()];
@@ -435,8 +437,8 @@ impl Connection {
             }
             if fatal {
                 // In TLS 1.3 the client is done before the server has judged its certificate (RFC 8446 section 4.4.2.4).
-                let judged = handshake.is_tls13() && handshake.joined.is_none() && !handshake.spoke[dir.index()];
-                let refused = judged && dir == Direction::Server;
+                let unjudged = handshake.is_tls13() && handshake.joined.is_none() && !handshake.spoke[dir.index()];
+                let refused = unjudged && dir == Direction::Server && explain::may_refuse_certificate(&name);
                 if !handshake.established || refused {
                     (handshake.failed, handshake.established) = (true, false);
                     handshake.span = handshake.span.to(span);
