@@ -572,3 +572,19 @@ fn the_user_is_who_got_in_and_else_who_tried_last() {
         }
     }
 }
+
+/// Long after the login, `Mailbox` is a word: a session whose last error masks it where the reply does not would tell that it
+/// is alice's password (`AGFsaWNlAE1haWxib3g=`).
+#[test]
+fn what_no_reply_hides_is_not_hidden_in_the_last_error() {
+    let noops = "C: NOOP\nS: 250 ok\n".repeat(20);
+    let told = told(
+        25,
+        &format!(
+            "S: 220 x\nC: EHLO x\nS: 250-x\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AGFsaWNlAE1haWxib3g=\nS: 235 ok\n{noops}\
+             C: VRFY bob\nS: 550 5.1.1 Mailbox unavailable\n"
+        ),
+    );
+    assert_eq!(only(&told).replies.last().unwrap().text, "5.1.1 Mailbox unavailable".into());
+    assert_eq!(only(&told).session().last_error, Some("550 5.1.1 Mailbox unavailable".into()));
+}

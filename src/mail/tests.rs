@@ -6,6 +6,8 @@ use super::script::{Step, Told, c, play, s};
 use super::sieve::Sieve;
 use super::smtp::Smtp;
 use super::*;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 
 /// An authentication in each protocol's words: `begin` behind AUTH or AUTHENTICATE, what the client answers to empty
 /// challenges, and a refusal.
@@ -123,6 +125,32 @@ fn a_password_that_a_refusal_repeats_is_hidden_in_the_messages_status() {
     ];
     let told = format!("{:?}", play(Smtp::new, &steps, &Options::default(), false).events);
     assert!(told.contains("554 no: ***") && !told.contains("S3cret"), "{told}");
+}
+
+/// Texts of replies that follow a login as `alice` with a password.
+fn answered(password: &str, replies: &[&str]) -> String {
+    let login = BASE64.encode(format!("\0alice\0{password}"));
+    let mut steps = vec![s("220 mx\r\n"), c(format!("AUTH PLAIN {login}\r\n")), s("235 ok\r\n")];
+    for reply in replies {
+        steps.extend([c("NOOP\r\n"), s(format!("{reply}\r\n"))]);
+    }
+    format!("{:?}", play(Smtp::new, &steps, &Options::default(), false).events)
+}
+
+#[test]
+fn a_short_password_is_hidden_in_urls_and_behind_escapes() {
+    for password in ["abc123", "Zq7XkWv"] {
+        for text in ["imap://alice:PW@imap.example.test", "alice:PW@host", r"\x00alice\x00PW", "alice%3APW", "alice:PW"]
+        {
+            let told = answered(password, &[&format!("454 no {}", text.replace("PW", password))]);
+            assert!(told.contains("454") && !told.contains(password), "{text}: {told}");
+        }
+        // The name of a host or of a mailbox is none.
+        for text in ["PW.example.test", "<PW@example.test>"] {
+            let told = answered(password, &[&format!("454 no {}", text.replace("PW", password))]);
+            assert!(told.contains(password), "{text}: {told}");
+        }
+    }
 }
 
 #[test]

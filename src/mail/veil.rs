@@ -27,8 +27,8 @@ pub(super) struct Veil {
     expecting: bool,
     hidden: VecDeque<Zeroizing<Vec<u8>>>,
     replies: u32,
-    /// The last reply was one of them.
-    veiled: bool,
+    /// Something was hidden in a reply: what repeats replies may repeat it.
+    masked: bool,
     behind_loss: Option<Box<BehindLoss>>,
 }
 
@@ -212,9 +212,17 @@ impl Veil {
         behind
     }
 
-    fn redact(&self, text: &mut Text) {
-        if let Some(shown) = self.redacted(&text.0) {
-            text.0 = shown;
+    /// Whether something was hidden.
+    fn redact(&self, text: &mut Text) -> bool {
+        let shown = self.redacted(&text.0);
+        let hides = shown.is_some();
+        text.0 = shown.unwrap_or_else(|| std::mem::take(&mut text.0));
+        hides
+    }
+
+    fn redact_all<'a>(&self, texts: impl IntoIterator<Item = &'a mut Text>) {
+        for text in texts {
+            self.redact(text);
         }
     }
 
@@ -232,7 +240,8 @@ impl Veil {
             let mut parts = Vec::new();
             for at in memchr::memmem::find_iter(&shown, hidden.as_slice()) {
                 let end = at + hidden.len();
-                if !(stands_alone(&shown, at, end) || is_unmistakable(hidden) && !is_of_address(&shown, at, end)) {
+                let alone = stands_alone(&shown, at, end) || is_url_password(&shown, at, end);
+                if !alone && (!is_unmistakable(hidden) || is_of_address(&shown, at, end)) {
                     continue;
                 }
                 parts.extend_from_slice(&shown[from..at]);
@@ -269,13 +278,13 @@ impl Emitter {
                     loss.replies -= 1;
                     veil.behind_loss = Some(loss).filter(|loss| loss.replies > 0);
                 }
-                veil.veiled = veil.replies > 0;
-                if !veil.veiled {
+                if veil.replies == 0 {
                     return;
                 }
                 veil.replies -= 1;
-                veil.redact(&mut reply.text);
-                reply.tag.iter_mut().chain(&mut reply.lines).for_each(|text| veil.redact(text));
+                for text in reply.tag.iter_mut().chain(&mut reply.lines).chain([&mut reply.text]) {
+                    veil.masked |= veil.redact(text);
+                }
             }
             EventBody::Auth(auth) if auth.outcome == AuthOutcome::Success => veil.expecting = false,
             EventBody::Diagnostic(told) if veil.replies > 0 => {
@@ -283,32 +292,28 @@ impl Emitter {
                     told.detail = String::from_utf8_lossy(&shown).into_owned();
                 }
             }
-            // Masked as the reply was, which would tell the words else.
-            EventBody::Message(message) if veil.veiled || veil.replies > 0 => {
+            // What repeats replies. Masked where none of them was, it would tell the words.
+            EventBody::Message(message) if veil.masked || veil.replies > 0 => {
                 let recipients = message.rcpt_to.iter_mut().map(|recipient| &mut recipient.text);
-                message.status.iter_mut().chain(recipients).for_each(|text| veil.redact(text));
+                veil.redact_all(message.status.iter_mut().chain(recipients));
             }
-            EventBody::Script(script) if veil.veiled || veil.replies > 0 => {
-                script.status.iter_mut().for_each(|text| veil.redact(text))
-            }
-            EventBody::Session(session) => {
-                if let Some(error) = &mut session.last_error {
-                    veil.redact(error);
-                }
-            }
+            EventBody::Script(script) if veil.masked || veil.replies > 0 => veil.redact_all(&mut script.status),
+            EventBody::Session(session) if veil.masked => veil.redact_all(&mut session.last_error),
             _ => {}
         }
     }
 }
 
 /// Whether what stands there is no part of a longer word or name: `mail` is one of `mail.example`, `2023` of `12023`, and who
-/// sees the rest would know it.
+/// sees the rest would know it. An escaped character before it is none of its own.
 fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
+    const ESCAPES: [&[u8]; 5] = [b"\\x00", b"\\0", b"%00", b"%3A", b"=3A"];
     let word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
     let joint =
         |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|b| matches!(b, b'.' | b'-' | b'_' | b'@'));
     let before = |n: usize| start.checked_sub(n);
-    let goes_on_before = word(before(1)) || joint(before(1)) && word(before(2));
+    let escape = || text.get(..start).is_some_and(|before| ESCAPES.iter().any(|escape| before.ends_with(escape)));
+    let goes_on_before = word(before(1)) && !escape() || joint(before(1)) && word(before(2));
     let goes_on_behind = word(Some(end)) || joint(Some(end)) && word(Some(end + 1));
     !(goes_on_before && word(Some(start)) || goes_on_behind && word(end.checked_sub(1)))
 }
@@ -326,6 +331,11 @@ fn is_unmistakable(text: &[u8]) -> bool {
 fn is_of_address(text: &[u8], start: usize, end: usize) -> bool {
     let before = start.checked_sub(1).and_then(|at| text.get(at));
     text.get(end) == Some(&b'@') && !matches!(before, Some(b':' | b'/'))
+}
+
+/// As in `imap://user:password@host`.
+fn is_url_password(text: &[u8], start: usize, end: usize) -> bool {
+    text.get(..start).is_some_and(|before| before.ends_with(b":")) && text.get(end) == Some(&b'@')
 }
 
 /// Adds a text to the last ones.
