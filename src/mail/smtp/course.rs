@@ -15,6 +15,8 @@ pub(super) struct Course {
     pub one_sided: bool,
     /// Bytes of the server are missing.
     pub server_gap: bool,
+    /// The greeting came, or is past.
+    pub greeted: bool,
     pub greeting_refused: bool,
     pub hello_refused: bool,
     pub authenticated: bool,

@@ -12,6 +12,8 @@ pub(super) struct Reply {
     pub(super) code: Option<u16>,
     /// Text of each line behind its code.
     pub(super) lines: Vec<Text>,
+    /// Lines that had another code: a greeting that became a refusal (Postfix's postscreen).
+    others: usize,
     /// Text of the last line.
     pub(super) text: Text,
     pub(super) span: Span,
@@ -53,9 +55,10 @@ impl Reply {
     pub(super) fn said(&self) -> Text {
         /// Bytes behind which a line that follows is left out.
         const SAID: usize = 1000;
-        let first = self.lines.first().and_then(|line| enhanced(&line.0));
+        let lines = self.lines.get(self.others..).unwrap_or_default();
+        let first = lines.first().and_then(|line| enhanced(&line.0));
         let mut said = Vec::new();
-        for (at, line) in self.lines.iter().enumerate() {
+        for (at, line) in lines.iter().enumerate() {
             let text = match first.filter(|_| at > 0).and_then(|code| line.0.strip_prefix(code)) {
                 Some(rest) if rest.first().is_none_or(|b| *b == b' ') => rest,
                 _ => &line.0,
@@ -74,7 +77,7 @@ impl Reply {
 
     /// The enhanced status code at the beginning of the text.
     pub(super) fn enhanced(&self) -> Option<Text> {
-        let first = self.whole_words().next().and_then(enhanced);
+        let first = self.whole_words().nth(self.others).and_then(enhanced);
         first.or_else(|| enhanced(&self.text.0).filter(|_| !self.torn)).map(Text::from)
     }
 
@@ -165,6 +168,9 @@ impl Assembler {
         let mut reply = self.open.take().unwrap_or_else(|| Reply { span: line.span, ..Reply::default() });
         reply.torn = line.end == LineEnd::Missing;
         reply.cut |= reply.torn;
+        if reply.code != code {
+            reply.others = reply.lines.len();
+        }
         reply.code = code;
         reply.span.last = line.span.last;
         reply.text = text.into();

@@ -27,6 +27,8 @@ impl Smtp {
     }
 
     pub(super) fn server_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
+        // What is left of a command comes before any line of its reply.
+        self.trail.torn[0] &= self.pending.len() > 1;
         if self.trail.lost[1] {
             if !reply::is_trustworthy(line.bytes) {
                 self.skip(Direction::Server, line.wire_len());
@@ -124,8 +126,7 @@ impl Smtp {
         self.trail.unsure_commands &= self.sift.unsure;
         self.settle_before(index, reply.span, cx);
         let Some(pending) = self.answered(&reply) else { return Next::Continue };
-        // What is left of a command comes before its reply.
-        self.trail.torn[0] &= !self.pending.is_empty();
+        self.course.greeted = true;
         if reply.negative() && reply.code != Some(421) && self.follows_from_refusal(&pending) {
             self.summary.last_error = error_before;
         }
@@ -206,7 +207,7 @@ impl Smtp {
 
     fn unmatched(&mut self, reply: Reply, cx: &mut Context<'_>) -> Next {
         self.give_up_unplaced(cx);
-        let greeting = self.summary.banner.is_none()
+        let greeting = !self.course.greeted
             && self.pending.is_empty()
             && likelihood(Kind::Greeting, &reply) > 0
             && !self.trail.joined;
@@ -270,6 +271,7 @@ impl Smtp {
     }
 
     fn greet(&mut self, reply: &Reply) {
+        self.course.greeted = true;
         self.course.greeting_refused = !reply.ok();
         let banner = joined(&reply.lines);
         // The first is the host's name.
@@ -354,6 +356,7 @@ impl Smtp {
             self.course.auth_failed = false;
             // It serves all the same.
             self.course.hello_refused = false;
+            self.course.greeting_refused = false;
             if let Some(transaction) = self.transaction_mut(id)
                 && transaction.number == 0
             {

@@ -620,8 +620,9 @@ fn a_client_that_does_not_await_the_greeting_gets_no_end_of_it() {
     assert_eq!(lines[1..], ["S- 220 mx.test ESMTP", "S1 521 5.5.1 Protocol error"]);
     assert_eq!(summary.last_error, Some("521 5.5.1 Protocol error".into()));
     // Who is refused behind it is.
-    let (_, summary) = Run::default().lines(&[s("220-mx.test ESMTP\r\n"), s("521 go away\r\n")]);
+    let (_, summary) = Run::default().lines(&[s("220-mx.test ESMTP\r\n"), s("521 5.7.1 go away\r\n")]);
     assert_eq!(summary.outcome, Some(Outcome::Refused));
+    assert_eq!(summary.last_error, Some("521 5.7.1 go away".into()));
 }
 
 #[test]

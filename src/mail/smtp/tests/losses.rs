@@ -669,3 +669,31 @@ fn of_the_client_alone_nobody_knows_that_xexch50_was_refused() {
         assert_eq!((messages(&show(&events)).len(), summary.outcome), (1, Some(Outcome::Completed)), "{blob:?}");
     }
 }
+
+/// EHLO, its reply and the greeting are cut by the snapshot length: the command behind them was taken for the rest of EHLO's
+/// line, and its reply for the greeting.
+#[test]
+fn the_command_behind_a_cut_hello_and_its_cut_reply_is_one() {
+    let steps = [
+        s("220 mx.example.test ESMTP "),
+        Step::Cut(Direction::Server, 30),
+        c("EHLO hhhhhhhhhhhhhhhh"),
+        Step::Cut(Direction::Client, 40),
+        s("250-mx\r\n250-PIPELINING\r\n25"),
+        Step::Cut(Direction::Server, 23),
+        c("VRFY joe user\r\n"),
+        s("500 5.5.1 unknown command "),
+        Step::Cut(Direction::Server, 3),
+        c("MAIL FROM:<a@x>\r\n"),
+        s("250 2.1.0 ok\r\n"),
+        c("QUIT\r\n"),
+        s("221 bye\r\n"),
+    ];
+    let (lines, summary) = Run::default().lines(&steps);
+    assert!(
+        lines.contains(&"C2 VRFY joe user".to_owned()) && lines.contains(&"C3 MAIL FROM:<a@x>".to_owned()),
+        "{lines:#?}"
+    );
+    assert!(lines.iter().any(|line| line.starts_with("S2 500")), "{lines:#?}");
+    assert_eq!(summary.outcome, Some(Outcome::Completed));
+}
