@@ -271,7 +271,7 @@ impl Imap {
             append.literal_ended(literal.role, &literal.content);
         }
         match literal.builder {
-            None if !whole && literal.content.is_empty() => {}
+            None if !whole && literal.content.is_empty() => open.cut = true,
             None => open.argument_literal(&literal.content, cx.limits),
             Some(builder) => {
                 let (message, span) = builder.finish(whole);
@@ -463,7 +463,6 @@ impl Imap {
         self.client.unsure = None;
         cx.loses_client();
         self.exchange_gap();
-        self.shared.joins.halves.lost();
         if let State::Wait(Wait::Literal(announced)) = self.client.state {
             // It went on sending: the server's leave is what is missing.
             self.accept_literal(announced, cx);

@@ -175,7 +175,7 @@ impl Fetch {
                 self.keep(b);
             }
             b'(' => {
-                self.atom_ended(span, shared, cx);
+                self.atom_ended(span, cx);
                 self.depth = self.depth.saturating_add(1);
                 if self.depth > cx.limits.nesting && !std::mem::replace(&mut self.too_deep, true) {
                     cx.out.diagnose(span, Code::NestingLimit, "parentheses in a FETCH response");
@@ -183,7 +183,7 @@ impl Fetch {
             }
             b')' => {
                 if self.depth != 2 || self.item != Item::Flags {
-                    self.atom_ended(span, shared, cx);
+                    self.atom_ended(span, cx);
                 }
                 self.depth = self.depth.saturating_sub(1);
                 if self.depth == 1 {
@@ -191,7 +191,7 @@ impl Fetch {
                 }
             }
             b' ' if self.depth == 2 && self.item == Item::Flags => self.keep(b),
-            b' ' => self.atom_ended(span, shared, cx),
+            b' ' => self.atom_ended(span, cx),
             b'"' => {
                 self.quote = Quote::Inside;
                 if self.depth == 1 {
@@ -243,7 +243,7 @@ impl Fetch {
     }
 
     /// A space or parenthesis came: what stood before it is whole.
-    fn atom_ended(&mut self, span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
+    fn atom_ended(&mut self, span: Span, cx: &mut Context<'_>) {
         if self.depth != 1 || self.token.is_empty() {
             return;
         }
@@ -256,15 +256,8 @@ impl Fetch {
                 match item {
                     Item::Uid => self.uid = number(&self.token),
                     Item::Size => self.size = number(&self.token).map(u64::from),
-                    // Behind the message's end there is nothing. At its beginning there is none of a message that is gone.
-                    Item::Content(content)
-                        if content.joins
-                            && content.origin.is_some_and(|origin| origin > 0)
-                            && self.token.eq_ignore_ascii_case(b"NIL") =>
-                    {
-                        self.begin(content, shared, cx);
-                        self.content_ended(true, shared);
-                    }
+                    // NIL is no string at the message's end, either: so a server answers for a message that is gone (RFC 2180
+                    // section 4.1.3), and its ranges so far are no whole.
                     Item::Content(_) if !self.token.eq_ignore_ascii_case(b"NIL") => {
                         cx.out.diagnose(span, Code::BadLength, "a FETCH content that is no string");
                     }

@@ -342,7 +342,11 @@ impl Imap {
             let select = self.shared.table.iter_mut().find(|(_, p)| matches!(p.effect, Effect::Select(..)));
             match select.map(|(_, p)| &mut p.effect) {
                 Some(Effect::Select(_, slot)) => *slot = validity,
-                _ => self.shared.mailbox.uidvalidity = validity,
+                _ => {
+                    // Of a SELECT that is missing.
+                    self.shared.joins.clear();
+                    self.shared.mailbox.uidvalidity = validity;
+                }
             }
         } else if code.eq_ignore_ascii_case(b"APPENDUID")
             && let Some((_, pending)) = self.shared.table.iter_mut().find(|(_, p)| !p.messages.is_empty())

@@ -431,6 +431,11 @@ impl Exchange {
         }
     }
 
+    /// Whether the secret may have been among lines that are missing.
+    pub(super) fn lacks_lines(&self) -> bool {
+        self.auth.secret_sent.is_none()
+    }
+
     /// The line that named the user is missing.
     pub fn forget_user(&mut self) {
         self.auth.user = None;

@@ -106,6 +106,9 @@ impl Smtp {
             }
             Mode::Command | Mode::Response => {
                 self.mode = Mode::Command;
+                if let Some(login) = &mut self.login {
+                    login.gap();
+                }
                 let between_chunks = self.builder().map(MessageBuilder::gap).is_some();
                 let partial = self.lines[0].take_pending().map(|(bytes, _)| bytes).unwrap_or_default();
                 let verb = partial.get(..b"BDAT".len()).unwrap_or(&partial);
@@ -352,12 +355,10 @@ impl Smtp {
         let unsure = !self.doubt.unplaced.is_empty() || self.pending.iter().any(|p| p.kind == Kind::Unseen);
         self.give_up_unplaced(cx);
         let aborted = self.course.closed() && !self.course.server_gap && !cx.one_sided && !unsure;
-        let (message, login) = if self.course.closed() {
-            (if aborted { MessageOutcome::Aborted } else { MessageOutcome::Unknown }, AuthOutcome::Aborted)
-        } else {
-            (MessageOutcome::Unknown, AuthOutcome::Unknown)
-        };
-        self.end_login(if self.course.server_gap || cx.one_sided { AuthOutcome::Unknown } else { login }, span, cx);
+        let message = if aborted { MessageOutcome::Aborted } else { MessageOutcome::Unknown };
+        let unheard = self.course.server_gap || cx.one_sided || self.login.as_ref().is_some_and(Exchange::lacks_lines);
+        let login = if self.course.closed() && !unheard { AuthOutcome::Aborted } else { AuthOutcome::Unknown };
+        self.end_login(login, span, cx);
         self.pending.retain(|p| !matches!(p.kind, Kind::Greeting | Kind::Unseen));
         // A QUIT that was sent together with what nobody answered ends nothing in order.
         let quits = self.pending.iter().any(|p| p.kind == Kind::Quit);

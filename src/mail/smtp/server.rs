@@ -231,15 +231,31 @@ impl Smtp {
             self.sift = Sift::default();
             let unsure = !self.trail.joined || self.course.seen[Direction::Client.index()];
             self.begin_data(false, unsure, None, cx);
-        } else if reply.code == Some(334) && lossy && self.wait == Wait::No && self.login.is_none() {
-            // AUTH is.
-            self.all_answered(reply.span, cx);
-            self.begin_login_midway(reply.span, cx);
-            self.challenged(&reply, cx);
+        } else if lossy && self.wait == Wait::No && (reply.code == Some(334) || self.login.is_some()) {
+            // AUTH is, or a response.
+            self.authenticates_behind_gap(&reply, cx);
         } else if !lossy && reply.code != Some(421) && !(self.mode == Mode::Data && reply.negative()) {
             cx.out.diagnose(reply.span, Code::UnexpectedReply, reply.status().to_str_lossy().into_owned());
         }
         Next::Continue
+    }
+
+    /// What the client said is lost, which got a reply that AUTH gets alone, maybe.
+    fn authenticates_behind_gap(&mut self, reply: &Reply, cx: &mut Context<'_>) {
+        match reply.code {
+            Some(334) => {
+                if self.login.is_none() {
+                    self.all_answered(reply.span, cx);
+                    self.begin_login_midway(reply.span, cx);
+                }
+                self.challenged(reply, cx);
+                self.mode = Mode::Response;
+                self.trail.lost[Direction::Client.index()] = false;
+            }
+            Some(235) => self.end_login(AuthOutcome::Success, reply.span, cx),
+            Some(534 | 535 | 538) => self.end_login(AuthOutcome::Failure, reply.span, cx),
+            _ => {}
+        }
     }
 
     /// The client's side is not in the capture: a challenge and its end, or a verdict that nothing but AUTH gets, show an

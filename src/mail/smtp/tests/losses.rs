@@ -697,3 +697,37 @@ fn the_command_behind_a_cut_hello_and_its_cut_reply_is_one() {
     assert!(lines.iter().any(|line| line.starts_with("S2 500")), "{lines:#?}");
     assert_eq!(summary.outcome, Some(Outcome::Completed));
 }
+
+/// The packet with the password is what is missing: that none was sent is not so, nor that the client cancelled.
+#[test]
+fn a_login_whose_response_is_lost_has_its_verdict() {
+    let begin = [s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250 AUTH PLAIN LOGIN\r\n")];
+    let plain = [c("AUTH PLAIN\r\n"), s("334 \r\n"), Step::Gap(CLIENT, 18)];
+    let login = [
+        c("AUTH LOGIN\r\n"),
+        s("334 VXNlcm5hbWU6\r\n"),
+        c("YWxpY2U=\r\n"),
+        s("334 UGFzc3dvcmQ6\r\n"),
+        Step::Gap(CLIENT, 10),
+    ];
+    let user_lost = [
+        c("AUTH LOGIN\r\n"),
+        s("334 VXNlcm5hbWU6\r\n"),
+        Step::Gap(CLIENT, 10),
+        s("334 UGFzc3dvcmQ6\r\n"),
+        c("c2VjcmV0\r\n"),
+    ];
+    for (exchange, sent) in [(&plain[..], None), (&login[..], None), (&user_lost[..], Some(true))] {
+        for (reply, outcome) in [("235 ok\r\n", AuthOutcome::Success), ("535 no\r\n", AuthOutcome::Failure)] {
+            let steps = [&begin, exchange, &[s(reply), c("QUIT\r\n"), s("221 bye\r\n")]].concat();
+            let events = Run::default().feed(&steps, usize::MAX).0;
+            let auths = events.iter().filter_map(|e| if let EventBody::Auth(a) = &e.body { Some(a) } else { None });
+            let told: Vec<_> = auths.map(|auth| (auth.outcome, auth.secret_sent)).collect();
+            assert_eq!(told, [(outcome, sent)], "{reply} {exchange:?}");
+            assert!(!format!("{events:?}").contains("c2VjcmV0"), "{events:?}");
+        }
+        // Nobody knows why there is none.
+        let events = Run::default().feed(&[&begin, exchange, &[Step::End(Direction::Client)]].concat(), usize::MAX).0;
+        assert!(!format!("{events:?}").contains("outcome: Success"), "{events:?}");
+    }
+}
