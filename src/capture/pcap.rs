@@ -267,8 +267,11 @@ impl Pcap {
         let is_near = self.last_seconds.is_none_or(|t| seconds.abs_diff(t) <= DAY);
         detect(head).is_some()
             || is_near && fraction < self.fractions() && captured as usize <= limits.record_bytes
-            // Some writers state no original length, or that of something else: then lengths have to do, at any time.
-            || usual && self.are_usual(captured, original)
+            // Some writers state no original length, or that of something else: then lengths have to do, after any pause.
+            || usual
+                && self.are_usual(captured, original)
+                && self.last_seconds.is_none_or(|t| seconds >= t)
+                && fraction < 1_000_000_000
     }
 
     /// How many units of the second timestamp field are a second.

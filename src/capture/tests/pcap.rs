@@ -214,6 +214,21 @@ fn a_damaged_length_hides_no_packets_behind_it() {
     }
 }
 
+/// On a loopback interface packets begin with zeros: four bytes too far, fraction, lengths and the first of them read like a
+/// record's header that states no original length, of 1970.
+#[test]
+fn a_length_that_is_four_too_large_on_loopback_costs_one_packet() {
+    let mut file = pcap_header(Order::Little, MICRO, 1);
+    for n in 0..9u32 {
+        let packet = [&[0; 12][..], &[8, 0], &[0xab; 52]].concat();
+        file.extend(pcap_record(Order::Little, 1_700_000_000 + n, 500_000 + n, &packet));
+    }
+    file[24 + 82 * 3 + 8..][..4].copy_from_slice(&Order::Little.u32(70));
+    let got = read(file);
+    assert_eq!(times(&got).len(), 8);
+    assert_eq!(problems(&got).len(), 1);
+}
+
 #[test]
 fn old_files_with_swapped_lengths() {
     let mut file = pcap_header(Order::Little, MICRO, 1);
