@@ -19,27 +19,33 @@ pub(crate) fn entries(text: &[u8]) -> Zeroizing<Vec<u8>> {
 const DIGITS: usize = 16;
 
 /// What a line says that has a secret in it, in small letters: labels of NSS, and what OpenSSL's tools write before a master secret.
-const LABELS: [&[u8]; 8] = [
-    b"client_random",
-    b"traffic_secret",
-    b"exporter_secret",
-    b"early_exporter",
-    b"ech_secret",
-    b"rsa ",
-    b"rsa\t",
-    MASTER,
-];
+const LABELS: [&[u8]; 6] =
+    [b"client_random", b"traffic_secret", b"exporter_secret", b"early_exporter", b"ech_secret", MASTER];
 const MASTER: &[u8] = b"master-key";
+
+/// Lines without a long run of digits between a label and what belongs to it: a mail reader puts empty ones, YAML short ones.
+const BETWEEN: u8 = 2;
 
 /// Puts `***` in the place of each secret, however a line of a key log stands in a text: quoted, in brackets, in JSON, wrapped,
 /// cut.
 pub(crate) fn mask(text: &[u8]) -> Vec<u8> {
     let mut shown = Vec::with_capacity(text.len());
-    let mut wanted = Wanted::Nothing;
+    let (mut wanted, mut idle) = (Wanted::Nothing, 0);
     for line in text.split_inclusive(|b| *b == b'\n') {
-        wanted = mask_line(line, wanted, &mut shown);
+        match mask_line(line, wanted, &mut shown) {
+            Some(next) => (wanted, idle) = (next, 0),
+            None if idle < BETWEEN => idle += 1,
+            None => wanted = Wanted::Nothing,
+        }
     }
     shown
+}
+
+/// Where a line names what follows: a label, or `RSA` as a word's end.
+fn label_of(small: &[u8]) -> Option<usize> {
+    let ends = |at: &usize| small.get(at + b"rsa".len()).is_none_or(u8::is_ascii_whitespace);
+    let rsa = memchr::memmem::find_iter(small, b"rsa").find(ends);
+    LABELS.iter().filter_map(|label| memchr::memmem::find(small, label)).chain(rsa).min()
 }
 
 /// What comes behind a label.
@@ -50,11 +56,11 @@ enum Wanted {
     Secret,
 }
 
-/// Masks the runs of digits behind a label's key, and behind `Master-Key` at once; on the lines behind it, too, as long as
-/// they have such runs.
-fn mask_line(line: &[u8], mut wanted: Wanted, shown: &mut Vec<u8>) -> Wanted {
+/// Masks the runs of digits behind a label's key, and behind `Master-Key` at once. Gives what comes on the next line; none
+/// where there is neither a label nor such a run.
+fn mask_line(line: &[u8], mut wanted: Wanted, shown: &mut Vec<u8>) -> Option<Wanted> {
     let small = line.to_ascii_lowercase();
-    let label = LABELS.iter().filter_map(|label| memchr::memmem::find(&small, label)).min();
+    let label = label_of(&small);
     let master = memchr::memmem::find(&small, MASTER);
     let (mut at, mut labelled, mut found) = (0, false, label.is_some());
     while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
@@ -75,7 +81,7 @@ fn mask_line(line: &[u8], mut wanted: Wanted, shown: &mut Vec<u8>) -> Wanted {
         found |= long;
         at += run.len();
     }
-    if found { wanted } else { Wanted::Nothing }
+    found.then_some(wanted)
 }
 
 #[cfg(test)]
@@ -113,6 +119,10 @@ mod tests {
             format!("RSA\t{random}\t{master}"),
             format!("CLIENT_RANDOM\n{random}\n{}\n{}", &master[..60], &master[60..]),
             format!("ECH_SECRET {random} {}", &master[..32]),
+            // As a mail reader wraps it, and YAML.
+            format!("CLIENT_RANDOM {random}\n\n{master}"),
+            format!("RSA\n\n{random}\n\n{master}"),
+            format!("label: CLIENT_RANDOM\nrandom: {random}\nlen: 48\nsecret: {master}\n"),
         ] {
             let told = String::from_utf8(mask(text.as_bytes())).unwrap();
             assert!(told.contains(&random) && !told.contains("0b0b"), "{told}");
@@ -128,6 +138,16 @@ mod tests {
             "sha256 0011223344556677 8899",
         ] {
             assert_eq!(mask(other.as_bytes()), other.as_bytes());
+        }
+    }
+
+    /// An entry may have any white space.
+    #[test]
+    fn what_is_used_is_masked() {
+        for blank in [" ", "\t", "\r", "\x0c", " \t ", "\r\t"] {
+            let line = format!("RSA{blank}0123456789abcdef{blank}{}", "0b".repeat(48));
+            assert!(!entries(line.as_bytes()).is_empty(), "{blank:?}");
+            assert!(!String::from_utf8(mask(line.as_bytes())).unwrap().contains("0b0b"), "{blank:?}");
         }
     }
 

@@ -189,14 +189,12 @@ impl File<'_> {
         let bytes = utf16.as_ref().map_or(bytes, |text| text.as_bytes());
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
-        let text = unquoted(&text).unwrap_or(text);
         if text.contains("-----BEGIN ") {
-            for block in pem_blocks(&text) {
-                let read = self.pem_block(&block.label, block.dek_info.as_deref(), &block.der);
-                self.errors.extend(read.err().map(|error| match error {
-                    KeyError::NotAKey { path } if block.label.ends_with("PRIVATE KEY") => KeyError::Damaged { path },
-                    error => error,
-                }));
+            self.pem_blocks(&text);
+            if self.loaded.keys.is_empty()
+                && let Some(text) = unquoted(&text)
+            {
+                self.pem_blocks(&text);
             }
         } else if super::super::keylog::looks_like_one(bytes) {
             return Err(KeyError::IsKeyLog { path: self.path.into() });
@@ -215,6 +213,16 @@ impl File<'_> {
             return Ok(());
         }
         Err(errors.into_iter().max_by_key(weight).unwrap_or_else(|| KeyError::NotAKey { path: self.path.into() }))
+    }
+
+    fn pem_blocks(&mut self, text: &str) {
+        for block in pem_blocks(text) {
+            let read = self.pem_block(&block.label, block.dek_info.as_deref(), &block.der);
+            self.errors.extend(read.err().map(|error| match error {
+                KeyError::NotAKey { path } if block.label.ends_with("PRIVATE KEY") => KeyError::Damaged { path },
+                error => error,
+            }));
+        }
     }
 
     fn pem_block(&mut self, label: &str, dek_info: Option<&str>, der: &[u8]) -> Result<(), KeyError> {

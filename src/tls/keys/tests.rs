@@ -115,7 +115,8 @@ fn unusual_but_valid_files() {
     let certificate = std::fs::read_to_string(testdata("rsa2048.crt")).unwrap();
     let der = std::fs::read(testdata("encoded/rsa2048.pkcs8.der")).unwrap();
     let utf16: Vec<u8> = [0xfeff].into_iter().chain(pem.encode_utf16()).flat_map(u16::to_le_bytes).collect();
-    let files: [(&str, Vec<u8>); 8] = [
+    let sample = r"-----BEGIN PRIVATE KEY-----\nMIIE...";
+    let files: [(&str, Vec<u8>); 10] = [
         ("BOM", [b"\xef\xbb\xbf", pem.as_bytes()].concat()),
         ("UTF-16", utf16),
         ("JSON", format!(r#"{{"name": "x", "key": "{}"}}"#, pem.replace('\n', r"\n")).into()),
@@ -127,6 +128,8 @@ fn unusual_but_valid_files() {
             format!("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{pem}").into(),
         ),
         ("newline behind DER", [der.as_slice(), b"\n"].concat()),
+        ("a sample on one line first", format!("# KEY=\"{sample}\"\n{pem}").into()),
+        ("a sample in YAML first", format!("example: \"{sample}\"\nkey: |\n  {}", pem.replace('\n', "\n  ")).into()),
     ];
     for (what, content) in files {
         let (_folder, path) = temporary("key", &content);
