@@ -68,3 +68,25 @@ fn a_login_that_agreed_on_no_layer_goes_on_as_ever() {
     assert_eq!(verbs(&told), ["AUTHENTICATE", "", "NOOP", "LOGOUT"]);
     assert_eq!((codes(&told), only(&told).session().complete), (vec![], true));
 }
+
+/// The OK of the login is lost, so that a layer remains possible; the server's first compressed bytes follow the answer to
+/// COMPRESS at once.
+#[test]
+fn compression_behind_a_login_without_its_verdict_is_inflated() {
+    let login = turns("S: * OK hi\nC: 1 AUTHENTICATE GSSAPI\nS: + \nC: TOKEN\nS: + ASKED\nC: CHOSEN");
+    // `* 3 EXISTS` and `3 OK done`, stored (RFC 1951 section 3.2.4).
+    let stored = |text: &[u8]| {
+        let len = (text.len() as u16).to_le_bytes();
+        [&[0, len[0], len[1], !len[0], !len[1]][..], text].concat()
+    };
+    let says = stored(b"* 3 EXISTS\r\n");
+    let asks = stored(b"3 NOOP\r\n");
+    let answer = stored(b"3 OK done\r\n");
+    let turns =
+        [login, vec![c("2 COMPRESS DEFLATE\r\n"), s([&b"2 OK go\r\n"[..], &says].concat()), c(asks), s(answer)]]
+            .concat();
+    let told = play(143, &turns);
+    assert_eq!(verbs(&told).last().unwrap(), "NOOP");
+    let texts: Vec<_> = only(&told).replies.iter().map(|reply| reply.text.to_str_lossy().into_owned()).collect();
+    assert!(texts.contains(&"3 EXISTS".to_owned()) && texts.contains(&"done".to_owned()), "{texts:?}");
+}

@@ -263,6 +263,10 @@ impl Layers {
             if let Ask::StartTls { rest } = self.below_layer(dir, line, span, env) {
                 return Ask::StartTls { rest: rest + behind.len() };
             }
+            if self.inflate.is_some() {
+                self.deflated(dir, behind, span, env);
+                return Ask::Nothing;
+            }
             rest = behind;
         }
         if rest.is_empty() || self.is_sealed(rest, span) {

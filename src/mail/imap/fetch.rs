@@ -75,6 +75,8 @@ pub(super) struct Fetch {
     bracket: bool,
     /// Within quotes in it: a header field's name.
     field_quoted: bool,
+    /// Behind a backslash there.
+    field_escaped: bool,
     token: Vec<u8>,
     /// Name of the item whose value is next.
     name: Vec<u8>,
@@ -108,6 +110,7 @@ impl Fetch {
             quote: Quote::No,
             bracket: false,
             field_quoted: false,
+            field_escaped: false,
             token: Vec::new(),
             name: Vec::new(),
             item: Item::Name,
@@ -161,6 +164,11 @@ impl Fetch {
 
     fn byte(&mut self, b: u8, span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
         match b {
+            _ if self.bracket && std::mem::take(&mut self.field_escaped) => self.keep(b),
+            b'\\' if self.bracket && self.field_quoted => {
+                self.field_escaped = true;
+                self.keep(b);
+            }
             b'"' if self.bracket => {
                 self.field_quoted = !self.field_quoted;
                 self.keep(b);

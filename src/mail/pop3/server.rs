@@ -223,7 +223,8 @@ impl Pop3 {
     /// Whether `+OK` asks for NTLM's first token, as in Exchange 2003: before it nobody is let in.
     fn asks_for_token(&self, cx: &Context<'_>) -> bool {
         let first = self.queue.waiting.front().and_then(|pending| pending.exchange.as_ref());
-        first.is_some_and(Exchange::lacks_token) && self.gap_seen == [false, false] && !cx.one_sided
+        let lacks_token = |exchange: &Exchange| exchange.lacks_token() && !exchange.lacks_lines();
+        first.is_some_and(lacks_token) && self.queue.sure() && !cx.one_sided
     }
 
     /// A reply that another command may have got, or whose beginning is missing: as if the command were not known.

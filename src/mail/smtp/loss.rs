@@ -362,7 +362,8 @@ impl Smtp {
         self.pending.retain(|p| !matches!(p.kind, Kind::Greeting | Kind::Unseen));
         // A QUIT that was sent together with what nobody answered ends nothing in order.
         let quits = self.pending.iter().any(|p| p.kind == Kind::Quit);
-        let unanswered = quits && self.pending.front().is_some_and(|p| p.kind != Kind::Quit);
+        let acts = |p: &Pending| !matches!(p.kind, Kind::Quit | Kind::Rset | Kind::Other);
+        let unanswered = quits && self.pending.front().is_some_and(acts);
         self.course.quit &= !unanswered || cx.one_sided || self.course.server_gap || self.doubt.lossy;
         if !cx.one_sided && self.course.seen[1] && !self.course.server_gap && !self.pending.is_empty() {
             let commands = self.pending.len();

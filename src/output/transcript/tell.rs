@@ -33,7 +33,8 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// Whether lines say that they rest on an assumption: of one direction alone all do, and a heading says so.
     fn marks_assumed(&self) -> bool {
-        self.options.layout != Layout::Story
+        let said = |session: &Session| session.diagnostics.iter().any(|d| d.code == Code::OneSided);
+        self.options.layout != Layout::Story || !self.session.is_some_and(said)
     }
 }
 

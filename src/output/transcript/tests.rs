@@ -295,7 +295,7 @@ fn handshakes_that_failed_or_stayed_closed() {
     }];
     let said = "TLS failed, frames 11–14; alert from the server: fatal handshake_failure";
     assert_eq!(phrase::handshake(&failed, false), said);
-    failed.certificate_asked = true;
+    failed.progress.lacks_certificate = true;
     assert_eq!(
         phrase::handshake(&failed, false),
         format!("{said}; it had asked for a client certificate and got none")
@@ -369,6 +369,9 @@ fn of_one_direction_the_heading_says_what_is_assumed() {
     assert!(!rest.contains("assumed") && !rest.contains("one-sided"), "{text}");
     let text = tell(Options { layout: Layout::OneLine, ..Options::default() }, events(session).collect());
     assert!(text.contains("[assumed: one direction only]") && text.contains("one-sided"), "{text}");
+    // The other direction came late.
+    let text = tell(Options::default(), events(samples::session()).collect());
+    assert!(text.contains("[assumed: one direction only]"), "{text}");
 }
 
 #[test]

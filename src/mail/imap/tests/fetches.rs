@@ -32,7 +32,7 @@ fn sections() {
             "* 1 FETCH (ENVELOPE (\"a (\" NIL {3}\r\n)\"( ((\"x\" NIL \"y\" \"z\"))) BODY (\"text\" \"plain\" NIL) UID 4 ",
         ),
         s(
-            "BODY[1] \"q\\\"\\\\t (\" BODY[2.MIME] NIL BODY[HEADER.FIELDS ({4}\r\nFROM \"t]o\")] {2}\r\n\r\n RFC822.HEADER {0}\r\n",
+            "BODY[1] \"q\\\"\\\\t (\" BODY[2.MIME] NIL BODY[HEADER.FIELDS ({4}\r\nFROM \"t\\\"]o\")] {2}\r\n\r\n RFC822.HEADER {0}\r\n",
         ),
         s(" RFC822.TEXT {1}\r\nx BINARY[2] ~{2}\r\n\0\0 RFC822 \"\" BODY[3] \"\")\r\nf OK\r\n"),
     ]));
@@ -43,7 +43,7 @@ fn sections() {
         .collect();
     let want = [
         ("BODY[1]", 6, MessagePart::Section),
-        ("BODY[HEADER.FIELDS (FROM \"t]o\")]", 2, MessagePart::Headers),
+        ("BODY[HEADER.FIELDS (FROM \"t\\\"]o\")]", 2, MessagePart::Headers),
         ("RFC822.HEADER", 0, MessagePart::Headers),
         ("RFC822.TEXT", 1, MessagePart::Section),
         ("BINARY[2]", 2, MessagePart::Section),

@@ -188,6 +188,11 @@ fn ok_to_auth_ntlm_asks_for_the_first_token() {
     let wrong = [c("Q0FQQQ==\r\n"), s("-ERR Logon failure\r\n"), c("QUIT\r\n"), s("+OK\r\n")];
     let refused = told(&[&begin[..], &wrong].concat());
     assert_eq!(refused.lines()[5..], ["auth NTLM - Failure", "> QUIT", "< +OK"]);
+    // A loss before it changes nothing: `+OK` lets nobody in.
+    let [greeting, begun @ ..] = &begin;
+    let lossy = [greeting.clone(), c("CAPA\r\n"), Step::Gap(Direction::Server, 14)];
+    let refused = told(&[&lossy[..], begun, &wrong].concat());
+    assert!(refused.lines().contains(&"auth NTLM - Failure".to_owned()), "{:#?}", refused.lines());
 }
 
 #[test]
