@@ -3,7 +3,7 @@
 mod common;
 
 use common::packets::{Dialogue, Random, Shape, dialogues, packets, pcap};
-use common::script::s;
+use common::script::{c, s};
 use common::tls13::{Sender, key_log};
 use common::{How, tell, testdata};
 use mailcap::diagnostic::Code;
@@ -194,6 +194,57 @@ fn early_data_that_the_server_refused_is_no_loss_without_its_secret() {
     assert_eq!((story.session().undecrypted_bytes, story.session().complete), (0, true));
 }
 
+/// A certificate that was sent, and can't be seen for want of the secret of the client's handshake, was called none.
+#[test]
+fn a_client_certificate_that_is_not_seen_is_not_called_none() {
+    let capture = testdata().join("handshakes/client-certificate-refused.pcap");
+    let log = std::fs::read_to_string(capture.with_extension("keylog")).unwrap();
+    let steps = |without: &str| {
+        let lines: String = log.lines().filter(|l| !l.starts_with(without)).map(|l| format!("{l}\n")).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), lines).unwrap();
+        let told = tell(&[capture.clone()], &How { keylogs: &[file.path().to_owned()], ..How::default() });
+        told.stories.values().next().unwrap().tls[0].clone()
+    };
+    for (without, word) in [("none", "the client sent "), ("CLIENT_HANDSHAKE", "asked for a client certificate.")] {
+        let tls = steps(without);
+        assert!(!tls.progress.lacks_certificate, "{without}");
+        let story = tls.steps.join("\n");
+        assert!(story.contains(word) && !story.contains("got none"), "{without}: {story}");
+    }
+    let wanted = testdata().join("handshakes/client-certificate-wanted.pcap");
+    let keylogs = [wanted.with_extension("keylog")];
+    let told = tell(&[wanted], &How { keylogs: &keylogs, ..How::default() });
+    assert!(told.stories.values().next().unwrap().tls[0].progress.lacks_certificate);
+}
+
+/// HTTPS on a port of mail, opened: nothing stayed hidden.
+#[test]
+fn another_protocol_in_opened_tls_is_not_mail() {
+    let capture = testdata().join("tls/tls13-aes-128-gcm-sha256-pop3.pcap");
+    let keylogs = [capture.with_extension("keylog")];
+    let log = std::fs::read_to_string(&keylogs[0]).unwrap();
+    let sender = |label| Sender::new(Secret::new(&secret_of(&log, label)));
+    let (mut client, mut server) = (sender("CLIENT_TRAFFIC_SECRET_0"), sender("SERVER_TRAFFIC_SECRET_0"));
+    let whole = dialogues(capture).remove(0);
+    let mut turns: Vec<_> = whole.turns.iter().take(3).cloned().collect();
+    turns.push(c(client.record(23, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")));
+    turns.push(s(server.record(23, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")));
+    for (keylogs, codes) in [(&keylogs[..], vec!["not-mail"]), (&[], vec![])] {
+        let file = file(&Dialogue { turns: turns.clone(), ..whole.clone() }, 1);
+        let told = tell(&[file.path().to_owned()], &How { keylogs, ..How::default() });
+        let session = told.stories.values().next().unwrap().session();
+        let told: Vec<_> = session.diagnostics.iter().map(|d| d.code.as_str()).filter(|c| *c == "not-mail").collect();
+        assert_eq!((session.protocol, told), (None, codes));
+    }
+}
+
+fn secret_of(log: &str, label: &str) -> Vec<u8> {
+    let line = log.lines().find(|line| line.starts_with(label)).unwrap();
+    let digits = line.rsplit(' ').next().unwrap().as_bytes().chunks_exact(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
 /// A server's fatal alert before its first word failed the handshake, whatever it was about and though tickets had shown that
 /// the server was done with it.
 #[test]
@@ -201,10 +252,7 @@ fn an_alert_behind_a_ticket_or_of_another_error_fails_no_handshake() {
     let capture = testdata().join("tls/tls13-aes-128-gcm-sha256-pop3.pcap");
     let keylogs = [capture.with_extension("keylog")];
     let log = std::fs::read_to_string(&keylogs[0]).unwrap();
-    let secret = log.lines().find(|line| line.starts_with("SERVER_TRAFFIC_SECRET_0")).unwrap();
-    let digits = secret.rsplit(' ').next().unwrap().as_bytes();
-    let digits = digits.chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap());
-    let secret: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    let secret = secret_of(&log, "SERVER_TRAFFIC_SECRET_0");
     let whole = dialogues(capture).remove(0);
     let to_the_finished = whole.turns.iter().take(3).cloned();
     let (ticket, internal_error, bad_certificate) = ([&[4, 0, 0, 60][..], &[7; 60]].concat(), [2, 80], [2, 42]);

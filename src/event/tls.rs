@@ -5,6 +5,15 @@ use serde::{Deserialize, Serialize};
 use super::{Text, serial};
 use crate::position::{Direction, Span, Timestamp};
 
+/// How far a handshake came that failed.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The server chose a version and a suite, or may have done so in bytes that are missing.
+    pub chosen: bool,
+    /// The server asked for a client certificate, and the client sent none: an empty list.
+    pub lacks_certificate: bool,
+}
+
 /// What decrypted a handshake.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecretSource {
@@ -101,8 +110,8 @@ pub struct TlsHandshake {
     pub chain: Vec<Certificate>,
     /// The client's certificate.
     pub client_certificate: Option<Certificate>,
-    /// The server asked for one. Part of `steps` in JSON.
-    pub certificate_asked: bool,
+    /// How far it came, should it have failed. Part of `steps` in JSON.
+    pub progress: Progress,
     /// It failed as the server answered in the clear. Part of `steps` in JSON.
     pub answered_in_clear: bool,
     /// Resumption.

@@ -67,7 +67,7 @@ pub(crate) fn handshake() -> TlsHandshake {
         certificate: Some(certificate()),
         chain: Vec::new(),
         client_certificate: None,
-        certificate_asked: false,
+        progress: Progress::default(),
         answered_in_clear: false,
         resumed: Resumed::No,
         extended_master_secret: true,

@@ -503,7 +503,8 @@ impl Live {
         };
         // postscreen is late with its last line only.
         let nanos = greeting.last.ts.nanos_since(since);
-        let late = nanos >= LATE && info.syn != [false; 2] && self.gaps == (0, 0);
+        let whole = self.gaps == (0, 0) && self.stack.undecrypted_bytes() == 0;
+        let late = nanos >= LATE && info.syn != [false; 2] && whole;
         if late {
             let detail = format!("the greeting came {:.1} s after {what}", nanos as f64 / 1e9);
             self.stack.layers.emitter.diagnose(greeting, Code::LateGreeting, detail);

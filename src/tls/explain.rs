@@ -3,7 +3,7 @@
 use super::Reason;
 use super::connection::Handshake;
 use super::keys::KeyRing;
-use crate::event::Alert;
+use crate::event::{Alert, Progress};
 use crate::position::Direction;
 
 /// IANA's name of an alert description.
@@ -57,15 +57,6 @@ pub struct Failure {
     pub why: &'static str,
     /// A sentence.
     pub advice: &'static str,
-}
-
-/// How far a handshake came that failed.
-#[derive(Copy, Clone, Debug)]
-pub struct Progress {
-    /// The server chose a version and a suite.
-    pub chosen: bool,
-    /// The server asked for a client certificate and got none.
-    pub lacks_certificate: bool,
 }
 
 fn is_of_certificates(alert: &str) -> bool {

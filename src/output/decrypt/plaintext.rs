@@ -193,14 +193,8 @@ impl<'a, W: Write> Plaintext<'a, W> {
             Some(open) => open,
             None => self.open(id, found, self.first_wire(id, &found), plain.tls, found.midway, found.span.first.ts)?,
         };
-        if plain.tls && !open.tls {
-            self.close(&mut open, Direction::Client)?;
-            let next = self.open(id, found, open.wire.successor(), true, false, open.clock)?;
-            self.leave(std::mem::replace(&mut open, next))?;
-        }
-        open.clock = open.clock.max(span.last.ts);
-        let mut comment = self.origin(span);
         let mut lost = [Direction::Client, Direction::Server].map(|dir| (dir, plain.lost[dir.index()]));
+        // Of the packet that was written last, be it the answer to STARTTLS.
         if let Some((dir, last)) = &mut open.last {
             let cut = plain.cut[dir.index()];
             if cut > 0 && last.holds_data && packets::cut(&mut last.data, cut).is_some() {
@@ -209,11 +203,18 @@ impl<'a, W: Write> Plaintext<'a, W> {
                 lost[dir.index()].1 -= u64::from(cut);
             }
         }
+        if plain.tls && !open.tls {
+            self.close(&mut open, Direction::Client)?;
+            let next = self.open(id, found, open.wire.successor(), true, false, open.clock)?;
+            self.leave(std::mem::replace(&mut open, next))?;
+        }
+        open.clock = open.clock.max(span.last.ts);
+        let mut comment = self.origin(span);
         let lost = lost.into_iter().filter(|(_, lost)| *lost > 0);
         for (dir, lost) in lost.clone() {
             open.wire.skip(dir, lost);
-            let most = if plain.tls { "at most " } else { "" };
-            comment.push_str(&format!("; {most}{} of the {}'s missing before it", count(lost, "byte"), dir.as_str()));
+            let what = if plain.tls { "'s TLS" } else { "'s" };
+            comment.push_str(&format!("; {} of the {}{what} missing before it", count(lost, "byte"), dir.as_str()));
         }
         if plain.bytes.is_empty() {
             // Nothing followed what is missing.

@@ -113,8 +113,9 @@ impl<'a, W: Write> Survey<'a, W> {
             let torn = session.gap_count > 0;
             let midway = is(Code::MidStream);
             self.found.sessions.insert(id, Found { client, server, protocol, span, midway, heard, torn });
-            // Between peers that did not agree there is nothing to open.
-            let closed = session.undecrypted_bytes > 0 && !TlsHandshake::failed_alone(&session.tls);
+            // Between peers that did not agree there is nothing to open, nor in what SASL sealed.
+            let tls = !session.tls.is_empty() && !TlsHandshake::failed_alone(&session.tls);
+            let closed = session.undecrypted_bytes > 0 && tls;
             self.found.closed += u64::from(closed);
             self.found.opened += u64::from(session.tls.iter().any(|tls| tls.decrypted != Decrypted::None));
         }

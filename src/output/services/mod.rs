@@ -17,6 +17,7 @@ use super::Sink;
 use super::json::push_stats;
 use super::sessions::{Look, behind_proxy};
 use super::tally::Tally;
+use super::words::hidden_protocol;
 use crate::diagnostic::Code;
 use crate::event::weight::{optional, texts};
 use crate::event::{
@@ -97,6 +98,8 @@ enum Evidence {
 #[derive(Debug, Default)]
 struct Service {
     protocol: Option<Protocol>,
+    /// What the port is for, where a protocol stayed hidden in TLS.
+    hidden: Option<Protocol>,
     banner: Option<Text>,
     security: Option<(Evidence, Security)>,
     offers: [Offer; 2],
@@ -366,6 +369,9 @@ impl Service {
             }
         }
         self.protocol = self.protocol.or(session.protocol);
+        if session.protocol.is_none() && !self.tls_versions.is_empty() {
+            self.hidden = self.hidden.or(hidden_protocol(&session));
+        }
         if self.banner.is_none() {
             self.banner = session.banner.as_ref().map(short);
         }

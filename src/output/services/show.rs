@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::{Endpoint, Options, Service, State};
 use crate::diagnostic::count;
-use crate::event::{Certificate, Protocol, Security, Text};
+use crate::event::{Certificate, Security, Text};
 use crate::output::escape::escape;
 use crate::output::json::{push_service, push_services_beyond, push_services_cut};
 use crate::output::style::Role;
@@ -128,15 +128,9 @@ fn cells(address: SocketAddr, endpoint: &Endpoint, service: &Service) -> Vec<Cel
         _ => Role::Warn,
     };
     let versions = service.tls_versions.join(" ");
-    let protocol = match (service.protocol, &endpoint.service) {
+    let protocol = match (service.protocol, endpoint.service.as_deref()) {
         (Some(protocol), _) => protocol_name(Some(protocol)).to_owned(),
-        // It spoke, in TLS that stayed closed.
-        (None, Some(service))
-            if !service.tls_versions.is_empty()
-                && let Some(guess) = Protocol::of_port(address.port()) =>
-        {
-            format!("{}?", protocol_name(Some(guess)))
-        }
+        (None, Some(Service { hidden: Some(guess), .. })) => format!("{}?", protocol_name(Some(*guess))),
         _ => "-".to_owned(),
     };
     vec![

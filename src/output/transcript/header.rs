@@ -11,7 +11,7 @@ use crate::output::style::Role;
 use crate::output::words::{likely_protocol, protocol_name, why_not};
 use crate::position::FramePos;
 use crate::tls::Reason;
-use crate::tls::explain::{self, Failure, Progress};
+use crate::tls::explain::{self, Failure};
 
 /// Appends the heading of a session.
 pub(super) fn push(out: &mut String, session: &Session, view: &View<'_>) {
@@ -85,8 +85,7 @@ pub(in crate::output) fn protection(session: &Session) -> String {
 }
 
 fn failure(tls: &TlsHandshake) -> Failure {
-    let lacks_certificate = tls.certificate_asked && tls.client_certificate.is_none();
-    explain::failure(&tls.alerts, Progress { chosen: tls.suite.is_some(), lacks_certificate })
+    explain::failure(&tls.alerts, tls.progress)
 }
 
 /// With what a handshake's records were opened, or why not and what to do. None where there was nothing to open.
@@ -114,8 +113,8 @@ pub(in crate::output) fn how_decrypted(tls: &TlsHandshake) -> Option<String> {
             // In TLS 1.3's encryption there may have been one.
             let alert = !tls.alerts.is_empty() || tls.records_undecrypted > 0;
             let why = match alert {
+                _ if tls.answered_in_clear => "the server answered in the clear",
                 true => failure(tls).why,
-                false if tls.answered_in_clear => "the server answered in the clear",
                 false => "broken off without an alert",
             };
             return format!("handshake failed: {why}");

@@ -271,7 +271,7 @@ pub(super) fn handshake(tls: &TlsHandshake, told: bool) -> String {
         let _ = write!(out, "; alert from {}: {}", who(alert.dir), escape(alert.description.as_bytes()));
     }
     let refused = tls.alerts.iter().any(|alert| alert.fatal && alert.dir == Direction::Server);
-    if refused && tls.certificate_asked && tls.client_certificate.is_none() {
+    if refused && tls.progress.lacks_certificate {
         out.push_str("; it had asked for a client certificate and got none");
     }
     if let Some(reason) = tls.reason.filter(|r| *r != Reason::HandshakeFailed) {

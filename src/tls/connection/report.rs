@@ -140,7 +140,7 @@ impl Handshake {
             certificate: chain.next(),
             chain: chain.collect(),
             client_certificate: self.client_chain.first().map(|c| c.info.clone()),
-            certificate_asked: self.certificate_asked,
+            progress: self.progress(),
             answered_in_clear: self.answered_in_clear,
             resumed: self.resumed,
             extended_master_secret: server.is_some_and(|s| s.extended_master_secret),

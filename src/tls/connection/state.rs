@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::flight::Parts;
-use crate::event::{Alert, Resumed, SecretSource};
+use crate::event::{Alert, Progress, Resumed, SecretSource};
 use crate::position::{Direction, Span};
 use crate::tls::Reason;
 use crate::tls::certificate::ReadCertificate;
-use crate::tls::explain::Progress;
 use crate::tls::handshake::{ClientHello, ServerHello};
 use crate::tls::keylog::Tls13Label;
 use crate::tls::prf::Transcript;
@@ -193,8 +192,8 @@ impl Handshake {
     /// How far it came, should it have failed.
     pub(crate) fn progress(&self) -> Progress {
         Progress {
-            chosen: self.server.is_some(),
-            lacks_certificate: self.certificate_asked && self.client_chain.is_empty(),
+            chosen: self.server.is_some() || self.gap,
+            lacks_certificate: self.certificate_asked && self.client_certificate_seen && self.client_chain.is_empty(),
         }
     }
 
