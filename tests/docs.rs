@@ -32,7 +32,7 @@ fn check(heading: &str, known: impl Iterator<Item = &'static str>) {
 
 #[test]
 fn every_reason_has_its_entry_and_no_other() {
-    check("Why TLS stayed closed", Reason::ALL.iter().map(|r| r.as_str()));
+    check("Why TLS was not decrypted", Reason::ALL.iter().map(|r| r.as_str()));
 }
 
 #[test]
