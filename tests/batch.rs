@@ -512,9 +512,13 @@ fn secrets_are_masked_unless_asked_for() {
         assert!(!text.contains(secret.as_str()), "{secret}");
     }
     #[cfg(unix)]
-    for part in files(&shown.out.join("auth")) {
+    for part in ["auth", "messages", "sessions"]
+        .iter()
+        .flat_map(|t| [archive.out.join(t), shown.out.join(t)])
+        .flat_map(|d| files(&d))
+    {
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(part.metadata().unwrap().permissions().mode() & 0o777, 0o600, "passwords are for the owner");
+        assert_eq!(part.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}: for the owner", part.display());
     }
     // The same folder with other options: everything is read anew.
     let output = archive.batch(&["--show-secrets"]);

@@ -94,7 +94,6 @@ fn bundle(
         home: State::work(&options.dir, id).map_err(Failure::Output)?,
         tag: id.to_owned(),
         format: options.format,
-        private: options.config.mail.show_secrets,
         memory: options.rows(),
     };
     let mut parts = Parts::new(storage, &options.limits());

@@ -23,8 +23,6 @@ pub struct Storage {
     pub tag: String,
     /// How rows are stored.
     pub format: Format,
-    /// Part files are for the owner alone: passwords are in them.
-    pub private: bool,
     /// About how many bytes wait to be written.
     pub memory: usize,
 }
@@ -134,11 +132,11 @@ impl Parts {
 
     fn open(&mut self, table: Table, day: Day) -> io::Result<Writer> {
         let folder = format!("{}/{}", table.name(), day.folder());
-        let Storage { home, tag, format, private, .. } = &self.storage;
+        let Storage { home, tag, format, .. } = &self.storage;
         let part = self.parts.len();
         let path = format!("{folder}/part-{tag}-{part:04}.{}", format.extension());
         fs::create_dir_all(home.join(&folder))?;
-        let file = create(&home.join(&path), *private)?;
+        let file = create(&home.join(&path))?;
         let rows: Box<dyn Rows> = match format {
             #[cfg(feature = "parquet")]
             Format::Parquet => Box::new(columns::Columns::new(table, file)?),
@@ -185,13 +183,12 @@ impl Parts {
     }
 }
 
-fn create(path: &Path, private: bool) -> io::Result<File> {
+/// For the owner alone: envelopes and subjects are in it, and passwords if they were asked for.
+fn create(path: &Path) -> io::Result<File> {
     let mut how = OpenOptions::new();
     how.write(true).create_new(true);
     #[cfg(unix)]
-    if private {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
-    }
+    std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
     how.open(path).map_err(|e| FileError::wrap(path, &e))
 }
 
@@ -210,8 +207,8 @@ pub fn copy_rows(from: &Path, to: &Path, keep: &dyn Fn(&str) -> bool) -> io::Res
         fs::create_dir_all(folder)?;
     }
     let old = File::open(from)?;
-    // As private as it was.
-    let new = create(to, true)?;
+    // As private as it was: its owner may have opened it to others.
+    let new = create(to)?;
     new.set_permissions(old.metadata()?.permissions())?;
     let (rows, new) = match format {
         #[cfg(feature = "parquet")]

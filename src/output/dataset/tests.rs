@@ -8,7 +8,7 @@ use crate::position::Timestamp;
 
 fn storage(home: &Path) -> Storage {
     let memory = 1 << 20;
-    Storage { home: home.to_owned(), tag: "t".to_owned(), format: Format::Json, private: false, memory }
+    Storage { home: home.to_owned(), tag: "t".to_owned(), format: Format::Json, memory }
 }
 
 fn options(input: &str) -> Options {
@@ -107,7 +107,7 @@ fn rows_of_some_inputs_can_be_left_out() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, inputs: &[(&str, usize)]| {
             let home = dir.path().join(name);
-            let mut parts = Parts::new(Storage { format, private: true, ..storage(&home) }, &Limits::default());
+            let mut parts = Parts::new(Storage { format, ..storage(&home) }, &Limits::default());
             inputs.iter().for_each(|(input, count)| feed(&mut parts, input, std::iter::repeat_n(1, *count)));
             let parts = parts.finish().unwrap();
             (home.join(&parts[0].path), parts[0].rows)

@@ -79,7 +79,7 @@ pub(super) fn save(message: &Path, gaps: &[u64], dir: &Path, force: bool, limits
 }
 
 fn write(message: &Path, gaps: &[u64], dir: &Path, over: bool, limits: &Limits) -> io::Result<()> {
-    let made = super::hidden().tempdir_in(dir.parent().unwrap_or(dir))?;
+    let made = super::temporary_folder(dir.parent().unwrap_or(dir))?;
     let mut save = Save { dir: made.path(), max: limits.attachments, count: 0, open: Vec::new(), error: None };
     let (mut walker, mut file, mut buffer) = (Walker::new(limits), File::open(message)?, vec![0; 64 << 10]);
     let (mut at, mut gaps) = (0, gaps.iter().peekable());

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, TempDir};
 
 use super::{FileError, Files, Sink, json};
 use crate::event::{Event, EventBody};
@@ -152,6 +152,14 @@ fn hidden() -> Builder<'static, 'static> {
     let mut builder = Builder::new();
     builder.prefix(".mailcap-").suffix(".part");
     builder
+}
+
+/// A folder for the user alone, gone when it is dropped: the names in it are senders' words.
+fn temporary_folder(dir: &Path) -> io::Result<TempDir> {
+    let mut builder = hidden();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir_in(dir)
 }
 
 /// A file of mode 0600, gone when it is dropped.

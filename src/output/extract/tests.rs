@@ -75,15 +75,24 @@ fn each_message_is_a_file_and_a_line() {
 
 #[cfg(unix)]
 #[test]
-fn files_are_private() {
+fn files_and_folders_of_attachments_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
-    let mut sink = Extract::new(dir.path(), Options::default(), &Limits::default()).unwrap();
+    let options = Options { attachments: true, ..Options::default() };
+    let mut sink = Extract::new(dir.path(), options, &Limits::default()).unwrap();
     feed(&mut sink, 1, 1, MAIL, true);
     sink.finish(&Report::default()).unwrap();
-    for name in names(dir.path()) {
-        let mode = dir.path().join(&name).metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
+    let mut folders = vec![dir.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for name in names(&folder) {
+            let path = folder.join(&name);
+            let there = path.metadata().unwrap();
+            let want = if there.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(there.permissions().mode() & 0o777, want, "{name}");
+            if there.is_dir() {
+                folders.push(path);
+            }
+        }
     }
 }
 
