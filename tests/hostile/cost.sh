@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What each shape costs `mailcap decode --json`, and what it costs at double size: instructions (millions, counted by
 # valgrind, so that the machine's load does not matter), and peak memory (MiB) at 8, 16 and 32 times the first size.
-# Rows of a table for docs/reliability.md.
+# Rows of the table in cost.md; docs/reliability.md has those that stand out.
 #
 #   MAILCAP_SHAPES=DIR cargo test --test hostile write_shapes -- --ignored
 #   tests/hostile/cost.sh DIR target/release/mailcap [NAME…]

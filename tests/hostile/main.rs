@@ -1,6 +1,6 @@
 //! Bad input: nothing crashes, hangs, fills memory, reaches the terminal or the file system, or goes unsaid.
 //!
-//! `docs/reliability.md` lists the shapes and what each costs when it doubles.
+//! `cost.md` lists the shapes and what each costs when it doubles.
 
 mod bugs;
 mod build;
