@@ -76,7 +76,7 @@ private_operations() {
 echo "$(date -u +%F), $cores cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $megabytes MB a capture;" \
     "$(tshark --version 2> /dev/null | head -1), $(openssl version)"
 echo
-echo "| workload | command | wall s | processor s | MB/s of capture | peak MB | tshark's wall time, times less |"
+echo "| workload | command | wall s | processor s | MB/s of capture | peak MB | times as fast as tshark |"
 echo "|---|---|---|---|---|---|---|"
 for workload in $workloads; do
     generate "$workload" "$megabytes"
@@ -165,6 +165,6 @@ for length in ${LENGTHS:-}; do
     rm -f "$dir/capture"
 done
 echo
-echo "| goal | wanted | reached | |"
+echo "| goal of the project | wanted | reached | |"
 echo "|---|---|---|---|"
 cat "$dir/goals"
