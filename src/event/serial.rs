@@ -4,12 +4,13 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Text;
+use crate::tls::suites::Version;
 
 /// Reads a version's name back as the constant that it was.
 pub(super) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'static str>, D::Error> {
-    const VERSIONS: [&str; 7] = ["SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3", "unknown"];
-    Ok(Option::<String>::deserialize(deserializer)?
-        .map(|name| VERSIONS.into_iter().find(|v| *v == name).unwrap_or("unknown")))
+    let Some(name) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let known = Version::ALL.iter().map(|v| v.as_str()).find(|v| *v == name);
+    known.map(Some).ok_or_else(|| D::Error::custom(format!("{name}: no version of TLS")))
 }
 
 /// Bytes as a string where they are UTF-8, else as a list of numbers.
