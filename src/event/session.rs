@@ -12,9 +12,9 @@ use crate::position::{Direction, Span};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
     /// Client.
-    pub client: std::net::SocketAddr,
+    pub client: SocketAddr,
     /// Server.
-    pub server: std::net::SocketAddr,
+    pub server: SocketAddr,
 }
 
 /// Application protocols.

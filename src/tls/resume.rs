@@ -3,7 +3,6 @@
 //!
 //! Shared by all connections, whatever their addresses: clients move, and tickets are taken by every host of a farm.
 
-use crate::limits::tls::{FLIGHTS_UNSETTLED, SEARCH_ALL, SEARCH_SHARE, TICKETS_BACK};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -13,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::Reason;
 use super::certificate::Lately;
 use super::secret::Secret;
+use crate::limits::tls::{FLIGHTS_UNSETTLED, SEARCH_ALL, SEARCH_SHARE, TICKETS_BACK};
 
 /// What a resumed handshake needs of the one before.
 #[derive(Clone, Debug)]
