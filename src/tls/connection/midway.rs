@@ -17,9 +17,6 @@ use crate::tls::record::{Header, content};
 use crate::tls::schedule;
 use crate::tls::suites::{self, Suite, Version};
 
-/// TLS 1.3's suites.
-const SUITES: [u16; 5] = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305];
-
 impl Connection {
     /// A record of a session of which a hello was not seen: looks for the keys that open it. Where they are found the
     /// direction's epoch stands right before the record.
@@ -141,7 +138,7 @@ impl Handshake {
         };
         let mut candidates = Vec::new();
         for (label, random, found) in secrets {
-            for suite in SUITES.iter().filter_map(|&id| suites::suite(id)) {
+            for suite in suites::all().iter().filter(|s| s.is_tls13() && s.is_supported()) {
                 if self.suite.is_some_and(|known| known.id != suite.id) {
                     continue;
                 }
