@@ -58,6 +58,7 @@ macro_rules! codes {
     };
 }
 
+// Their order is that of a session's `diagnostics` in JSON.
 codes! {
     // Streams.
     /// A retransmission carried other bytes than the first copy.
@@ -135,6 +136,7 @@ codes! {
     EntryLimit = "entry-limit", Warning;
     /// A message ended before its protocol's end.
     MessageCut = "message-cut", Warning;
+    // Session, later ones.
     /// A PROXY header named the real client, or was cut short.
     ProxyHeader = "proxy-header", Note;
     /// A proxy relayed the dialogue: SOCKS, or HTTP's CONNECT.
