@@ -38,7 +38,6 @@ impl Opens {
             return Opens::NotNeeded;
         }
         match suite.kx {
-            KeyExchange::Null => Opens::NotNeeded,
             KeyExchange::RsaPsk => Opens::RsaKeyAndPsk,
             KeyExchange::Psk => Opens::Psk,
             kx if kx.opened_by_rsa_key() => Opens::RsaKey,

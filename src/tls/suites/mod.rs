@@ -24,6 +24,10 @@ pub enum Version {
 }
 
 impl Version {
+    /// All of them.
+    pub const ALL: &'static [Version] =
+        &[Version::Ssl3, Version::Tls10, Version::Tls11, Version::Tls12, Version::Tls13];
+
     /// From the number in a hello; none for SSL 2.0, drafts, DTLS and unknown ones.
     pub fn from_wire(wire: u16) -> Option<Self> {
         Some(match wire {
@@ -68,7 +72,7 @@ impl std::fmt::Display for Version {
 /// How the peers agree on a premaster secret.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KeyExchange {
-    /// None: `TLS_NULL_WITH_NULL_NULL` and the signalling values.
+    /// None, or one that mailcap has no name for: `TLS_NULL_WITH_NULL_NULL`, the signalling values, Fortezza.
     Null,
     /// The client encrypts it to the server's RSA key.
     Rsa,
@@ -105,7 +109,7 @@ pub enum KeyExchange {
     Srp,
     /// Kerberos (RFC 2712).
     Krb5,
-    /// Password-authenticated (RFC 8492).
+    /// Password-authenticated: ECCPWD (RFC 8492), EC J-PAKE.
     Eccpwd,
     /// GOST R 34.10 (RFC 9189).
     Gost,
@@ -119,7 +123,7 @@ impl KeyExchange {
         matches!(self, KeyExchange::Rsa | KeyExchange::RsaExport { .. } | KeyExchange::RsaPsk)
     }
 
-    /// Whether a ServerKeyExchange's or ClientKeyExchange's secrets die with the handshake.
+    /// Whether the exchange is ephemeral, so that no long-term key opens a recording (JSON's `forward_secrecy`).
     pub fn is_forward_secret(self) -> bool {
         use KeyExchange::*;
         matches!(self, DheRsa | DheDss | DhAnon | EcdheRsa | EcdheEcdsa | EcdhAnon | DhePsk | EcdhePsk | Srp | Eccpwd)
@@ -372,6 +376,34 @@ mod tests {
             let aead_or_none = suite.cipher.tag_len() > 0 || suite.id == 0;
             assert_eq!(aead_or_none, suite.mac.is_empty(), "{}", suite.name);
             assert_eq!(suite.name.ends_with("SHA384"), suite.prf == PrfHash::Sha384, "{}", suite.name);
+            let family = format!("{:?}", suite.cipher);
+            for (start, word) in [
+                ("Aes", "_AES_"),
+                ("Camellia", "CAMELLIA"),
+                ("Aria", "ARIA"),
+                ("Rc4", "RC4"),
+                ("Seed", "SEED"),
+                ("Idea", "IDEA"),
+                ("TripleDes", "3DES"),
+                ("ChaCha20", "CHACHA20"),
+            ] {
+                assert_eq!(family.starts_with(start), has(word), "{}", suite.name);
+            }
+            // RC2 and RC4 have 128 bits in any name.
+            for (word, key_len) in [("_128_", 16), ("_256_", 32)] {
+                assert!(!has(word) || suite.cipher.key_len() == key_len, "{}", suite.name);
+            }
+            if !suite.mac.is_empty() {
+                let (_, mac) = suite.name.rsplit_once('_').unwrap();
+                let mac = match mac {
+                    "MD5" => MacAlgorithm::Md5,
+                    "SHA" => MacAlgorithm::Sha1,
+                    "SHA256" => MacAlgorithm::Sha256,
+                    "SHA384" => MacAlgorithm::Sha384,
+                    _ => panic!("{}", suite.name),
+                };
+                assert_eq!(suite.mac, mac, "{}", suite.name);
+            }
             assert_eq!(suite.name.starts_with("TLS_RSA_WITH") || has("_FIPS_"), suite.kx == KeyExchange::Rsa);
             assert_eq!(
                 has("DHE_"),
