@@ -17,7 +17,7 @@ use super::args;
 use super::complain;
 use super::interrupt::{Interrupt, Signalled};
 use super::open;
-use super::run::{Job, Outcome, PLAIN, count, problem_line, undecided_line};
+use super::run::{Job, Outcome, Wanted, count, problem_line, undecided_line};
 
 const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
 
@@ -44,7 +44,7 @@ pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Outcome> {
         format: format(common.json)?,
         messages: options.extract.then_some(messages),
         criteria: job.criteria()?,
-        config: job.config(PLAIN)?,
+        config: job.config(Wanted::default())?,
         jobs: common.jobs.map_or_else(all_cores, usize::from),
         memory: common.max_memory,
         bundle: options.bundle as u64,

@@ -60,6 +60,7 @@ impl Outcome {
 }
 
 /// What a command wants from the pipeline.
+#[derive(Default)]
 pub(super) struct Wanted {
     pub(super) digests: bool,
     pub(super) bodies: bool,
@@ -72,28 +73,12 @@ pub(super) struct Wanted {
     pub(super) passwords: Vec<(mailcap::event::Text, mailcap::event::Text)>,
 }
 
-pub(super) const PLAIN: Wanted = Wanted {
-    digests: false,
-    bodies: false,
-    envelopes_only: false,
-    all_tls: false,
-    tls_secrets: false,
-    connections: false,
-    openings: false,
-    passwords: Vec::new(),
-};
-
-/// What nobody sees a message's inside of.
-pub(super) const COUNTS: Wanted = Wanted {
-    digests: false,
-    bodies: false,
-    envelopes_only: true,
-    all_tls: false,
-    tls_secrets: false,
-    connections: false,
-    openings: false,
-    passwords: Vec::new(),
-};
+impl Wanted {
+    /// For commands that only count messages: their headers and attachments are not read.
+    pub(super) fn counts() -> Self {
+        Wanted { envelopes_only: true, ..Wanted::default() }
+    }
+}
 
 /// Everything that is the same for each command that reads.
 pub(super) struct Job<'a> {
@@ -413,7 +398,7 @@ pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Outcome> {
         };
         Box::new(Transcript::new(out, shown))
     };
-    let wanted = Wanted { digests: true, bodies: options.bodies, openings: options.live, ..PLAIN };
+    let wanted = Wanted { digests: true, bodies: options.bodies, openings: options.live, ..Wanted::default() };
     let (seen, report) = job.run(sink, wanted)?;
     Ok(outcome_of_mail(&seen, &report))
 }
@@ -425,7 +410,7 @@ pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
         true => job.json(out, Select::Sessions),
         false => Box::new(Sessions::new(out, job.look())),
     };
-    let (seen, report) = job.run(sink, COUNTS)?;
+    let (seen, report) = job.run(sink, Wanted::counts())?;
     Ok(outcome_of_mail(&seen, &report))
 }
 
@@ -444,7 +429,8 @@ pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
     let (selected, all) = (!job.criteria()?.is_empty(), options.all);
     let sink = services::Services::new(out, what, &limits(options.common.max_memory));
     let listed = sink.listed();
-    let (seen, report) = job.run(Box::new(sink), Wanted { all_tls: options.all, connections: true, ..PLAIN })?;
+    let (seen, report) =
+        job.run(Box::new(sink), Wanted { all_tls: options.all, connections: true, ..Wanted::default() })?;
     let outcome = outcome(listed.load(Ordering::Relaxed) > 0, &seen, &report);
     if outcome == Outcome::Nothing {
         complain(&match (selected, all, report.mail_sessions) {
@@ -470,7 +456,7 @@ pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {
         true => job.json(out, Select::Tls),
         false => Box::new(Tls::new(out, job.look(), options.explain)),
     };
-    let (seen, report) = job.run(sink, Wanted { all_tls: true, ..COUNTS })?;
+    let (seen, report) = job.run(sink, Wanted { all_tls: true, ..Wanted::counts() })?;
     let outcome = outcome(seen.handshakes > 0, &seen, &report);
     if outcome == Outcome::Nothing {
         complain(&nothing("TLS handshake", report.handshakes, &seen, &report));
@@ -501,7 +487,7 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
             Box::new(auths.with_failed_only(failed).with_checked(options.check.is_some()))
         }
     };
-    let (seen, report) = job.run(sink, Wanted { passwords, ..COUNTS })?;
+    let (seen, report) = job.run(sink, Wanted { passwords, ..Wanted::counts() })?;
     let (what, listed) =
         if failed { ("failed authentication", seen.failed_auths) } else { ("authentication", seen.auths) };
     if listed == 0 && seen.sessions > 0 {
@@ -529,7 +515,7 @@ pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
     let sink = extract::Extract::new(dir, shape, &limits(options.common.max_memory))
         .with_context(|| format!("{}: can't be written to", dir.display()))?;
     let written = sink.written();
-    let (seen, report) = job.run(Box::new(sink), Wanted { digests: true, bodies: true, ..PLAIN })?;
+    let (seen, report) = job.run(Box::new(sink), Wanted { digests: true, bodies: true, ..Wanted::default() })?;
     complain(&format!("{}: {}", dir.display(), told(&written)));
     Ok(outcome_of_mail(&seen, &report))
 }

@@ -13,7 +13,7 @@ use super::args::{Common, Decrypt, Keylog};
 use super::complain;
 use super::interrupt;
 use super::open::{self, Private};
-use super::run::{self, Job, Outcome, PLAIN, Wanted, count};
+use super::run::{self, Job, Outcome, Wanted, count};
 use super::watch::Seen;
 
 fn no_json(options: &Common, what: &str) -> anyhow::Result<()> {
@@ -53,7 +53,7 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
     }
     let mut written = 0;
     let sink = KeyLog::new(out, job.flush(), &mut written);
-    let ran = job.run(Box::new(sink), Wanted { tls_secrets: true, all_tls: true, ..PLAIN });
+    let ran = job.run(Box::new(sink), Wanted { tls_secrets: true, all_tls: true, ..Wanted::default() });
     let (seen, report) = match ran {
         Err(error) if written > 0 && interrupt::is_interrupted(&error) => {
             // Each line is of use by itself.
@@ -98,7 +98,8 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     let mut writer = Writer::new(private.writer()?, output::APPLICATION).with_context(cant)?;
     let filtered = options.mail_only || !job.criteria()?.is_empty();
 
-    let wanted = Wanted { tls_secrets: !options.plaintext, all_tls: !options.plaintext && !filtered, ..PLAIN };
+    let wanted =
+        Wanted { tls_secrets: !options.plaintext, all_tls: !options.plaintext && !filtered, ..Wanted::default() };
     let config = job.config(wanted)?;
     let mut again = config.clone();
     again.mail.tls_secrets = false;
