@@ -260,7 +260,8 @@ impl Half {
         offset.saturating_sub(self.origin)
     }
 
-    /// Notes a window as a header of this side has it. `peer_scale` is none when the peer's SYN was not seen.
+    /// Notes a window as a header of this side has it. `peer` is the scale that the peer offered on its SYN (none inside: it
+    /// offered none); none where that SYN was not seen.
     pub(super) fn note_window(&mut self, window: u16, on_syn: bool, peer: Option<Option<u8>>) {
         let shift = match (self.isn.map(|_| self.scale), peer) {
             _ if on_syn => 0,
