@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::secret::Secret;
 use super::suites::{PrfHash, Version};
@@ -188,19 +188,12 @@ impl Transcript {
     }
 }
 
-/// HKDF-Extract (RFC 5869 section 2.2).
-pub fn hkdf_extract(hash: PrfHash, salt: &[u8], key_material: &[u8]) -> Secret {
+/// HKDF-Extract (RFC 5869 section 2.2), for the tests' vectors: key logs and tickets hold what comes behind it.
+#[cfg(test)]
+pub(crate) fn hkdf_extract(hash: PrfHash, salt: &[u8], key_material: &[u8]) -> Secret {
     match hash {
-        PrfHash::Sha256 => Secret::new(
-            &Zeroizing::new(<[u8; 32]>::from(
-                hmac::<Hmac<Sha256>>(salt).chain_update(key_material).finalize().into_bytes(),
-            ))[..],
-        ),
-        PrfHash::Sha384 => Secret::new(
-            &Zeroizing::new(<[u8; 48]>::from(
-                hmac::<Hmac<Sha384>>(salt).chain_update(key_material).finalize().into_bytes(),
-            ))[..],
-        ),
+        PrfHash::Sha256 => Secret::new(&hmac::<Hmac<Sha256>>(salt).chain_update(key_material).finalize().into_bytes()),
+        PrfHash::Sha384 => Secret::new(&hmac::<Hmac<Sha384>>(salt).chain_update(key_material).finalize().into_bytes()),
     }
 }
 

@@ -92,6 +92,7 @@ pub(super) struct Defragmenter {
 
 impl Defragmenter {
     /// Unfinished datagrams.
+    #[cfg(test)]
     pub(super) fn unfinished(&self) -> usize {
         self.datagrams.len()
     }

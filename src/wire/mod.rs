@@ -232,7 +232,8 @@ impl Decoder {
     }
 
     /// Datagrams that still wait for fragments.
-    pub fn unfinished_datagrams(&self) -> usize {
+    #[cfg(test)]
+    fn unfinished_datagrams(&self) -> usize {
         self.defragmenter.unfinished()
     }
 
