@@ -111,7 +111,7 @@ pub fn sasl(data: &[u8]) {
         match (operation, dir) {
             (Operation::Gap(_), _) => exchange.gap(),
             (Operation::End, _) => break,
-            (Operation::Data(bytes), Direction::Server) => exchange.challenge(bytes, span, &options),
+            (Operation::Data(bytes), Direction::Server) => exchange.challenge(bytes, span),
             (Operation::Data(bytes), Direction::Client) => drop(exchange.response(bytes, span, &options)),
         }
     }

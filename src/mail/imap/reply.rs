@@ -36,7 +36,7 @@ impl Imap {
             if let Some(Effect::Auth(exchange)) =
                 self.client.auth.and_then(|seq| self.shared.table.get_mut(seq)).map(|pending| &mut pending.effect)
             {
-                exchange.challenge(&text.0, span, cx.options);
+                exchange.challenge(&text.0, span);
             }
             self.push_timed_reply("+", None, None, None, text, span, cx);
             return Next::Continue;
@@ -46,7 +46,7 @@ impl Imap {
         if let Some(pending) = command.and_then(|seq| self.shared.table.get_mut(seq)) {
             let latency = span.first.ts.latency_since(pending.last.ts);
             if let Effect::Auth(exchange) = &mut pending.effect {
-                exchange.challenge(&text.0, span, cx.options);
+                exchange.challenge(&text.0, span);
             }
             self.shared.timed(latency);
         } else {

@@ -332,7 +332,7 @@ impl Pop3 {
             self.answer(&mut reply, &pending, span);
             pending.challenged();
             if let Some(exchange) = &mut pending.exchange {
-                exchange.challenge(text, span, cx.options);
+                exchange.challenge(text, span);
             }
             self.queue.wait_on(pending);
             self.challenged = true;

@@ -306,7 +306,7 @@ impl Exchange {
     }
 
     /// A challenge as it stands in the line, base64 (`334 `, `+ ` taken off).
-    pub fn challenge(&mut self, base64: &[u8], span: Span, _options: &Options) {
+    pub fn challenge(&mut self, base64: &[u8], span: Span) {
         self.span.last = span.last;
         // Servers send text instead of base64 for an empty challenge (`+ go on`): that is no anomaly.
         let Some(decoded) = decode_base64(base64) else { return };

@@ -14,7 +14,7 @@ fn run(mechanism: &str, lines: &[&str], options: &Options) -> (Auth, Vec<String>
     for line in lines {
         let (side, text) = line.split_at(3);
         match side {
-            "S: " => exchange.challenge(text.as_bytes(), Span::default(), options),
+            "S: " => exchange.challenge(text.as_bytes(), Span::default()),
             _ => shown.push(exchange.response(text.as_bytes(), Span::default(), options).to_str_lossy().into_owned()),
         }
     }
@@ -111,7 +111,7 @@ fn a_star_behind_an_error_challenge_does_not_make_a_refusal_a_cancellation() {
             for line in lines {
                 match line.split_at(3) {
                     ("C: ", line) => drop(exchange.response(line.as_bytes(), Span::default(), &Options::default())),
-                    (_, line) => exchange.challenge(line.as_bytes(), Span::default(), &Options::default()),
+                    (_, line) => exchange.challenge(line.as_bytes(), Span::default()),
                 }
             }
             exchange.response(b"*", Span::default(), &Options::default());

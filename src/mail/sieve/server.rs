@@ -110,7 +110,7 @@ impl Sieve {
         let (asked, sent) = (pending.seq, pending.sent);
         pending.challenged();
         if let Some(exchange) = &mut pending.exchange {
-            exchange.challenge(word.value(), line.span, cx.options);
+            exchange.challenge(word.value(), line.span);
         }
         let seen = asked > 0;
         let latency = seen.then(|| line.span.first.ts.latency_since(sent)).flatten();
@@ -258,7 +258,7 @@ impl Sieve {
         if let Some(mut exchange) = pending.exchange.take() {
             self.challenged = false;
             if let Some(last) = last {
-                exchange.challenge(&last, span, cx.options);
+                exchange.challenge(&last, span);
             }
             let outcome = if accepted { AuthOutcome::Success } else { AuthOutcome::Failure };
             self.queue.end_exchange(exchange, outcome, span, cx);

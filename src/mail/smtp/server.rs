@@ -248,7 +248,7 @@ impl Smtp {
                     self.all_answered(reply.span, cx);
                     self.begin_login_midway(reply.span, cx);
                 }
-                self.challenged(reply, cx);
+                self.challenged(reply);
                 self.mode = Mode::Response;
                 self.trail.lost[Direction::Client.index()] = false;
             }
@@ -274,14 +274,14 @@ impl Smtp {
         }
         match ends {
             Some(outcome) => self.end_login(outcome, reply.span, cx),
-            None => self.challenged(reply, cx),
+            None => self.challenged(reply),
         }
     }
 
-    fn challenged(&mut self, reply: &Reply, cx: &Context<'_>) {
+    fn challenged(&mut self, reply: &Reply) {
         match &mut self.login {
             Some(login) if reply.torn => login.gap(),
-            Some(login) => login.challenge(&reply.text.0, reply.span, cx.options),
+            Some(login) => login.challenge(&reply.text.0, reply.span),
             None => {}
         }
     }
@@ -476,7 +476,7 @@ impl Smtp {
             self.wait = Wait::No;
         }
         if reply.code == Some(334) {
-            self.challenged(reply, cx);
+            self.challenged(reply);
             // Whoever is asked, the next line is secret.
             self.mode = Mode::Response;
         } else {
