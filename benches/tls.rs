@@ -11,7 +11,6 @@ use aes::cipher::{Array, BlockCipherDecrypt, BlockModeDecrypt, BlockSizeUser, In
 use aes_gcm::aead::AeadInOut;
 use hmac::{Hmac, KeyInit, Mac};
 use mailcap::diagnostic::Code;
-use mailcap::event::GapCause;
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, Span};
 use mailcap::tls::protection::Protection;
@@ -223,7 +222,7 @@ struct Nothing;
 
 impl Upper for Nothing {
     fn plaintext(&mut self, _: Direction, _: &[u8], _: Span) {}
-    fn lost(&mut self, _: Direction, _: u64, _: Option<GapCause>, _: Span) {}
+    fn lost(&mut self, _: Direction, _: u64, _: Span) {}
     fn established(&mut self, _: u32, _: Span) {}
     fn odd(&mut self, _: Code, _: &str, _: Span) {}
     fn closed(&mut self, _: Direction, _: Span) {}

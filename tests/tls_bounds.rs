@@ -7,7 +7,7 @@ use std::io::Write;
 
 use common::peak_memory;
 use common::tls13::{Sender, key_log};
-use mailcap::event::{GapCause, SecretSource};
+use mailcap::event::SecretSource;
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, Span};
 use mailcap::tls::{Connection, Env, KeyRing, Secret, SessionCache, Upper};
@@ -23,7 +23,7 @@ impl Upper for Count {
     fn plaintext(&mut self, _: Direction, bytes: &[u8], _: Span) {
         self.bytes += bytes.len() as u64;
     }
-    fn lost(&mut self, _: Direction, len: u64, _: Option<GapCause>, _: Span) {
+    fn lost(&mut self, _: Direction, len: u64, _: Span) {
         self.lost += len;
     }
     fn established(&mut self, _: u32, _: Span) {}

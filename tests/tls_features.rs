@@ -3,11 +3,11 @@
 mod common;
 
 use common::packets::{Dialogue, Random, Shape, dialogues, packets, pcap};
-use common::script::{c, s};
+use common::script::{c, codes, only, s};
 use common::tls13::{Sender, key_log};
-use common::{How, tell, testdata};
+use common::{How, Told, tell, testdata};
 use mailcap::diagnostic::Code;
-use mailcap::event::{Decrypted, EventBody, GapCause, Outcome, Resumed, SecretSource};
+use mailcap::event::{Decrypted, EventBody, Outcome, Resumed, SecretSource};
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, Span};
 use mailcap::tls::{Connection, Env, KeyRing, Reason, Secret, SessionCache, Upper};
@@ -70,7 +70,7 @@ impl Upper for Out {
     fn plaintext(&mut self, dir: Direction, bytes: &[u8], _: Span) {
         self.plain.push((dir, bytes.to_vec()));
     }
-    fn lost(&mut self, _: Direction, len: u64, _: Option<GapCause>, _: Span) {
+    fn lost(&mut self, _: Direction, len: u64, _: Span) {
         self.lost += len;
     }
     fn established(&mut self, _: u32, _: Span) {}
@@ -243,6 +243,49 @@ fn secret_of(log: &str, label: &str) -> Vec<u8> {
     let line = log.lines().find(|line| line.starts_with(label)).unwrap();
     let digits = line.rsplit(' ').next().unwrap().as_bytes().chunks_exact(2);
     digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+/// The key exchange of TLS 1.0 knows nothing of the hellos but their randoms: a client that offers TLS 1.1 has written, as
+/// far as its premaster secret goes, another version into it.
+#[test]
+fn a_premaster_secret_of_another_version_than_the_client_offered_is_told() {
+    let keys = [testdata().join("tls/keys/rsa2048e3.pem")];
+    let how = How { keys: &keys, ..How::default() };
+    let mut dialogue = dialogues(testdata().join("tls/tls10-camellia128-sha-smtp.pcap")).remove(0);
+    let as_it_was = tell(&[file(&dialogue, 1).path().to_owned()], &how);
+    assert!(!codes(&as_it_was).contains(&"premaster-version"));
+    let offered = &mut dialogue.turns[0].bytes[9..11];
+    assert_eq!(offered, [3, 3]);
+    offered[1] = 2;
+    let told = tell(&[file(&dialogue, 1).path().to_owned()], &how);
+    let details = details(&told, Code::PremasterVersion);
+    assert_eq!(details, ["the premaster secret says 0x0303, ClientHello 0x0302"]);
+    assert_eq!(only(&told).tls[0].decrypted, Decrypted::All);
+}
+
+/// The certificate of the capture is valid until 2036-11-21 (`openssl x509 -enddate`).
+#[test]
+fn a_certificate_that_had_expired_is_told() {
+    let mut bytes = std::fs::read(testdata().join("tls/tls10-camellia128-sha-smtp.pcap")).unwrap();
+    let mut at = 24;
+    while at < bytes.len() {
+        let len = u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap()) as usize;
+        bytes[at..at + 4].copy_from_slice(&2_200_000_000u32.to_le_bytes());
+        at += 16 + len;
+    }
+    let file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let told = tell(&[file.path().to_owned()], &How::default());
+    let details = details(&told, Code::CertificateNotValid);
+    assert!(details.len() == 1 && details[0].starts_with("expired on 2036-11-21: "), "{details:?}");
+}
+
+fn details(told: &Told, code: Code) -> Vec<&str> {
+    let events = told.stories.values().flat_map(|story| &story.events);
+    events
+        .filter_map(|event| match &event.body {
+            EventBody::Diagnostic(d) if d.code == code => Some(d.detail.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// A server's fatal alert before its first word failed the handshake, whatever it was about and though tickets had shown that

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mailcap::capture::{Capture, Frame, Input, Item, LinkType};
 use mailcap::diagnostic::Code;
-use mailcap::event::{EndReason, Event, GapCause};
+use mailcap::event::{EndReason, Event};
 use mailcap::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Side, StreamChunk};
 use mailcap::limits::Limits;
 use mailcap::mail::smtp::Smtp;
@@ -222,7 +222,7 @@ impl Upper for Count {
     fn plaintext(&mut self, _: Direction, bytes: &[u8], _: Span) {
         self.0 += bytes.len() as u64;
     }
-    fn lost(&mut self, _: Direction, _: u64, _: Option<GapCause>, _: Span) {}
+    fn lost(&mut self, _: Direction, _: u64, _: Span) {}
     fn established(&mut self, _: u32, _: Span) {}
     fn odd(&mut self, _: Code, _: &str, _: Span) {}
     fn closed(&mut self, _: Direction, _: Span) {}

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use mailcap::diagnostic::Code;
-use mailcap::event::{GapCause, SecretSource};
+use mailcap::event::SecretSource;
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, Span};
 use mailcap::tls::{Connection, Env, KeyRing, SessionCache, Upper};
@@ -20,7 +20,7 @@ impl Upper for Count {
     fn plaintext(&mut self, dir: Direction, bytes: &[u8], _span: Span) {
         self.plain[dir.index()] += bytes.len();
     }
-    fn lost(&mut self, _dir: Direction, _len: u64, _cause: Option<GapCause>, _span: Span) {}
+    fn lost(&mut self, _dir: Direction, _len: u64, _span: Span) {}
     fn established(&mut self, _handshake: u32, _span: Span) {}
     fn odd(&mut self, _code: Code, _detail: &str, _span: Span) {}
     fn closed(&mut self, _dir: Direction, _span: Span) {}
@@ -52,7 +52,7 @@ pub fn run(data: &[u8]) {
     while let Some((_, dir, operation)) = operations::next(&mut rest) {
         let mut env = Env { keys, sessions: &mut sessions, limits: &limits, both_captured: true };
         match operation {
-            Operation::Gap(len) => connection.gap(dir, len, GapCause::Lost, span, &mut env, &mut up),
+            Operation::Gap(len) => connection.gap(dir, len, span, &mut env, &mut up),
             Operation::End => connection.end(dir, span, &mut env),
             Operation::Data(bytes) => {
                 sent[dir.index()] += bytes.len();

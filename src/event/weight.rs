@@ -227,7 +227,7 @@ impl TlsHandshake {
             handshake: _,
             version: _,
             client_random: _,
-            certificate_asked: _,
+            progress: _,
             answered_in_clear: _,
             resumed: _,
             extended_master_secret: _,

@@ -7,7 +7,7 @@ use super::inflate::{Inflate, InflateError};
 use super::plain::Recorder;
 use super::stack::Fallback;
 use crate::diagnostic::{Code, count};
-use crate::event::{Event, GapCause, Protocol};
+use crate::event::{Event, Protocol};
 use crate::limits::Limits;
 use crate::mail::imap::Imap;
 use crate::mail::line::find_byte;
@@ -459,13 +459,13 @@ impl tls::Upper for AboveTls<'_> {
         if self.layers.has_enough(self.env) {
             let detail = "one segment's compressed records expand beyond their bound; the rest of them is passed over";
             self.layers.emitter.diagnose(span, Code::CompressionFailed, detail);
-            return self.lost(dir, bytes.len() as u64, None, span);
+            return self.lost(dir, bytes.len() as u64, span);
         }
         self.layers.record(dir, bytes, span, self.env);
         self.layers.data(dir, bytes, span, self.env);
     }
 
-    fn lost(&mut self, dir: Direction, len: u64, _cause: Option<GapCause>, span: Span) {
+    fn lost(&mut self, dir: Direction, len: u64, span: Span) {
         self.layers.record_loss(dir, len, false);
         self.layers.gap(dir, Missing { len, tail: false, span }, self.env);
     }

@@ -477,8 +477,7 @@ impl Stack {
             return;
         }
         self.give_back(env, secrets);
-        let through_tls =
-            self.with_tls(env, secrets, |tls, tls_env, above| tls.gap(dir, len, cause, span, tls_env, above));
+        let through_tls = self.with_tls(env, secrets, |tls, tls_env, above| tls.gap(dir, len, span, tls_env, above));
         if through_tls.is_none() {
             // While nothing is decided the gap is kept, and comes here again.
             if self.layers.detector().is_none() {

@@ -34,7 +34,6 @@ use super::handshake::Joiner;
 use super::keys::KeyRing;
 use super::record::{Framer, Header, Step};
 use super::resume::SessionCache;
-use crate::event::GapCause;
 use crate::limits::Limits;
 use crate::limits::tls::SEARCH_CONNECTION;
 use crate::position::{Direction, Span};
@@ -227,7 +226,7 @@ impl Connection {
                 self.account.undecrypted += n;
                 self.last().closed_bytes += n;
                 if n > 0 {
-                    up.lost(dir, n, None, span);
+                    up.lost(dir, n, span);
                 }
                 return;
             }
@@ -284,22 +283,14 @@ impl Connection {
     }
 
     /// Bytes of a direction are missing.
-    pub fn gap(
-        &mut self,
-        dir: Direction,
-        len: u64,
-        cause: GapCause,
-        span: Span,
-        env: &mut Env<'_>,
-        up: &mut dyn Upper,
-    ) {
-        if self.keep_gap(dir, len, cause, span, env) {
+    pub fn gap(&mut self, dir: Direction, len: u64, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
+        if self.keep_gap(dir, len, span, env) {
             return;
         }
         if self.handshakes.is_empty() {
             self.handshakes.push(Handshake::new(span));
         }
-        self.lose(dir, len, cause, span, env, up);
+        self.lose(dir, len, span, env, up);
     }
 
     /// A direction is over: its FIN was seen.
@@ -346,7 +337,8 @@ impl Connection {
     }
 
     /// Bytes on the wire of the application data that was handed up: its length, before decompression where TLS
-    /// compressed it. This, overhead, undecrypted and held bytes add up to what was given.
+    /// compressed it. This, overhead, undecrypted and held bytes add up to what was given, which is all that it is for: tests
+    /// hold the sum against it.
     pub fn opened_bytes(&self) -> u64 {
         self.account.opened
     }

@@ -28,7 +28,6 @@ pub use secret::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Code;
-use crate::event::GapCause;
 use crate::position::{Direction, Span};
 
 macro_rules! reasons {
@@ -105,9 +104,8 @@ pub trait Upper {
     /// Decrypted application data; `span` covers the record's frames.
     fn plaintext(&mut self, dir: Direction, bytes: &[u8], span: Span);
 
-    /// Application data is missing from here: at most `len` bytes. `cause` is none when the bytes were captured but
-    /// could not be decrypted.
-    fn lost(&mut self, dir: Direction, len: u64, cause: Option<GapCause>, span: Span);
+    /// Application data is missing from here: at most `len` bytes, be they lost or left undecrypted.
+    fn lost(&mut self, dir: Direction, len: u64, span: Span);
 
     /// A handshake is complete and application data can follow. `handshake` counts from 0.
     fn established(&mut self, handshake: u32, span: Span);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use mailcap::diagnostic::Code;
-use mailcap::event::{GapCause, SecretSource, TlsHandshake};
+use mailcap::event::{SecretSource, TlsHandshake};
 use mailcap::limits::Limits;
 use mailcap::position::{Direction, FramePos, Span};
 use mailcap::tls::{Connection, Env, KeyRing, SessionCache, Upper};
@@ -29,7 +29,7 @@ impl Upper for Out {
         self.records.push((dir, plain.len()..plain.len() + bytes.len(), span));
         plain.extend_from_slice(bytes);
     }
-    fn lost(&mut self, dir: Direction, len: u64, _: Option<GapCause>, _: Span) {
+    fn lost(&mut self, dir: Direction, len: u64, _: Span) {
         self.lost[dir.index()] += len;
     }
     fn established(&mut self, _: u32, span: Span) {
@@ -156,13 +156,13 @@ pub(crate) fn run(
         span = Span::at(FramePos { index: number as u64, ..FramePos::default() });
         match piece {
             Given::Data(bytes) if drop.contains(&number) && dir == pieces[drop.start].0 => {
-                connection.gap(dir, bytes.len() as u64, GapCause::Lost, span, &mut env, &mut out);
+                connection.gap(dir, bytes.len() as u64, span, &mut env, &mut out);
             }
             Given::Data(bytes) => {
                 given += bytes.len();
                 connection.data(dir, bytes, span, &mut env, &mut out);
             }
-            Given::Gap(len) => connection.gap(dir, len, GapCause::Lost, span, &mut env, &mut out),
+            Given::Gap(len) => connection.gap(dir, len, span, &mut env, &mut out),
         }
     }
     let handshakes = connection.finish(span, &mut env, &mut out);

@@ -74,7 +74,7 @@ impl Connection {
     pub(super) fn tell_closed_early(&mut self, up: &mut dyn Upper) {
         let closed = std::mem::take(&mut self.early.closed);
         if closed.fragments > 0 {
-            up.lost(Direction::Client, closed.fragments, None, closed.last);
+            up.lost(Direction::Client, closed.fragments, closed.last);
         }
     }
 

@@ -204,10 +204,10 @@ impl Connection {
                 if stage == Stage::Handshake && half.pending.is_some() {
                     half.aside += header.len as u64;
                 } else if dir == Direction::Server {
-                    up.lost(dir, header.len as u64, None, span);
+                    up.lost(dir, header.len as u64, span);
                 } else if !self.hold_closed_early(header, span) {
                     self.tell_closed_early(up);
-                    up.lost(dir, header.len as u64, None, span);
+                    up.lost(dir, header.len as u64, span);
                 }
             }
             content::ALERT => {
@@ -224,7 +224,7 @@ impl Connection {
     pub(super) fn tell_aside(&mut self, dir: Direction, span: Span, up: &mut dyn Upper) {
         let len = std::mem::take(&mut self.halves[dir.index()].aside);
         if len > 0 {
-            up.lost(dir, len, None, span);
+            up.lost(dir, len, span);
         }
     }
 

@@ -7,7 +7,6 @@ use super::messages::begins_message;
 use super::state::Handshake;
 use super::{Connection, Env};
 use crate::diagnostic::Code;
-use crate::event::GapCause;
 use crate::limits::tls::{TRIAL, UNMATCHED};
 use crate::position::{Direction, Span};
 use crate::tls::handshake::{self, ClientHello, kind};
@@ -27,7 +26,7 @@ pub(super) struct Lost {
     /// Records tried in vain.
     unmatched: u32,
     /// Lost while nothing was encrypted yet: told only if it turns out that application data was in it.
-    deferred: Option<(u64, GapCause)>,
+    deferred: Option<u64>,
 }
 
 /// A whole record behind a loss, whose place is not known.
@@ -50,15 +49,7 @@ impl Lost {
 
 impl Connection {
     /// `len` bytes are missing.
-    pub(super) fn lose(
-        &mut self,
-        dir: Direction,
-        len: u64,
-        cause: GapCause,
-        span: Span,
-        env: &mut Env<'_>,
-        up: &mut dyn Upper,
-    ) {
+    pub(super) fn lose(&mut self, dir: Direction, len: u64, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         self.tell_aside(dir, span, up);
         self.read_begun(dir, span, env, up);
         let handshake = self.last();
@@ -69,7 +60,7 @@ impl Connection {
         }
         let half = &mut self.halves[dir.index()];
         if half.dead {
-            return up.lost(dir, len, Some(cause), span);
+            return up.lost(dir, len, span);
         }
         let cut = half.framer.gap(len);
         half.joiner.clear();
@@ -92,8 +83,7 @@ impl Connection {
         };
         let clear = half.epoch.is_clear();
         if clear {
-            let (so_far, _) = lost.deferred.unwrap_or((0, cause));
-            lost.deferred = Some((so_far.saturating_add(amount), cause));
+            lost.deferred = Some(lost.deferred.unwrap_or(0).saturating_add(amount));
         }
         if half.inflater.is_some() {
             self.close_epoch(dir, Reason::CompressionStateLost);
@@ -101,7 +91,7 @@ impl Connection {
         self.account.undecrypted += cut.before;
         self.protecting(dir).closed_bytes += cut.before;
         if !clear && amount > 0 {
-            up.lost(dir, amount, Some(cause), span);
+            up.lost(dir, amount, span);
         }
         // A ChangeCipherSpec whose header was seen did its work all the same.
         if clear && exact.is_some() && cut.header.is_some_and(|h| h.content_type == content::CHANGE_CIPHER_SPEC) {
@@ -145,10 +135,9 @@ impl Connection {
         if lost.exact.is_some() {
             // Told already, as part of the record that was cut.
         } else if clear {
-            let (so_far, cause) = lost.deferred.unwrap_or((0, GapCause::Lost));
-            lost.deferred = Some((so_far.saturating_add(bytes), cause));
+            lost.deferred = Some(lost.deferred.unwrap_or(0).saturating_add(bytes));
         } else if bytes > 0 {
-            up.lost(dir, bytes, None, span);
+            up.lost(dir, bytes, span);
         }
     }
 
@@ -233,8 +222,8 @@ impl Connection {
             return self.open_record(dir, header, fragment, span, env, up);
         }
         if let Some((epoch, number)) = self.resync(Adrift { dir, header, fragment, lost: &lost }, env) {
-            if let Some((amount, cause)) = lost.deferred {
-                up.lost(dir, amount, Some(cause), span);
+            if let Some(amount) = lost.deferred {
+                up.lost(dir, amount, span);
             }
             self.go_on(dir, epoch, number, span, up);
             return self.open_record(dir, header, fragment, span, env, up);
@@ -243,8 +232,8 @@ impl Connection {
             return self.open_record(dir, header, fragment, span, env, up);
         }
         if clear && self.join_midway(dir, header, fragment, span, env, up) {
-            if let Some((amount, cause)) = lost.deferred {
-                up.lost(dir, amount, Some(cause), span);
+            if let Some(amount) = lost.deferred {
+                up.lost(dir, amount, span);
             }
             return self.open_record(dir, header, fragment, span, env, up);
         }
@@ -258,8 +247,8 @@ impl Connection {
                 }
                 return self.open_record(dir, header, fragment, span, env, up);
             }
-            if let Some((amount, cause)) = lost.deferred.take() {
-                up.lost(dir, amount, Some(cause), span);
+            if let Some(amount) = lost.deferred.take() {
+                up.lost(dir, amount, span);
             }
             self.enter_unseen(dir, env);
         }
@@ -276,7 +265,7 @@ impl Connection {
         handshake.closed_bytes += header.record_len() as u64;
         handshake.reason.get_or_insert(Reason::GapNotBridged);
         if header.content_type == content::APPLICATION {
-            up.lost(dir, header.len as u64, None, span);
+            up.lost(dir, header.len as u64, span);
         }
         if lost.unmatched >= UNMATCHED || self.search_left == 0 {
             self.close_epoch(dir, Reason::GapNotBridged);

@@ -8,7 +8,7 @@ use crate::tls::Reason;
 #[derive(Default)]
 struct Out {
     plain: Vec<(Direction, Vec<u8>)>,
-    lost: Vec<(Direction, u64, Option<GapCause>)>,
+    lost: Vec<(Direction, u64)>,
     odd: Vec<Code>,
     established: Vec<u32>,
     closed: Vec<Direction>,
@@ -18,8 +18,8 @@ impl Upper for Out {
     fn plaintext(&mut self, dir: Direction, bytes: &[u8], _: Span) {
         self.plain.push((dir, bytes.to_vec()));
     }
-    fn lost(&mut self, dir: Direction, len: u64, cause: Option<GapCause>, _: Span) {
-        self.lost.push((dir, len, cause));
+    fn lost(&mut self, dir: Direction, len: u64, _: Span) {
+        self.lost.push((dir, len));
     }
     fn established(&mut self, handshake: u32, _: Span) {
         self.established.push(handshake);
@@ -84,7 +84,7 @@ fn play_with(keys: &KeyRing, pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (
     let mut given = 0;
     for (dir, bytes) in pieces {
         if bytes.is_empty() {
-            connection.gap(*dir, 100, GapCause::Lost, span, &mut env, &mut out);
+            connection.gap(*dir, 100, span, &mut env, &mut out);
         }
         for piece in bytes.chunks(chunk) {
             connection.data(*dir, piece, span, &mut env, &mut out);
@@ -121,7 +121,7 @@ fn without_a_key_it_says_so() {
     pieces.push((Client, record(23, &[0; 32])));
     let (out, report) = play(&pieces, 1000);
     assert_eq!((report.decrypted, report.reason), (Decrypted::None, Some(Reason::NoKey)));
-    assert_eq!(out.lost, [(Client, 32, None)]);
+    assert_eq!(out.lost, [(Client, 32)]);
     assert!(report.completed);
     assert_eq!(report.records_undecrypted, 3);
     assert!(report.steps.iter().any(|s| s.contains("--key")), "{:?}", report.steps);
@@ -252,7 +252,7 @@ fn gaps_are_told_at_their_place() {
     pieces.push((Server, [data(b"two"), data(b"three")].concat()));
     let (out, _) = play(&pieces, 1000);
     assert_eq!(out.plain.len(), 3);
-    assert_eq!(out.lost, [(Server, 100, Some(GapCause::Lost))]);
+    assert_eq!(out.lost, [(Server, 100)]);
 }
 
 #[test]
@@ -262,8 +262,8 @@ fn hostile_gap_lengths_do_not_overflow() {
     let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
     for (dir, bytes) in handshake() {
         connection.data(dir, &bytes, span, &mut env, &mut out);
-        connection.gap(dir, u64::MAX, GapCause::Lost, span, &mut env, &mut out);
-        connection.gap(dir, u64::MAX, GapCause::Lost, span, &mut env, &mut out);
+        connection.gap(dir, u64::MAX, span, &mut env, &mut out);
+        connection.gap(dir, u64::MAX, span, &mut env, &mut out);
     }
     connection.finish(span, &mut env, &mut out);
 }

@@ -6,7 +6,6 @@
 
 use super::state::Handshake;
 use super::{Connection, Env};
-use crate::event::GapCause;
 use crate::position::{Direction, Span};
 use crate::tls::Upper;
 use crate::tls::record::{Header, content};
@@ -24,7 +23,7 @@ pub(super) struct Waiting {
 
 enum Later {
     Data(Direction, Vec<u8>, Span),
-    Gap(Direction, u64, GapCause, Span),
+    Gap(Direction, u64, Span),
     End(Direction, Span),
 }
 
@@ -54,7 +53,7 @@ impl Connection {
         for piece in later {
             match piece {
                 Later::Data(dir, bytes, span) => self.data(dir, &bytes, span, env, up),
-                Later::Gap(dir, len, cause, span) => self.gap(dir, len, cause, span, env, up),
+                Later::Gap(dir, len, span) => self.gap(dir, len, span, env, up),
                 Later::End(dir, span) => self.end(dir, span, env),
             }
         }
@@ -92,8 +91,8 @@ impl Connection {
     }
 
     /// As [`Connection::keep_data`], a gap.
-    pub(super) fn keep_gap(&mut self, dir: Direction, len: u64, cause: GapCause, span: Span, env: &Env<'_>) -> bool {
-        self.keep(true, env, || Later::Gap(dir, len, cause, span))
+    pub(super) fn keep_gap(&mut self, dir: Direction, len: u64, span: Span, env: &Env<'_>) -> bool {
+        self.keep(true, env, || Later::Gap(dir, len, span))
     }
 
     /// As [`Connection::keep_data`], an end.
