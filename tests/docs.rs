@@ -1,5 +1,9 @@
 //! Keeps the documents in step with what the program says.
 
+#[path = "common/tools.rs"]
+#[cfg(unix)]
+mod tools;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -54,16 +58,42 @@ fn severities_are_documented_as_they_are() {
     }
 }
 
-/// All Rust of the folder, one file behind the other.
-fn rust(folder: &Path, text: &mut String) {
+/// The Rust files of the folder.
+fn rust(folder: &Path, each: &mut dyn FnMut(&Path, &str)) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            rust(&path, text);
+            rust(&path, each);
         } else if path.extension().is_some_and(|e| e == "rs") {
-            text.push_str(&fs::read_to_string(&path).unwrap());
+            each(&path, &fs::read_to_string(&path).unwrap());
         }
     }
+}
+
+/// A diagnostic that can be taken out of the code without a test that fails is promised to nobody.
+#[test]
+fn every_diagnostic_is_seen_by_a_test() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut tests = String::new();
+    rust(&home.join("tests"), &mut |_, code| tests.push_str(code));
+    // What outputs are tested with is made up.
+    for folder in ["flow", "mail", "session", "tls"] {
+        rust(&home.join("src").join(folder), &mut |path, code| {
+            let is_test = path.iter().any(|name| name == "tests" || name == "tests.rs");
+            let inside = code.split_once("\nmod tests {").map_or("", |(_, tests)| tests);
+            tests.push_str(if is_test { code } else { inside });
+        });
+    }
+    let is_seen = |code: &&Code| {
+        let name = format!("Code::{code:?}");
+        let by_name =
+            tests.match_indices(&name).any(|(at, _)| !tests[at + name.len()..].starts_with(char::is_alphanumeric));
+        // As a string of its own, or behind who said it.
+        let by_word = [format!("\"{code}\""), format!(" {code}\"")].iter().any(|word| tests.contains(word));
+        by_name || by_word
+    };
+    let unseen: Vec<_> = Code::ALL.iter().filter(|code| !is_seen(code)).collect();
+    assert!(unseen.is_empty(), "{unseen:?}");
 }
 
 #[test]
@@ -71,7 +101,7 @@ fn every_test_that_vulnerabilities_name_is_there() {
     const CLASSES: &str = include_str!("../docs/vulnerabilities.md");
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut code = String::new();
-    ["src", "tests"].iter().for_each(|folder| rust(&home.join(folder), &mut code));
+    ["src", "tests"].iter().for_each(|folder| rust(&home.join(folder), &mut |_, text| code.push_str(text)));
     let words: BTreeSet<&str> = code.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c))).collect();
     let mut names = 0;
     for row in CLASSES.lines().filter(|line| line.starts_with("| ") && line.ends_with('|')).skip(1) {
@@ -116,7 +146,7 @@ fn questions_to_jq_have_answers() {
     use std::process::Command;
     const OUTPUT: &str = include_str!("../docs/output.md");
     if Command::new("jq").arg("--version").output().is_err() {
-        eprintln!("skipped: jq is not installed");
+        tools::lacking("jq");
         return;
     }
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");

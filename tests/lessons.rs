@@ -271,6 +271,7 @@ fn compressed_imap_is_read_and_a_gap_in_it_is_told() {
     assert!(!only(&told).session().complete);
     assert!(only(&told).commands.len() < commands);
     assert!(only(&told).gaps.iter().any(|g| g.bytes > 0));
+    assert!(codes(&told).contains(&"compression-failed"), "{:?}", codes(&told));
 }
 
 // POP3.

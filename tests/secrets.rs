@@ -12,6 +12,8 @@ mod needles;
 #[cfg(feature = "parquet")]
 #[path = "common/parquet.rs"]
 mod parquet_rows;
+#[path = "common/tools.rs"]
+mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -116,7 +118,7 @@ fn tshark(args: &[&str]) -> Option<String> {
     let output = match Command::new("tshark").args(args).stdin(Stdio::null()).output() {
         Ok(output) => output,
         Err(_) => {
-            println!("skipped: tshark is not installed");
+            tools::lacking("tshark");
             return None;
         }
     };
@@ -219,7 +221,7 @@ fn secrets_stand_behind_the_first_interface() {
         let again = dir.path().join(format!("{n}-again.pcapng"));
         match Command::new("editcap").args([&out, &again]).output() {
             Ok(ran) => assert!(ran.status.success(), "{more:?}: {}", lossy(&ran.stderr)),
-            Err(_) => println!("skipped: editcap is not installed"),
+            Err(_) => tools::lacking("editcap"),
         }
     }
 }

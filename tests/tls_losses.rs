@@ -9,6 +9,7 @@ mod streams;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use mailcap::diagnostic::Code;
 use mailcap::event::TlsHandshake;
 use mailcap::position::{Direction, Span};
 use mailcap::tls::{KeyRing, SessionCache};
@@ -298,6 +299,7 @@ fn losses(
                 let loss = Loss { played: &played, dir: pieces[number].0, number, out, reports };
                 let problems = loss.check(by_premaster, compressed, &mut tally.excuses);
                 tally.losses += 1;
+                tally.resynchronised += usize::from(loss.out.odd.iter().any(|(c, _)| *c == Code::TlsResynchronised));
                 for problem in problems.into_iter().take(3) {
                     let reports: Vec<_> = loss.reports.iter().map(|h| (h.records_undecrypted, h.reason)).collect();
                     tally.failures.push(format!(
@@ -315,6 +317,8 @@ fn losses(
 #[derive(Default)]
 struct Tally {
     losses: usize,
+    /// Of these, so many were told to go on behind the loss.
+    resynchronised: usize,
     excuses: BTreeMap<Excuse, usize>,
     failures: Vec<String>,
 }
@@ -331,9 +335,10 @@ fn all_losses(mode: &str) {
             losses(&case, (mode, by_premaster), &keys, &pieces(&case, &connections), &mut tally);
         }
     }
-    let Tally { losses, excuses, failures } = tally;
-    println!("{losses} losses by {mode}; records excused: {excuses:?}");
+    let Tally { losses, resynchronised, excuses, failures } = tally;
+    println!("{losses} losses by {mode}, {resynchronised} of them within a dialogue; records excused: {excuses:?}");
     assert!(failures.is_empty(), "{} of {losses}:\n{}", failures.len(), failures.join("\n"));
+    assert!(resynchronised * 3 > losses, "{resynchronised} of {losses}");
     assert!(losses > 1000 || std::env::var_os("MAILCAP_CASE").is_some(), "only {losses}");
 }
 

@@ -152,6 +152,7 @@ fn a_capture_that_begins_within_a_record_loses_that_record_alone() {
             let story = only(&after);
             let tls = &story.tls[0];
             assert_eq!((tls.reason, tls.records_decrypted), (None, whole), "{name}: {:#?}", tls.steps);
+            assert!(codes(&after).contains(&"tls-resynchronised"), "{name}: {:?}", codes(&after));
             for text in texts(&after) {
                 assert!(whole_texts.contains(&text), "{name}: {text} was never said");
             }

@@ -7,6 +7,7 @@ use std::io::Write;
 
 use common::packets::{Dialogue, Random, Shape, dialogues, packets, pcap};
 use common::{Collect, How, config, testdata};
+use mailcap::diagnostic::Code;
 use mailcap::event::{EventBody, Session};
 use mailcap::flow::Side;
 use mailcap::pipeline::{Config, run};
@@ -91,6 +92,7 @@ fn a_port_that_the_user_names_makes_it_a_mail_session() {
     let (sessions, _) = told(&dialogue(), Some(named(PORT)), false);
     assert_eq!(sessions.len(), 1);
     assert!(!sessions[0].complete && sessions[0].undecrypted_bytes > 0);
+    assert!(sessions[0].diagnostics.iter().any(|d| d.code == Code::Undecrypted));
     assert_eq!(told(&dialogue(), Some(named(PORT + 1)), false).0, []);
 }
 
