@@ -70,7 +70,7 @@ struct Load {
 }
 
 impl Load {
-    /// Whether the next round had better go straight from the capture's buffer into the shards, without a copy.
+    /// Whether the next round should go straight from the capture's buffer into the shards, without a copy.
     fn is_better_direct(&self, threads: bool) -> bool {
         // Of small segments the copy costs little, and sorted by shard each finds its table in the processor's cache.
         let small = self.bytes < self.segments * SMALL_SEGMENT;
@@ -125,8 +125,8 @@ impl Run {
             weight: Arc::default(),
         });
         let cache = SessionCache::new();
-        let part = first_share(&limits);
-        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &part, &cache))).collect();
+        let share = first_share(&limits);
+        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &share, &cache))).collect();
         let reader = Reader {
             show_secrets: shared.options.show_secrets,
             load: Load { digests: shared.options.digests, opens_together: keys.opens_together(), ..Load::default() },
@@ -257,10 +257,10 @@ impl Common {
         let keys = self.keys.clone();
         self.change(shards, |shared| shared.keys = keys);
         self.cache = SessionCache::new();
-        let part = first_share(&self.limits);
+        let share = first_share(&self.limits);
         for mut shard in shards.all() {
             let tally = std::mem::take(&mut shard.sessions.tally);
-            *shard = Shard::new(&self.shared, &part, &self.cache);
+            *shard = Shard::new(&self.shared, &share, &self.cache);
             shard.sessions.tally = tally;
         }
     }

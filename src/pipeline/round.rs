@@ -61,11 +61,11 @@ impl Shards {
         let settled = self.settle_sessions(cache, stopped.unwrap_or(u64::MAX));
         let until = settled.or(stopped).unwrap_or(u64::MAX);
         let over = settled.is_none() && stopped.is_none();
-        let mut parts: Vec<Vec<(Place, Told)>> = Vec::new();
+        let mut told: Vec<Vec<(Place, Told)>> = Vec::new();
         for mut shard in self.all() {
             *tls += std::mem::take(&mut shard.sessions.in_tls);
             if !shard.sessions.events.is_empty() {
-                parts.push(shard.sessions.take_events(until));
+                told.push(shard.sessions.take_events(until));
             }
             shard.sessions.first = if shard.stopped.is_some() && shard.stopped == stopped { next } else { 0 };
             shard.stopped = None;
@@ -74,9 +74,9 @@ impl Shards {
             }
         }
         if !own.is_empty() {
-            parts.push(own.drain(..before(own, until)).collect());
+            told.push(own.drain(..before(own, until)).collect());
         }
-        merge(parts, out);
+        merge(told, out);
         over
     }
 
@@ -159,21 +159,21 @@ impl Shards {
     }
 }
 
-/// Parts that are each in order, in one sequence.
-fn merge(mut parts: Vec<Vec<(Place, Told)>>, out: &mut Vec<Told>) {
-    if let [events] = &mut parts[..] {
+/// What each shard tells is in order; this is all of it in one sequence.
+fn merge(mut told: Vec<Vec<(Place, Told)>>, out: &mut Vec<Told>) {
+    if let [events] = &mut told[..] {
         out.extend(events.drain(..).map(|(_, event)| event));
         return;
     }
     let mut order: Vec<(Place, usize, usize)> = Vec::new();
-    for (part, events) in parts.iter().enumerate() {
-        order.extend(events.iter().enumerate().map(|(n, (place, _))| (*place, part, n)));
+    for (shard, events) in told.iter().enumerate() {
+        order.extend(events.iter().enumerate().map(|(n, (place, _))| (*place, shard, n)));
     }
-    // Parts are in order of shards, and within a part the order is there already.
-    order.sort_unstable_by_key(|&(place, part, n)| (place.0, part, n));
-    let mut streams: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
-    for (_, part, _) in order {
-        out.extend(streams.get_mut(part).and_then(Iterator::next).map(|(_, event)| event));
+    // They are in order of shards, and within a shard the order is there already.
+    order.sort_unstable_by_key(|&(place, shard, n)| (place.0, shard, n));
+    let mut streams: Vec<_> = told.into_iter().map(Vec::into_iter).collect();
+    for (_, shard, _) in order {
+        out.extend(streams.get_mut(shard).and_then(Iterator::next).map(|(_, event)| event));
     }
 }
 

@@ -1,8 +1,8 @@
-//! One of the parts that connections are divided over: its own connection table and sessions.
+//! A shard: one of the [`SHARDS`] that connections are divided over, with a connection table and sessions of its own.
 //!
-//! Which part a connection belongs to depends on its endpoints alone, and no part sees another's state, so what a part
-//! does is the same whenever and wherever it works. What crosses parts goes through the end of a round: a session that
-//! resumes a TLS session which another part may have seen begin in this round is *parked*, see `round`.
+//! Which shard a connection belongs to depends on its endpoints alone, and no shard sees another's state, so what a shard
+//! does is the same whenever and wherever it works. What crosses shards goes through the end of a round: a session that
+//! resumes a TLS session which another shard may have seen begin in this round is *parked*, see `round`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -22,16 +22,16 @@ use crate::tls::resume::Added;
 use crate::tls::{KeyRing, SessionCache};
 use crate::wire::Segment;
 
-/// Parts, whatever the number of threads: with fewer, the longest part decides how long a round takes.
+/// Shards, whatever the number of threads: with fewer, the longest one's work decides how long a round takes.
 pub(super) const SHARDS: usize = 64;
 
-/// Events that a part keeps room for between calls.
+/// Events that a shard keeps room for between calls.
 const ROOM: usize = 1024;
 
 /// Added to a connection's id where it ends with the input, so that these come after all frames, in order of id.
 const AT_END: u64 = 1 << 63;
 
-/// The part that a segment's connection belongs to: the same for both directions, in every run.
+/// The shard that a segment's connection belongs to: the same for both directions, in every run.
 pub(super) fn shard_of(segment: &Segment<'_>) -> usize {
     let sum = endpoint(segment.src).wrapping_add(endpoint(segment.dst));
     (mix(sum) >> 58) as usize % SHARDS
@@ -53,7 +53,7 @@ fn mix(word: u64) -> u64 {
     product ^ product >> 29
 }
 
-/// Each part's share of the bounds over all connections; what is held and kept is granted anew from boundary to boundary.
+/// Each shard's share of the bounds over all connections; what is held and kept is granted anew from boundary to boundary.
 pub(super) fn share(limits: &Limits) -> Limits {
     Limits {
         connections: limits.connections.div_ceil(SHARDS),
@@ -68,7 +68,7 @@ fn own_options(options: &Options, limits: &Limits) -> Options {
     Options { passwords: options.passwords.with_rounds(limits.scram_rounds / SHARDS as u64), ..options.clone() }
 }
 
-/// What is the same for all parts.
+/// What is the same for all shards.
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) keys: KeyRing,
@@ -77,7 +77,7 @@ pub(super) struct Shared {
     pub(super) decode_as: Vec<DecodeAs>,
     pub(super) all_tls: bool,
     pub(super) connections: bool,
-    /// What all parts have to tell weighs so much.
+    /// What all shards have to tell weighs so much.
     pub(super) weight: Arc<AtomicUsize>,
 }
 
@@ -88,7 +88,7 @@ impl Shared {
     }
 }
 
-/// Where something happens: the frame being worked on, and how many calls before it that part had for this frame.
+/// Where something happens: the frame being worked on, and how many calls before it that shard had for this frame.
 pub(super) type Place = (u64, u32);
 
 /// What a sink is told.
@@ -104,7 +104,7 @@ pub(super) fn before<T>(told: &[(Place, T)], frame: u64) -> usize {
     told.partition_point(|(place, _)| place.0 < frame)
 }
 
-/// What the sessions of a part add to the report.
+/// What the sessions of a shard add to the report.
 #[derive(Copy, Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) mail_sessions: u64,
@@ -116,14 +116,14 @@ pub(super) struct Tally {
 
 impl Tally {
     fn count(&mut self, closed: &Closed) {
-        let part = Tally {
+        let one = Tally {
             mail_sessions: u64::from(closed.mail),
             incomplete: u64::from(closed.incomplete),
             handshakes: closed.handshakes,
             judged_early: 0,
             account: closed.account,
         };
-        self.add(&part);
+        self.add(&one);
     }
 
     pub(super) fn add(&mut self, other: &Tally) {
@@ -131,13 +131,13 @@ impl Tally {
         self.incomplete += other.incomplete;
         self.handshakes += other.handshakes;
         self.judged_early += other.judged_early;
-        let (sum, part) = (&mut self.account, other.account);
-        sum.decoded += part.decoded;
-        sum.overhead += part.overhead;
-        sum.undecrypted += part.undecrypted;
-        sum.skipped += part.skipped;
-        sum.duplicate += part.duplicate;
-        sum.gaps += part.gaps;
+        let (sum, more) = (&mut self.account, other.account);
+        sum.decoded += more.decoded;
+        sum.overhead += more.overhead;
+        sum.undecrypted += more.undecrypted;
+        sum.skipped += more.skipped;
+        sum.duplicate += more.duplicate;
+        sum.gaps += more.gaps;
     }
 }
 
@@ -193,7 +193,7 @@ impl Shard {
         self.table.segment_at(segment, at, now, interface, &mut self.sessions);
     }
 
-    /// What a round has for this part, the part being the one of that number: all of it, or as much as may be told at once.
+    /// What a round has for this shard, which is the one of that number: all of it, or as much as may be told at once.
     pub(super) fn work(&mut self, number: usize, batch: &Batch) {
         let items = batch.items(number);
         while let Some(item) = items.get(self.done) {
@@ -217,7 +217,7 @@ impl Shard {
         }
     }
 
-    /// A boundary at which all parts look at the clock.
+    /// A boundary at which all shards look at the clock.
     pub(super) fn tick(&mut self, at: FramePos, now: i64) {
         self.sessions.at(at);
         self.table.tick_at(at, now, &mut self.sessions);
@@ -231,10 +231,10 @@ impl Shard {
     }
 }
 
-/// The sessions of a part, as its connection table's consumer.
+/// The sessions of a shard, as its connection table's consumer.
 pub(super) struct Sessions {
     shared: Arc<Shared>,
-    /// As all have them, with this part's share of the work that may be spent on passwords.
+    /// As all have them, with this shard's share of the work that may be spent on passwords.
     options: Options,
     pub(super) cache: SessionCache,
     place: Place,
@@ -242,7 +242,7 @@ pub(super) struct Sessions {
     out: Vec<Event>,
     /// What there is to tell since the last round, in order of place.
     pub(super) events: Vec<(Place, Told)>,
-    /// What it weighs, and what that of all parts does; and how much is enough for each.
+    /// What it weighs, and what that of all shards does; and how much is enough for each.
     weight: usize,
     weight_of_all: Arc<AtomicUsize>,
     bound: usize,
@@ -314,7 +314,7 @@ impl Sessions {
         self.place
     }
 
-    /// Whether the round had better end, as there is much to tell.
+    /// Whether enough events wait for the sink: the round should end.
     pub(super) fn is_full(&self) -> bool {
         self.weight > self.bound || self.first == 0 && self.are_full()
     }
@@ -324,7 +324,7 @@ impl Sessions {
         self.weight > self.bound || frame >= self.first && self.are_full()
     }
 
-    /// As [`Sessions::is_full`], of all parts together.
+    /// As [`Sessions::is_full`], of all shards together.
     pub(super) fn are_full(&self) -> bool {
         self.weight_of_all.load(Ordering::Relaxed) > self.bound.saturating_mul(SHARDS)
     }
