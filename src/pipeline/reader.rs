@@ -6,7 +6,7 @@ use std::thread;
 use zeroize::Zeroizing;
 
 use super::batch::Batch;
-use super::round::{ROUND, ROUND_BYTES, Shards, first_grant};
+use super::round::{BOUNDARY, ROUND_BYTES, Shards, first_grant};
 use super::shard::{Place, SHARDS, Shard, Shared, Tally, Told, shard_of, share};
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report};
@@ -405,7 +405,7 @@ impl Reader {
                         }
                         Decoded::Skipped(_) => {}
                     }
-                    if pos.index % ROUND == 0 {
+                    if pos.index % BOUNDARY == 0 {
                         self.boundary = true;
                         return Stop::Full;
                     }

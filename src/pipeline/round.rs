@@ -1,7 +1,7 @@
 //! The end of a round: what crosses shards is settled, and their events become one sequence.
 //!
 //! Everything here is in order of (frame, shard, call), which the input alone decides. A round may end at any frame: where
-//! it does is not seen in what comes out. Only at a *boundary*, every [`ROUND`] frames, do the shards look at the clock and
+//! it does is not seen in what comes out. Only at a *boundary*, every [`BOUNDARY`] frames, do the shards look at the clock and
 //! the bounds over all of them change.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use crate::tls::SessionCache;
 use crate::tls::resume::Added;
 
 /// Frames between boundaries.
-pub(super) const ROUND: u64 = 4096;
+pub(super) const BOUNDARY: u64 = 4096;
 
 /// Payload bytes after which a round ends early, as it is held in memory.
 pub(super) const ROUND_BYTES: u64 = 4 << 20;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::batch::Batch;
-use super::round::{ROUND, session_grant};
+use super::round::{BOUNDARY, session_grant};
 use crate::diagnostic::Code;
 use crate::event::{Account, Comment, Connection, EndReason, Event, GapCause, Unreachable};
 use crate::flow::{ConnectionInfo, Consumer, FlowTable, Interest, Side, StreamChunk};
@@ -374,7 +374,7 @@ impl Sessions {
             undecided: &mut self.undecided,
             kept: &mut self.kept,
             frame: place.0,
-            boundary: place.0.next_multiple_of(ROUND),
+            boundary: place.0.next_multiple_of(BOUNDARY),
         };
         let result = work(&mut world);
         let mut out = std::mem::take(&mut self.out);
@@ -411,7 +411,7 @@ impl Sessions {
 
     /// Takes a session aside until the round's end, when it is given that piece.
     fn park(&mut self, mut session: Session, info: &ConnectionInfo, place: Place, piece: Piece) {
-        session.freeze(place.0.next_multiple_of(ROUND));
+        session.freeze(place.0.next_multiple_of(BOUNDARY));
         let pieces = VecDeque::from([(place, info.clone(), piece)]);
         self.parked.insert(info.id, Parked { session, pieces });
     }
