@@ -12,6 +12,7 @@
 mod batch;
 mod reader;
 mod round;
+mod sessions;
 mod shard;
 mod workers;
 

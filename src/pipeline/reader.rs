@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::batch::Batch;
 use super::round::{BOUNDARY, ROUND_BYTES, Shards, first_grant};
-use super::shard::{Place, SHARDS, Shard, Shared, Tally, Told, shard_of, share};
+use super::shard::{Place, ReportPart, SHARDS, Shard, Shared, Told, shard_of, share};
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report};
 use crate::capture::{Capture, Item};
@@ -212,7 +212,7 @@ impl Run {
     }
 
     fn report(self) -> Report {
-        let mut sum = Tally::default();
+        let mut sum = ReportPart::default();
         for shard in self.shards.0.iter().filter_map(|shard| shard.lock().ok()) {
             sum.add(&shard.sessions.tally);
         }
