@@ -3,7 +3,6 @@
 //! ```text
 //! Capture ─Frame─▶ Decoder ─Segment─▶ FlowTable ─StreamChunk─▶ Session ─Event─▶ Sink
 //! ```
-
 //!
 //! Connections are divided over a fixed number of shards, which know nothing of one another. Reading goes in rounds: the
 //! shards get the frames of a round, alone or by several threads, and at its end what crosses shards is settled and their
@@ -14,6 +13,7 @@ mod reader;
 mod round;
 mod sessions;
 mod shard;
+mod sink;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,13 +24,13 @@ use crate::capture::{Capture, CaptureError, Input, group};
 use crate::event::Account;
 use crate::limits::Limits;
 use crate::mail::Options;
-use crate::output::Sink;
 use crate::position::Timestamp;
 use crate::tls::KeyRing;
 
 use reader::Run;
 
 pub use crate::session::DecodeAs;
+pub use sink::Sink;
 
 /// What to read and how.
 #[derive(Clone)]
