@@ -17,7 +17,7 @@ use crate::position::{Direction, Span};
 
 pub use message::{Attachment, Message, MessageData, MessageDirection, MessageOutcome, MessagePart, Recipient, Script};
 pub use network::{Comment, CommentOn, Connection, Unreachable};
-pub use session::{Account, EndReason, Opening, Outcome, Protocol, Security, Session, is_mail_port, is_tls_port};
+pub use session::{Account, EndReason, Opening, Outcome, Protocol, Security, Session};
 pub use tls::{Alert, Certificate, Decrypted, Name, Progress, Resumed, SecretSource, TlsHandshake};
 
 /// Bytes from the wire that are meant as text. Usually UTF-8, never promised to be.

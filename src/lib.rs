@@ -42,6 +42,7 @@ pub mod limits;
 pub mod mail;
 pub mod output;
 pub mod pipeline;
+pub mod ports;
 pub mod position;
 pub mod session;
 pub mod tls;

@@ -17,7 +17,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::event::{EndReason, GapCause, Protocol};
+use crate::event::{EndReason, GapCause};
 use crate::flow::early::EarlyReset;
 use crate::flow::half::{Half, Start};
 use crate::flow::intake::LATE_SYN;
@@ -25,6 +25,7 @@ use crate::flow::remnant::Range;
 use crate::flow::seq::distance;
 use crate::flow::{ConnectionInfo, Consumer, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
+use crate::ports::is_mail_port;
 use crate::position::FramePos;
 use crate::wire::Segment;
 
@@ -305,7 +306,7 @@ fn roles(segment: &Segment<'_>) -> (bool, Roles) {
         return (!segment.flags.ack, Roles::Handshake);
     }
     let rank = |address: SocketAddr| match address.port() {
-        port if Protocol::of_port(port).is_some() => 0u8,
+        port if is_mail_port(port) => 0u8,
         0..1024 => 1,
         1024..10_000 => 2,
         _ => 3,

@@ -11,9 +11,10 @@ use super::shard::{Place, ReportPart, SHARDS, Shard, Shared, Told, shard_of, sha
 use super::workers::{Over, Workers};
 use super::{Config, Error, InputProblem, Report, Sink};
 use crate::capture::{Capture, Item};
-use crate::event::{Comment, CommentOn, SecretSource, Text, Unreachable, is_mail_port};
+use crate::event::{Comment, CommentOn, SecretSource, Text, Unreachable};
 use crate::flow::Clock;
 use crate::limits::Limits;
+use crate::ports::is_mail_port;
 use crate::position::{FileId, FramePos, Timestamp};
 use crate::tls::{KeyRing, SessionCache, keylog, premaster_in_segment};
 use crate::wire::{Decoded, Decoder, Segment};

@@ -4,9 +4,10 @@ use super::outcome;
 use super::stack::Secrets;
 use super::{Closed, Live, World, env, one_sided};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Account, EndReason, EventBody, Security, Session as SessionEvent, TlsHandshake, is_tls_port};
+use crate::event::{Account, EndReason, EventBody, Security, Session as SessionEvent, TlsHandshake};
 use crate::flow::{ConnectionInfo, Roles, Side};
 use crate::mail::Summary;
+use crate::ports::is_tls_port;
 use crate::position::{Direction, FramePos, Span};
 use crate::tls::keylog::Entry;
 

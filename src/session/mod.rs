@@ -7,26 +7,27 @@
 //!         └─ tls::Connection (implicit, or after STARTTLS) ─▶┘
 //! ```
 
+mod decode_as;
 mod detect;
 mod ending;
 mod inflate;
 mod layers;
 mod outcome;
 mod plain;
-mod ports;
 mod proxy;
 mod stack;
 mod tunnel;
 
-pub use ports::DecodeAs;
+pub use decode_as::DecodeAs;
 
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Account, EndReason, Event, EventBody, Gap, GapCause, Opening, Protocol, is_mail_port};
+use crate::event::{Account, EndReason, Event, EventBody, Gap, GapCause, Opening, Protocol};
 use crate::flow::{ConnectionInfo, Interest, Roles, Side, StreamChunk};
 use crate::limits::Limits;
 use crate::mail::Options;
+use crate::ports::is_mail_port;
 use crate::position::{Direction, FramePos, Span, Timestamp};
 use crate::tls::{KeyRing, SessionCache};
 

@@ -2,9 +2,9 @@
 
 mod fallback;
 
+use super::decode_as::DecodeAs;
 use super::detect::{Verdict, Waiting, is_cut_hello};
 use super::layers::{AboveTls, Ask, Env, Layers};
-use super::ports::DecodeAs;
 use super::proxy::{self, Preamble};
 use super::tunnel::{Piece, Settled, Taken, Tunnel};
 use crate::diagnostic::{Code, count};

@@ -22,10 +22,10 @@ use crate::diagnostic::Code;
 use crate::event::weight::{optional, texts};
 use crate::event::{
     Certificate, Connection, EndReason, Event, EventBody, Protocol, Security, Session, Text, TlsHandshake, Unreachable,
-    is_mail_port,
 };
 use crate::limits::Limits;
 use crate::pipeline::Report;
+use crate::ports::is_mail_port;
 use crate::position::Timestamp;
 use crate::tls::Reason;
 

@@ -5,11 +5,12 @@ use std::fmt::Write;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{
     Alert, Auth, AuthOutcome, Command, Decrypted, EndReason, Gap, GapCause, Message, MessageOutcome, MessagePart,
-    Outcome, Protocol, Reply, Script, Security, Session, Text, TlsHandshake, is_tls_port,
+    Outcome, Protocol, Reply, Script, Security, Session, Text, TlsHandshake,
 };
 use crate::output::escape::{self, escape};
 use crate::output::json::hex;
 use crate::output::words::{Word, protocol_name, why_not};
+use crate::ports::is_tls_port;
 use crate::position::{Direction, Span};
 use crate::tls::Reason;
 

@@ -1,4 +1,4 @@
-//! What ports suggest: a hint for a tie, never a condition, unless the user said so.
+//! What the user says of a port: obeyed, where a port's number alone is a hint for a tie ([`crate::ports`]).
 
 use crate::event::Protocol;
 
