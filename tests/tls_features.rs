@@ -203,7 +203,7 @@ fn a_client_certificate_that_is_not_seen_is_not_called_none() {
         let lines: String = log.lines().filter(|l| !l.starts_with(without)).map(|l| format!("{l}\n")).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), lines).unwrap();
-        let told = tell(&[capture.clone()], &How { keylogs: &[file.path().to_owned()], ..How::default() });
+        let told = tell(std::slice::from_ref(&capture), &How { keylogs: &[file.path().to_owned()], ..How::default() });
         told.stories.values().next().unwrap().tls[0].clone()
     };
     for (without, word) in [("none", "the client sent "), ("CLIENT_HANDSHAKE", "asked for a client certificate.")] {
@@ -243,6 +243,8 @@ fn secret_of(log: &str, label: &str) -> Vec<u8> {
     let line = log.lines().find(|line| line.starts_with(label)).unwrap();
     let digits = line.rsplit(' ').next().unwrap().as_bytes().chunks_exact(2);
     digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
 /// The key exchange of TLS 1.0 knows nothing of the hellos but their randoms: a client that offers TLS 1.1 has written, as
 /// far as its premaster secret goes, another version into it.
 #[test]
