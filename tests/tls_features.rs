@@ -204,13 +204,14 @@ fn a_client_certificate_that_is_not_seen_is_not_called_none() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), lines).unwrap();
         let told = tell(std::slice::from_ref(&capture), &How { keylogs: &[file.path().to_owned()], ..How::default() });
-        told.stories.values().next().unwrap().tls[0].clone()
+        (told.stories.values().next().unwrap().tls[0].clone(), told)
     };
     for (without, word) in [("none", "the client sent "), ("CLIENT_HANDSHAKE", "asked for a client certificate.")] {
-        let tls = steps(without);
+        let (tls, told) = steps(without);
         assert!(!tls.progress.lacks_certificate, "{without}");
         let story = tls.steps.join("\n");
         assert!(story.contains(word) && !story.contains("got none"), "{without}: {story}");
+        assert!(!codes(&told).contains(&"not-mail"), "nothing was said");
     }
     let wanted = testdata().join("handshakes/client-certificate-wanted.pcap");
     let keylogs = [wanted.with_extension("keylog")];

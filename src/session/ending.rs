@@ -68,7 +68,7 @@ impl Live {
         if said_something
             && self.gaps.0 == 0
             && !self.stack.layers.is_mail()
-            && self.stack.undecrypted_bytes() == 0
+            && self.stack.reads_all()
             && self.stack.layers.is_other()
         {
             self.stack.layers.emitter.diagnose(span, Code::NotMail, "another protocol was spoken on a mail port");

@@ -174,6 +174,11 @@ impl Stack {
         self.tls.is_some()
     }
 
+    /// Whether all that was said can be read, and something was said: in TLS, if there is any.
+    pub(super) fn reads_all(&self) -> bool {
+        self.undecrypted_bytes() == 0 && self.tls.as_ref().is_none_or(|tls| tls.connection.opened_bytes() > 0)
+    }
+
     /// Whether the handshake chose a mail protocol by ALPN (RFC 8314 §7: `imap`, `pop3`, `managesieve`; `smtp` is in use).
     pub(super) fn mail_alpn(&self) -> bool {
         let alpn = self.tls.as_ref().and_then(|t| t.connection.alpn());

@@ -337,8 +337,7 @@ impl Connection {
     }
 
     /// Bytes on the wire of the application data that was handed up: its length, before decompression where TLS
-    /// compressed it. This, overhead, undecrypted and held bytes add up to what was given, which is all that it is for: tests
-    /// hold the sum against it.
+    /// compressed it. With overhead, undecrypted and held bytes it adds up to what was given.
     pub fn opened_bytes(&self) -> u64 {
         self.account.opened
     }
