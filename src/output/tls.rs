@@ -148,25 +148,53 @@ fn short(tls: &TlsHandshake) -> String {
 }
 
 fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandshake, look: &Look, files: &Files) {
-    let mut heading = format!("── {id}  {}", look.zone.millis(tls.span.first.ts));
-    if let Some(session) = session {
-        let _ = write!(heading, "  {} → {}", session.client, session.server);
-    }
-    match session.filter(|s| s.protocol.is_some() || s.security != Security::None) {
-        Some(session) => {
-            let _ = write!(heading, "  {}", protection(session));
-        }
-        None => heading.push_str("  TLS"),
-    }
-    if tls.handshake > 0 {
-        let _ = write!(heading, ", renegotiation {}", tls.handshake);
-    }
-    look.color.push(out, Role::Heading, &heading);
+    look.color.push(out, Role::Heading, &heading(id, session, tls, look));
     out.push('\n');
 
     let mut say = |name: &str, text: &str| {
         let _ = writeln!(out, "  {name:<12} {text}");
     };
+    facts(&mut say, session, tls, look, files);
+    // With a reason the last step is what to do about it.
+    let (next, steps) = match (tls.reason, tls.steps.split_last()) {
+        (Some(_), Some((last, steps))) => (Some(last), steps),
+        _ => (None, tls.steps.as_slice()),
+    };
+    for (number, step) in steps.iter().enumerate() {
+        let name = if number == 0 { "Story" } else { "" };
+        say(name, &format!("{}. {}", number + 1, escape(step.as_bytes())));
+    }
+    say("Verdict", &verdict(tls));
+    say("Records", &records(tls));
+    if let Some(reason) = tls.reason {
+        if let Some(next) = next {
+            say("Next", &escape(next.as_bytes()));
+        }
+        say("Look up", &format!("`{reason}` in docs/diagnostics.md"));
+    } else if tls.secret == Some(SecretSource::NoneNeeded) {
+        say("Note", "the suite has no encryption: anyone on the path could read along");
+    }
+}
+
+fn heading(id: u64, session: Option<&Session>, tls: &TlsHandshake, look: &Look) -> String {
+    let mut out = format!("── {id}  {}", look.zone.millis(tls.span.first.ts));
+    if let Some(session) = session {
+        let _ = write!(out, "  {} → {}", session.client, session.server);
+    }
+    match session.filter(|s| s.protocol.is_some() || s.security != Security::None) {
+        Some(session) => {
+            let _ = write!(out, "  {}", protection(session));
+        }
+        None => out.push_str("  TLS"),
+    }
+    if tls.handshake > 0 {
+        let _ = write!(out, ", renegotiation {}", tls.handshake);
+    }
+    out
+}
+
+/// What was seen of it, a line each.
+fn facts(say: &mut dyn FnMut(&str, &str), session: Option<&Session>, tls: &TlsHandshake, look: &Look, files: &Files) {
     let file = files.get(tls.span.first.file);
     let within = if file.is_empty() { String::new() } else { format!(" of {}", escape(file.as_bytes())) };
     say(
@@ -221,16 +249,11 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         let after = session.span.last.ts.nanos_since(tls.span.last.ts) as f64 / 1e9;
         say("Ended", &format!("{}, {after:.3} s later", end(session)));
     }
-    // With a reason the last step is what to do about it.
-    let (next, steps) = match (tls.reason, tls.steps.split_last()) {
-        (Some(_), Some((last, steps))) => (Some(last), steps),
-        _ => (None, tls.steps.as_slice()),
-    };
-    for (number, step) in steps.iter().enumerate() {
-        let name = if number == 0 { "Story" } else { "" };
-        say(name, &format!("{}. {}", number + 1, escape(step.as_bytes())));
-    }
-    let verdict = match (tls.reason, how_decrypted(tls)) {
+}
+
+/// Whether it is open, with what or why not.
+fn verdict(tls: &TlsHandshake) -> String {
+    match (tls.reason, how_decrypted(tls)) {
         // With what was opened is part of it.
         (Some(reason @ Reason::HandshakeFailed), Some(how)) => format!("{how} ({reason})"),
         (Some(reason), _) if tls.records_decrypted > 0 => {
@@ -242,8 +265,11 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         }
         (None, Some(how)) => format!("decrypted: {how}"),
         (None, None) => "nothing was encrypted".to_owned(),
-    };
-    say("Verdict", &verdict);
+    }
+}
+
+/// How many records are open, and what is not.
+fn records(tls: &TlsHandshake) -> String {
     let closed = match (tls.records_undecrypted, tls.undecrypted_bytes) {
         (0, 1..) => {
             let what = match tls.reason {
@@ -255,15 +281,7 @@ fn explain(out: &mut String, id: u64, session: Option<&Session>, tls: &TlsHandsh
         }
         (records, bytes) => format!("{} not ({})", grouped(records), count(bytes, "byte")),
     };
-    say("Records", &format!("{} decrypted, {closed}", grouped(tls.records_decrypted)));
-    if let Some(reason) = tls.reason {
-        if let Some(next) = next {
-            say("Next", &escape(next.as_bytes()));
-        }
-        say("Look up", &format!("`{reason}` in docs/diagnostics.md"));
-    } else if tls.secret == Some(SecretSource::NoneNeeded) {
-        say("Note", "the suite has no encryption: anyone on the path could read along");
-    }
+    format!("{} decrypted, {closed}", grouped(tls.records_decrypted))
 }
 
 fn describe(certificate: &Certificate, at: Timestamp, look: &Look) -> String {
