@@ -148,8 +148,3 @@ impl std::fmt::Display for Code {
         f.write_str(self.as_str())
     }
 }
-
-/// `1 byte`, `2 bytes`: for details.
-pub(crate) fn count(n: u64, one: &str) -> String {
-    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
-}

@@ -38,6 +38,7 @@ pub mod capture;
 pub mod diagnostic;
 pub mod event;
 pub mod flow;
+mod fmt;
 pub mod limits;
 pub mod mail;
 pub mod output;

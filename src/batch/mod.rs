@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::capture::CaptureError;
+use crate::fmt::hex;
 use crate::limits::Limits;
 use crate::output::dataset::{Format, Tally};
 use crate::output::extract;
 use crate::output::filter::Criteria;
-use crate::output::json::hex;
 use crate::output::spill::DEFAULT_BUDGET;
 use crate::pipeline::{Config, InputProblem};
 pub use progress::Progress;

@@ -8,8 +8,8 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use crate::capture::{CaptureError, Input, Ring, expand_usable, rings};
+use crate::fmt::hex;
 use crate::output::escape::escape;
-use crate::output::json::hex;
 
 /// Bytes of a file's beginning and end that are looked at.
 const SAMPLE: u64 = 4096;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::diagnostic::count;
+use crate::fmt::count;
 use crate::limits::Limits;
 
 use super::archive::{self, Kind, Notes};

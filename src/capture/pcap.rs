@@ -3,7 +3,7 @@
 use pcap_parser::nom;
 use pcap_parser::pcap as parser;
 
-use crate::diagnostic::count;
+use crate::fmt::count;
 use crate::limits::Limits;
 use crate::position::Timestamp;
 

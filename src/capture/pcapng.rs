@@ -4,8 +4,8 @@ use pcap_parser::pcapng as parser;
 use pcap_parser::{BOM_MAGIC, DSB_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, NRB_MAGIC, OptionCode, PcapNGOption};
 use pcap_parser::{SHB_MAGIC, SJE_MAGIC, SPB_MAGIC};
 
-use crate::diagnostic::count;
 use crate::event::CommentOn;
+use crate::fmt::count;
 use crate::limits::Limits;
 use crate::position::Timestamp;
 

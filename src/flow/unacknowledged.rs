@@ -1,11 +1,12 @@
 //! Bytes that the other side never acknowledged: sent again and again, or missing where that side closed without them.
 //! The capture is not at fault then; they did not arrive.
 
-use crate::diagnostic::{Code, count};
+use crate::diagnostic::Code;
 use crate::flow::connection::{Connection, Context};
 use crate::flow::drain::SIDES;
 use crate::flow::half::{Half, Start};
 use crate::flow::{Consumer, Side, StreamChunk};
+use crate::fmt::count;
 
 /// No timer for a retransmission is shorter (Linux: `TCP_RTO_MIN`, 200 ms): what comes sooner is a copy that the capture made.
 const TIMER: i64 = 200_000_000;

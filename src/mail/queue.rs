@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use super::Context;
 use super::sasl::{Exchange, settle_user};
-use crate::diagnostic::{Code, count};
+use crate::diagnostic::Code;
 use crate::event::weight::optional;
 use crate::event::{AuthOutcome, Text};
+use crate::fmt::count;
 use crate::position::{Span, Timestamp};
 
 /// A command that waits for its reply.

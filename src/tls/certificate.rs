@@ -252,6 +252,7 @@ fn bits(number: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fmt::hex;
 
     fn der(hex: &[&str]) -> Vec<u8> {
         let hex = hex.concat();
@@ -286,10 +287,6 @@ mod tests {
         "44e529b025a417f16d1803c9d2d9f221ee06d8098de95dc9a9d50ac17631555c478a90e121140ae38169f5533ec126023100",
         "e83201690fff5c0c2bc15d537d599ce3776b6ef2897f9835db46902429b05786d15f463949f07b23fc1b0d2b7d8c6de9",
     ];
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|b| format!("{b:02x}")).collect()
-    }
 
     #[test]
     fn rsa() {

@@ -221,8 +221,9 @@ pub fn hkdf_expand(hash: PrfHash, key: &[u8], info: &[&[u8]], out: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::protection::tests::{hex, unhex};
+    use super::super::protection::tests::unhex;
     use super::*;
+    use crate::fmt::hex;
 
     fn prf(version: Version, hash: PrfHash, secret: &str, label: &str, seed: &str, len: usize) -> String {
         let mut out = vec![0xff; len];

@@ -152,9 +152,10 @@ pub fn tls13_next_secret(suite: &Suite, secret: &[u8]) -> Secret {
 
 #[cfg(test)]
 mod tests {
-    use super::super::protection::tests::{hex, unhex};
+    use super::super::protection::tests::unhex;
     use super::super::suites::suite;
     use super::*;
+    use crate::fmt::hex;
 
     /// As scapy 2.8.0 makes them (`postprocess_key_for_export`, `generate_iv_for_export`, and its PRF for the IV block of
     /// TLS 1.0): both short keys, the client's and the server's final key, their IVs.

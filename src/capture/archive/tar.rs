@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::diagnostic::count;
+use crate::fmt::count;
 use crate::limits::Limits;
 
 use super::member::{Member, Method};

@@ -2,9 +2,10 @@
 
 use super::join::Joins;
 use super::pending::{Appended, Effect, Pending, Table};
-use crate::diagnostic::{Code, count};
+use crate::diagnostic::Code;
 use crate::event::weight::optional;
 use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Text};
+use crate::fmt::count;
 use crate::mail::line::{Line, LineEnd};
 use crate::mail::{Context, Emitter};
 use crate::position::{Direction, Span};

@@ -3,8 +3,9 @@
 use super::Pop3;
 use super::body::{Body, Fed};
 use super::server::{Guess, Mode, push_reply};
-use crate::diagnostic::{Code, count};
+use crate::diagnostic::Code;
 use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol};
+use crate::fmt::count;
 use crate::mail::line::Line;
 use crate::mail::message::MessageBuilder;
 use crate::mail::{Chunk, Context, Emitter};

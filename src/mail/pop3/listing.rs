@@ -2,9 +2,10 @@
 
 use super::Pop3;
 use super::server::{Mode, push_reply};
-use crate::diagnostic::{Code, count};
+use crate::diagnostic::Code;
 use crate::event::Reply;
 use crate::event::weight::texts;
+use crate::fmt::count;
 use crate::mail::Context;
 use crate::mail::line::{Line, LineEnd};
 use crate::position::Span;

@@ -1,9 +1,10 @@
 //! Keyed digests over a timestamp: CRAM-MD5 (RFC 2195) and POP3's APOP (RFC 1939 §7).
 
+use crate::fmt::hex;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
 
-use super::decode::{decode_base64, encode_base64, hex};
+use super::decode::{decode_base64, encode_base64};
 use super::{Facts, Shown};
 
 /// CRAM-MD5: the response is the user, a space, and HMAC-MD5 of the challenge under the password, in hexadecimal.

@@ -25,13 +25,6 @@ pub(super) fn encode_base64(bytes: &[u8]) -> String {
     LENIENT.encode(bytes)
 }
 
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +39,5 @@ mod tests {
         assert_eq!(decode_base64(b"!!!"), None);
         assert_eq!(decode_base64(b"Z"), None);
         assert_eq!(encode_base64(b"foob"), "Zm9vYg==");
-        assert_eq!(hex(&[0, 0xaf, 0x10]), "00af10");
     }
 }

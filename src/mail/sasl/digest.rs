@@ -2,8 +2,8 @@
 
 use md5::{Digest as _, Md5};
 
-use super::decode::hex;
 use super::{Facts, Shown};
+use crate::fmt::hex;
 use crate::mail::quoted::unquote;
 
 /// DIGEST-MD5. All that a check needs stands in the response itself; the server's last word (`rspauth`) is answered

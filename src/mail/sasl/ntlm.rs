@@ -52,7 +52,7 @@ impl Ntlm {
             facts.user(user);
         }
         let Some(answer) = field(message, 20) else { return Shown::Secret };
-        facts.answer(super::decode::hex(answer).as_bytes());
+        facts.answer(crate::fmt::hex(answer).as_bytes());
         let (Some(challenge), Some(user)) = (self.challenge, user) else { return Shown::Secret };
         let domain = domain.unwrap_or_default();
         let known = facts
@@ -158,8 +158,8 @@ fn utf16(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode::hex;
     use super::*;
+    use crate::fmt::hex;
 
     const CHALLENGE: [u8; 8] = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
 

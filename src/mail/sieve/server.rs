@@ -2,9 +2,10 @@
 
 use super::lines::{Logical, Word};
 use super::{Kind, Sieve};
-use crate::diagnostic::{Code, count};
+use crate::diagnostic::Code;
 use crate::event::weight::{optional, texts};
 use crate::event::{AuthOutcome, EventBody, Reply, Text};
+use crate::fmt::count;
 use crate::mail::hold::Pauses as _;
 use crate::mail::queue::Pending;
 use crate::mail::sasl::is_challenge;

@@ -5,7 +5,7 @@ use super::command::{self, Verb};
 use super::content::{COMMAND_BYTES, begins_with_command};
 use super::reply;
 use super::*;
-use crate::diagnostic::count;
+use crate::fmt::count;
 use crate::mail::Missing;
 use crate::mail::line::{Line, LineEnd, find_byte, without_cr};
 use crate::mail::message::MessageBuilder;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 pub use community::community_id;
-use object::{Object, push_hex, push_string};
+use object::{Object, push_string};
 
 use super::tally::{self, Tally};
 use super::words::Word;
@@ -560,13 +560,6 @@ fn push_session(o: &mut Object<'_>, session: &Session, files: &Files) {
         push_diagnostic(&mut o, diagnostic);
         o.end();
     });
-}
-
-/// Lower-case hexadecimal digits of some bytes.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut out = Vec::with_capacity(bytes.len() * 2);
-    push_hex(&mut out, bytes);
-    String::from_utf8(out).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use super::{Endpoint, Options, Service, State};
-use crate::diagnostic::count;
 use crate::event::{Certificate, Security, Text};
+use crate::fmt::count;
 use crate::output::escape::escape;
 use crate::output::json::{push_service, push_services_beyond, push_services_cut};
 use crate::output::style::Role;

@@ -7,8 +7,8 @@ use crate::event::{
     Alert, Auth, AuthOutcome, Command, Decrypted, EndReason, Gap, GapCause, Message, MessageOutcome, MessagePart,
     Outcome, Protocol, Reply, Script, Security, Session, Text, TlsHandshake,
 };
+use crate::fmt::hex;
 use crate::output::escape::{self, escape};
-use crate::output::json::hex;
 use crate::output::words::{Word, protocol_name, why_not};
 use crate::ports::is_tls_port;
 use crate::position::{Direction, Span};

@@ -2,7 +2,7 @@
 
 use super::Connection;
 use super::epoch::{Epoch, Stage};
-use crate::diagnostic::count;
+use crate::fmt::count;
 use crate::position::{Direction, Span};
 use crate::tls::Upper;
 use crate::tls::record::Header;

@@ -2,8 +2,9 @@
 
 use super::state::Handshake;
 use super::{Connection, Env};
-use crate::diagnostic::{Code, count};
+use crate::diagnostic::Code;
 use crate::event::{Decrypted, SecretSource, Text, TlsHandshake};
+use crate::fmt::count;
 use crate::position::{Direction, Span};
 use crate::tls::keys::KeyRing;
 use crate::tls::suites::{self, BulkCipher, KeyExchange};

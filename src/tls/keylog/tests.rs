@@ -4,15 +4,12 @@ use std::io::Write;
 
 use super::super::keys::KeyRing;
 use super::*;
+use crate::fmt::hex;
 
 fn random(n: u64) -> [u8; 32] {
     let mut out = [0xa7; 32];
     out[..8].copy_from_slice(&n.to_be_bytes());
     out
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn ring(text: &[u8]) -> (KeyRing, Vec<String>) {

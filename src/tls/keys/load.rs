@@ -1,5 +1,6 @@
 //! Key files and folders of them.
 
+use crate::fmt::count;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,6 @@ use super::pbe::{self, PbeError, Work};
 use super::pkcs12;
 use super::private::PrivateKey;
 use super::{OtherKey, Password};
-use crate::diagnostic::count;
 
 /// Largest key file: a bundle of many keys and chains stays far below.
 const MAX_FILE: u64 = 16 << 20;

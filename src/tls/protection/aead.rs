@@ -176,8 +176,9 @@ fn decrypt_old_chacha(key: &[u8], nonce: &[u8; 12], aad: &[u8], data: &mut [u8],
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{hex, unhex};
+    use super::super::tests::unhex;
     use super::*;
+    use crate::fmt::hex;
 
     fn check<A: AeadInOut + KeyInit>(key: &str, nonce: &str, aad: &str, sealed: (&str, &str), plain: &str) {
         let cipher = A::new_from_slice(&unhex(key)).unwrap();

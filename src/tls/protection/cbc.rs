@@ -205,8 +205,9 @@ impl Cbc {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{hex, unhex};
+    use super::super::tests::unhex;
     use super::*;
+    use crate::fmt::hex;
 
     fn check(cipher: Option<BlockCipher>, iv: &str, ciphertext: &str, plaintext: &str) {
         let cipher = cipher.unwrap();

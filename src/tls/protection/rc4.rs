@@ -149,7 +149,7 @@ mod tests {
             rc4.skip(offset as u64);
             let mut out = [0; 16];
             rc4.apply(&mut out);
-            assert_eq!(super::super::tests::hex(&out), expected, "key of {} bytes at {offset}", key.len());
+            assert_eq!(crate::fmt::hex(&out), expected, "key of {} bytes at {offset}", key.len());
         }
     }
 

@@ -145,8 +145,9 @@ impl Seed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{hex, unhex};
+    use super::super::tests::unhex;
     use super::*;
+    use crate::fmt::hex;
 
     /// RFC 4269 appendix B.
     #[test]

@@ -8,11 +8,7 @@ use super::super::prf::{self, Transcript};
 use super::super::schedule::{self, Options};
 use super::super::suites::{Suite, Version, suite};
 use super::*;
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
+use crate::fmt::hex;
 
 /// Bytes of a hex string; blanks are skipped.
 pub(crate) fn unhex(text: &str) -> Vec<u8> {

@@ -196,8 +196,9 @@ mod tests {
     use cbc::cipher::consts::U8;
     use cbc::cipher::{BlockCipherDecrypt, BlockSizeUser};
 
-    use super::super::tests::{hex, unhex};
+    use super::super::tests::unhex;
     use super::*;
+    use crate::fmt::hex;
 
     /// Pseudo-random bytes (xorshift).
     fn noise(seed: u64, len: usize) -> Vec<u8> {
