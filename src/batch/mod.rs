@@ -20,6 +20,7 @@ use crate::output::extract;
 use crate::output::filter::Criteria;
 use crate::output::spill::DEFAULT_BUDGET;
 use crate::pipeline::{Config, InputProblem};
+use plan::Job;
 pub use progress::Progress;
 use state::{Record, State};
 use work::Task;
@@ -157,29 +158,7 @@ pub fn run(paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<
     let here: HashSet<&str> = jobs().flat_map(|job| job.files.iter().map(String::as_str)).collect();
     let is_gone = |record: &&Record| !record.files.iter().any(|f| here.contains(f.as_str()) || Path::new(f).exists());
     summary.gone = state.records().filter(is_gone).count() as u64;
-    let mut due = Vec::new();
-    for jobs in &bundles {
-        let mut tasks = Vec::new();
-        for job in jobs {
-            let input = match job.fingerprint() {
-                Ok(input) => input,
-                Err(error) => {
-                    summary.failed.push(format!("{}: can't be read: {error}", job.name));
-                    continue;
-                }
-            };
-            match state.get(&job.key) {
-                Some(record) if !is_due(record, &input, &digest, &keys, &state, &mut summary) => {
-                    summary.skipped += 1;
-                    summary.tally.add(&record.tally);
-                }
-                _ => tasks.push(Task { job, input, options: digest.clone(), keys: keys.clone() }),
-            }
-        }
-        if !tasks.is_empty() {
-            due.push(tasks);
-        }
-    }
+    let due = due(&bundles, (&digest, &keys), &state, &mut summary);
     let tasks = || due.iter().flatten();
     progress.inputs.store(tasks().count() as u64, Ordering::Relaxed);
     progress.bytes.store(tasks().map(|task| task.job.bytes).sum(), Ordering::Relaxed);
@@ -198,22 +177,7 @@ pub fn run(paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<
             let result = work::process(tasks, threads, options, progress);
             let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let (state, summary, fatal) = &mut *guard;
-            let result = result.and_then(|outcome| {
-                summary.failed.extend(outcome.failed);
-                let room = PROBLEMS.saturating_sub(summary.problems.len()).min(outcome.problems.len());
-                summary.more_problems += (outcome.problems.len() - room) as u64;
-                summary.problems.extend(outcome.problems.into_iter().take(room));
-                for group in outcome.groups {
-                    summary.done += group.inputs.len() as u64;
-                    for record in &group.inputs {
-                        summary.bytes += record.bytes;
-                        summary.tally.add(&record.tally);
-                    }
-                    state.commit(group)?;
-                }
-                Ok(())
-            });
-            match result {
+            match result.and_then(|outcome| note(outcome, state, summary)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     progress.stop.store(true, Ordering::Relaxed);
                     fatal.get_or_insert(error);
@@ -237,6 +201,56 @@ pub fn run(paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<
     summary.failed.sort();
     summary.problems.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
     Ok(summary)
+}
+
+/// What there is to do, bundle by bundle.
+fn due<'a>(
+    bundles: &'a [Vec<Job>],
+    (digest, keys): (&str, &str),
+    state: &State,
+    summary: &mut Summary,
+) -> Vec<Vec<Task<'a>>> {
+    let mut due = Vec::new();
+    for jobs in bundles {
+        let mut tasks = Vec::new();
+        for job in jobs {
+            let input = match job.fingerprint() {
+                Ok(input) => input,
+                Err(error) => {
+                    summary.failed.push(format!("{}: can't be read: {error}", job.name));
+                    continue;
+                }
+            };
+            match state.get(&job.key) {
+                Some(record) if !is_due(record, &input, digest, keys, state, summary) => {
+                    summary.skipped += 1;
+                    summary.tally.add(&record.tally);
+                }
+                _ => tasks.push(Task { job, input, options: digest.to_owned(), keys: keys.to_owned() }),
+            }
+        }
+        if !tasks.is_empty() {
+            due.push(tasks);
+        }
+    }
+    due
+}
+
+/// Takes what became of a bundle: from here on it is done.
+fn note(outcome: work::Outcome, state: &mut State, summary: &mut Summary) -> io::Result<()> {
+    summary.failed.extend(outcome.failed);
+    let room = PROBLEMS.saturating_sub(summary.problems.len()).min(outcome.problems.len());
+    summary.more_problems += (outcome.problems.len() - room) as u64;
+    summary.problems.extend(outcome.problems.into_iter().take(room));
+    for group in outcome.groups {
+        summary.done += group.inputs.len() as u64;
+        for record in &group.inputs {
+            summary.bytes += record.bytes;
+            summary.tally.add(&record.tally);
+        }
+        state.commit(group)?;
+    }
+    Ok(())
 }
 
 /// Whether an input has to be read once more, and why.
