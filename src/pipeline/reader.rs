@@ -416,7 +416,7 @@ impl Reader {
                 Item::Secrets { file, keylog } => {
                     // A record's length is bounded, and the bound on all of them judges before it is used.
                     let keylog = Zeroizing::new(keylog.to_vec());
-                    if self.may_keep(file, keylog.len()) {
+                    if self.count_secrets(file, keylog.len()) {
                         self.secrets = Some((file, keylog));
                         return Stop::Secrets;
                     }
@@ -428,7 +428,7 @@ impl Reader {
                     let keylog = if on == CommentOn::Packet { Zeroizing::default() } else { keylog::entries(text) };
                     self.own.push(((self.at.index, 0), Told::Comment(comment)));
                     // Some write a key log into what Wireshark calls the file's comment.
-                    if self.may_keep(file, keylog.len()) {
+                    if self.count_secrets(file, keylog.len()) {
                         self.secrets = Some((file, keylog));
                         return Stop::Secrets;
                     }
@@ -456,8 +456,8 @@ impl Reader {
         more
     }
 
-    /// Whether so many bytes of secrets more are within the bound; says so once when they are not.
-    fn may_keep(&mut self, file: FileId, bytes: usize) -> bool {
+    /// Counts so many bytes of secrets more. Gives whether they are within the bound, and tells once when they are not.
+    fn count_secrets(&mut self, file: FileId, bytes: usize) -> bool {
         let before = self.secret_bytes;
         self.secret_bytes = before.saturating_add(bytes);
         let fits = self.secret_bytes <= self.secret_limit;
