@@ -17,7 +17,7 @@ use super::args;
 use super::complain;
 use super::interrupt::{Interrupt, Signalled};
 use super::open;
-use super::run::{Job, Outcome, Wanted, count, problem_line, undecided_line};
+use super::run::{Exit, Job, Wanted, count, problem_line, undecided_line};
 
 const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
 
@@ -30,7 +30,7 @@ const LINE: Duration = Duration::from_secs(60);
 /// Inputs that could not be used that are named one by one.
 const NAMED: usize = 100;
 
-pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Outcome> {
+pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Exit> {
     let common = &options.common;
     let Some(dir) = common.file() else { bail!("batch writes a folder of tables: name it with -o DIR") };
     open::check_folder(dir)?;
@@ -62,7 +62,7 @@ pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Outcome> {
     interrupt.lower();
     let summary = result?;
     tell(&summary, dir, common.stats)?;
-    Ok(outcome(&summary))
+    Ok(exit(&summary))
 }
 
 fn all_cores() -> usize {
@@ -183,18 +183,18 @@ fn tell(summary: &Summary, dir: &Path, stats: bool) -> io::Result<()> {
     out.flush()
 }
 
-fn outcome(summary: &Summary) -> Outcome {
+fn exit(summary: &Summary) -> Exit {
     if summary.stopped {
         complain(INTERRUPTED);
-        Outcome::Interrupted
+        Exit::Interrupted
     } else if !summary.failed.is_empty() {
-        Outcome::Unusable
+        Exit::Unusable
     } else if summary.tally.incomplete > 0 || summary.tally.damaged > 0 {
-        Outcome::Incomplete
+        Exit::Incomplete
     } else if summary.tally.sessions > 0 {
-        Outcome::Done
+        Exit::Done
     } else {
         complain("no mail session found; `-d tcp.port==N,smtp` names a port");
-        Outcome::Nothing
+        Exit::Nothing
     }
 }

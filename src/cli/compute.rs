@@ -8,7 +8,7 @@ use mailcap::event::Text;
 use mailcap::mail::sasl;
 
 use super::args::{Auth, Mechanism};
-use super::run::Outcome;
+use super::run::Exit;
 use super::{complain, keys};
 
 /// Known passwords, `user:password` a line. Empty lines and those that begin with `#` are passed over; a user may
@@ -48,7 +48,7 @@ fn is_base64(text: &str) -> bool {
 }
 
 /// `auth --compute`: what the client must answer.
-pub(super) fn compute(options: &Auth, mechanism: Mechanism) -> anyhow::Result<Outcome> {
+pub(super) fn compute(options: &Auth, mechanism: Mechanism) -> anyhow::Result<Exit> {
     let [user] = options.common.user.as_slice() else { bail!("--compute: give one --user") };
     let Some(challenge) = options.challenge.as_deref() else { bail!("--compute: give the --challenge") };
     let password = match &options.password_file {
@@ -82,5 +82,5 @@ pub(super) fn compute(options: &Auth, mechanism: Mechanism) -> anyhow::Result<Ou
         }
     };
     writeln!(io::stdout().lock(), "{answer}")?;
-    Ok(Outcome::Done)
+    Ok(Exit::Done)
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::args::Cli;
-use super::run::Outcome;
+use super::run::Exit;
 
 pub(super) const ABOUT: &str = "\
 Tell what mail servers and clients said to each other (SMTP, LMTP, IMAP, POP3, ManageSieve), from packet captures: one \
@@ -183,9 +183,9 @@ pub(super) fn habit(word: &str) -> Option<&'static str> {
 }
 
 /// The help of `mailcap` alone.
-pub(super) fn print() -> anyhow::Result<Outcome> {
+pub(super) fn print() -> anyhow::Result<Exit> {
     Cli::definition().print_help()?;
-    Ok(Outcome::Done)
+    Ok(Exit::Done)
 }
 
 /// The first word when it names a file instead of a command.

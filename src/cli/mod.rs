@@ -22,7 +22,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use mailcap::output::escape::escape;
 
 use self::args::{Cli, Command};
-use self::run::Outcome;
+use self::run::Exit;
 
 /// Writes a line to stderr, prefixed by the program's name and made safe for the terminal. Nothing can be done when
 /// stderr is gone.
@@ -38,7 +38,7 @@ pub(crate) fn main() -> ExitCode {
     if let Some(file) = words.get(1).filter(|_| words.len() > 1).and_then(|w| help::file_without_command(w)) {
         let file = file.display();
         complain(&format!("{file}: this is a file, not a command; try: mailcap decode {file}"));
-        return ExitCode::from(Outcome::Unusable.code());
+        return ExitCode::from(Exit::Unusable.code());
     }
     let cli = match Cli::definition().try_get_matches_from(&words).and_then(|mut m| Cli::from_arg_matches_mut(&mut m)) {
         Ok(cli) => cli,
@@ -74,7 +74,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Ciphers(options)) => run::ciphers(&options),
     };
     match result {
-        Ok(outcome) => ExitCode::from(outcome.code()),
+        Ok(exit) => ExitCode::from(exit.code()),
         Err(error) if interrupt::is_interrupted(&error) => {
             complain(error.downcast_ref::<interrupt::Said>().map_or(interrupt::TEXT, |said| said.0));
             ExitCode::from(interrupt::CODE)
@@ -82,7 +82,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&describe(&error));
-            ExitCode::from(Outcome::Unusable.code())
+            ExitCode::from(Exit::Unusable.code())
         }
     }
 }

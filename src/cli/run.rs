@@ -32,9 +32,9 @@ use super::open::{self, Output, Reads};
 use super::watch::{Seen, Watch};
 use super::{complain, compute, keys, stats, stdout_is_terminal};
 
-/// How a run went: the exit code.
+/// How a command ended: the exit code.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum Exit {
     /// All decoded.
     Done,
     /// Nothing of mail found, or no handshake.
@@ -47,14 +47,14 @@ pub(super) enum Outcome {
     Interrupted,
 }
 
-impl Outcome {
+impl Exit {
     pub(super) fn code(self) -> u8 {
         match self {
-            Outcome::Done => 0,
-            Outcome::Nothing => 1,
-            Outcome::Unusable => 2,
-            Outcome::Incomplete => 3,
-            Outcome::Interrupted => interrupt::CODE,
+            Exit::Done => 0,
+            Exit::Nothing => 1,
+            Exit::Unusable => 2,
+            Exit::Incomplete => 3,
+            Exit::Interrupted => interrupt::CODE,
         }
     }
 }
@@ -310,24 +310,24 @@ pub(super) fn problem_line(problem: &InputProblem) -> String {
 }
 
 /// 2 wins over 3, 3 over 1.
-pub(super) fn outcome(found: bool, seen: &Seen, report: &Report) -> Outcome {
+pub(super) fn exit(found: bool, seen: &Seen, report: &Report) -> Exit {
     if seen.unusable {
-        Outcome::Unusable
+        Exit::Unusable
     } else if seen.incomplete > 0 || report.is_unreadable() || report.problems.iter().any(|p| p.loses_packets) {
-        Outcome::Incomplete
+        Exit::Incomplete
     } else if found {
-        Outcome::Done
+        Exit::Done
     } else {
-        Outcome::Nothing
+        Exit::Nothing
     }
 }
 
-pub(super) fn outcome_of_mail(seen: &Seen, report: &Report) -> Outcome {
-    let outcome = outcome(seen.sessions > 0, seen, report);
-    if outcome == Outcome::Nothing {
+pub(super) fn exit_of_mail(seen: &Seen, report: &Report) -> Exit {
+    let exit = exit(seen.sessions > 0, seen, report);
+    if exit == Exit::Nothing {
         complain(&nothing(MAIL, report.mail_sessions, seen, report));
     }
-    outcome
+    exit
 }
 
 /// What most commands look for.
@@ -375,7 +375,7 @@ pub(super) fn limits(max_memory: Option<usize>) -> Limits {
     max_memory.map_or_else(Limits::default, Limits::within)
 }
 
-pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Outcome> {
+pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Exit> {
     let job = Job::new(&options.common, &options.input.files)?;
     let out = job.output(options.bodies, None)?;
     let sink: Box<dyn Sink + Send> = if options.common.json {
@@ -400,10 +400,10 @@ pub(super) fn decode(options: &args::Decode) -> anyhow::Result<Outcome> {
     };
     let wanted = Wanted { digests: true, bodies: options.bodies, openings: options.live, ..Wanted::default() };
     let (seen, report) = job.run(sink, wanted)?;
-    Ok(outcome_of_mail(&seen, &report))
+    Ok(exit_of_mail(&seen, &report))
 }
 
-pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
+pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Exit> {
     let job = Job::new(&options.common, &options.input.files)?;
     let out = job.output(false, None)?;
     let sink: Box<dyn Sink + Send> = match options.common.json {
@@ -411,10 +411,10 @@ pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Outcome> {
         false => Box::new(Sessions::new(out, job.look())),
     };
     let (seen, report) = job.run(sink, Wanted::counts())?;
-    Ok(outcome_of_mail(&seen, &report))
+    Ok(exit_of_mail(&seen, &report))
 }
 
-pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
+pub(super) fn services(options: &args::Services) -> anyhow::Result<Exit> {
     let job = Job::new(&options.common, &options.input.files)?;
     let out = job.output(false, None)?;
     let decode_as = options.common.decode_as.iter().map(|d| d.port);
@@ -431,8 +431,8 @@ pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
     let listed = sink.listed();
     let (seen, report) =
         job.run(Box::new(sink), Wanted { all_tls: options.all, connections: true, ..Wanted::default() })?;
-    let outcome = outcome(listed.load(Ordering::Relaxed) > 0, &seen, &report);
-    if outcome == Outcome::Nothing {
+    let exit = exit(listed.load(Ordering::Relaxed) > 0, &seen, &report);
+    if exit == Exit::Nothing {
         complain(&match (selected, all, report.mail_sessions) {
             (true, false, sessions @ 1..) => nothing(MAIL, sessions, &seen, &report),
             (true, ..) => "no endpoint fits the selection".to_owned(),
@@ -446,10 +446,10 @@ pub(super) fn services(options: &args::Services) -> anyhow::Result<Outcome> {
             (false, true, _) => "no TCP endpoint found".to_owned(),
         });
     }
-    Ok(outcome)
+    Ok(exit)
 }
 
-pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {
+pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Exit> {
     let job = Job::new(&options.common, &options.input.files)?;
     let out = job.output(false, None)?;
     let sink: Box<dyn Sink + Send> = match options.common.json {
@@ -457,14 +457,14 @@ pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Outcome> {
         false => Box::new(Tls::new(out, job.look(), options.explain)),
     };
     let (seen, report) = job.run(sink, Wanted { all_tls: true, ..Wanted::counts() })?;
-    let outcome = outcome(seen.handshakes > 0, &seen, &report);
-    if outcome == Outcome::Nothing {
+    let exit = exit(seen.handshakes > 0, &seen, &report);
+    if exit == Exit::Nothing {
         complain(&nothing("TLS handshake", report.handshakes, &seen, &report));
     }
-    Ok(outcome)
+    Ok(exit)
 }
 
-pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
+pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Exit> {
     if let Some(mechanism) = options.compute {
         return compute::compute(options, mechanism);
     }
@@ -493,10 +493,10 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Outcome> {
     if listed == 0 && seen.sessions > 0 {
         complain(&format!("no {what} was seen in {}", count(seen.sessions, MAIL)));
     }
-    Ok(outcome_of_mail(&seen, &report))
+    Ok(exit_of_mail(&seen, &report))
 }
 
-pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
+pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Exit> {
     let Some(dir) = options.common.file() else { bail!("extract writes a folder of messages: name it with -o DIR") };
     open::check_folder(dir)?;
     let mut job = Job::new(&options.common, &options.input.files)?;
@@ -517,7 +517,7 @@ pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Outcome> {
     let written = sink.written();
     let (seen, report) = job.run(Box::new(sink), Wanted { digests: true, bodies: true, ..Wanted::default() })?;
     complain(&format!("{}: {}", dir.display(), told(&written)));
-    Ok(outcome_of_mail(&seen, &report))
+    Ok(exit_of_mail(&seen, &report))
 }
 
 /// What `extract` did.
@@ -541,9 +541,9 @@ fn told(written: &extract::Written) -> String {
     text
 }
 
-pub(super) fn ciphers(options: &args::Ciphers) -> anyhow::Result<Outcome> {
+pub(super) fn ciphers(options: &args::Ciphers) -> anyhow::Result<Exit> {
     let color = open::color(options.color, false);
     let mut out = io::BufWriter::new(io::stdout().lock());
     table::write(&mut out, options.json, color)?;
-    Ok(Outcome::Done)
+    Ok(Exit::Done)
 }

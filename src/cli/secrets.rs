@@ -13,7 +13,7 @@ use super::args::{Common, Decrypt, Keylog};
 use super::complain;
 use super::interrupt;
 use super::open::{self, Private};
-use super::run::{self, Job, Outcome, Wanted, count};
+use super::run::{self, Exit, Job, Wanted, count};
 use super::watch::Seen;
 
 fn no_json(options: &Common, what: &str) -> anyhow::Result<()> {
@@ -24,19 +24,19 @@ fn no_json(options: &Common, what: &str) -> anyhow::Result<()> {
 }
 
 /// Handshakes are looked for as well as mail.
-fn outcome(seen: &Seen, report: &Report) -> Outcome {
-    let outcome = run::outcome(seen.sessions > 0 || seen.handshakes > 0, seen, report);
-    if outcome == Outcome::Nothing {
+fn exit(seen: &Seen, report: &Report) -> Exit {
+    let exit = run::exit(seen.sessions > 0 || seen.handshakes > 0, seen, report);
+    if exit == Exit::Nothing {
         complain(&match (report.handshakes, report.mail_sessions) {
             (0, 0) => run::nothing("TLS handshake and no mail session", 0, seen, report),
             (0, sessions) => run::nothing("mail session", sessions, seen, report),
             (handshakes, _) => run::nothing("TLS handshake", handshakes, seen, report),
         });
     }
-    outcome
+    exit
 }
 
-pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
+pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Exit> {
     let common = &options.common;
     no_json(common, "a key log is lines of its own")?;
     let mut job = Job::new(common, &options.input.files)?;
@@ -62,8 +62,8 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
         }
         ran => ran?,
     };
-    let outcome = outcome(&seen, &report);
-    if outcome != Outcome::Nothing {
+    let exit = exit(&seen, &report);
+    if exit != Exit::Nothing {
         if let Some(private) = private {
             private.keep()?;
         }
@@ -72,15 +72,15 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Outcome> {
                 0 => "no secret to write: there is no TLS handshake",
                 _ => "no secret to write: no TLS here could be opened; `mailcap tls --explain` says why",
             });
-            return Ok(outcome);
+            return Ok(exit);
         }
         let place = common.file().map(|path| format!("{}: ", path.display())).unwrap_or_default();
         complain(&format!("{place}{} written; whoever has them can read these sessions", count(written, "secret")));
     }
-    Ok(outcome)
+    Ok(exit)
 }
 
-pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
+pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Exit> {
     let common = &options.common;
     let Some(path) = common.output.as_deref().or(options.write.as_deref()) else {
         bail!("decrypt writes a capture: name it with -o FILE");
@@ -110,12 +110,12 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     let secrets = (!options.plaintext).then_some(&mut writer);
     let survey = Survey::new(secrets, keep, &mut surveyed);
     let (seen, report) = job.run_with(Box::new(survey), config)?;
-    let outcome = match options.plaintext || filtered {
-        true => run::outcome_of_mail(&seen, &report),
-        false => outcome(&seen, &report),
+    let exit = match options.plaintext || filtered {
+        true => run::exit_of_mail(&seen, &report),
+        false => exit(&seen, &report),
     };
     if seen.sessions == 0 && (filtered || options.plaintext || seen.handshakes == 0) {
-        return Ok(outcome);
+        return Ok(exit);
     }
     let (read, held) = match options.plaintext {
         true => plaintext(again, &mut writer, &surveyed)?,
@@ -127,11 +127,11 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     writer.finish().with_context(cant)?;
     private.keep()?;
     complain(&format!("{}: holds {held}; readable by you alone", path.display()));
-    let outcome = match surveyed.beyond {
-        0 => outcome,
+    let exit = match surveyed.beyond {
+        0 => exit,
         beyond => {
             complain(&format!("{} more than can be remembered are left out (--max-memory)", count(beyond, "session")));
-            Outcome::Incomplete
+            Exit::Incomplete
         }
     };
     let nothing = match options.plaintext {
@@ -142,7 +142,7 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Outcome> {
     if let Some(nothing) = nothing {
         complain(&format!("nothing was decrypted: {nothing}; `mailcap tls --explain` says why"));
     }
-    Ok(outcome)
+    Ok(exit)
 }
 
 /// Two passes need files that can be opened twice.
