@@ -14,10 +14,11 @@ use mailcap::output::escape::escape;
 use mailcap::output::extract;
 
 use super::args;
-use super::complain;
+use super::exit::Exit;
 use super::interrupt::{Interrupt, Signalled};
+use super::job::{Job, Wanted, problem_line, undecided_line};
 use super::open;
-use super::run::{Exit, Job, Wanted, count, problem_line, undecided_line};
+use super::{complain, count};
 
 const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
 

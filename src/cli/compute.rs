@@ -8,7 +8,7 @@ use mailcap::event::Text;
 use mailcap::mail::sasl;
 
 use super::args::{Auth, Mechanism};
-use super::run::Exit;
+use super::exit::Exit;
 use super::{complain, keys};
 
 /// Known passwords, `user:password` a line. Empty lines and those that begin with `#` are passed over; a user may

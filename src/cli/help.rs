@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::args::Cli;
-use super::run::Exit;
+use super::exit::Exit;
 
 pub(super) const ABOUT: &str = "\
 Tell what mail servers and clients said to each other (SMTP, LMTP, IMAP, POP3, ManageSieve), from packet captures: one \

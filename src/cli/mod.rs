@@ -3,8 +3,10 @@
 mod args;
 mod batch;
 mod compute;
+mod exit;
 mod help;
 mod interrupt;
+mod job;
 mod keys;
 mod open;
 mod parse;
@@ -22,13 +24,18 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use mailcap::output::escape::escape;
 
 use self::args::{Cli, Command};
-use self::run::Exit;
+use self::exit::Exit;
 
 /// Writes a line to stderr, prefixed by the program's name and made safe for the terminal. Nothing can be done when
 /// stderr is gone.
 fn complain(text: &str) {
     let shown = escape(text.as_bytes());
     let _ = writeln!(io::stderr().lock(), "mailcap: {shown}");
+}
+
+/// `1 secret`, `2 secrets`.
+fn count(n: u64, thing: &str) -> String {
+    if n == 1 { format!("{n} {thing}") } else { format!("{n} {thing}s") }
 }
 
 /// Runs the command line.

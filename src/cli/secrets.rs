@@ -10,11 +10,12 @@ use mailcap::output::pcapng::Writer;
 use mailcap::pipeline::{self, Config, Error, Report};
 
 use super::args::{Common, Decrypt, Keylog};
-use super::complain;
+use super::exit::{self, Exit};
 use super::interrupt;
+use super::job::{Job, Wanted};
 use super::open::{self, Private};
-use super::run::{self, Exit, Job, Wanted, count};
 use super::watch::Seen;
+use super::{complain, count};
 
 fn no_json(options: &Common, what: &str) -> anyhow::Result<()> {
     if options.json {
@@ -25,12 +26,12 @@ fn no_json(options: &Common, what: &str) -> anyhow::Result<()> {
 
 /// Handshakes are looked for as well as mail.
 fn exit(seen: &Seen, report: &Report) -> Exit {
-    let exit = run::exit(seen.sessions > 0 || seen.handshakes > 0, seen, report);
+    let exit = exit::exit(seen.sessions > 0 || seen.handshakes > 0, seen, report);
     if exit == Exit::Nothing {
         complain(&match (report.handshakes, report.mail_sessions) {
-            (0, 0) => run::nothing("TLS handshake and no mail session", 0, seen, report),
-            (0, sessions) => run::nothing("mail session", sessions, seen, report),
-            (handshakes, _) => run::nothing("TLS handshake", handshakes, seen, report),
+            (0, 0) => exit::nothing("TLS handshake and no mail session", 0, seen, report),
+            (0, sessions) => exit::nothing("mail session", sessions, seen, report),
+            (handshakes, _) => exit::nothing("TLS handshake", handshakes, seen, report),
         });
     }
     exit
@@ -111,7 +112,7 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Exit> {
     let survey = Survey::new(secrets, keep, &mut surveyed);
     let (seen, report) = job.run_with(Box::new(survey), config)?;
     let exit = match options.plaintext || filtered {
-        true => run::exit_of_mail(&seen, &report),
+        true => exit::exit_of_mail(&seen, &report),
         false => exit(&seen, &report),
     };
     if seen.sessions == 0 && (filtered || options.plaintext || seen.handshakes == 0) {
