@@ -9,6 +9,7 @@ pub mod explain;
 pub mod handshake;
 pub mod keylog;
 pub mod keys;
+mod looks;
 pub mod premaster;
 pub mod prf;
 pub mod protection;
@@ -21,7 +22,7 @@ pub mod suites;
 pub use connection::{Connection, Env};
 pub use handshake::premaster_in_segment;
 pub use keys::{KeyError, KeyRing, PrivateKey};
-pub use record::{Looks, looks_like_tls};
+pub use looks::{Looks, looks_like_tls};
 pub use resume::SessionCache;
 pub use secret::Secret;
 

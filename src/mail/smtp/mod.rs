@@ -21,6 +21,7 @@ pub mod detect;
 mod exchange;
 mod join;
 mod loss;
+mod queue_id;
 mod reply;
 mod server;
 mod sift;
