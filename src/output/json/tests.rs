@@ -1,11 +1,14 @@
+//! The shape of each object, field by field, and what text comes to.
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use super::*;
-use crate::diagnostic::Code;
-use crate::event::{GapCause, Text};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::event::{Command, Gap, GapCause, MessageData, Recipient, Script, Text};
 use crate::output::samples::{self, at, feed};
+use crate::position::Direction;
 use crate::tls::Reason;
 
 fn write(select: Select, events: Vec<Event>) -> Vec<Map<String, Value>> {
