@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use mail_parser::MessageParser;
 
 use super::decode::Decoder;
+use super::header_block::HeaderBlock;
 use super::headers::{self, PartHeader};
 use super::words;
 use crate::limits::Limits;
@@ -94,19 +95,9 @@ pub struct Walker {
     levels: Vec<Level>,
     enclosed: Vec<Enclosed>,
     state: State,
-    /// Bytes of the current header block.
-    header: Vec<u8>,
-    header_limit: usize,
-    /// Where in it the current field and the current line begin, and whether that line is left out: one field, a long list
-    /// of recipients, must not push out all that follow.
-    header_field: usize,
-    header_line: usize,
-    line_left_out: bool,
+    header: HeaderBlock,
     /// The beginning may be missing.
     begins_unsure: bool,
-    header_cut: bool,
-    /// Nothing but a line end has been seen of the header's current line.
-    header_line_empty: bool,
     default_type: &'static str,
     /// The first bytes of a line that may be a delimiter.
     line: Vec<u8>,
@@ -130,14 +121,8 @@ impl Walker {
             levels: Vec::new(),
             enclosed: Vec::new(),
             state: State::Header,
-            header: Vec::new(),
-            header_limit: limits.header_bytes,
-            header_field: 0,
-            header_line: 0,
-            line_left_out: false,
+            header: HeaderBlock::new(limits.header_bytes),
             begins_unsure: false,
-            header_cut: false,
-            header_line_empty: true,
             default_type: "text/plain",
             line: Vec::new(),
             at_line_start: true,
@@ -154,7 +139,7 @@ impl Walker {
     /// Memory that it takes, roughly.
     pub(super) fn cost(&self) -> usize {
         let levels = self.levels.iter().map(|level| size_of::<Level>() + level.boundary.capacity()).sum::<usize>();
-        let buffers = self.header.capacity() + self.line.capacity() + self.scratch.capacity();
+        let buffers = self.header.cost() + self.line.capacity() + self.scratch.capacity();
         let header = self.root_header.as_ref().map_or(0, Vec::capacity);
         size_of::<Self>() + levels + self.enclosed.capacity() * size_of::<Enclosed>() + buffers + header
     }
@@ -172,7 +157,7 @@ impl Walker {
 
     /// Whether lines of a header were left out for its length.
     pub fn header_cut(&self) -> bool {
-        self.header_cut
+        self.header.is_cut()
     }
 
     pub(super) fn parser(&self) -> &MessageParser {
@@ -199,7 +184,7 @@ impl Walker {
         self.give_back_line(observer);
         self.begin_line(observer);
         if matches!(self.state, State::Header) {
-            self.header.truncate(whole_fields(&self.header));
+            self.header.drop_last_field();
             self.header_ended(observer);
             if matches!(self.state, State::Header) {
                 // That of a message within the message is all missing.
@@ -349,34 +334,14 @@ impl Walker {
     fn header_line<'a>(&mut self, bytes: &'a [u8], observer: &mut dyn PartObserver) -> &'a [u8] {
         let newline = find_byte(bytes, b'\n');
         let (line, rest) = bytes.split_at(newline.map_or(bytes.len(), |at| at + 1));
-        if self.header_line_empty {
-            self.header_line = self.header.len();
-            let continues = matches!(line.first(), Some(b' ' | b'\t'));
-            // Without its name, what continues a field would continue the one before.
-            self.line_left_out &= continues && self.header_line == self.header_field;
-            if !continues {
-                self.header_field = self.header.len();
-            }
-        }
-        if !self.line_left_out {
-            let kept = self.header.len() + line.len();
-            if kept <= self.header_limit && kept - self.header_field <= self.header_limit / 8 * 7 {
-                self.header.extend_from_slice(line);
-            } else {
-                (self.line_left_out, self.header_cut) = (true, true);
-                self.header.truncate(self.header_line);
-            }
-        }
+        self.header.push(line);
         self.enclosed_data(line, observer);
-        if line.iter().any(|b| !matches!(b, b'\r' | b'\n')) {
-            self.header_line_empty = false;
-        }
         if newline.is_some() {
             self.at_line_start = true;
             let unsure = std::mem::take(&mut self.begins_unsure);
-            if std::mem::replace(&mut self.header_line_empty, true) {
+            if self.header.end_line() {
                 self.header_ended(observer);
-            } else if unsure && !begins_with_field(&self.header) {
+            } else if unsure && !self.header.begins_with_field() {
                 self.gap(observer);
             }
         }
@@ -384,8 +349,7 @@ impl Walker {
     }
 
     fn header_ended(&mut self, observer: &mut dyn PartObserver) {
-        let mut block = std::mem::take(&mut self.header);
-        (self.header_line, self.header_field, self.line_left_out) = (0, 0, false);
+        let mut block = self.header.take();
         block.extend_from_slice(b"\r\n\r\n");
         if let Some(read) = headers::in_named_charset(&self.parser, &block) {
             block = read;
@@ -396,11 +360,10 @@ impl Walker {
         let default_type = std::mem::replace(&mut self.default_type, "text/plain");
         let part = PartHeader::parse(&self.parser, &block, default_type);
         if std::mem::replace(&mut self.is_root, false) {
-            self.header_limit = self.header_limit.min(PART_HEADER_BYTES);
+            self.header.limit(PART_HEADER_BYTES);
             self.root_header = Some(block);
         } else {
-            block.clear();
-            self.header = block;
+            self.header.give_back(block);
         }
         self.open(part, observer);
     }
@@ -430,7 +393,7 @@ impl Walker {
             if depth < self.nesting && self.enclosed.len() < MESSAGE_DEPTH {
                 self.enclosed.push(Enclosed { id, depth: self.levels.len() });
                 self.state = State::Header;
-                self.header_line_empty = true;
+                self.header.begin();
                 return;
             }
             self.too_deep = true;
@@ -476,7 +439,7 @@ impl Walker {
             self.state = State::Between;
         } else {
             self.state = State::Header;
-            self.header_line_empty = true;
+            self.header.begin();
             self.default_type = if digest { "message/rfc822" } else { "text/plain" };
         }
         // The delimiter's own line end is not content of a part, but it is of an enclosed message.
@@ -509,18 +472,6 @@ impl Walker {
         }
         self.levels.truncate(depth);
     }
-}
-
-/// Whether a header field's name stands there (RFC 5322 §2.2).
-fn begins_with_field(header: &[u8]) -> bool {
-    let end = header.iter().position(|b| *b == b':' || !b.is_ascii_graphic());
-    end.is_some_and(|end| end > 0 && header.get(end) == Some(&b':'))
-}
-
-/// Length of the fields of a header that goes on somewhere else: its last one may go on there.
-fn whole_fields(header: &[u8]) -> usize {
-    let mut starts = memchr::memrchr_iter(b'\n', header).map(|at| at + 1);
-    starts.find(|&at| header.get(at).is_some_and(|b| !matches!(b, b' ' | b'\t'))).unwrap_or(0)
 }
 
 /// The innermost level whose delimiter `line` is, and whether it closes the multipart.

@@ -2,6 +2,7 @@
 
 pub mod attachments;
 pub mod decode;
+mod header_block;
 mod headers;
 pub mod mime;
 mod params;
