@@ -346,3 +346,23 @@ fn a_hello_that_is_never_sent_whole_is_no_loss() {
     let steps = tls.steps.join("\n");
     assert!(steps.contains("closed before a whole ClientHello was sent") && !steps.contains("captured"), "{steps}");
 }
+
+/// Found by fuzzing: a server goes on in the clear behind its answer to STARTTLS, and amid a line comes what looks like the
+/// beginning of a record. It was TLS where a segment began there.
+#[test]
+fn what_looks_like_tls_amid_a_line_behind_starttls_is_text_in_any_split() {
+    let garbage = [&[0x15, 3, 3, 0, 34][..], &[0xb9; 34]].concat();
+    let turns = [
+        s("220 x\r\n"),
+        c("EHLO me\r\n"),
+        s("250-x\r\n250 STARTTLS\r\n"),
+        c("STARTTLS\r\n"),
+        s([&b"220 go\r\n250-injected"[..], &garbage].concat()),
+    ];
+    let whole = play(25, &turns);
+    assert_eq!(only(&whole).session().security, Security::None);
+    let (answer, rest) = turns[4].bytes.split_at(b"220 go\r\n250-injected".len());
+    let split = play(25, &[&turns[..4], &[s(answer), s(rest)]].concat());
+    let story = |told: &Told| only(told).events.iter().filter_map(essence).collect::<Vec<_>>();
+    assert_eq!(story(&split), story(&whole));
+}
