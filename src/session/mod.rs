@@ -14,9 +14,9 @@ mod inflate;
 mod layers;
 mod outcome;
 mod plain;
-mod proxy;
+mod proxied;
+mod proxy_header;
 mod stack;
-mod tunnel;
 
 pub use decode_as::DecodeAs;
 

@@ -5,8 +5,8 @@ mod fallback;
 use super::decode_as::DecodeAs;
 use super::detect::{Verdict, Waiting, is_cut_hello};
 use super::layers::{AboveTls, Ask, Env, Layers};
-use super::proxy::{self, Preamble};
-use super::tunnel::{Piece, Settled, Taken, Tunnel};
+use super::proxied::{Piece, ProxyTalk, Settled, Taken};
+use super::proxy_header::{self, Preamble};
 use crate::diagnostic::Code;
 use crate::event::{GapCause, Protocol, Security, TlsHandshake};
 use crate::fmt::count;
@@ -72,10 +72,10 @@ fn looks_like_alerts(bytes: &[u8]) -> Looks {
 
 pub(super) struct Stack {
     pub(super) layers: Layers,
-    tunnel: Tunnel,
+    proxy_talk: ProxyTalk,
     preambles: [Preamble; 2],
     /// The client as a PROXY header named it.
-    pub(super) proxy_client: proxy::Client,
+    pub(super) proxy_client: proxy_header::Client,
     /// The port that a proxy was asked for.
     pub(super) behind_proxy: Option<u16>,
     /// Bytes of PROXY headers, and of talks with a proxy.
@@ -129,7 +129,7 @@ impl Stack {
         let hint = forced.and_then(|f| f.protocol).or(hint);
         let mut stack = Stack {
             layers: Layers::new(session, hint, true),
-            tunnel: Tunnel::default(),
+            proxy_talk: ProxyTalk::default(),
             preambles: Default::default(),
             proxy_client: None,
             behind_proxy: None,
@@ -168,7 +168,7 @@ impl Stack {
     pub(super) fn cost(&self) -> usize {
         let begun = self.begun.iter().flatten().map(|held| held.bytes.capacity()).sum::<usize>();
         let tls = self.tls.as_ref().map_or(0, |tls| tls.connection.cost() + tls.fallback.cost());
-        begun + self.tunnel.cost() + tls + self.layers.cost()
+        begun + self.proxy_talk.cost() + tls + self.layers.cost()
     }
 
     pub(super) fn has_tls(&self) -> bool {
@@ -188,8 +188,8 @@ impl Stack {
 
     /// The next bytes that TCP delivered. True when both roles turned out to be the other way round.
     pub(super) fn data(&mut self, input: Input<'_>, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
-        match self.tunnel.take(input.dir, input.bytes, input.span) {
-            Taken::Passed => self.above_tunnel(input, env, secrets),
+        match self.proxy_talk.take(input.dir, input.bytes, input.span) {
+            Taken::Passed => self.behind_proxy_talk(input, env, secrets),
             Taken::Held => false,
             Taken::Settled(settled) => self.settled(settled, input.roles_sure, env, secrets),
         }
@@ -214,13 +214,13 @@ impl Stack {
             swap ^= match proxied {
                 // There may be another proxy behind it.
                 true => self.data(Input { dir, bytes: &bytes, span, roles_sure: true }, env, secrets),
-                false => self.above_tunnel(Input { dir, bytes: &bytes, span, roles_sure }, env, secrets),
+                false => self.behind_proxy_talk(Input { dir, bytes: &bytes, span, roles_sure }, env, secrets),
             };
         }
         swap
     }
 
-    fn above_tunnel(&mut self, input: Input<'_>, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
+    fn behind_proxy_talk(&mut self, input: Input<'_>, env: Env<'_>, secrets: &mut Secrets<'_>) -> bool {
         let Input { dir, bytes, span, .. } = input;
         // A proxy speaks before anybody.
         let other = dir.opposite();
@@ -236,8 +236,8 @@ impl Stack {
         if let Some(client) = header {
             self.proxy_client = client;
             self.proxy_bytes += len as u64;
-            self.layers.emitter.diagnose(held.span, Code::ProxyHeader, proxy::endpoint(client));
-            self.tunnel.begin_again();
+            self.layers.emitter.diagnose(held.span, Code::ProxyHeader, proxy_header::endpoint(client));
+            self.proxy_talk.begin_again();
         }
         match held.bytes.get(len..) {
             None | Some([]) => false,
@@ -250,12 +250,12 @@ impl Stack {
 
     /// What looked like the beginning of a talk with a proxy, of a PROXY header, or of TLS, was none.
     pub(super) fn nothing_begins(&mut self, dir: Direction, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        if let Some(settled) = self.tunnel.give_up() {
+        if let Some(settled) = self.proxy_talk.give_up() {
             // Too little to tell roles by.
             self.settled(settled, true, env, secrets);
         }
         match self.preambles[dir.index()].end() {
-            Some(held) if proxy::is_header(&held.bytes) => {
+            Some(held) if proxy_header::is_header(&held.bytes) => {
                 self.proxy_bytes += held.bytes.len() as u64;
                 let detail = format!("cut short after {}", count(held.bytes.len() as u64, "byte"));
                 self.layers.emitter.diagnose(held.span, Code::ProxyHeader, detail);
