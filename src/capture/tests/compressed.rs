@@ -1,3 +1,5 @@
+//! Captures inside gzip, zstd, xz, lz4 and bzip2: joined, cut, damaged, hostile.
+
 use std::io::Write;
 
 use super::*;

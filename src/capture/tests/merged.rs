@@ -1,3 +1,5 @@
+//! Several files as one capture: order, names, secrets, and the bounds over all of them.
+
 use std::fs;
 use std::path::Path;
 

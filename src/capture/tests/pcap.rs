@@ -1,3 +1,5 @@
+//! The pcap formats: dialects of the header, cut and damaged files.
+
 use super::*;
 
 const MICRO: u32 = 0xa1b2_c3d4;

@@ -1,3 +1,5 @@
+//! pcapng: sections, interfaces, comments, secrets, damaged blocks.
+
 use super::*;
 
 use Order::{Big, Little};

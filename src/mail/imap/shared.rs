@@ -22,7 +22,7 @@ pub(super) struct Mailbox {
     pub(super) uidvalidity: Option<u32>,
 }
 
-/// See the module.
+/// What the client's and the server's side both need to know.
 #[derive(Default)]
 pub(super) struct Shared {
     /// Commands that wait for their reply.

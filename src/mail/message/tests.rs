@@ -1,3 +1,5 @@
+//! Headers, parts and attachments of messages that come in any pieces, with losses, and hostile ones.
+
 use super::*;
 use crate::event::Attachment;
 

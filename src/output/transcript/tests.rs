@@ -1,3 +1,5 @@
+//! What `decode` shows, line by line.
+
 use super::*;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{

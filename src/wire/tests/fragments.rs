@@ -1,3 +1,5 @@
+//! Datagrams in fragments: order, copies, overlaps, bounds.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

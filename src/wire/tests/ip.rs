@@ -1,3 +1,5 @@
+//! IPv4, IPv6 and TCP headers, cut and lying ones, and the account of frames.
+
 use std::net::SocketAddr;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Link layers, VLANs, MPLS, PPPoE.
+
 use super::*;
 
 fn v4() -> Vec<u8> {

@@ -1,3 +1,5 @@
+//! Tunnels, within one another and cut.
+
 use super::*;
 
 /// A packet on raw IP whose tunnel must show.

@@ -1,3 +1,5 @@
+//! Commands, replies, logins and IDLE, as RFCs and servers have them.
+
 use super::*;
 use crate::event::{AuthOutcome, Outcome};
 

@@ -1,3 +1,5 @@
+//! Messages out of FETCH: whole, by section, put together from ranges.
+
 use super::*;
 use crate::event::MessagePart;
 

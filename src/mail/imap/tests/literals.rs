@@ -1,3 +1,5 @@
+//! Literals of the client's: announced, refused, sent without leave.
+
 use super::*;
 use crate::event::{MessageOutcome, MessagePart};
 

@@ -1,3 +1,5 @@
+//! Gaps, and captures that begin or end within the dialogue.
+
 use super::*;
 use crate::event::MessageOutcome;
 

@@ -1,3 +1,5 @@
+//! STARTTLS and COMPRESS.
+
 use super::*;
 
 #[test]
