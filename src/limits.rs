@@ -204,7 +204,8 @@ pub(crate) mod tls {
     /// seconds, not hours.
     pub(crate) const SEARCH_ALL: u64 = 512 << 20;
 
-    /// Of what is left each view may spend one in so many until it is settled: searches come in few connections at a time.
+    /// Until the next boundary each shard's view may spend one in so many of what is left: few connections search at a time,
+    /// so that it is more than a shard's part.
     pub(crate) const SEARCH_SHARE: u64 = 8;
 
     /// What it costs to try a record, besides its bytes, in bytes: copies of keys, and a tag.

@@ -30,7 +30,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) struct Interrupt {
     /// At once.
     signalled: Arc<AtomicBool>,
-    /// Later, if the run has not ended; lowered by who notices.
+    /// `PATIENCE` after the signal, if the run has not ended. The next [`Interrupt::check`] lowers it and ends the run by an
+    /// error; if it is still up another `PATIENCE` later, the process exits.
     raised: Arc<AtomicBool>,
 }
 

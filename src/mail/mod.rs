@@ -187,8 +187,8 @@ impl Emitter {
         self.events.push(Event { session: self.session, seq, span, body });
     }
 
-    /// Adds a diagnostic. A fixed sentence repeats nothing of the wire: with a word of it masked, who knows the sentence would
-    /// know the password.
+    /// Adds a diagnostic. A constant detail holds nothing of the wire, so it is not masked: were a password one of its words,
+    /// the gap in a known sentence would give it away.
     pub fn diagnose(&mut self, span: Span, code: Code, detail: impl Into<Cow<'static, str>>) {
         let detail = detail.into();
         let fixed = matches!(detail, Cow::Borrowed(_));

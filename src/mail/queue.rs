@@ -1,4 +1,6 @@
 //! Commands that are answered one by one, in order (POP3, ManageSieve), and the authentications under way in them.
+//!
+//! SMTP's replies show what they answer; it has `smtp/answers.rs` instead, where `maybe` is what `uncertain` is here.
 
 use std::collections::VecDeque;
 

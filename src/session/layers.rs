@@ -273,7 +273,7 @@ impl Layers {
         if rest.is_empty() || self.is_sealed(rest, span) {
             return Ask::Nothing;
         }
-        self.below_layer(dir, rest, span, env)
+        self.dissect(dir, rest, span, env)
     }
 
     /// Bytes inside a security layer of SASL.
@@ -308,7 +308,8 @@ impl Layers {
         true
     }
 
-    fn below_layer(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
+    /// Bytes that are in no security layer, for the dissector.
+    fn dissect(&mut self, dir: Direction, bytes: &[u8], span: Span, env: Env<'_>) -> Ask {
         let Top::Mail(mail) = &mut self.top else { return Ask::Nothing };
         if std::mem::take(&mut self.beginning_unseen) && !(dir == Direction::Server && mail.greets(bytes)) {
             self.joined = true;

@@ -56,7 +56,8 @@ pub struct World<'a> {
     pub kept: &'a mut usize,
     /// Input-wide number of the frame that brought this about; beyond all others where that is the input's end.
     pub frame: u64,
-    /// The frame up to which nothing may be seen of when other connections shared what they know.
+    /// The next boundary. Rounds end anywhere before it, so that nothing told up to there may depend on *when* another shard's
+    /// TLS sessions became known.
     pub boundary: u64,
 }
 
@@ -153,7 +154,7 @@ impl Session {
 
     fn interest(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
         let State::Live(live) = &mut self.0 else { return Interest::Drop };
-        // One that is put aside learns later what it is, and counts all the same until then.
+        // A parked session may turn out to be no mail only when it goes on: up to its frozen frame it is kept in either case.
         if live.interest(info, world) == Interest::Keep || world.frame <= live.frozen {
             return Interest::Keep;
         }
@@ -184,14 +185,15 @@ impl Session {
         matches!(&self.0, State::Live(live) if live.stack.ends_uncertain())
     }
 
-    /// It is put aside. When it goes on is nobody's business, so up to that frame it counts in [`World::kept`] as it is.
+    /// It is parked. In which round it goes on depends on where rounds end, which must not be seen: up to frame `until` its
+    /// part of [`World::kept`] stays as it is, so that evictions come out the same.
     pub fn freeze(&mut self, until: u64) {
         if let State::Live(live) = &mut self.0 {
             live.frozen = live.frozen.max(until);
         }
     }
 
-    /// Its connection is over, while it is put aside.
+    /// Its connection is over, while it is parked.
     pub fn release(&mut self, world: &mut World<'_>) {
         if let State::Live(live) = &mut self.0 {
             live.keep(0, world);
@@ -242,7 +244,8 @@ fn env<'a>(info: &ConnectionInfo, world: &World<'a>) -> Env<'a> {
     Env { options: world.options, limits: world.limits, one_sided: one_sided(info) }
 }
 
-/// Whether no frame of one side is in the capture. Bytes don't matter: who listens acknowledges.
+/// Whether no frame of one side is in the capture. Frames, not bytes: a side that only listens still sends
+/// acknowledgements.
 fn one_sided(info: &ConnectionInfo) -> bool {
     info.frames_by.contains(&0)
 }
@@ -382,7 +385,7 @@ impl Live {
         self.keep_bound(info, world);
         let taken_up = self.stack.taken_up();
         if taken_up > self.taken_up {
-            // Whether it has to wait for that session is nobody's business, either.
+            // Whether it was parked for that session depends on where rounds end: as if it had been, see `Session::freeze`.
             self.taken_up = taken_up;
             self.frozen = self.frozen.max(world.boundary);
         }

@@ -89,7 +89,7 @@ pub(super) struct Stack {
     announced: bool,
     /// The server answered words in the clear with an alert.
     alerted: bool,
-    /// By direction: bytes of the dialogue in the clear were lost, and nothing but what is no text has followed.
+    /// By direction: bytes in the clear were lost, and what has come since is no text, so that TLS may have begun in the gap.
     torn: [bool; 2],
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
     begun: [Option<Box<Held>>; 2],
@@ -554,7 +554,8 @@ impl Stack {
         self.tls.as_ref().map_or(0, |tls| tls.connection.taken_up())
     }
 
-    /// Whether its end had better wait until the session cache is certain.
+    /// Whether its end must wait until the session cache is certain: what is said of it depends on a session of another
+    /// connection.
     pub(super) fn ends_uncertain(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.connection.asks_for_closed())
     }

@@ -75,7 +75,9 @@ struct Half {
     bytes: u64,
     /// Whole records.
     records: u64,
+    /// TCP's FIN.
     ended: bool,
+    /// close_notify or a fatal alert.
     closed: bool,
 }
 

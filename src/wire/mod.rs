@@ -84,7 +84,7 @@ pub struct Segment<'a> {
 /// An ICMP or ICMPv6 message that says that a TCP segment did not arrive.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {
-    /// Who says so.
+    /// The host that sent the ICMP message.
     pub reporter: IpAddr,
     /// Sender of the segment.
     pub src: SocketAddr,

@@ -22,7 +22,7 @@ struct Header {
     span: Span,
 }
 
-/// See the module.
+/// The header that waits for its text, and the half at hand.
 #[derive(Default)]
 pub(super) struct Halves {
     header: Option<Header>,

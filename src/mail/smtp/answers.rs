@@ -10,8 +10,8 @@ use super::*;
 /// Pending commands that are compared with a reply that is made for one; nobody has more under way.
 const LOOKED_AT: usize = 16;
 
-/// Looks at pending commands after losses: so many a session, and so many for each reply. Who exceeds that sends thousands
-/// of commands and has none answered.
+/// Bound on work after losses: how often pending commands are compared with replies, in all a session, beyond
+/// [`LOOKS_A_REPLY`] for each reply. Only thousands of commands without an answer reach it.
 const LOOKS: usize = 300_000;
 const LOOKS_A_REPLY: usize = 64;
 

@@ -73,7 +73,7 @@ impl Smtp {
         self.note_haste();
     }
 
-    /// Who sends more behind DATA does not await the 354.
+    /// Notes that the client does not wait for replies, where it sends more behind DATA before the 354.
     fn note_haste(&mut self) {
         self.doubt.rhythm.early |= self.wait == Wait::Data && !self.doubt.beyond && !self.hold.bytes().is_empty();
     }

@@ -385,7 +385,7 @@ impl Smtp {
         while let Some(transaction) = self.transactions.front_mut() {
             let id = transaction.id;
             transaction.verdicts_missing(lossy);
-            // A message cut short is aborted by the close, whoever was heard.
+            // Whether or not the server was captured: a message that was not finished is aborted by the connection's end.
             let open = matches!(transaction.message, Progress::Open(_));
             let refused = transaction.refusal.is_some() && !open;
             let outcome = match (refused, open && self.course.closed()) {

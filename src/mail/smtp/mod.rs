@@ -46,7 +46,7 @@ use reply::{Assembler, Reply};
 use sift::Sift;
 use transaction::{Progress, Transaction};
 
-/// What the client's next bytes are.
+/// What the client's next bytes are. (The server's are lines of replies in any case: no extension has other bytes in them.)
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Mode {
     /// Command lines.
@@ -126,7 +126,7 @@ struct Pending {
     sent: Option<FramePos>,
     /// The transaction it belongs to.
     transaction: u64,
-    /// After a loss: whether the next reply may be its.
+    /// After a loss: whether the next reply may be the answer to this command.
     maybe: bool,
 }
 

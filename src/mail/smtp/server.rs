@@ -370,7 +370,7 @@ impl Smtp {
     fn mail_answered(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) {
         if reply.ok() {
             self.course.auth_failed = false;
-            // It serves all the same.
+            // A server that refused EHLO, or greeted so, and takes mail all the same has not refused service.
             self.course.hello_refused = false;
             self.course.greeting_refused = false;
             if let Some(transaction) = self.transaction_mut(id)

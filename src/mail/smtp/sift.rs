@@ -20,7 +20,7 @@ enum Run {
     Clean,
     /// A text, and what looks like commands behind it.
     Text,
-    /// Such, and a reply that the commands did not get, or one that is missing.
+    /// A text and such commands, and since then a reply that fits none of them, or a gap that may hold one.
     Answered,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Sift {
     last: Option<Kind>,
     /// A BDAT behind a text was believed, and nothing has come behind its chunk.
     pub(super) unsure: bool,
-    /// Such a one has stood in a text: until the next gap no other is believed.
+    /// A BDAT that was believed turned out to stand in a mail's text: until the next gap no other BDAT is believed.
     refuted: bool,
 }
 
@@ -69,7 +69,7 @@ impl Sift {
 impl Smtp {
     /// A BDAT may be missing. `sure`: nothing else is.
     pub(super) fn suspect_chunk(&mut self, sure: bool, cx: &Context<'_>) {
-        // Who awaits nothing sends a mail's text behind DATA at once.
+        // A client that never waits for replies sends the text right behind DATA: that text need not be a chunk's.
         if !cx.one_sided && (sure || self.chunk.offered && !self.doubt.rhythm.early) {
             self.sift.run = if sure { Run::Text } else { Run::Clean };
         }

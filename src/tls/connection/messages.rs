@@ -163,7 +163,7 @@ impl Connection {
         up: &mut dyn Upper,
     ) {
         let last = self.last();
-        let (retried, first) = (last.retried, last.client.is_none());
+        let (retried, first) = (last.hello_retried, last.client.is_none());
         if !first {
             let again = last.running() && (retried || last.server.is_none());
             if !again {
@@ -176,7 +176,7 @@ impl Connection {
         }
         let index = self.current();
         let handshake = &mut self.handshakes[index];
-        if !handshake.retried && !handshake.gap {
+        if !handshake.hello_retried && !handshake.gap {
             handshake.span = span;
         }
         handshake.transcript.update(message);
@@ -221,7 +221,7 @@ impl Connection {
         handshake.version = Version::from_wire(hello.version);
         handshake.suite = suites::suite(hello.suite);
         if hello.retry {
-            handshake.retried = true;
+            handshake.hello_retried = true;
             handshake.note("The server asked for another ClientHello (HelloRetryRequest).");
             return;
         }

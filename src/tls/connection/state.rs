@@ -61,11 +61,15 @@ pub(crate) struct Handshake {
     pub(super) chosen: Option<usize>,
     /// Keys were looked for.
     pub(super) derived: bool,
+    /// ChangeCipherSpec was seen, by direction.
     pub(super) changed: [bool; 2],
+    /// The direction of the last one.
     pub(super) last_change: Option<Direction>,
+    /// Finished was seen, by direction (TLS 1.3: decrypted).
     pub(super) finished: [bool; 2],
     pub(super) bad_finished: bool,
-    pub(super) retried: bool,
+    /// A HelloRetryRequest was seen.
+    pub(super) hello_retried: bool,
     pub(super) established: bool,
     /// A fatal alert came before it was.
     pub(super) failed: bool,
@@ -79,7 +83,9 @@ pub(crate) struct Handshake {
     pub(super) why: Option<Reason>,
     /// Why the first record stayed closed.
     pub(super) reason: Option<Reason>,
+    /// Records opened under its keys.
     pub(super) opened: u64,
+    /// Records that stayed closed, and their bytes.
     pub(super) closed: u64,
     pub(super) closed_bytes: u64,
     /// TLS 1.3 without keys: whether the client sent anything that can't be a lone alert.
@@ -124,7 +130,7 @@ impl Handshake {
             last_change: None,
             finished: [false; 2],
             bad_finished: false,
-            retried: false,
+            hello_retried: false,
             established: false,
             failed: false,
             answered_in_clear: false,
