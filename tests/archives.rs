@@ -226,8 +226,8 @@ fn members_are_files_and_others_are_passed_over() {
         let got = both(&archive);
         assert_eq!(got.frames, expected);
         assert_eq!(got.problems.len(), 2, "{:?}", got.problems);
-        got.assert_problem("README is passed over: neither pcap nor pcapng", false);
-        got.assert_problem("none is passed over: the file is empty", false);
+        got.assert_problem("README is skipped: neither pcap nor pcapng", false);
+        got.assert_problem("none is skipped: the file is empty", false);
         let packed = from_file(&gzip(&archive)).unwrap();
         assert_eq!(packed.frames, expected);
         assert_eq!(packed.problems.len(), 2);
@@ -331,7 +331,7 @@ fn damaged_tars() {
         let got = both(&[holes, good.clone(), end.clone()].concat());
         assert_eq!(got.seconds(), [("a/good", 5)]);
         assert_eq!(got.problems.len(), 1);
-        got.assert_problem("holes is stored with its holes left out", true);
+        got.assert_problem("holes is a sparse file", true);
     }
     // A header in the middle is damaged, or its size is negative or no number.
     for (at, byte) in [(148, b'9'), (0, b'!'), (124, 0xff), (125, b'x')] {
@@ -340,7 +340,7 @@ fn damaged_tars() {
         let got = both(&[good.clone(), bad, entry(b"more", b'0', &data), end.clone()].concat());
         assert_eq!(got.seconds(), [("a/good", 5), ("a/more", 5)]);
         assert_eq!(got.problems.len(), 1);
-        got.assert_problem("damaged; 1024 bytes passed over", true);
+        got.assert_problem("damaged; 1024 bytes skipped", true);
         assert_eq!(got.problems[0].1, 1024);
     }
     // A size beyond the end.
@@ -437,7 +437,7 @@ fn zips_of_all_makes() {
 fn archives_without_captures() {
     let text = zip(&[zipped("word/document.xml", b"<?xml version", 8)]);
     let error = from_file(&text).unwrap_err().to_string();
-    assert!(error.contains("no member of the archive is a capture; word/document.xml is passed over"), "{error}");
+    assert!(error.contains("no member of the archive is a capture; word/document.xml is skipped"), "{error}");
     let mut secret = zipped("a", &pcap(&[1]), 8);
     secret.flags = 1;
     assert!(from_file(&zip(&[secret])).unwrap_err().hint.contains("encrypted"));

@@ -359,7 +359,10 @@ fn a_changed_input_is_read_anew_and_replaced() {
     let before = dataset(&archive.out);
     fs::copy(capture("smtp-bdat"), archive.captures.join("smtp-auth-all.pcap")).unwrap();
     let output = archive.batch(&["--bundle", "0"]);
-    assert!(stderr(&output).contains("read anew, of an earlier run: 1 input; their files changed"), "{output:?}");
+    assert!(
+        stderr(&output).contains("read again, though done in an earlier run: 1 input; their files changed"),
+        "{output:?}"
+    );
     let fresh = archive.beside("fresh");
     fresh.batch(&["--bundle", "0"]);
     assert_eq!(tree(&archive.out), tree(&fresh.out), "as if it had never been another");
@@ -377,7 +380,7 @@ fn an_input_that_is_gone_keeps_its_rows() {
     let before = tree(&archive.out);
     fs::remove_file(archive.captures.join("smtp-auth-all.pcap")).unwrap();
     let output = archive.batch(&[]);
-    assert!(stderr(&output).contains("not there any more, of earlier runs: 1 input;"), "{output:?}");
+    assert!(stderr(&output).contains("no longer there, from earlier runs: 1 input;"), "{output:?}");
     assert_eq!(tree(&archive.out), before);
     archive.batch(&["--force"]);
     assert_eq!(column(&rows(&archive.out, "sessions"), "input").len(), 1, "starting over forgets it");
@@ -522,7 +525,7 @@ fn secrets_are_masked_unless_asked_for() {
     }
     // The same folder with other options: everything is read anew.
     let output = archive.batch(&["--show-secrets"]);
-    assert!(stderr(&output).contains("read anew, of an earlier run: 3 inputs; the options"), "{output:?}");
+    assert!(stderr(&output).contains("read again, though done in an earlier run: 3 inputs; the options"), "{output:?}");
     assert_eq!(tree(&archive.out), tree(&shown.out));
 }
 
@@ -532,7 +535,10 @@ fn another_key_reads_anew_only_what_had_stayed_closed() {
     archive.batch(&[]);
     let closed = rows(&archive.out, "messages").len();
     let output = archive.batch(&["-k", &keys()]);
-    assert!(stderr(&output).contains("read anew, of an earlier run: 1 input; TLS had stayed closed"), "{output:?}");
+    assert!(
+        stderr(&output).contains("read again, though done in an earlier run: 1 input; TLS was not decrypted"),
+        "{output:?}"
+    );
     assert!(rows(&archive.out, "messages").len() > closed);
     let fresh = archive.beside("fresh");
     fresh.batch(&["-k", &keys()]);
@@ -587,7 +593,7 @@ fn only_one_run_at_a_time_and_only_into_its_own_folder() {
     fs::write(other.out.join("precious"), "x").unwrap();
     let output = other.batch(&[]);
     assert_eq!(code(&output), 2);
-    assert!(stderr(&output).contains("holds something that is no dataset"), "{output:?}");
+    assert!(stderr(&output).contains("holds something that is not a dataset"), "{output:?}");
     assert_eq!(files(&other.out).len(), 1, "untouched");
     assert_eq!(code(&other.batch(&["--force"])), 0);
     assert!(other.out.join("precious").exists());

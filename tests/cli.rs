@@ -334,7 +334,7 @@ fn a_key_log_without_a_secret() {
     ] {
         let file = write(dir.path(), "log", bytes.as_bytes());
         let ran = run(&["decode", &capture, "--keylog", &file]);
-        let said = if code == 2 { &["log: ", "no key log"][..] } else { &["no mail session found"] };
+        let said = if code == 2 { &["log: ", "is not a key log"][..] } else { &["no mail session found"] };
         assert_complaint(&ran, code, said);
     }
 }
@@ -351,8 +351,8 @@ fn a_key_with_a_passphrase() {
     let with_file = |file: &str| run(&[&args[..], &["--key-password-file", file]].concat());
     // The capture holds no mail, and that is all there is to say.
     assert_eq!(with_file(&right).code, Some(1));
-    assert_complaint(&with_file(&wrong), 2, &["rsa2048.enc", "the passphrase is wrong"]);
-    assert_complaint(&run(&args), 2, &["no passphrase was given", "--key-password-file", "MAILCAP_KEY_PASSWORD"]);
+    assert_complaint(&with_file(&wrong), 2, &["rsa2048.enc", "the password is wrong"]);
+    assert_complaint(&run(&args), 2, &["no password was given", "--key-password-file", "MAILCAP_KEY_PASSWORD"]);
     for (password, code) in [("mailcap-test", 1), ("guess", 2)] {
         let ran = ran(mailcap().args(args).env("MAILCAP_KEY_PASSWORD", password).output().unwrap());
         assert_eq!(ran.code, Some(code), "{}", ran.stderr);
@@ -374,10 +374,10 @@ fn a_passphrase_that_is_no_utf_8() {
     let latin1 = std::ffi::OsStr::from_bytes(b"Gr\xfc\xdfe");
     let with_variable = |args: &[&str]| ran(mailcap().args(args).env("MAILCAP_KEY_PASSWORD", latin1).output().unwrap());
     let args = ["decode", &capture, "-k", key];
-    assert_complaint(&with_variable(&args), 2, &["MAILCAP_KEY_PASSWORD: the password is no UTF-8 text"]);
+    assert_complaint(&with_variable(&args), 2, &["MAILCAP_KEY_PASSWORD: the password is not valid UTF-8"]);
     let file = write(dir.path(), "password", latin1.as_bytes());
     let with_file = run(&[&args[..], &["--key-password-file", &file]].concat());
-    assert_complaint(&with_file, 2, &["the password is no UTF-8 text"]);
+    assert_complaint(&with_file, 2, &["the password is not valid UTF-8"]);
     assert_eq!(with_variable(&args[..2]).code, Some(1));
 }
 

@@ -175,13 +175,13 @@ fn secrets_in_a_comment_open_tls_and_are_masked() {
 #[test]
 fn usage_errors_say_what_to_do() {
     for (args, hint) in [
-        (&["-k", "server.key", "decode", "x.pcap"][..], "options come behind the command"),
+        (&["-k", "server.key", "decode", "x.pcap"][..], "options come after the command"),
         (&["sessions", "--slow", "5", "x.pcap"], "are for jq"),
         (&["sessions", "--live", "x.pcap"], "only decode has --live"),
-        (&["auth", "--failed", "x.pcap"], "--errors leaves what failed"),
-        (&["decode", "--live"], "standard input is read where it is named: -"),
+        (&["auth", "--failed", "x.pcap"], "--errors shows only what failed"),
+        (&["decode", "--live"], "to read a capture from standard input, name it: -"),
         (&["decode", "--live", "--json", "x.pcap"], "--json alone writes each object as soon as it is known"),
-        (&["decode", "--proto", "imaps", "x.pcap"], "imap is called imap inside TLS, too"),
+        (&["decode", "--proto", "imaps", "x.pcap"], "imap is also imap inside TLS"),
         (&["decode", "--host", "mx.example.com", "x.pcap"], "names are never looked up"),
         (&["decode", "--host", "10.0.0.1:25", "x.pcap"], "a port is for --port"),
     ] {

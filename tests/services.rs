@@ -197,11 +197,11 @@ fn attempts_that_came_to_nothing_are_told() {
     for command in ["decode", "sessions", "auth"] {
         let text = said(command, refused());
         assert!(
-            text.contains("no mail session found, but attempts to connect to ports 25, 587: `mailcap services`"),
+            text.contains("no mail session found, only attempts to connect to ports 25, 587; `mailcap services`"),
             "{text}"
         );
     }
-    assert!(said("services", silent()).contains("connect to port 25, and no answer of anybody"));
+    assert!(said("services", silent()).contains("connect to port 25, but the capture has no answer from any host"));
     let mut other = Frames::default();
     other.tcp(me, (server, 80), 100, 0, SYN, b"");
     assert!(!said("decode", other).contains("attempts"));

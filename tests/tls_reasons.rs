@@ -110,7 +110,7 @@ fn cases() -> Vec<Case> {
     add(
         Reason::ResumedUnseen,
         handshakes(&tls("f-resume-original-not-captured-imap-starttls"), &with_key),
-        &["took up an earlier session by its session ID", "Add the capture"],
+        &["resumed an earlier session by its session ID", "Add the capture"],
     );
     add(
         Reason::HandshakeFailed,
@@ -120,7 +120,7 @@ fn cases() -> Vec<Case> {
     add(
         Reason::KeylogNoEntry,
         handshakes(&tls("tls13-aes-128-gcm-sha256-pop3"), &logged),
-        &["has no entry for this client random (", "since its beginning"],
+        &["has no entry for this client random (", "from before the connection began"],
     );
     add(
         Reason::NoPsk,
@@ -137,7 +137,7 @@ fn cases() -> Vec<Case> {
     add(
         Reason::HandshakeIncomplete,
         handshakes(cut.path(), &with_key),
-        &["not seen to its end", "begins or ends within the handshake", TLS13],
+        &["The end of the handshake was not seen", "begins or ends within the handshake", TLS13],
     );
     let late = changed("f-wrong-key-smtp", |_, list| {
         let behind = with_record(list, Side::Initiator, 23, 2);
@@ -162,7 +162,7 @@ fn cases() -> Vec<Case> {
         handshakes(&tls(plain), &How { keylogs: &wrongs, ..How::default() }),
         &[
             "has an entry for this client random",
-            "Tried with a key log's secret: not one record opened",
+            "Tried with a key log's secret: not a single record was decrypted",
             "did not match",
         ],
     );
@@ -197,11 +197,15 @@ fn cases() -> Vec<Case> {
         }
     });
     let told = handshakes(lost.path(), &with_key);
-    add(Reason::GapNotBridged, told, &["belongs to the certificate", "the rest stayed closed", "could not be matched"]);
+    add(
+        Reason::GapNotBridged,
+        told,
+        &["belongs to the certificate", "the rest was not decrypted", "could not be matched"],
+    );
     add(
         Reason::SecretLate,
         late_secrets(),
-        &["in the capture have an entry for this client random", "a key log of its own"],
+        &["in the capture have an entry for this client random", "a separate key log"],
     );
     cases
 }
@@ -248,7 +252,7 @@ fn a_wrong_psk_is_no_psk() {
     let how = How { keys: &keys, psk: Some(&[0x5a; 16]), ..How::default() };
     let told = handshakes(&tls("tls12-rsa-psk-aes128-gcm-sha256-pop3-starttls"), &how);
     assert_eq!(told[0].reason, Some(Reason::NoPsk), "{:#?}", told[0].steps);
-    assert!(told[0].steps.join("\n").contains("not one record opened"), "{:#?}", told[0].steps);
+    assert!(told[0].steps.join("\n").contains("not a single record was decrypted"), "{:#?}", told[0].steps);
 }
 
 /// What is not there at all does not come late.
@@ -279,8 +283,8 @@ fn a_key_of_another_kind_is_not_none() {
     let ephemeral = tls("tls12-ecdhe-rsa-aes128-gcm-sha256-pop3");
     let changed = with_suite("f-ems-off-etm-on-pop3-starttls", [0xc0, 4]);
     for (file, reason, why) in [
-        (&rsa, Reason::NoKey, "this takes the RSA key of the certificate"),
-        (&ephemeral, Reason::ForwardSecrecy, "whatever its kind, a server's key signs only"),
+        (&rsa, Reason::NoKey, "the RSA key of the certificate is needed"),
+        (&ephemeral, Reason::ForwardSecrecy, "whatever its kind, a server's key only signs"),
         (&changed.path().to_owned(), Reason::StaticDh, "mailcap can't use such a key"),
     ] {
         for (key, kind) in
@@ -290,7 +294,7 @@ fn a_key_of_another_kind_is_not_none() {
             let told = handshakes(file, &How { keys: &keys, ..How::default() });
             assert_eq!(told[0].reason, Some(reason), "{key}");
             let story = told[0].steps.join("\n");
-            let says = format!("No RSA key was given but {} ({kind} key): {why}.", keys[0].display());
+            let says = format!("No RSA key was given, only {} ({kind} key): {why}.", keys[0].display());
             assert!(story.contains(&says) && !story.contains("No private key"), "{key}: {story}");
         }
     }

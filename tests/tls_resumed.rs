@@ -76,7 +76,7 @@ fn a_session_whose_full_handshake_stayed_closed_says_why_that_one_did() {
             assert_eq!((first.resumed, first.reason), (Resumed::No, Some(reason)), "{name}");
             assert_eq!((second.resumed, second.reason), (resumed, Some(reason)), "{name}");
             let story = second.steps.join("\n");
-            let says = format!("began in session {number}, whose full handshake stayed closed itself: {reason}.");
+            let says = format!("began in session {number}, whose full handshake was not decrypted either: {reason}.");
             assert!(story.contains(&says), "{name}: {story}");
         }
     }

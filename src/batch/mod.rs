@@ -115,7 +115,7 @@ pub enum Error {
     #[error("{}: another run is writing there; wait for its end, or choose another folder", .0.display())]
     Busy(PathBuf),
     /// The folder is not empty, and no dataset.
-    #[error("{}: holds something that is no dataset; choose a new folder, or --force to write there all the same", .0.display())]
+    #[error("{}: holds something that is not a dataset; choose a new folder, or use --force to write there all the same", .0.display())]
     Foreign(PathBuf),
 }
 

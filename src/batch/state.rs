@@ -275,7 +275,7 @@ fn below(dir: &Path, path: &str) -> io::Result<PathBuf> {
     let full = dir.join(path);
     let folders = full.ancestors().skip(1).take_while(|folder| *folder != dir);
     match folders.into_iter().find(|folder| folder.symlink_metadata().is_ok_and(|m| !m.is_dir())) {
-        Some(link) => Err(io::Error::other(format!("{}: this is no folder, but a file or a link", link.display()))),
+        Some(link) => Err(io::Error::other(format!("{}: this is not a folder but a file or a link", link.display()))),
         None => Ok(full),
     }
 }

@@ -85,7 +85,7 @@ fn add(path: &Path, seen: &mut HashSet<PathBuf>, inputs: &mut Vec<Input>) -> Res
         return Err(CaptureError::new(
             &path.display().to_string(),
             "no capture in this folder",
-            "pcap and pcapng files are looked for by content, plain or compressed",
+            "looked for pcap and pcapng files, by content, plain or compressed",
         ));
     }
     inputs.extend(found.into_iter().filter(|p| !known(p, seen)).map(Input::Found));

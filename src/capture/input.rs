@@ -79,7 +79,7 @@ pub(super) fn open_file(path: &Path, at: u64, lazily: bool) -> Result<Box<dyn Re
 
 fn opened(path: &Path) -> Result<File, CaptureError> {
     if path.is_dir() {
-        let what = "a folder that can't be listed, or lies too deep in others";
+        let what = "a folder that can't be listed, or is nested too deeply";
         return Err(CaptureError::new(&path.display().to_string(), what, ""));
     }
     File::open(path).map_err(|e| failed(path, &e))
@@ -171,7 +171,7 @@ impl Refused {
         let what = self.error.what;
         match self.hides_packets {
             true => notes.loss(offset, format!("{name} is not read: {what}")),
-            false => notes.harmless(offset, format!("{name} is passed over: {what}")),
+            false => notes.harmless(offset, format!("{name} is skipped: {what}")),
         }
     }
 }
@@ -287,7 +287,7 @@ fn unknown(name: &str, buffer: &mut Buffer, plain: bool) -> Refused {
             Refused::no_capture(name, "a web page, not a capture", "download the raw file")
         }
         _ => {
-            let hint = "if Wireshark opens it: editcap -F pcapng IN OUT";
+            let hint = "if Wireshark can open it, convert it with: editcap -F pcapng IN OUT";
             Refused::no_capture(name, "neither pcap nor pcapng, plain or compressed", hint)
         }
     }
@@ -361,7 +361,8 @@ impl Read for Bounded {
         self.made = self.made.saturating_add(n as u64);
         let stored = self.stored.load(Ordering::Relaxed);
         if self.made > self.free.saturating_add(stored.saturating_mul(self.ratio)) {
-            let text = format!("it expands to more than {} times its size, as only a trap does", self.ratio);
+            let text =
+                format!("it expands to more than {} times its size, as only a decompression bomb does", self.ratio);
             return Err(io::Error::other(text));
         }
         Ok(n)

@@ -222,7 +222,7 @@ impl Pcap {
             return match Pcap::open(buffer) {
                 Ok(next) => {
                     *self = next;
-                    Step::problem(offset, "another pcap file is appended here; read on", false)
+                    Step::problem(offset, "another pcap file is appended here; reading continues", false)
                 }
                 Err(what) => {
                     self.ended = true;
@@ -232,7 +232,7 @@ impl Pcap {
         }
         if head == [0; 16] && buffer.ensure(32) && buffer.data().get(16..32) == Some(&[0; 16]) {
             let zeros = pass_zeros(buffer);
-            return self.resynchronise(buffer, offset, zeros, "zeros stand where a packet should".to_owned());
+            return self.resynchronise(buffer, offset, zeros, "zeros instead of a packet".to_owned());
         }
         if captured > original && self.old {
             std::mem::swap(&mut captured, &mut original);
@@ -308,7 +308,7 @@ impl Pcap {
                 buffer.consume(at);
                 Step::problem(
                     offset,
-                    format!("{text}; {} passed over to the next packet found", count(passed + at as u64, "byte")),
+                    format!("{text}; {} skipped up to the next packet", count(passed + at as u64, "byte")),
                     true,
                 )
             }

@@ -174,7 +174,7 @@ impl PcapNg {
                 }
                 let there = buffer.skip(u64::from(len));
                 self.ended = there < u64::from(len);
-                let text = format!("a block of type {kind:#x} and length {len} was passed over");
+                let text = format!("a block of type {kind:#x} and length {len} was skipped");
                 return Step::problem(offset, text, self.ended || kind == DSB_MAGIC);
             }
             let mut size = len as usize;
@@ -308,7 +308,7 @@ impl PcapNg {
             let first = !std::mem::replace(&mut self.told_interfaces, true);
             return first.then(|| Record::Problem {
                 offset,
-                text: format!("more than {INTERFACES} interfaces; the further ones' packets are not read"),
+                text: format!("more than {INTERFACES} interfaces; packets of the others are not read"),
                 loses_packets: true,
             });
         }
@@ -424,7 +424,7 @@ impl PcapNg {
             TLS_KEY_LOG => Some(Record::Secrets { at: 16, len: (len as usize).min(room) }),
             _ => Some(Record::Problem {
                 offset,
-                text: format!("secrets of type {kind:#x} are not TLS keys and were passed over"),
+                text: format!("secrets of type {kind:#x} are not TLS keys and were skipped"),
                 loses_packets: false,
             }),
         }
@@ -458,7 +458,7 @@ impl PcapNg {
                 buffer.consume(at);
                 Step::problem(
                     offset,
-                    format!("{text}; {} passed over to the next block found", count(at as u64, "byte")),
+                    format!("{text}; {} skipped up to the next block", count(at as u64, "byte")),
                     true,
                 )
             }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::help;
 use super::parse::{self, TsharkKey};
 
-/// Tell what mail servers and clients said to each other, from packet captures, TLS decrypted.
+/// Show what mail servers and clients said to each other, from packet captures, with TLS decrypted.
 #[derive(Debug, Parser)]
 #[command(name = "mailcap", version, about, long_about = help::ABOUT, after_help = help::TOP)]
 pub(crate) struct Cli {
@@ -31,8 +31,13 @@ impl Cli {
             |command| say(command, "output", "The folder to write to").mut_arg("output", |a| a.value_name("DIR"));
         Cli::command().mut_subcommands(|command| match command.get_name() {
             "auth" => {
-                let user = "Only of a user (part of the name; repeatable); with --compute, the user's whole name";
-                say(say(command, "user", user), "errors", "Only what failed, in sessions in which something went wrong")
+                let user =
+                    "Only this user (part of the name, any case; repeatable); with --compute, the user's full name";
+                say(
+                    say(command, "user", user),
+                    "errors",
+                    "Only authentications that failed, in sessions in which something went wrong",
+                )
             }
             "extract" => folder(hide(command, &["json", "color"])),
             "decrypt" => say(hide(command, &["json", "color", "show_secrets"]), "output", "The file to write"),
@@ -45,16 +50,16 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show every command and reply, one transcript a session
+    /// Show every command and reply, one transcript per session
     #[command(after_help = help::DECODE, long_about = help::DECODE_ABOUT)]
     Decode(Box<Decode>),
-    /// List the mail sessions, one a line
+    /// List the mail sessions, one per line
     #[command(after_help = help::SESSIONS)]
     Sessions(Box<Sessions>),
-    /// List the mail endpoints: open or not, what they offer, with and without TLS
+    /// List the mail endpoints: whether they are open, and what they offer with and without TLS
     #[command(after_help = help::SERVICES)]
     Services(Box<Services>),
-    /// List the TLS handshakes: decrypted with what, or why not
+    /// List the TLS handshakes: what decrypted them, or why they were not decrypted
     #[command(after_help = help::TLS)]
     Tls(Box<Tls>),
     /// List the authentications: mechanism, user, outcome
@@ -63,7 +68,7 @@ pub(crate) enum Command {
     /// Write each message to a file, byte for byte as it was sent
     #[command(after_help = help::EXTRACT)]
     Extract(Box<Extract>),
-    /// Write a capture that Wireshark opens decrypted
+    /// Write a capture that Wireshark shows decrypted
     #[command(after_help = help::DECRYPT, long_about = help::DECRYPT_ABOUT)]
     Decrypt(Box<Decrypt>),
     /// Write the sessions' secrets as a key log
@@ -72,7 +77,7 @@ pub(crate) enum Command {
     /// Turn an archive of captures into a dataset: Parquet tables for DuckDB, Polars and the like
     #[command(after_help = help::BATCH, long_about = help::BATCH_ABOUT)]
     Batch(Box<Batch>),
-    /// List the cipher suites and what decrypts each
+    /// List the cipher suites, and what decrypts each
     #[command(after_help = help::CIPHERS)]
     Ciphers(Ciphers),
 }
@@ -83,16 +88,16 @@ pub(crate) struct Decode {
     pub(crate) input: Inputs,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Show lines as they happen, each prefixed by its session
+    /// Show lines as they happen, each prefixed with its session
     #[arg(long, conflicts_with_all = ["one_line", "json"])]
     pub(crate) live: bool,
-    /// One line an event, in tshark's shape
+    /// One line per event, in the format of tshark
     #[arg(long, conflicts_with = "json")]
     pub(crate) one_line: bool,
     /// Show the time of day instead of latencies
     #[arg(long)]
     pub(crate) abs: bool,
-    /// Show the text of messages, too
+    /// Show the text of messages and Sieve scripts, too
     #[arg(long, conflicts_with = "one_line")]
     pub(crate) bodies: bool,
 }
@@ -111,7 +116,7 @@ pub(crate) struct Services {
     pub(crate) input: Inputs,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Every TCP endpoint, not only those of mail
+    /// List every TCP endpoint, not only those of mail
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -134,16 +139,16 @@ pub(crate) struct Auth {
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Verify challenge answers with the passwords of this file, `user:password` a line (- for standard input)
+    /// Verify challenge answers with the passwords in this file, one `user:password` per line (- for standard input)
     #[arg(long, value_name = "USERS", conflicts_with = "compute")]
     pub(crate) check: Option<PathBuf>,
     /// Compute an answer instead of reading a capture
     #[arg(long, value_name = "MECHANISM", requires_all = ["user", "challenge"], conflicts_with_all = ["files", "json"])]
     pub(crate) compute: Option<Mechanism>,
-    /// With --compute: the challenge, base64 as the server sent it, or the <timestamp> in it; for APOP the banner or its <timestamp>
+    /// With --compute: the challenge, in base64 as the server sent it, or its <timestamp>; for APOP the banner or its <timestamp>
     #[arg(long, value_name = "TEXT", requires = "compute")]
     pub(crate) challenge: Option<String>,
-    /// With --compute: read the password from this file instead of asking for it
+    /// With --compute: read the password from the first line of this file instead of asking for it
     #[arg(long, value_name = "FILE", requires = "compute")]
     pub(crate) password_file: Option<PathBuf>,
 }
@@ -163,7 +168,7 @@ pub(crate) struct Extract {
     pub(crate) input: Inputs,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// How to lay the messages out
+    /// Layout of the messages
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "eml")]
     pub(crate) format: Layout,
     /// Save attachments too, decoded, in a folder beside their message
@@ -177,9 +182,9 @@ pub(crate) struct Extract {
 /// Layouts of extracted messages.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Layout {
-    /// A file a message
+    /// One file per message
     Eml,
-    /// One messages.mbox
+    /// All in one messages.mbox
     Mbox,
     /// A maildir
     Maildir,
@@ -197,7 +202,7 @@ pub(crate) struct Decrypt {
     /// Write the decrypted bytes as TCP payload instead of secrets
     #[arg(long)]
     pub(crate) plaintext: bool,
-    /// Only frames of mail sessions (any selection option says the same of its sessions)
+    /// Only frames of mail sessions (with a selection option: only those of the selected sessions)
     #[arg(long)]
     pub(crate) mail_only: bool,
 }
@@ -217,20 +222,20 @@ pub(crate) struct Batch {
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Write the whole messages to files, too, below DIR/mail
+    /// Also write whole messages to files, in DIR/mail
     #[arg(long)]
     pub(crate) extract: bool,
     /// With --extract: save attachments too, decoded, in a folder beside their message
     #[arg(long, requires = "extract")]
     pub(crate) attachments: bool,
-    /// Captures smaller than this share part files, up to so many bytes of captures; 0: parts for each
+    /// Captures smaller than this share part files, each with up to this size of captures; 0: each capture has its own
     #[arg(long, value_name = "SIZE", value_parser = parse::any_size, default_value = "64M")]
     pub(crate) bundle: usize,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Ciphers {
-    /// Write a JSON object a suite
+    /// Write JSON, one object per suite
     #[arg(long)]
     pub(crate) json: bool,
     /// When to use colour
@@ -262,23 +267,23 @@ pub(crate) struct Common {
     /// Private key (PEM, DER, PKCS#12), or a folder of them; the certificate in the capture finds the right one (repeatable)
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Decryption")]
     pub(crate) key: Vec<PathBuf>,
-    /// File whose first line is the password of encrypted keys (else MAILCAP_KEY_PASSWORD, or a prompt)
+    /// File whose first line is the password of encrypted keys (default: MAILCAP_KEY_PASSWORD, or a prompt)
     #[arg(long, value_name = "FILE", help_heading = "Decryption")]
     pub(crate) key_password_file: Option<PathBuf>,
     /// Key log of a client or server (SSLKEYLOGFILE; repeatable)
     #[arg(long, value_name = "FILE", help_heading = "Decryption")]
     pub(crate) keylog: Vec<PathBuf>,
-    /// Pre-shared key (repeatable)
+    /// Pre-shared key in hexadecimal, up to TLS 1.2 (repeatable)
     #[arg(long, value_name = "HEX", help_heading = "Decryption")]
     pub(crate) psk: Vec<Psk>,
-    /// Key in tshark's syntax, as in 94.127.66.53,25,smtp,server.key (the certificate decides, not the address; repeatable)
+    /// Key in tshark's syntax, as in 94.127.66.53,25,smtp,server.key (chosen by certificate, not by address; repeatable)
     #[arg(long, value_name = "IP,PORT,PROTOCOL,FILE", value_parser = parse::tshark_key, help_heading = "Decryption")]
     pub(crate) tshark_key: Vec<TsharkKey>,
-    /// Decode a port as a protocol, as in tcp.port==2587,smtp (repeatable)
+    /// Decode a port as smtp, lmtp, imap, pop3 or sieve, or in TLS as smtps, imaps, pop3s or tls, as in tcp.port==2587,smtp (repeatable)
     #[arg(short, long, value_name = "tcp.port==N,PROTOCOL", value_parser = parse::decode_as, help_heading = "Decryption")]
     pub(crate) decode_as: Vec<DecodeAs>,
 
-    /// Take each file for a capture by itself: no session goes on in another file
+    /// Treat each file as a capture of its own: no session continues in another file
     #[arg(long, help_heading = "Captures")]
     pub(crate) separate: bool,
 
@@ -294,32 +299,32 @@ pub(crate) struct Common {
     /// Only sessions from or to this port (several with commas)
     #[arg(long, value_name = "N", value_parser = parse::port, value_delimiter = ',', help_heading = "Selection")]
     pub(crate) port: Vec<u16>,
-    /// Only sessions of a user (part of the name; repeatable)
+    /// Only sessions of this user (part of the name, any case; repeatable)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) user: Vec<String>,
-    /// Only sessions with a sender, refused or not (part of an address; repeatable)
+    /// Only sessions with this sender, in the envelope (even if refused) or a From header (part of it, any case; repeatable)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) from: Vec<String>,
-    /// Only sessions with a recipient, refused or not (part of an address; repeatable)
+    /// Only sessions with this recipient, in the envelope (even if refused) or a To header (part of it, any case; repeatable)
     #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub(crate) to: Vec<String>,
-    /// Only sessions that went on at this time or later: 2026-11-24, '2026-11-24 10:00' (in the zone of --tz), RFC 3339, or @SECONDS since 1970
+    /// Only sessions still going on at this time or later: 2026-11-24, '2026-11-24 10:00' (in the zone of --tz), RFC 3339, or @SECONDS since 1970
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub(crate) since: Option<String>,
-    /// Only sessions that had begun by this time, typed as for --since; a day, minute or second counts to its end
+    /// Only sessions that began by this time, written as for --since; a day, minute or second is included to its end
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub(crate) until: Option<String>,
     /// Only sessions in which something went wrong
     #[arg(long, help_heading = "Selection")]
     pub(crate) errors: bool,
 
-    /// Write JSON, one object a line
+    /// Write JSON, one object per line
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
-    /// Overwrite what is there
+    /// Overwrite existing files
     #[arg(long, help_heading = "Output")]
     pub(crate) force: bool,
     /// When to use colour
@@ -338,14 +343,14 @@ pub(crate) struct Common {
         help_heading = "Output"
     )]
     pub(crate) tz: Zone,
-    /// Account for every frame and byte at the end
+    /// At the end, account for every frame and byte, and give statistics
     #[arg(long, help_heading = "Output")]
     pub(crate) stats: bool,
 
-    /// Threads to use
+    /// Number of threads (default: all cores)
     #[arg(short, long, value_name = "N", value_parser = parse::jobs, help_heading = "Resources")]
     pub(crate) jobs: Option<u16>,
-    /// About how much memory to use, as in 512M
+    /// Use about this much memory at most, as in 512M (at least 16M)
     #[arg(long, value_name = "SIZE", value_parser = parse::size, help_heading = "Resources")]
     pub(crate) max_memory: Option<usize>,
 }

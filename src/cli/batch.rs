@@ -20,7 +20,7 @@ use super::job::{Job, Wanted, problem_line, undecided_line};
 use super::open;
 use super::{complain, count};
 
-const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept, run it again to go on";
+const INTERRUPTED: &str = "interrupted; the inputs that were finished are kept; run it again to continue";
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(200);
@@ -36,7 +36,7 @@ pub(super) fn batch(options: &args::Batch) -> anyhow::Result<Exit> {
     let Some(dir) = common.file() else { bail!("batch writes a folder of tables: name it with -o DIR") };
     open::check_folder(dir)?;
     if options.paths.iter().any(|p| p.as_os_str() == "-") {
-        bail!("standard input can't be read again and has no place in a dataset; give batch files and folders");
+        bail!("batch can't use standard input, as it can't be read again; give it files and folders");
     }
     let mut job = Job::new(common, &[])?;
     let messages = extract::Options { attachments: options.attachments, ..extract::Options::default() };
@@ -81,7 +81,7 @@ fn format(json: bool) -> anyhow::Result<Format> {
     if json {
         return Ok(Format::Json);
     }
-    bail!("this mailcap was built without Parquet; add --json for the same tables as JSON Lines")
+    bail!("this mailcap was built without Parquet; with --json the same tables are written as JSON Lines")
 }
 
 /// Shows how far it is until it is over, and ends it on Ctrl-C.
@@ -147,13 +147,12 @@ fn tell(summary: &Summary, dir: &Path, stats: bool) -> io::Result<()> {
     if let Some(rest) = summary.failed.len().checked_sub(NAMED).filter(|rest| *rest > 0) {
         complain(&format!("and {} that can't be used", count(rest as u64, "more input")));
     }
-    let why =
-        ["their files changed", "the options are others than then", "TLS had stayed closed and the keys are others"];
+    let why = ["their files changed", "the options differ", "TLS was not decrypted and the keys differ"];
     for (n, why) in summary.redone.iter().zip(why).filter(|(n, _)| **n > 0) {
-        complain(&format!("read anew, of an earlier run: {}; {why}", count(*n, "input")));
+        complain(&format!("read again, though done in an earlier run: {}; {why}", count(*n, "input")));
     }
     if summary.gone > 0 {
-        complain(&format!("not there any more, of earlier runs: {}; the rows stay", count(summary.gone, "input")));
+        complain(&format!("no longer there, from earlier runs: {}; their rows are kept", count(summary.gone, "input")));
     }
     let tally = &summary.tally;
     let mut out = io::stdout().lock();
@@ -195,7 +194,7 @@ fn exit(summary: &Summary) -> Exit {
     } else if summary.tally.sessions > 0 {
         Exit::Done
     } else {
-        complain("no mail session found; `-d tcp.port==N,smtp` names a port");
+        complain("no mail session found; if mail is on another port, name it with `-d tcp.port==N,smtp`");
         Exit::Nothing
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn compute(options: &Auth, mechanism: Mechanism) -> anyhow::Result<Ex
         Mechanism::CramMd5 => {
             // A challenge is a message id in angle brackets (RFC 2195 §2), given as it is or in base64.
             if challenge.is_empty() {
-                bail!("--challenge: it is empty; give it as the server sent it, behind `334 ` or `+ `");
+                bail!("--challenge: it is empty; give it as the server sent it, after `334 ` or `+ `");
             }
             if !challenge.starts_with('<') && !is_base64(challenge) {
                 complain(

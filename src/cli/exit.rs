@@ -67,8 +67,8 @@ pub(super) fn nothing(thing: &str, all: u64, seen: &Seen, report: &Report) -> St
     let times = &seen.times;
     match all {
         0 => {}
-        1 => return format!("the only {thing} does not fit the selection{times}"),
-        _ => return format!("none of {} fits the selection{times}", count(all, thing)),
+        1 => return format!("the only {thing} does not match the selection{times}"),
+        _ => return format!("none of {} matches the selection{times}", count(all, thing)),
     }
     match (report.frames, report.segments) {
         (0, _) => format!("no {thing} found: there are no packets in the capture"),
@@ -76,9 +76,9 @@ pub(super) fn nothing(thing: &str, all: u64, seen: &Seen, report: &Report) -> St
         _ if thing == MAIL && !report.tried.is_empty() => {
             let ports = ports(report);
             format!(
-                "no {thing} found, but attempts to connect to {ports}: `mailcap services` tells if they were refused"
+                "no {thing} found, only attempts to connect to {ports}; `mailcap services` shows whether they were refused"
             )
         }
-        _ => format!("no {thing} found; `-d tcp.port==N,smtp` names a port, `mailcap COMMAND --help` tells more"),
+        _ => format!("no {thing} found; if mail is on another port, name it with `-d tcp.port==N,smtp`"),
     }
 }

@@ -126,7 +126,7 @@ impl<'a> Job<'a> {
             match parsed(&o.tz, text) {
                 Some(ts) => Ok(Some(ts)),
                 None => bail!(
-                    "{name} {text}: no time; expected 2026-11-24, '2026-11-24 10:00' or '2026-11-24 10:00:01.5' (in the zone of \
+                    "{name} {text}: not a time; expected 2026-11-24, '2026-11-24 10:00' or '2026-11-24 10:00:01.5' (in the zone of \
                      --tz), 2026-11-24T10:00:00+01:00 (RFC 3339), or @1795514400 (seconds since 1970)"
                 ),
             }
@@ -223,7 +223,7 @@ impl<'a> Job<'a> {
         if report.judged_early > 0 {
             let connections = count(report.judged_early, "connection");
             complain(&format!(
-                "judged by their first bytes alone: {connections}, as too many said little; --max-memory sets the bound"
+                "{connections} judged by the first bytes alone, as there were too many that had sent little; a larger --max-memory allows more"
             ));
         }
         if !filtered {
@@ -277,7 +277,7 @@ pub(super) fn problem_line(problem: &InputProblem) -> String {
 
 /// Of sessions that nobody could judge.
 pub(super) fn undecided_line(n: u64) -> String {
-    format!("{} left out may fit the selection: something is missing or stayed encrypted", count(n, "mail session"))
+    format!("{} left out may match the selection: part of them is missing or was not decrypted", count(n, "mail session"))
 }
 
 /// Bounds that add up to about what the user grants.

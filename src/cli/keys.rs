@@ -23,7 +23,7 @@ pub(super) fn first_line(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     match std::str::from_utf8(line) {
         Ok(line) => Ok(Zeroizing::new(line.to_owned())),
-        Err(_) => bail!("{}: the password is no UTF-8 text", path.display()),
+        Err(_) => bail!("{}: the password is not valid UTF-8", path.display()),
     }
 }
 
@@ -32,7 +32,7 @@ fn variable() -> anyhow::Result<Option<Zeroizing<String>>> {
     match std::env::var(VARIABLE) {
         Ok(password) => Ok(Some(Zeroizing::new(password))),
         Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => bail!("{VARIABLE}: the password is no UTF-8 text"),
+        Err(VarError::NotUnicode(_)) => bail!("{VARIABLE}: the password is not valid UTF-8"),
     }
 }
 

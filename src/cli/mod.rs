@@ -99,7 +99,7 @@ fn hint(error: &clap::Error, words: &[OsString]) -> Option<&'static str> {
     let typed = |option: &str| words.iter().any(|word| word == option);
     match error.kind() {
         ErrorKind::UnknownArgument if words.get(1).is_some_and(|word| word.as_encoded_bytes().starts_with(b"-")) => {
-            Some("options come behind the command: mailcap decode FILE -k KEY")
+            Some("options come after the command: mailcap decode FILE -k KEY")
         }
         ErrorKind::UnknownArgument => match error.get(ContextKind::InvalidArg) {
             Some(ContextValue::String(word)) => help::habit(word),
@@ -107,7 +107,7 @@ fn hint(error: &clap::Error, words: &[OsString]) -> Option<&'static str> {
         },
         ErrorKind::MissingRequiredArgument => match error.get(ContextKind::InvalidArg) {
             Some(ContextValue::Strings(missing)) if missing.iter().any(|arg| arg.starts_with("<FILE>")) => {
-                Some("a capture on standard input is read where it is named: -")
+                Some("to read a capture from standard input, name it: -")
             }
             _ => None,
         },

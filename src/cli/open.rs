@@ -23,7 +23,7 @@ pub(super) fn output(options: &Common, reads: &Reads, private: bool) -> anyhow::
         None => Ok(Box::new(BufWriter::with_capacity(64 << 10, io::stdout()))),
         Some(path) => {
             let file = create(path, options.force, private || options.show_secrets, reads)?;
-            Ok(Box::new(buffered(file, path, "; what was written until then stands in it")))
+            Ok(Box::new(buffered(file, path, "; it holds what was written before")))
         }
     }
 }
@@ -121,16 +121,16 @@ fn create(path: &Path, force: bool, private: bool, reads: &Reads) -> anyhow::Res
 fn check(path: &Path, force: bool, reads: &Reads) -> anyhow::Result<()> {
     let name = path.display();
     if path.is_dir() {
-        bail!("{name}: this is a folder; give -o a file");
+        bail!("{name}: this is a folder; -o needs the name of a file");
     }
     if let Some(read) = reads.find(path) {
         match read == path || !read.is_dir() {
-            true => bail!("{name}: this is one of the inputs; give -o another name"),
-            false => bail!("{name}: this is in a folder that is read from; give -o another name"),
+            true => bail!("{name}: this is one of the inputs; use another name for -o"),
+            false => bail!("{name}: this is in a folder that is read as input; use another name for -o"),
         }
     }
     if !force && path.symlink_metadata().is_ok() {
-        bail!("{name}: the file exists; give -o another name, or --force to overwrite it");
+        bail!("{name}: the file exists; use another name, or --force to overwrite it");
     }
     Ok(())
 }
@@ -138,7 +138,7 @@ fn check(path: &Path, force: bool, reads: &Reads) -> anyhow::Result<()> {
 /// Whether a folder may be written to there: what is there is one, or nothing is.
 pub(super) fn check_folder(path: &Path) -> anyhow::Result<()> {
     if path.symlink_metadata().is_ok() && !path.is_dir() {
-        bail!("{}: this is no folder; give -o a folder", path.display());
+        bail!("{}: this is not a folder; -o needs the name of a folder", path.display());
     }
     Ok(())
 }
@@ -157,7 +157,7 @@ impl<'a> Private<'a> {
         let name = path.display();
         if path.metadata().is_ok_and(|m| !m.is_file()) {
             // It would be replaced, not written to.
-            bail!("{name}: this is no regular file; give -o another name");
+            bail!("{name}: this is not a regular file; use another name for -o");
         }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = Builder::new().prefix(".mailcap-").tempfile_in(folder);
@@ -169,7 +169,7 @@ impl<'a> Private<'a> {
     pub(super) fn writer(&self) -> anyhow::Result<BufWriter<Named>> {
         let file =
             self.file.as_file().try_clone().with_context(|| format!("{}: can't be written", self.path.display()))?;
-        Ok(buffered(file, self.path, "; it was not made"))
+        Ok(buffered(file, self.path, "; it was not created"))
     }
 
     /// Where it stands until it has its name.

@@ -22,7 +22,7 @@ pub(super) fn protocol(text: &str) -> Result<Protocol, String> {
     match named(text) {
         Some((Some(protocol), false)) => Ok(protocol),
         Some((Some(protocol), true)) => {
-            Err(format!("{0} is called {0} inside TLS, too; --port tells them apart", protocol.as_str()))
+            Err(format!("{0} is also {0} inside TLS; use --port to tell them apart", protocol.as_str()))
         }
         _ => Err("expected smtp, lmtp, imap, pop3 or sieve".to_owned()),
     }
@@ -67,10 +67,10 @@ pub(super) fn tshark_key(text: &str) -> Result<TsharkKey, String> {
     };
     let file = file.trim();
     if file.is_empty() {
-        return Err("the key file is missing behind the third comma".to_owned());
+        return Err("the key file is missing after the third comma".to_owned());
     }
     if file.contains(',') && !std::path::Path::new(file).exists() {
-        return Err("a password has no place on the command line; use --key-password-file".to_owned());
+        return Err("a password must not be on the command line; use --key-password-file".to_owned());
     }
     let (port, protocol) = (port.trim(), protocol.trim());
     let number = match port {
@@ -112,11 +112,11 @@ pub(super) fn hex(text: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
 pub(super) fn session(text: &str) -> Result<u64, String> {
     text.trim()
         .parse()
-        .map_err(|_| "expected a session's number, the ID of `mailcap sessions`, as in 17 or 17,42".to_owned())
+        .map_err(|_| "expected a session number (ID in `mailcap sessions`), as in 17 or 17,42".to_owned())
 }
 
 pub(super) fn port(text: &str) -> Result<u16, String> {
-    text.trim().parse().map_err(|_| "expected a port's number, as in 587 or 25,587".to_owned())
+    text.trim().parse().map_err(|_| "expected a port number, as in 587 or 25,587".to_owned())
 }
 
 pub(super) fn jobs(text: &str) -> Result<u16, String> {

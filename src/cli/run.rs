@@ -78,11 +78,11 @@ pub(super) fn services(options: &args::Services) -> anyhow::Result<Exit> {
     if exit == Exit::Nothing {
         complain(&match (selected, all, report.mail_sessions) {
             (true, false, sessions @ 1..) => nothing(MAIL, sessions, &seen, &report),
-            (true, ..) => "no endpoint fits the selection".to_owned(),
+            (true, ..) => "no endpoint matches the selection".to_owned(),
             (false, false, _) if !report.tried.is_empty() => {
                 let ports = ports(&report);
                 format!(
-                    "no mail endpoint found: attempts to connect to {ports}, and no answer of anybody, so that silence says nothing"
+                    "no mail endpoint found: there were attempts to connect to {ports}, but the capture has no answer from any host, so silence proves nothing"
                 )
             }
             (false, false, _) => "no mail endpoint found; --all lists every TCP endpoint".to_owned(),
@@ -140,7 +140,7 @@ pub(super) fn auth(options: &args::Auth) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Exit> {
-    let Some(dir) = options.common.file() else { bail!("extract writes a folder of messages: name it with -o DIR") };
+    let Some(dir) = options.common.file() else { bail!("extract writes messages into a folder: name it with -o DIR") };
     open::check_folder(dir)?;
     let mut job = Job::new(&options.common, &options.input.files)?;
     // The manifest is JSON with --json and without it; nothing of it goes to standard output.
@@ -175,7 +175,7 @@ fn told(written: &extract::Written) -> String {
         0 => "no message to write".to_owned(),
         _ => {
             let messages = count(all, "message");
-            format!("{messages} written{incomplete}; readable by you alone, listed in manifest.jsonl")
+            format!("{messages} written{incomplete}; listed in manifest.jsonl, readable only by you")
         }
     };
     if written.left() > 0 {

@@ -19,7 +19,7 @@ use super::{complain, count};
 
 fn no_json(options: &Common, what: &str) -> anyhow::Result<()> {
     if options.json {
-        bail!("--json: {what}; `mailcap tls --json` tells which handshakes could be opened");
+        bail!("--json: {what}; `mailcap tls --json` lists which handshakes could be decrypted");
     }
     Ok(())
 }
@@ -39,7 +39,7 @@ fn exit(seen: &Seen, report: &Report) -> Exit {
 
 pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Exit> {
     let common = &options.common;
-    no_json(common, "a key log is lines of its own")?;
+    no_json(common, "a key log has a format of its own")?;
     let mut job = Job::new(common, &options.input.files)?;
     let private = match common.file() {
         Some(path) => Some(Private::new(path, common.force, &job.reads(None))?),
@@ -71,7 +71,7 @@ pub(super) fn keylog(options: &Keylog) -> anyhow::Result<Exit> {
         if written == 0 {
             complain(match seen.handshakes {
                 0 => "no secret to write: there is no TLS handshake",
-                _ => "no secret to write: no TLS here could be opened; `mailcap tls --explain` says why",
+                _ => "no secret to write: no TLS here could be decrypted; `mailcap tls --explain` says why",
             });
             return Ok(exit);
         }
@@ -88,7 +88,7 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Exit> {
     };
     if path.as_os_str() == "-" {
         bail!(
-            "decrypt writes a file, for you alone and there only when it is whole, not to standard output: name it with -o FILE"
+            "decrypt can't write to standard output: its file is private, and appears only when it is complete; name it with -o FILE"
         );
     }
     no_json(common, "decrypt writes a capture")?;
@@ -127,17 +127,22 @@ pub(super) fn decrypt(options: &Decrypt) -> anyhow::Result<Exit> {
     }
     writer.finish().with_context(cant)?;
     private.keep()?;
-    complain(&format!("{}: holds {held}; readable by you alone", path.display()));
+    complain(&format!("{}: holds {held}; readable only by you", path.display()));
     let exit = match surveyed.beyond {
         0 => exit,
         beyond => {
-            complain(&format!("{} more than can be remembered are left out (--max-memory)", count(beyond, "session")));
+            complain(&format!(
+                "{} left out, as there are more than can be remembered (see --max-memory)",
+                count(beyond, "session")
+            ));
             Exit::Incomplete
         }
     };
     let nothing = match options.plaintext {
-        true if surveyed.opened == 0 && surveyed.closed > 0 => Some("where TLS was, the bytes are missing in it"),
-        false if surveyed.secrets == 0 && seen.handshakes > 0 => Some("Wireshark sees no more in it than before"),
+        true if surveyed.opened == 0 && surveyed.closed > 0 => {
+            Some("the bytes that were sent in TLS are missing from the file")
+        }
+        false if surveyed.secrets == 0 && seen.handshakes > 0 => Some("Wireshark will show no more of it than before"),
         _ => None,
     };
     if let Some(nothing) = nothing {
@@ -173,7 +178,7 @@ fn plaintext<W: std::io::Write>(
     let report = pipeline::run_capture(capture, config, &mut Plaintext::new(writer, &surveyed.sessions))?;
     let mut held = format!("{} in the clear, passwords too", count(surveyed.sessions.len() as u64, "session"));
     if surveyed.closed > 0 {
-        held.push_str(&format!(", but for what stayed closed in {} of them", surveyed.closed));
+        held.push_str(&format!(", except for what was not decrypted in {} of them", surveyed.closed));
     }
     Ok((report.frames, held))
 }

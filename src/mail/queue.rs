@@ -221,7 +221,7 @@ impl<K> Queue<K> {
         }
         if self.waiting.len() >= cx.limits.pending_commands {
             if !std::mem::replace(&mut self.limit_told, true) {
-                cx.out.diagnose(span, Code::EntryLimit, "commands without a reply");
+                cx.out.diagnose(span, Code::EntryLimit, "more commands without a reply than are kept");
             }
             self.give_up(1, span, cx);
             self.doubt();

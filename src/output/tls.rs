@@ -206,7 +206,7 @@ fn facts(say: &mut dyn FnMut(&str, &str), session: Option<&Session>, tls: &TlsHa
             match tls.reason {
                 _ if tls.completed => "",
                 Some(Reason::HandshakeFailed) => "; it broke off",
-                _ => "; not seen to its end",
+                _ => "; end not seen",
             }
         ),
     );
@@ -261,7 +261,7 @@ fn verdict(tls: &TlsHandshake) -> String {
         }
         (Some(reason), _) => format!("not decrypted: {} ({reason})", why_not(reason).0),
         (None, Some(how)) if tls.undecrypted_bytes > 0 => {
-            format!("decrypted: {how}, but for what records cut by missing bytes held")
+            format!("decrypted: {how}, except for records cut by missing bytes")
         }
         (None, Some(how)) => format!("decrypted: {how}"),
         (None, None) => "nothing was encrypted".to_owned(),
@@ -273,7 +273,7 @@ fn records(tls: &TlsHandshake) -> String {
     let closed = match (tls.records_undecrypted, tls.undecrypted_bytes) {
         (0, 1..) => {
             let what = match tls.reason {
-                Some(Reason::NotTls) => "that are no records",
+                Some(Reason::NotTls) => "that are not records",
                 Some(Reason::HandshakeFailed) => "of a record that was not sent to its end",
                 _ => "of records cut by missing bytes",
             };
@@ -286,7 +286,7 @@ fn records(tls: &TlsHandshake) -> String {
 
 fn describe(certificate: &Certificate, at: Timestamp, look: &Look) -> String {
     if certificate.key.is_empty() {
-        return "it can't be read as X.509".to_owned();
+        return "not readable as X.509".to_owned();
     }
     let mut out = escape(certificate.subject.as_bytes()).into_owned();
     let _ = write!(out, ", {}", escape(certificate.key.as_bytes()));
@@ -297,7 +297,7 @@ fn describe(certificate: &Certificate, at: Timestamp, look: &Look) -> String {
         };
         // A remark, no more: clocks of captures are wrong as often as certificates are. Time 0 is no time.
         if at.0 > 0 && (at < from || certificate.not_after.is_some_and(|to| to < at)) {
-            out.push_str(if at < from { " (not yet when captured)" } else { " (expired when captured)" });
+            out.push_str(if at < from { " (not yet valid when captured)" } else { " (expired when captured)" });
         }
     }
     if certificate.subject == certificate.issuer {
@@ -416,7 +416,7 @@ mod tests {
         let mut tls = samples::closed(Reason::NotTls);
         (tls.records_undecrypted, tls.undecrypted_bytes) = (0, 29);
         let text = write(tls, true, true);
-        assert!(text.contains("  Records      0 decrypted, 0 not, and 29 bytes that are no records\n"), "{text}");
+        assert!(text.contains("  Records      0 decrypted, 0 not, and 29 bytes that are not records\n"), "{text}");
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub fn why_not(reason: Reason) -> (&'static str, &'static str) {
         }
         Reason::StaticDh => (
             "a static Diffie-Hellman key in the certificate",
-            "a key log is needed (--keylog); mailcap uses no such keys",
+            "a key log is needed (--keylog); mailcap can't use such keys",
         ),
         Reason::ExportEphemeral => (
             "an export suite with a temporary RSA key",
@@ -94,16 +94,18 @@ pub fn why_not(reason: Reason) -> (&'static str, &'static str) {
         ),
         Reason::HandshakeIncomplete => (
             "the capture does not hold the whole handshake",
-            "add the capture file before or after; with TLS 1.2 and older nothing else helps",
+            "add the capture file that comes before or after; with TLS 1.2 and older nothing else helps",
         ),
         Reason::HandshakeFailed => ("the peers did not agree", "nothing was encrypted; see the alerts"),
         Reason::HandshakeGap => {
             ("packets of the handshake are missing", "try a key log (--keylog), or a capture without loss")
         }
-        Reason::OneSided => ("only one direction was captured", "capture both directions"),
+        Reason::OneSided => {
+            ("only one direction was captured", "capture both directions; with TLS 1.3 a key log is enough (--keylog)")
+        }
         Reason::MidSession => (
-            "the capture begins behind the handshake",
-            "add the capture file before; with TLS 1.3 a key log is enough (--keylog)",
+            "the capture begins after the handshake",
+            "add the capture file that comes before; with TLS 1.3 a key log is enough (--keylog)",
         ),
         Reason::UnsupportedSuite => ("mailcap can't decrypt this suite", "`mailcap ciphers` lists those that it can"),
         Reason::BadMac => (
@@ -111,11 +113,11 @@ pub fn why_not(reason: Reason) -> (&'static str, &'static str) {
             "the capture may be damaged, or the key log from another connection",
         ),
         Reason::CompressionStateLost => {
-            ("TLS compression: what a gap swallowed is needed to go on", "use a capture without loss")
+            ("TLS compression: what is lost in a gap is needed to go on", "use a capture without loss")
         }
         Reason::KeylogNoEntry => (
             "the key log has no entry for this connection",
-            "check that it was written by one of these two peers at that time",
+            "check that it was written by one of these two peers, from before the connection began",
         ),
         Reason::SecretLate => {
             ("its secret came later in the capture than the records", "give the secret as a file with --keylog")
@@ -124,11 +126,13 @@ pub fn why_not(reason: Reason) -> (&'static str, &'static str) {
             ("a pre-shared key is needed", "give it with --psk (up to TLS 1.2), or a key log with --keylog")
         }
         Reason::BadPremaster => (
-            "the private key does not yield a fitting secret",
+            "the private key does not yield a valid secret",
             "packets may be damaged, or two certificates share a name; try a key log (--keylog)",
         ),
         Reason::GapNotBridged => ("records after a gap could not be matched", "use a capture without loss"),
-        Reason::NotTls => ("these bytes are no TLS", "say what is spoken there with -d tcp.port==N,PROTOCOL"),
+        Reason::NotTls => {
+            ("these bytes are not TLS", "name the protocol that is used there with -d tcp.port==N,PROTOCOL")
+        }
     }
 }
 

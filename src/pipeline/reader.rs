@@ -462,7 +462,7 @@ impl Reader {
         self.secret_bytes = before.saturating_add(bytes);
         let fits = self.secret_bytes <= self.secret_limit;
         if !fits && before <= self.secret_limit {
-            let text = format!("more than {} bytes of secrets; the further ones are not used", self.secret_limit);
+            let text = format!("more than {} bytes of secrets; the rest is not used", self.secret_limit);
             let file = self.file_name(file);
             self.report.problems.push(InputProblem { file, offset: 0, text, loses_packets: false });
         }

@@ -60,7 +60,7 @@ impl Live {
             return Closed { handshakes: told, ..Closed::default() };
         }
         if one_sided(info) {
-            let detail = "no frame of the other side is in the capture";
+            let detail = "the capture has no frame from the other side";
             self.stack.layers.emitter.diagnose(Span::at(info.first), Code::OneSided, detail);
         }
         let said_something = info.bytes.iter().sum::<u64>() > self.stack.proxy_bytes;
@@ -71,7 +71,7 @@ impl Live {
             && self.stack.reads_all()
             && self.stack.layers.is_other()
         {
-            self.stack.layers.emitter.diagnose(span, Code::NotMail, "another protocol was spoken on a mail port");
+            self.stack.layers.emitter.diagnose(span, Code::NotMail, "another protocol was used on a mail port");
         }
         // To a server of TLS it is a broken record, and it hangs up.
         if said_something
@@ -80,7 +80,7 @@ impl Live {
             && self.stack.layers.is_mail()
             && is_tls_port(info.responder.port())
         {
-            let detail = "the client speaks in the clear, on a port that is for TLS";
+            let detail = "the client uses no TLS, on a port for TLS";
             self.stack.layers.emitter.diagnose(span, Code::TlsMismatch, detail);
         }
         self.tell_handshakes(&handshakes);

@@ -227,7 +227,7 @@ impl Layers {
         self.emitter.diagnose(
             held.span,
             Code::InjectedCommands,
-            format!("{} sent behind STARTTLS before TLS began", count(held.bytes.len() as u64, "byte")),
+            format!("{} sent after STARTTLS, before TLS began", count(held.bytes.len() as u64, "byte")),
         );
         if let Top::Mail(mail) = &mut self.top {
             let mut cx = context(&mut self.emitter, self.in_tls, true, env);
@@ -295,7 +295,7 @@ impl Layers {
                 self.emitter.diagnose(
                     span,
                     Code::SaslLayer,
-                    "what follows the login is signed or sealed, and is not read",
+                    "what follows the login is signed or encrypted, and is not decoded",
                 );
                 self.emitter.layer = SecurityLayer::Begun;
             }
@@ -367,8 +367,10 @@ impl Layers {
         if let Err(error) = result {
             states[dir.index()] = None;
             let detail = match error {
-                InflateError::Expansion => "the compressed stream expands beyond its bound; it is not followed further",
-                InflateError::Corrupt => "the compressed stream is broken; it is not followed further",
+                InflateError::Expansion => {
+                    "the compressed stream expands beyond its bound; the rest of it is not decoded"
+                }
+                InflateError::Corrupt => "the compressed stream is broken; the rest of it is not decoded",
             };
             self.emitter.diagnose(span, Code::CompressionFailed, detail);
             self.mail_gap(dir, Missing { len: 0, tail: false, span }, env);
@@ -382,7 +384,7 @@ impl Layers {
                 self.emitter.diagnose(
                     missing.span,
                     Code::CompressionFailed,
-                    "bytes are missing, so the compression's dictionary is lost; that direction ends here",
+                    "bytes are missing, so the compression dictionary is lost; the rest of this direction is not decoded",
                 );
                 self.mail_gap(dir, Missing { tail: false, ..missing }, env);
             }
@@ -459,7 +461,7 @@ pub(super) struct AboveTls<'a> {
 impl tls::Upper for AboveTls<'_> {
     fn plaintext(&mut self, dir: Direction, bytes: &[u8], span: Span) {
         if self.layers.has_enough(self.env) {
-            let detail = "one segment's compressed records expand beyond their bound; the rest of them is passed over";
+            let detail = "the compressed records of one segment expand beyond their bound; the rest of them is skipped";
             self.layers.emitter.diagnose(span, Code::CompressionFailed, detail);
             return self.lost(dir, bytes.len() as u64, span);
         }

@@ -308,7 +308,7 @@ impl Live {
         let chunk = match chunk {
             // A frame that fills a hole releases what stands behind it.
             StreamChunk::Data { side, offset, bytes, at } if self.stack.layers.has_enough(env) => {
-                let detail = "one frame releases more than may be told at once; the rest of it is passed over";
+                let detail = "one frame releases more than can be processed at once; the rest of it is skipped";
                 self.stack.layers.emitter.diagnose(Span::at(at), Code::ReassemblyLimit, detail);
                 StreamChunk::Gap { side, offset, len: bytes.len() as u64, cause: GapCause::Limit, at }
             }

@@ -309,7 +309,7 @@ impl Stack {
             let gate = self.gate.take();
             if let Some((len, span)) = gate.as_ref().and_then(|gate| gate.server_spoke) {
                 let detail =
-                    format!("{} sent behind the answer to STARTTLS before TLS began", count(len as u64, "byte"));
+                    format!("{} sent after the answer to STARTTLS, before TLS began", count(len as u64, "byte"));
                 self.layers.emitter.diagnose(span, Code::InjectedReplies, detail);
             }
             if gate.is_none() {
@@ -339,7 +339,7 @@ impl Stack {
             // Not the dialogue's: the server takes the client's words for a broken record.
             self.past.overhead += bytes.len() as u64;
             if !std::mem::replace(&mut self.alerted, true) {
-                let detail = "the client speaks in the clear, and the server answers with an alert of TLS";
+                let detail = "the client uses no TLS, and the server answers with a TLS alert";
                 self.layers.emitter.diagnose(span, Code::TlsMismatch, detail);
             }
             return;

@@ -89,15 +89,15 @@ pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
     let (why, advice) = match word {
         "unknown_ca" if by_client => (
             "the client does not trust the server's certificate",
-            "Install the CA that issued it at the client, or let the server send its certificate with the chain up to a CA that the client knows.",
+            "Install the CA that issued it on the client, or have the server send its certificate with the chain up to a CA that the client knows.",
         ),
         "certificate_expired" if by_client => (
-            "the client took the server's certificate for expired",
+            "the client considered the server's certificate expired",
             "Renew the certificate, or set the client's clock.",
         ),
         _ if by_client && of_certificates => (
             "the client rejected the server's certificate",
-            "Look at its names, its dates, its issuer and the chain that the server sends; the client's log may say what it disliked.",
+            "Check its names, its dates, its issuer and the chain that the server sends; the client's log may say what was wrong.",
         ),
         "certificate_required" => (
             "the server wants a client certificate, and got none",
@@ -109,11 +109,11 @@ pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
         ),
         _ if of_certificates => (
             "the server rejected the client's certificate",
-            "Look at its dates and its issuer, and at the CAs that the server takes; the server's log may say what it disliked.",
+            "Check its dates and its issuer, and the CAs that the server accepts; the server's log may say what was wrong.",
         ),
         "protocol_version" => (
             "no TLS version in common",
-            "Allow at one of the two a version that the other has: what the client offers at best is said above.",
+            "On one of the two, allow a version that the other supports; the highest version that the client offers is shown above.",
         ),
         "handshake_failure" | "insufficient_security" if !by_client && !chosen => (
             "no suite in common, or no group or certificate that fits one",
@@ -121,7 +121,7 @@ pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
         ),
         "handshake_failure" | "insufficient_security" | "illegal_parameter" if by_client && chosen => (
             "the client did not accept what the server chose",
-            "Look at version, suite and the sizes of the server's key and group: the client may want better ones.",
+            "Check the version, the suite and the sizes of the server's key and group: the client may require stronger ones.",
         ),
         "unrecognized_name" => (
             "the server does not know the name that the client asked for",
@@ -131,21 +131,21 @@ pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
             ("no application protocol (ALPN) in common", "Compare the protocols that client and server are set up for.")
         }
         "inappropriate_fallback" => (
-            "the client came again with an older version, and the server knows a newer one",
-            "Look for what made the client's first attempt fail.",
+            "the client tried again with an older version although the server supports a newer one",
+            "Find out why the client's first attempt failed.",
         ),
         "unknown_psk_identity" => {
             ("the server does not know the client's pre-shared key", "Compare the keys of the two, and their names.")
         }
         "bad_record_mac" | "decrypt_error" | "decryption_failed" => (
-            "what one side sent did not verify at the other",
-            "Look for a wrong key at one of the two, or a device on the way that changes bytes.",
+            "what one side sent could not be verified by the other",
+            "Look for a wrong key on one of the two, or a device between them that changes bytes.",
         ),
-        "internal_error" => ("one side had an error of its own", "See the log of the one that sent the alert."),
+        "internal_error" => ("one side had an internal error", "See the log of the side that sent the alert."),
         "user_canceled" | "close_notify" => {
-            ("one side gave it up", "See the log of the one that sent the alert; a time limit may be too short.")
+            ("one side gave up", "See the log of the side that sent the alert; a timeout may be too short.")
         }
-        _ => ("the peers did not agree", "See the alerts, and the logs of the two."),
+        _ => ("the peers did not agree", "See the alerts, and the logs of both."),
     };
     Failure { why, advice }
 }
@@ -158,19 +158,19 @@ fn advice(reason: Reason) -> &'static str {
             "None of the private keys given belongs to the server's certificate: look for the key that was in use when the capture was made."
         }
         Reason::ForwardSecrecy => {
-            "The key exchange is ephemeral: no private key can open it. It takes a key log written by client or server while it ran (SSLKEYLOGFILE)."
+            "The key exchange is ephemeral: no private key can open it. You need a key log written by the client or the server during the session (SSLKEYLOGFILE)."
         }
         Reason::StaticDh => {
-            "Static Diffie-Hellman: the secret hangs on the Diffie-Hellman key in the server's certificate, which mailcap does not use. It takes a key log written by client or server while it ran (SSLKEYLOGFILE)."
+            "Static Diffie-Hellman: the secret depends on the Diffie-Hellman key in the server's certificate, which mailcap can't use. You need a key log written by the client or the server during the session (SSLKEYLOGFILE)."
         }
         Reason::ExportEphemeral => {
             "ServerKeyExchange carried a temporary RSA key, which died with the server's process: only a key log can open it."
         }
         Reason::ResumedUnseen => {
-            "The session was resumed: its secret was agreed in an earlier full handshake. Add the capture that holds that one, or a key log."
+            "The session was resumed: its secret was agreed on in an earlier full handshake. Add the capture that holds that one, or a key log."
         }
         Reason::HandshakeIncomplete => {
-            "The capture begins or ends within the handshake. Up to TLS 1.2 nothing can be derived without both randoms and the key exchange, key log or not; with TLS 1.3 a key log is enough."
+            "The capture begins or ends within the handshake. Up to TLS 1.2 nothing can be derived without both randoms and the key exchange, even with a key log; with TLS 1.3 a key log is enough."
         }
         Reason::HandshakeFailed => "There is nothing to decrypt.",
         Reason::HandshakeGap => {
@@ -180,27 +180,27 @@ fn advice(reason: Reason) -> &'static str {
             "Only one direction was captured: up to TLS 1.2 the keys depend on both sides' messages; with TLS 1.3 a key log is enough."
         }
         Reason::MidSession => {
-            "The capture begins behind the handshake: capture from the connection's beginning. With TLS 1.3 a key log is enough."
+            "The capture begins after the handshake: capture from the beginning of the connection. With TLS 1.3 a key log is enough."
         }
         Reason::UnsupportedSuite => "mailcap does not decrypt this suite or version.",
         Reason::BadMac => {
-            "MAC or tag did not match although the keys seemed right: is the capture damaged, or the key log another session's?"
+            "MAC or tag did not match although the keys seemed right: is the capture damaged, or is the key log from another session?"
         }
         Reason::CompressionStateLost => "TLS compression: what follows a lost or damaged record can't be decompressed.",
         Reason::KeylogNoEntry => {
-            "The key log has no entry for this client random, or not all of its secrets: was it written by an endpoint of this very connection, and since its beginning?"
+            "The key log has no entry for this client random, or not all of its secrets: was it written by one of these two peers, and from before the connection began?"
         }
         Reason::SecretLate => {
-            "The secret comes later in the capture than the records it opens: give it as a key log of its own."
+            "The secret comes later in the capture than the records that it opens: give it as a separate key log (--keylog)."
         }
         Reason::NoPsk => {
-            "The suite needs the pre-shared key, the right one: give it with --psk, beside the server's private key if it is an RSA_PSK suite. TLS 1.3 takes a key log."
+            "The suite needs the right pre-shared key: give it with --psk, and for an RSA_PSK suite the server's private key as well. For TLS 1.3 a key log is needed."
         }
         Reason::BadPremaster => {
-            "The private key fits the certificate, but what the client encrypted is no premaster secret."
+            "The private key belongs to the certificate, but what the client encrypted is not a valid premaster secret."
         }
         Reason::GapNotBridged => "After bytes that were lost, records could not be matched.",
-        Reason::NotTls => "What was sent is no TLS.",
+        Reason::NotTls => "What was sent is not TLS: name the protocol with -d tcp.port==N,PROTOCOL.",
     }
 }
 
@@ -210,10 +210,10 @@ pub(super) fn steps(handshake: &Handshake, reason: Option<Reason>, keys: &KeyRin
     if let Some(reason) = reason {
         steps.push(match reason {
             Reason::HandshakeFailed if handshake.was_answered_in_clear() => {
-                "The server does not speak TLS there until it is asked: let the client use STARTTLS, or connect to the port that is for TLS. If it was asked, or the port is that one, the server's own set-up is at fault.".to_owned()
+                "The server does not start TLS on this port until the client asks for it: have the client use STARTTLS, or connect to the TLS port. If the client did ask, or this is the TLS port, the server is set up wrongly.".to_owned()
             }
             Reason::HandshakeFailed if !handshake.was_refused() => {
-                "The handshake broke off without an alert, and there is nothing to decrypt: what the two logged may say why.".to_owned()
+                "The handshake broke off without an alert, and there is nothing to decrypt: the logs of client and server may say why.".to_owned()
             }
             Reason::HandshakeFailed => {
                 let Failure { advice, .. } = failure(handshake.alerts(), handshake.progress());

@@ -184,7 +184,7 @@ fn secrets_beyond_the_bound_are_not_used_and_that_is_said() {
         let limits = Limits { secret_bytes: bound, ..Limits::default() };
         let told = told_within(file.clone(), KeyRing::new(), limits).unwrap();
         assert_eq!(told.report.problems.len(), said, "{:?}", told.report.problems);
-        assert_eq!(told.says("bytes of secrets; the further ones are not used"), said == 1);
+        assert_eq!(told.says("bytes of secrets; the rest is not used"), said == 1);
         assert_eq!(told.report.frames, 1, "the packets behind them are read");
     }
 }

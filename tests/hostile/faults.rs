@@ -142,7 +142,7 @@ fn extract_follows_no_link_that_waits() {
         std::os::unix::fs::symlink(&target, out.join(name)).unwrap();
     }
     let output = mailcap().arg("extract").arg(capture()).arg("-o").arg(&out).output().unwrap();
-    assert_said(&output, 2, &["manifest.jsonl is there already"]);
+    assert_said(&output, 2, &["manifest.jsonl already exists"]);
     fs::remove_file(out.join("manifest.jsonl")).unwrap();
     let output = mailcap().arg("extract").arg(capture()).arg("-o").arg(&out).output().unwrap();
     assert_said(&output, 2, &[".eml"]);

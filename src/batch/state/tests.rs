@@ -288,6 +288,6 @@ fn links_that_wait_in_a_dataset_are_not_followed() {
     let group = group("a1", "k", &["f"]);
     write(&dir, WORK, &group);
     let error = state.commit(group).unwrap_err();
-    assert!(error.to_string().contains("sessions: this is no folder"), "{error}");
+    assert!(error.to_string().contains("sessions: this is not a folder"), "{error}");
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }

@@ -46,7 +46,7 @@ impl Notes {
         for (count, loses_packets) in mem::take(&mut self.counts).into_iter().zip([false, true]) {
             let more = count.saturating_sub(self.most);
             if more > 0 {
-                let text = format!("and {more} more members that were passed over");
+                let text = format!("and {more} more members that were skipped");
                 self.list.push(Problem { file: self.file, offset, text, loses_packets });
             }
         }

@@ -134,7 +134,7 @@ impl Walk {
                 continue;
             };
             if std::mem::take(&mut self.marked) {
-                notes.harmless(at, "another tar archive is appended here; read on");
+                notes.harmless(at, "another tar archive is appended here; reading continues");
             }
             let (name, kind, size) = (header.name(), header.kind, header.size);
             let continued = block.get(482).is_some_and(|b| *b != 0);
@@ -167,7 +167,7 @@ impl Walk {
             b'x' | b'X' | b'L' => {
                 self.next = behind(tape.offset(), size);
                 if size > limits.archive_header_bytes as u64 {
-                    notes.loss(at, format!("an extended header of {size} bytes is passed over"));
+                    notes.loss(at, format!("an extended header of {size} bytes is skipped"));
                     return None;
                 }
                 let body = tape.ahead(usize::try_from(size).unwrap_or(0));
@@ -204,13 +204,13 @@ impl Walk {
         }
         self.next = behind(tape.offset(), size);
         match kind {
-            b'S' => notes.loss(at, format!("{name} is stored with its holes left out; not read")),
-            _ if extended.sparse => notes.loss(at, format!("{name} is stored with its holes left out; not read")),
+            b'S' => notes.loss(at, format!("{name} is a sparse file; not read")),
+            _ if extended.sparse => notes.loss(at, format!("{name} is a sparse file; not read")),
             // Old tars mark a folder by its name alone.
             0 if name.ends_with('/') => {}
             0 | b'0' | b'7' => return Some(Found { name, header: at, size }),
-            b'M' => notes.loss(at, format!("{name} goes on from another volume; not read")),
-            _ => notes.harmless(at, format!("{name} is of the unknown type {:?}; passed over", char::from(kind))),
+            b'M' => notes.loss(at, format!("{name} continues from another volume; not read")),
+            _ => notes.harmless(at, format!("{name} is of the unknown type {:?}; skipped", char::from(kind))),
         }
         None
     }
@@ -242,7 +242,7 @@ impl Walk {
             if Header::parse(block).is_some_and(|h| h.has_magic()) {
                 self.next = tape.offset();
                 let text =
-                    format!("a member's header is damaged; {} passed over to the next", count(self.next - at, "byte"));
+                    format!("a member's header is damaged; {} skipped up to the next", count(self.next - at, "byte"));
                 return notes.loss(at, text);
             }
         }

@@ -209,7 +209,7 @@ fn a_damaged_length_hides_no_packets_behind_it() {
             problems(&got),
             [(
                 24 + 76 * 3,
-                &*format!("a packet claims {captured} captured bytes; 76 bytes passed over to the next packet found"),
+                &*format!("a packet claims {captured} captured bytes; 76 bytes skipped up to the next packet"),
                 true
             )]
         );
@@ -249,7 +249,7 @@ fn appended_files_go_on() {
     let got = read(file);
     assert_eq!(times(&got), [1, 2, 3].map(|s| s * 1_000_000_000));
     assert!(matches!(got.last(), Some(Got::Frame { number: 3, link: 228, .. })));
-    assert_eq!(problems(&got), [(58, "another pcap file is appended here; read on", false)]);
+    assert_eq!(problems(&got), [(58, "another pcap file is appended here; reading continues", false)]);
     // Of another byte order and resolution.
     let mut file = pcap_at(&[1, 2]);
     file.extend(pcap_header(Order::Big, NANO, 1));

@@ -425,7 +425,7 @@ impl Imap {
             self.client.scanner.feed(text);
             open.text(text, text, span, cx);
             if !std::mem::replace(&mut open.long, true) {
-                cx.out.diagnose(span, Code::LongLine, "a command's line");
+                cx.out.diagnose(span, Code::LongLine, "a command is too long; its end is left out");
             }
             return Next::Continue;
         }

@@ -129,7 +129,7 @@ impl Open {
         let room = cx.limits.line_bytes.saturating_sub(self.args.len());
         self.args.extend(text.iter().take(room));
         if room < text.len() && !std::mem::replace(&mut self.long, true) {
-            cx.out.diagnose(span, Code::LongLine, "a command's text");
+            cx.out.diagnose(span, Code::LongLine, "a command is too long; its end is left out");
         }
         if self.keeps_words && self.words.len() < WORDS {
             let words = if self.is("LOGIN") { Tokens::bare(before) } else { Tokens::new(before) };
@@ -231,7 +231,7 @@ impl Imap {
                 self.shared.table.oldest().and_then(|s| Some((s, self.shared.table.remove(s)?)))
         {
             if !std::mem::replace(&mut self.shared.crowded, true) && !self.shared.client_only() {
-                cx.out.diagnose(open.span, Code::EntryLimit, "commands that wait for their reply");
+                cx.out.diagnose(open.span, Code::EntryLimit, "more commands without a reply than are kept");
             }
             self.without_reply(seq, oldest, open.span, cx);
         }

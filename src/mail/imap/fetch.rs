@@ -186,7 +186,7 @@ impl Fetch {
                 self.atom_ended(span, cx);
                 self.depth = self.depth.saturating_add(1);
                 if self.depth > cx.limits.nesting && !std::mem::replace(&mut self.too_deep, true) {
-                    cx.out.diagnose(span, Code::NestingLimit, "parentheses in a FETCH response");
+                    cx.out.diagnose(span, Code::NestingLimit, "too many nested parentheses in a FETCH response");
                 }
             }
             b')' => {
@@ -267,7 +267,7 @@ impl Fetch {
                     // NIL is no string at the message's end, either: so a server answers for a message that is gone (RFC 2180
                     // section 4.1.3), and its ranges so far are no whole.
                     Item::Content(_) if !self.token.eq_ignore_ascii_case(b"NIL") => {
-                        cx.out.diagnose(span, Code::BadLength, "a FETCH content that is no string");
+                        cx.out.diagnose(span, Code::BadLength, "the content of a FETCH is not a string");
                     }
                     _ => {}
                 }

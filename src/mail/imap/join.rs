@@ -197,7 +197,7 @@ impl Joins {
         out: &mut Emitter,
     ) -> Option<MessageBuilder> {
         if self.over_limit && !std::mem::replace(&mut self.limit_told, true) {
-            out.diagnose(span, Code::EntryLimit, "ranges that are not kept: they are not joined");
+            out.diagnose(span, Code::EntryLimit, "more ranges than are kept: they are not joined");
         }
         let at = self.open.iter().position(|j| j.seqno == seqno)?;
         let size = uid.and_then(|u| self.by_uid.get(&u)).or_else(|| self.by_seqno.get(&seqno)).copied();

@@ -268,7 +268,11 @@ impl Imap {
             self.without_reply(seq, pending, span, cx);
         }
         if unanswered > 0 && !self.shared.client_only() {
-            cx.out.diagnose(span, Code::Unanswered, count(unanswered, "command"));
+            cx.out.diagnose(
+                span,
+                Code::Unanswered,
+                format!("{} without a reply when the session ended", count(unanswered, "command")),
+            );
         }
         if self.shared.skipped > self.shared.skipped_told {
             let bytes = self.shared.skipped - self.shared.skipped_told;

@@ -227,7 +227,7 @@ impl Imap {
         let room = cx.limits.line_bytes.saturating_sub(open.text.len());
         open.text.extend(text.iter().take(room));
         if room < text.len() && !std::mem::replace(&mut open.long, true) {
-            cx.out.diagnose(span, Code::LongLine, "a response's text");
+            cx.out.diagnose(span, Code::LongLine, "a response is too long; its end is left out");
         }
         if let Kind::Fetch(fetch) = &mut open.kind {
             fetch.text(text, span, &mut self.shared, cx);

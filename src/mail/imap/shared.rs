@@ -212,7 +212,7 @@ impl Shared {
         if skipped > 0 {
             self.skipped = self.skipped.saturating_add(skipped);
             self.skipped_told = self.skipped_told.saturating_add(skipped);
-            out.diagnose(span, Code::Resynchronised, format!("{} of the {who} passed over", count(skipped, "byte")));
+            out.diagnose(span, Code::Resynchronised, format!("{} from the {who} skipped", count(skipped, "byte")));
         }
     }
 

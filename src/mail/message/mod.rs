@@ -199,7 +199,7 @@ impl MessageBuilder {
         }
         if !self.told.header && self.walker.as_ref().is_some_and(|w| w.header_cut()) {
             self.told.header = true;
-            out.diagnose(span, Code::EntryLimit, "a header longer than is kept: not all of it is told");
+            out.diagnose(span, Code::EntryLimit, "a header is too long to be kept; part of it is left out");
         }
     }
 }

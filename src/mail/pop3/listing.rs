@@ -44,7 +44,11 @@ impl Pop3 {
         listing.reply.cut |= listing.gapped;
         push_reply(listing.seq, listing.reply, span, cx.out);
         if dropped > 0 {
-            cx.out.diagnose(span, Code::EntryLimit, format!("not kept of a reply: {}", count(dropped, "line")));
+            cx.out.diagnose(
+                span,
+                Code::EntryLimit,
+                format!("a reply is too long: {} left out", count(dropped, "line")),
+            );
         }
     }
 

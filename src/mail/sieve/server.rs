@@ -175,7 +175,7 @@ impl Sieve {
         let (mut lines, span, capabilities, implementation) = match self.data.take() {
             Some(data) => {
                 if data.dropped > 0 {
-                    let detail = format!("not kept of a reply: {}", count(data.dropped, "line"));
+                    let detail = format!("a reply is too long: {} left out", count(data.dropped, "line"));
                     cx.out.diagnose(data.span, Code::EntryLimit, detail);
                 }
                 (data.lines, data.span.to(line.span), data.capabilities, data.implementation)

@@ -114,7 +114,7 @@ impl Smtp {
             return;
         }
         if cut {
-            self.tell_once(line.span, Code::LongLine, "a command's end is not kept", cx);
+            self.tell_once(line.span, Code::LongLine, "a command is too long; its end is left out", cx);
         }
         if line.end == LineEnd::Lf {
             self.tell_once(line.span, Code::BareLf, "a command ends in LF alone", cx);

@@ -278,7 +278,7 @@ impl Smtp {
                 content.scanner.reject(it, |b| builder.push(b, span, cx.out));
             }
             if it.before != Before::Gap && !std::mem::replace(&mut content.smuggling_told, true) {
-                cx.out.diagnose(span, Code::Smuggling, format!("{} stands in a message", it.name()));
+                cx.out.diagnose(span, Code::Smuggling, format!("{} inside a message", it.name()));
             }
         }
         self.content = Some(content);

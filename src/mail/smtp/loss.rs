@@ -267,7 +267,7 @@ impl Smtp {
             // It has not been lost.
             return;
         }
-        cx.out.diagnose(span, Code::Resynchronised, format!("the {}'s lines go on here", dir.as_str()));
+        cx.out.diagnose(span, Code::Resynchronised, format!("the {}'s lines can be trusted again", dir.as_str()));
         if passed_over > 0 {
             cx.out.diagnose(span, Code::Skipped, format!("{} of the {}", count(passed_over, "byte"), dir.as_str()));
         }
@@ -368,12 +368,15 @@ impl Smtp {
         if !cx.one_sided && self.course.seen[1] && !self.course.server_gap && !self.pending.is_empty() {
             let commands = self.pending.len();
             let detail = match self.doubt.lossy {
-                true => format!("of {commands} it is not known which reply is theirs, or whether they had one"),
+                true => format!(
+                    "{}: it is not known which reply is theirs, or whether they had one",
+                    count(commands as u64, "command")
+                ),
                 false => {
                     let sent = self.pending.front().and_then(|pending| pending.sent);
                     let waited = sent.map_or(0, |sent| span.last.ts.nanos_since(sent.ts)) / 1_000_000_000;
-                    let long = if waited > 0 { format!(", for {waited} s") } else { String::new() };
-                    format!("{commands} awaited a reply when the session ended{long}")
+                    let long = if waited > 0 { format!(", after {waited} s") } else { String::new() };
+                    format!("{} without a reply when the session ended{long}", count(commands as u64, "command"))
                 }
             };
             cx.out.diagnose(span, Code::Unanswered, detail);
@@ -432,7 +435,7 @@ impl Smtp {
                 cx.out.diagnose(
                     span,
                     Code::Skipped,
-                    format!("{} of the client, sent before an answer", count(unread as u64, "byte")),
+                    format!("{} from the client, sent before an answer", count(unread as u64, "byte")),
                 );
             }
         }

@@ -49,7 +49,7 @@ impl Smtp {
             return Next::Continue;
         }
         if line.end == LineEnd::Cut {
-            self.tell_once(line.span, Code::LongLine, "a reply's end is not kept", cx);
+            self.tell_once(line.span, Code::LongLine, "a reply is too long; its end is left out", cx);
         }
         if self.pending.len() > 1
             && self.pending.front().is_some_and(|p| p.kind == Kind::Greeting)
@@ -355,7 +355,7 @@ impl Smtp {
             Kind::Turn if reply.ok() => {
                 self.turned = true;
                 self.course.quit = true;
-                cx.out.diagnose(span, Code::Skipped, "the roles are exchanged here, and what comes then is not read");
+                cx.out.diagnose(span, Code::Skipped, "client and server swap roles here; what follows is not decoded");
             }
             Kind::Turn | Kind::Quit | Kind::Other | Kind::Unseen => {}
         }

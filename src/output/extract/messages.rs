@@ -28,7 +28,7 @@ fn real_folder(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match path.symlink_metadata()?.is_dir() {
             true => Ok(()),
-            false => Err(FileError::wrap(path, &io::Error::other("this is no folder, but a file or a link"))),
+            false => Err(FileError::wrap(path, &io::Error::other("this is not a folder but a file or a link"))),
         },
         made => made.map_err(|e| FileError::wrap(path, &e)),
     }

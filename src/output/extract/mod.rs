@@ -109,7 +109,7 @@ impl Extract {
                 // Of a run that found nothing, perhaps for want of a key.
                 fs::remove_file(&path)?;
             } else if !options.force {
-                let text = format!("{} is there already; choose another folder, or --force", path.display());
+                let text = format!("{} already exists; choose another folder, or use --force", path.display());
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
             }
         }

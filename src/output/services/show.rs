@@ -112,11 +112,18 @@ pub(super) fn write(
     }
     table.release(out)?;
     if beyond > 0 {
-        writeln!(out, "and more endpoints than are kept: {} to them (--max-memory)", count(beyond, "connection"))?;
+        writeln!(
+            out,
+            "more endpoints are not listed: {} to them (--max-memory sets the bound)",
+            count(beyond, "connection")
+        )?;
     }
     if cut > 0 {
         let sessions = count(cut, "session");
-        writeln!(out, "of {sessions} not all is listed that servers offered: it is too much (--max-memory)")?;
+        writeln!(
+            out,
+            "not everything that servers offered in {sessions} is listed: it was too much to keep (--max-memory)"
+        )?;
     }
     Ok(())
 }

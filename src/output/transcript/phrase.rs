@@ -130,8 +130,8 @@ fn identity(out: &mut String, auth: &Auth) {
         }
     }
     match auth.verified {
-        Some(true) => out.push_str(", fits the known password"),
-        Some(false) => out.push_str(", does not fit the known password"),
+        Some(true) => out.push_str(", matches the known password"),
+        Some(false) => out.push_str(", does not match the known password"),
         None => {}
     }
     if auth.outcome == AuthOutcome::Aborted {
@@ -182,7 +182,7 @@ pub(super) fn reply(reply: &Reply, protocol: Option<Protocol>, joiner: &str, ass
 
 pub(super) fn message(message: &Message) -> String {
     let part = match message.part {
-        MessagePart::Full if message.joined => " (joined from ranges)",
+        MessagePart::Full if message.joined => " (joined from parts)",
         MessagePart::Full => "",
         MessagePart::Headers => " (headers)",
         MessagePart::Range => " (range)",
@@ -259,8 +259,8 @@ pub(super) fn handshake(tls: &TlsHandshake, told: bool) -> String {
         (true, 0, _) => "TLS established",
         (true, ..) => "TLS renegotiated",
         (false, _, Some(Reason::HandshakeFailed)) => "TLS failed",
-        (false, _, Some(Reason::MidSession)) => "TLS, from its middle",
-        (false, ..) => "TLS handshake, not seen to its end",
+        (false, _, Some(Reason::MidSession)) => "TLS, already under way",
+        (false, ..) => "TLS handshake, end not seen",
     };
     let mut out = format!("{what}, {}", frames(tls.span));
     // One that can't be read is a farewell, mostly, once TLS was established.
@@ -303,9 +303,9 @@ pub(in crate::output) fn end(session: &Session) -> String {
             format!("connection closed{}, then reset{}", by(session.closed_by), by(session.ended_by))
         }
         EndReason::Rst => format!("connection reset{}", by(session.ended_by)),
-        EndReason::Timeout => "nothing more came for too long".to_owned(),
-        EndReason::Reused => "its ports were used anew".to_owned(),
-        EndReason::Evicted => "given up: too many connections at once".to_owned(),
+        EndReason::Timeout => "idle for too long".to_owned(),
+        EndReason::Reused => "its ports were reused".to_owned(),
+        EndReason::Evicted => "given up at a memory bound (--max-memory)".to_owned(),
         EndReason::Eof => "the capture ends here".to_owned(),
     }
 }
@@ -325,22 +325,22 @@ pub(super) fn closing(session: &Session, farewell: bool) -> Option<String> {
         Outcome::AuthFailed => format!("authentication failed; {end}"),
         Outcome::TlsFailed => format!("TLS failed; {end}"),
         Outcome::Aborted if farewell || !session.complete || odd(Code::MessageCut) || odd(Code::Unanswered) => {
-            format!("ended in the middle: {end}")
+            format!("broke off: {end}")
         }
         Outcome::Aborted => match session.protocol {
             Some(Protocol::Imap | Protocol::Sieve) => format!("ended without LOGOUT: {end}"),
             Some(_) => format!("ended without QUIT: {end}"),
-            None => format!("ended in the middle: {end}"),
+            None => format!("broke off: {end}"),
         },
         // A server of TLS waits for the client.
         Outcome::NoBanner if session.bytes == [0; 2] && is_tls_port(session.server.port()) => {
-            format!("neither side said a word, and on this port TLS is for the client to begin; {end}")
+            format!("neither side sent anything, and on this port the client has to start TLS; {end}")
         }
         Outcome::NoBanner if session.bytes[1] > 0 && odd(Code::TlsMismatch) => {
-            format!("the server said nothing but an alert of TLS; {end}")
+            format!("the server sent nothing but a TLS alert; {end}")
         }
-        Outcome::NoBanner => format!("the server never said a word; {end}"),
-        Outcome::Cut => format!("not seen to its end: {end}"),
+        Outcome::NoBanner => format!("the server never sent anything; {end}"),
+        Outcome::Cut => format!("incomplete in the capture: {end}"),
     };
     if let Some(error) = &session.last_error {
         out.push_str("; last error: ");
@@ -381,9 +381,9 @@ pub fn incomplete(session: &Session) -> Option<String> {
     }
     let skipped = session.account.skipped;
     if skipped > 0 {
-        let mut part = format!("{} passed over", count(skipped, "byte"));
+        let mut part = format!("{} skipped", count(skipped, "byte"));
         if let Some(protocol) = session.protocol.filter(|_| session.commands == 0) {
-            let _ = write!(part, ": is {} spoken there?", protocol_name(Some(protocol)));
+            let _ = write!(part, ": is this really {}?", protocol_name(Some(protocol)));
         }
         parts.push(part);
     }

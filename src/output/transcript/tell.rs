@@ -124,7 +124,7 @@ impl Teller {
         let at = self.place(event);
         if view.options.layout != Layout::OneLine && self.file.replace(at.file).is_some_and(|f| f != at.file) {
             let name = escape::escape(view.files.get(at.file).as_bytes());
-            line(out, view, None, None, Mark::Note, &format!("goes on in {name}"), Role::Dim);
+            line(out, view, None, None, Mark::Note, &format!("continues in {name}"), Role::Dim);
         }
         match &event.body {
             EventBody::Command(command) => {

@@ -196,7 +196,7 @@ fn an_authentication_is_told_with_its_command() {
     auth.verified = Some(false);
     assert_eq!(
         phrase::auth(&auth, false),
-        "authentication LOGIN: user alice for root, password \"a\"b\", does not fit the known password, success"
+        "authentication LOGIN: user alice for root, password \"a\"b\", does not match the known password, success"
     );
 }
 
@@ -358,7 +358,7 @@ fn a_command_stands_where_it_begins() {
 
 #[test]
 fn of_one_direction_the_heading_says_what_is_assumed() {
-    let odd = Diagnostic { code: Code::OneSided, detail: "no frame of the other side is in the capture".into() };
+    let odd = Diagnostic { code: Code::OneSided, detail: "the capture has no frame from the other side".into() };
     let session = Session { diagnostics: vec![odd.clone()], bytes: [9, 0], ..samples::session() };
     let hello = EventBody::Reply(Reply { status: "OK".into(), assumed: true, ..Reply::default() });
     let events = |session: Session| {
@@ -385,12 +385,12 @@ fn a_session_that_broke_off_says_in_which_way() {
     let imap = Session { protocol: Some(Protocol::Imap), ..whole.clone() };
     assert!(said(&imap, false).starts_with("ended without LOGOUT: connection closed"));
     let mute = Session { outcome: Outcome::NoBanner, bytes: [9, 0], ..whole.clone() };
-    assert!(said(&mute, false).starts_with("the server never said a word; "));
+    assert!(said(&mute, false).starts_with("the server never sent anything; "));
     let alert = Session { bytes: [9, 7], diagnostics: odd(Code::TlsMismatch), ..mute };
-    assert!(said(&alert, false).starts_with("the server said nothing but an alert of TLS; "));
+    assert!(said(&alert, false).starts_with("the server sent nothing but a TLS alert; "));
     let cut = Session { diagnostics: odd(Code::MessageCut), ..whole.clone() };
     for amid in [said(&whole, true), said(&cut, false), said(&Session { complete: false, ..whole.clone() }, false)] {
-        assert!(amid.starts_with("ended in the middle: "), "{amid}");
+        assert!(amid.starts_with("broke off: "), "{amid}");
     }
     // Nothing in it told that what should have been in TLS was not.
     let failed = samples::closed(Reason::HandshakeFailed);
@@ -416,16 +416,16 @@ fn the_closing_line() {
     assert_eq!(closing(Outcome::Completed, EndReason::Fin, None), None);
     assert_eq!(
         closing(Outcome::Aborted, EndReason::Rst, Some(Direction::Server)).unwrap(),
-        "ended in the middle: connection reset by the server; last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
+        "broke off: connection reset by the server; last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
     );
     assert_eq!(
         closing(Outcome::Aborted, EndReason::Rst, Some(Direction::Client)).unwrap(),
-        "ended in the middle: connection closed by the server, then reset by the client; \
+        "broke off: connection closed by the server, then reset by the client; \
          last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
     );
     assert_eq!(
         closing(Outcome::Cut, EndReason::Eof, None).unwrap(),
-        "not seen to its end: the capture ends here; last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
+        "incomplete in the capture: the capture ends here; last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
     );
 }
 
@@ -463,8 +463,8 @@ fn a_session_over_two_files_says_where_it_goes_on() {
         }
     }
     let text = tell(Options::default(), events);
-    assert!(text.contains("     ·              goes on in next.pcap\n    33              ~> QUIT\n"), "{text}");
-    assert_eq!(text.matches("goes on in").count(), 1);
+    assert!(text.contains("     ·              continues in next.pcap\n    33              ~> QUIT\n"), "{text}");
+    assert_eq!(text.matches("continues in").count(), 1);
 }
 
 #[test]
@@ -481,7 +481,7 @@ fn the_first_line_of_a_session_may_be_in_another_file_than_its_heading() {
         let text = tell(Options { layout, ..Options::default() }, events);
         let lines: Vec<&str> = text.lines().take(3).collect();
         assert!(lines[0].ends_with("in mail.pcap"), "{text}");
-        assert!(lines[1].ends_with("goes on in next.pcap"), "{text}");
+        assert!(lines[1].ends_with("continues in next.pcap"), "{text}");
         assert!(lines[2].ends_with("<-  220 mail.example.test ESMTP"), "{text}");
     }
 }
@@ -499,7 +499,7 @@ fn a_session_without_events_has_its_heading() {
     assert!(lines[0].starts_with("── 1  2026-11-24 10:00:01.178  10.0.0.5:36034 → 10.0.0.9:587"), "{text}");
     assert!(lines[2].is_empty() && lines[3].starts_with("── 2  "), "{text}");
     for closing in [lines[1], lines[4]] {
-        assert!(closing.contains("·              the server never said a word; connection closed"), "{text}");
+        assert!(closing.contains("·              the server never sent anything; connection closed"), "{text}");
     }
 }
 

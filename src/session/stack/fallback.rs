@@ -139,7 +139,7 @@ impl Stack {
         let (code, detail) = match established {
             true => (Code::PlaintextAfterStartTls, "TLS was over, and the dialogue went on in the clear"),
             false if in_clear && !self.announced => {
-                (Code::TlsMismatch, "the client begins with TLS, and the server speaks in the clear")
+                (Code::TlsMismatch, "the client starts TLS, and the server answers in the clear")
             }
             false => (Code::PlaintextAfterStartTls, "the handshake failed, and the dialogue went on in the clear"),
         };

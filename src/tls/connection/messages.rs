@@ -39,10 +39,13 @@ impl Connection {
                 Joined::TooLong(len) => {
                     let handshake = self.last();
                     handshake.transcript_whole = false;
-                    handshake.note(format!(
-                        "A handshake message of {len} bytes is longer than its bound and was passed over."
-                    ));
-                    up.odd(Code::EntryLimit, &format!("a handshake message of {len} bytes"), span);
+                    handshake
+                        .note(format!("A handshake message of {len} bytes is longer than its bound and was skipped."));
+                    up.odd(
+                        Code::EntryLimit,
+                        &format!("a handshake message of {len} bytes is too long to be kept"),
+                        span,
+                    );
                 }
             }
         }
@@ -200,7 +203,7 @@ impl Connection {
             self.handshakes.push(Handshake::new(span));
             return true;
         }
-        up.odd(Code::EntryLimit, "renegotiations are followed no further", span);
+        up.odd(Code::EntryLimit, "too many renegotiations; the rest is not decoded", span);
         for half in &mut self.halves {
             half.inflater = None;
             half.epoch.cipher = Cipher::Closed(Reason::UnsupportedSuite);

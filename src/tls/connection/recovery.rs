@@ -162,7 +162,7 @@ impl Connection {
         }
         // The rest of a record that began before the capture is nothing odd.
         if !first {
-            up.odd(Code::BadRecord, "bytes that are no record; looking for the next one", span);
+            up.odd(Code::BadRecord, "bytes that are not a record; looking for the next one", span);
         }
     }
 

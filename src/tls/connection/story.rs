@@ -22,7 +22,7 @@ impl Handshake {
         out.extend(self.asked_for_certificate());
         if failed && self.stopped_before_key_exchange() {
             if self.server.is_some() {
-                out.push("The client did not go on to the key exchange.".to_owned());
+                out.push("The client did not continue with the key exchange.".to_owned());
             }
         } else {
             out.extend(self.agreement());
@@ -107,7 +107,8 @@ impl Handshake {
             Resumed::SessionId => "by its session ID: no certificate, no key exchange",
             Resumed::Ticket => "by a ticket: no certificate, no key exchange",
             Resumed::Psk => {
-                let how = "The two had a key already, of an earlier session or agreed on in advance: no certificate.";
+                let how =
+                    "Both already had a key, from an earlier session or agreed on in advance: no certificate was sent.";
                 return Some(how.to_owned());
             }
             Resumed::No => {
@@ -119,7 +120,7 @@ impl Handshake {
                 return Some(format!("The server's certificate: {}, {}{names}.", own.info.subject, own.info.key));
             }
         };
-        Some(format!("The two took up an earlier session {how}."))
+        Some(format!("Client and server resumed an earlier session {how}."))
     }
 
     /// Whether the server wanted to see the client's certificate, and what came of it.
@@ -147,7 +148,9 @@ impl Handshake {
         if self.resumed != Resumed::No && kx != KeyExchange::Tls13 {
             let began = self.earlier_closed.map(|earlier| {
                 let Closed { session, reason, .. } = earlier;
-                format!(" That one began in session {session}, whose full handshake stayed closed itself: {reason}.")
+                format!(
+                    " That one began in session {session}, whose full handshake was not decrypted either: {reason}."
+                )
             });
             return Some(
                 "Its keys come from the master secret of that earlier session.".to_owned() + &began.unwrap_or_default(),
@@ -157,7 +160,7 @@ impl Handshake {
             match kx {
                 // TLS 1.3 agrees on new keys all the same, as a rule.
                 KeyExchange::Tls13 if self.hangs_on_psk_alone() => {
-                    "There was no key exchange: all keys come from that one, without forward secrecy."
+                    "There was no key exchange: all keys are derived from that key, without forward secrecy."
                 }
                 KeyExchange::RsaPsk => {
                     "The premaster secret has two parts: one encrypted with the key in that certificate, which its private key opens, and the pre-shared key."
@@ -173,10 +176,10 @@ impl Handshake {
                 }
                 KeyExchange::Psk => "The premaster secret is the pre-shared key alone.",
                 KeyExchange::Dh | KeyExchange::Ecdh => {
-                    "The secret hangs on the Diffie-Hellman key in the server's certificate."
+                    "The secret depends on the Diffie-Hellman key in the server's certificate."
                 }
                 kx if kx.is_forward_secret() => {
-                    "The key exchange is ephemeral (Diffie-Hellman): the server's private key signs only, it opens nothing."
+                    "The key exchange is ephemeral (Diffie-Hellman): the server's private key only signs, and can't decrypt anything."
                 }
                 _ => return None,
             }
@@ -218,12 +221,12 @@ impl Handshake {
             names.push("others".to_owned());
         }
         let why = match kx {
-            kx if kx.opened_by_rsa_key() => "this takes the RSA key of the certificate",
-            kx if kx.is_forward_secret() => "whatever its kind, a server's key signs only",
+            kx if kx.opened_by_rsa_key() => "the RSA key of the certificate is needed",
+            kx if kx.is_forward_secret() => "whatever its kind, a server's key only signs",
             KeyExchange::Dh | KeyExchange::Ecdh => "mailcap can't use such a key",
             _ => "that is no use here",
         };
-        Some(format!("No RSA key was given but {}: {why}.", names.join(", ")))
+        Some(format!("No RSA key was given, only {}: {why}.", names.join(", ")))
     }
 
     fn key_log(&self, keys: &KeyRing) -> Option<String> {
@@ -252,7 +255,7 @@ impl Handshake {
     /// How far the handshake came.
     fn end(&self, failed: bool) -> String {
         let seen = match (self.changed, self.hello_done, &self.server) {
-            _ if self.established => return "The handshake ran to its end.".to_owned(),
+            _ if self.established => return "The handshake was completed.".to_owned(),
             _ if failed && self.opened + self.closed > 0 => return "The handshake failed.".to_owned(),
             _ if failed && self.failed => return "The handshake failed: there was nothing to encrypt.".to_owned(),
             _ if failed => {
@@ -268,7 +271,7 @@ impl Handshake {
             _ => return "Nothing of the handshake itself was seen.".to_owned(),
         };
         let why = if self.gap { ", and bytes of it are missing" } else { "" };
-        format!("The handshake was not seen to its end: {seen}{why}.")
+        format!("The end of the handshake was not seen: {seen}{why}.")
     }
 
     /// What came of the records.
@@ -276,13 +279,13 @@ impl Handshake {
         if self.opened == 0 && self.closed > 0 && !self.secrets.is_empty() {
             let mut tried: Vec<&str> = self.secrets.iter().map(|c| whose(c.source)).collect();
             tried.dedup();
-            return Some(format!("Tried with {}: not one record opened.", tried.join(", ")));
+            return Some(format!("Tried with {}: not a single record was decrypted.", tried.join(", ")));
         }
         let used = self.secret().filter(|_| self.opened > 0)?;
         let with = whose(used.source);
         let name = used.name.as_deref().map(|n| format!(" ({n})")).unwrap_or_default();
-        let rest = if self.closed > 0 { "; the rest stayed closed" } else { "" };
-        Some(format!("Opened with {with}{name}{rest}."))
+        let rest = if self.closed > 0 { "; the rest was not decrypted" } else { "" };
+        Some(format!("Decrypted with {with}{name}{rest}."))
     }
 }
 

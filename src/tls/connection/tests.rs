@@ -151,7 +151,7 @@ fn a_refused_certificate_is_no_key_exchange() {
     let (_, report) = play(&pieces, 1000);
     assert_eq!(report.reason, Some(Reason::HandshakeFailed));
     let steps = report.steps.join("\n");
-    assert!(steps.contains("The client did not go on to the key exchange."), "{steps}");
+    assert!(steps.contains("The client did not continue with the key exchange."), "{steps}");
     assert!(!steps.contains("premaster") && !steps.contains("private key"), "{steps}");
     // The lost part of a handshake may hold one.
     pieces[3].1.clear();

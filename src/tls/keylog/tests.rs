@@ -112,7 +112,7 @@ fn files_that_are_no_key_log() {
     assert_eq!(KeyLog::open(&path).unwrap().notes().len(), 1, "empty: nothing logged yet");
     std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nMIIB\n").unwrap();
     let error = KeyLog::open(&path).unwrap_err().to_string();
-    assert!(error.contains("is no key log") && error.contains("2 lines"), "{error}");
+    assert!(error.contains("is not a key log") && error.contains("2 lines"), "{error}");
 }
 
 /// Of two secrets for one client random, the later is what the endpoint had in the end.

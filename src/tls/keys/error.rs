@@ -16,8 +16,8 @@ pub enum KeyError {
     },
     /// A private key, but no RSA key.
     #[error(
-        "{}: is {algorithm} private key; the RSA key exchange can be decrypted with the server's RSA key alone, and other \
-         key exchanges with no private key at all: use a key log (--keylog)",
+        "{}: is {algorithm} private key, which decrypts nothing: RSA key exchange needs the server's RSA key, and any other \
+         key exchange a key log (--keylog)",
         path.display()
     )]
     NotRsa {
@@ -27,14 +27,14 @@ pub enum KeyError {
         algorithm: &'static str,
     },
     /// A public key.
-    #[error("{}: is a public key; decrypting takes the private key that belongs to it", path.display())]
+    #[error("{}: is a public key; the private key that belongs to it is needed", path.display())]
     PublicKey {
         /// The file.
         path: PathBuf,
     },
     /// A certificate and nothing else.
     #[error(
-        "{}: is a certificate; decrypting takes its private key, which servers keep in a file of its own (often .key, or \
+        "{}: is a certificate; its private key is needed, which servers keep in a separate file (often .key, or \
          privkey.pem beside cert.pem)",
         path.display()
     )]
@@ -43,7 +43,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// A certificate signing request.
-    #[error("{}: is a certificate signing request; decrypting takes the private key it was made with", path.display())]
+    #[error("{}: is a certificate signing request; the private key that it was made with is needed", path.display())]
     Request {
         /// The file.
         path: PathBuf,
@@ -76,7 +76,7 @@ pub enum KeyError {
     },
     /// Encrypted, and nobody gave a passphrase.
     #[error(
-        "{}: is encrypted and no passphrase was given: use --key-password-file or MAILCAP_KEY_PASSWORD",
+        "{}: is encrypted, and no password was given: use --key-password-file or MAILCAP_KEY_PASSWORD",
         path.display()
     )]
     PasswordMissing {
@@ -84,7 +84,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// The passphrase does not open it.
-    #[error("{}: the passphrase is wrong (or the file is damaged)", path.display())]
+    #[error("{}: the password is wrong (or the file is damaged)", path.display())]
     PasswordWrong {
         /// The file.
         path: PathBuf,
@@ -122,7 +122,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// A folder without usable keys.
-    #[error("{}: no usable private key in this folder ({files} files looked at{})", path.display(), first_note(notes))]
+    #[error("{}: no usable private key in this folder ({files} files examined{})", path.display(), first_note(notes))]
     NoKeys {
         /// The folder.
         path: PathBuf,
@@ -133,7 +133,7 @@ pub enum KeyError {
     },
     /// A file given as a key log that has no secret, and lines that are none of a key log.
     #[error(
-        "{}: is no key log: none of its {lines} lines is an entry with a secret as SSLKEYLOGFILE or `openssl s_client` write them",
+        "{}: is not a key log: none of its {lines} lines has a secret in the format of SSLKEYLOGFILE or `openssl s_client`",
         path.display()
     )]
     NotAKeyLog {

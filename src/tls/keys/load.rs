@@ -104,11 +104,11 @@ fn summary(folder: &Path, keys: usize, passed_over: &[KeyError]) -> String {
     }
     if locked > 0 {
         of_them += &format!(
-            ", {locked} of them encrypted and no passphrase was given (--key-password-file or MAILCAP_KEY_PASSWORD)"
+            ", {locked} of them encrypted, with no password given (--key-password-file or MAILCAP_KEY_PASSWORD)"
         );
     }
     let files = count(passed_over.len() as u64, "other file");
-    format!("{}: {}; {files} passed over{of_them}", folder.display(), count(keys as u64, "RSA key"))
+    format!("{}: {}; {files} skipped{of_them}", folder.display(), count(keys as u64, "RSA key"))
 }
 
 /// The folder's files in the order of their names, so that runs agree.

@@ -173,7 +173,7 @@ fn folders() {
     assert_eq!(Vec::from_iter(bits), [512, 768, 1024, 2047, 2048, 3072, 4096, 8192]);
     // One line for what is no RSA key, none for the same key again.
     let [note] = notes.as_slice() else { panic!("{notes:?}") };
-    assert!(note.contains("other files passed over, 3 of them keys of other kinds"), "{note}");
+    assert!(note.contains("other files skipped, 3 of them keys of other kinds"), "{note}");
 
     // Keys without their passphrase are counted; one that can't be used has a line of its own.
     let mixed = tempfile::tempdir().unwrap();
@@ -183,11 +183,11 @@ fn folders() {
     }
     let notes = KeyRing::new().add_key_path(mixed.path(), &mut |_| None).unwrap();
     assert_eq!(notes.len(), 1, "{notes:?}");
-    assert!(notes[0].contains("1 RSA key; 2 other files passed over, 1 of them encrypted"), "{notes:?}");
+    assert!(notes[0].contains("1 RSA key; 2 other files skipped, 1 of them encrypted"), "{notes:?}");
     let wrong = |_: &Path| Some(Zeroizing::new("wrong".into()));
     let notes = KeyRing::new().add_key_path(mixed.path(), &mut { wrong }).unwrap();
     assert_eq!(notes.len(), 2, "{notes:?}");
-    assert!(notes[1].contains("skipped ") && notes[1].contains("passphrase is wrong"), "{notes:?}");
+    assert!(notes[1].contains("skipped ") && notes[1].contains("password is wrong"), "{notes:?}");
 
     assert!(ring.by_modulus(&[&[0], modulus().as_slice()].concat()).is_some());
     assert!(ring.by_modulus(&modulus()[1..]).is_none());

@@ -77,10 +77,10 @@ fn a_part_of_a_pkcs12_file_that_stays_closed_hides_no_key() {
         assert!(notes.iter().all(|said| said.contains(name) && said.contains(note.unwrap())), "{notes:?}");
     };
     opens("encoded/rsa2048.password-cert-cast5.p12", &passphrase, Some("is encrypted with CAST5"));
-    opens("encoded/rsa2048.password-of-key-alone.p12", &passphrase, Some("the passphrase is wrong"));
+    opens("encoded/rsa2048.password-of-key-alone.p12", &passphrase, Some("the password is wrong"));
     opens("clear-key.p12", &passphrase, None);
-    opens("clear-key.p12", &|_| Some(Zeroizing::new("wrong".into())), Some("the passphrase is wrong"));
-    opens("clear-key.p12", &|_| None, Some("no passphrase was given"));
+    opens("clear-key.p12", &|_| Some(Zeroizing::new("wrong".into())), Some("the password is wrong"));
+    opens("clear-key.p12", &|_| None, Some("no password was given"));
 
     let sound = std::fs::read(testdata("encoded/rsa2048.enc-pkcs8-aes256-pbes2.der")).unwrap();
     let mut damaged = sound.clone();
@@ -91,10 +91,7 @@ fn a_part_of_a_pkcs12_file_that_stays_closed_hides_no_key() {
         assert_eq!(ring.keys()[0].modulus(), modulus());
         notes
     };
-    assert_eq!(
-        load(&pfx(&[&damaged, &sound])),
-        ["a part of key.p12: the passphrase is wrong (or the file is damaged)"]
-    );
+    assert_eq!(load(&pfx(&[&damaged, &sound])), ["a part of key.p12: the password is wrong (or the file is damaged)"]);
     assert!(load(&pfx_of(&[tlv(0x30, &[b"\x06\x01\x2a"]), bag(2, &sound)]))[0].contains("a part of"));
     let nested = (0..12).fold(bag(2, &sound), |inner, _| bag(6, &tlv(0x30, &[&inner])));
     assert_eq!(load(&pfx_of(&[nested])), [""; 0]);
