@@ -146,7 +146,7 @@ fn cases() -> Vec<Case> {
     add(
         Reason::MidSession,
         handshakes(late.path(), &with_key),
-        &["No ClientHello was captured", "from the connection", TLS13],
+        &["No ClientHello was captured", "of the connection", TLS13],
     );
     // The log's secret is another one.
     let right = std::fs::read_to_string(tls(plain).with_extension("keylog")).unwrap();

@@ -277,7 +277,10 @@ pub(super) fn problem_line(problem: &InputProblem) -> String {
 
 /// Of sessions that nobody could judge.
 pub(super) fn undecided_line(n: u64) -> String {
-    format!("{} left out may match the selection: part of them is missing or was not decrypted", count(n, "mail session"))
+    format!(
+        "{} left out may match the selection: part of them is missing or was not decrypted",
+        count(n, "mail session")
+    )
 }
 
 /// Bounds that add up to about what the user grants.

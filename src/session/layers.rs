@@ -261,7 +261,7 @@ impl Layers {
             && let Some(end) = find_byte(rest, b'\n').filter(|_| dir == Direction::Server)
         {
             let (line, behind) = rest.split_at(end + 1);
-            if let Ask::StartTls { rest } = self.below_layer(dir, line, span, env) {
+            if let Ask::StartTls { rest } = self.dissect(dir, line, span, env) {
                 return Ask::StartTls { rest: rest + behind.len() };
             }
             if self.inflate.is_some() {
