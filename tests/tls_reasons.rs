@@ -146,7 +146,7 @@ fn cases() -> Vec<Case> {
     add(
         Reason::MidSession,
         handshakes(late.path(), &with_key),
-        &["No ClientHello was captured", "of the connection", TLS13],
+        &["No ClientHello was captured", "from the beginning of the connection", TLS13],
     );
     // The log's secret is another one.
     let right = std::fs::read_to_string(tls(plain).with_extension("keylog")).unwrap();
@@ -175,7 +175,7 @@ fn cases() -> Vec<Case> {
         let exchange = with_record(list, Side::Initiator, 22, 1);
         list[exchange].payload[40] ^= 1;
     });
-    add(Reason::BadPremaster, handshakes(damaged.path(), &with_key), &["belongs to the certificate", "no premaster"]);
+    add(Reason::BadPremaster, handshakes(damaged.path(), &with_key), &["belongs to the certificate", "is not a valid premaster secret"]);
     let gost = with_suite(plain, [0, 0x81]);
     add(
         Reason::UnsupportedSuite,
