@@ -73,7 +73,7 @@ impl Handshake {
             (true, false) => {
                 format!("The client offered {list}{name}; the end of its hello was not captured.")
             }
-            (false, _) => format!("The client offered {list}, at best {best}{framing}{name}."),
+            (false, _) => format!("The client offered {list}, up to {best}{framing}{name}."),
         }
     }
 

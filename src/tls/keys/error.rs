@@ -116,7 +116,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// None of the formats that hold a key.
-    #[error("{}: holds no private key (known are PEM and DER: PKCS#1, PKCS#8, PKCS#12)", path.display())]
+    #[error("{}: holds no private key (mailcap reads PEM and DER: PKCS#1, PKCS#8, PKCS#12)", path.display())]
     NotAKey {
         /// The file.
         path: PathBuf,
