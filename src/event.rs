@@ -129,7 +129,7 @@ pub struct Command {
     /// Only one direction was captured: its success is an assumption.
     pub assumed: bool,
     /// Its end, or a part of it, is in a gap or behind the capture's end.
-    pub cut: bool,
+    pub incomplete: bool,
 }
 
 /// A server's reply.
@@ -156,7 +156,7 @@ pub struct Reply {
     /// Only one direction was captured.
     pub assumed: bool,
     /// A part of it, be it its end, is in a gap or behind the capture's end.
-    pub cut: bool,
+    pub incomplete: bool,
 }
 
 impl Reply {

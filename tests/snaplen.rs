@@ -76,7 +76,8 @@ fn compare(told: &Story, whole: &Story) -> (usize, Vec<String>) {
             let masked = command.verb.is_empty() && command.args.0 == b"***";
             frames.contains(&frame)
                 && (masked
-                    || other.verb == command.verb && is_of(&command.args, &other.args, command.cut || more(command)))
+                    || other.verb == command.verb
+                        && is_of(&command.args, &other.args, command.incomplete || more(command)))
         };
         match commands(whole).any(same) {
             true => right += 1,
@@ -91,10 +92,10 @@ fn compare(told: &Story, whole: &Story) -> (usize, Vec<String>) {
         let frame = event.span.first.number;
         let same = |(at, other): &(&Event, &Reply)| {
             let frames = at.span.first.number..=at.span.last.number;
-            let lines = |text: &Text| other.lines.iter().any(|line| is_of(text, line, reply.cut));
+            let lines = |text: &Text| other.lines.iter().any(|line| is_of(text, line, reply.incomplete));
             frames.contains(&frame)
                 && (reply.status.is_empty() || other.status == reply.status)
-                && (reply.cut || other.text == reply.text)
+                && (reply.incomplete || other.text == reply.text)
                 && reply.lines.iter().all(lines)
                 && (reply.enhanced.is_none() || reply.enhanced == other.enhanced)
                 && (reply.command.is_none() || asked(told, reply) == asked(whole, other))

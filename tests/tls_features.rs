@@ -143,8 +143,8 @@ fn a_key_log_without_the_handshakes_secrets_opens_the_whole_dialogue() {
         let told = tell(std::slice::from_ref(&capture), &How { keylogs: &keylogs, ..How::default() });
         let story = told.stories.into_values().next().unwrap();
         let said = story.events.iter().filter_map(|e| match &e.body {
-            EventBody::Command(c) => Some(format!("{:?} {:?} {}", c.verb, c.args, c.cut)),
-            EventBody::Reply(r) => Some(format!("{:?} {:?} {:?} {}", r.status, r.lines, r.latency, r.cut)),
+            EventBody::Command(c) => Some(format!("{:?} {:?} {}", c.verb, c.args, c.incomplete)),
+            EventBody::Reply(r) => Some(format!("{:?} {:?} {:?} {}", r.status, r.lines, r.latency, r.incomplete)),
             EventBody::Gap(_) => Some("gap".to_owned()),
             _ => None,
         });

@@ -1,7 +1,7 @@
 //! A direction's bytes in lines, whatever the segments were.
 //!
 //! Contract: a [`Line`] never contains its line end; what is longer than the bound is handed out in pieces of which
-//! all but the last have [`LineEnd::Cut`]. In-order lines that lie within one chunk are borrowed from it.
+//! all but the last have [`LineEnd::TooLong`]. In-order lines that lie within one chunk are borrowed from it.
 
 use super::Chunk;
 use crate::position::Span;
@@ -14,7 +14,7 @@ pub enum LineEnd {
     /// LF alone.
     Lf,
     /// Not at all: the bound was reached, more of the line follows.
-    Cut,
+    TooLong,
     /// The capture lacks it, and what stood before it.
     Missing,
 }
@@ -25,7 +25,7 @@ impl LineEnd {
         match self {
             LineEnd::CrLf => b"\r\n",
             LineEnd::Lf => b"\n",
-            LineEnd::Cut | LineEnd::Missing => b"",
+            LineEnd::TooLong | LineEnd::Missing => b"",
         }
     }
 }
@@ -77,8 +77,8 @@ impl LineBuffer {
         };
         let (head, rest) = bytes.split_at(taken);
         input.bytes = rest;
-        let cut = !ended && taken == room;
-        if self.partial.is_empty() && (ended || cut) {
+        let too_long = !ended && taken == room;
+        if self.partial.is_empty() && (ended || too_long) {
             return Some(finish(head, ended, input.span));
         }
         if self.partial.is_empty() {
@@ -86,7 +86,7 @@ impl LineBuffer {
         }
         self.partial.extend_from_slice(head);
         self.span.last = input.span.last;
-        if !ended && !cut {
+        if !ended && !too_long {
             return None;
         }
         self.spent = true;
@@ -138,7 +138,7 @@ fn finish(bytes: &[u8], ended: bool, span: Span) -> Line<'_> {
     match bytes {
         [line @ .., b'\r', b'\n'] if ended => Line { bytes: line, end: LineEnd::CrLf, span },
         [line @ .., b'\n'] if ended => Line { bytes: line, end: LineEnd::Lf, span },
-        line => Line { bytes: line, end: LineEnd::Cut, span },
+        line => Line { bytes: line, end: LineEnd::TooLong, span },
     }
 }
 
@@ -180,8 +180,8 @@ mod tests {
     #[test]
     fn long_lines_are_cut() {
         let expected = vec![
-            (b"0123".to_vec(), LineEnd::Cut),
-            (b"4567".to_vec(), LineEnd::Cut),
+            (b"0123".to_vec(), LineEnd::TooLong),
+            (b"4567".to_vec(), LineEnd::TooLong),
             (b"8".to_vec(), LineEnd::CrLf),
             (b"x".to_vec(), LineEnd::Lf),
         ];

@@ -38,7 +38,7 @@ pub(super) struct Detector {
     heads: [Vec<u8>; 2],
     closed: [bool; 2],
     /// Bytes are missing before the first: they may be the end of a line.
-    torn: [bool; 2],
+    beginning_missing: [bool; 2],
     bytes: usize,
     /// Bytes at the last look, so that a dialogue typed a byte at a time is not judged at every byte.
     judged: usize,
@@ -66,7 +66,7 @@ impl Detector {
     pub(super) fn gap(&mut self, dir: Direction, missing: Missing) {
         // A gap before the first byte leaves a beginning that is still worth judging.
         let fresh = self.heads[dir.index()].is_empty();
-        self.torn[dir.index()] |= fresh;
+        self.beginning_missing[dir.index()] |= fresh;
         self.closed[dir.index()] |= !fresh;
         // With nothing in between, gaps are one gap a direction: a stream that never opens is no list of its records.
         for earlier in self.waiting.iter_mut().rev().take(2) {
@@ -124,9 +124,10 @@ impl Detector {
         limit: usize,
     ) -> Option<(Verdict, bool)> {
         // On a mail port a capture that begins within a record of TLS is given time until that shows.
-        let torn = self.torn.map(|torn| torn || unseen);
-        let within_record =
-            self.tls_possible && hint.is_some() && [0, 1].into_iter().any(|i| torn[i] && !is_text(&self.heads[i]));
+        let beginning_missing = self.beginning_missing.map(|missing| missing || unseen);
+        let within_record = self.tls_possible
+            && hint.is_some()
+            && [0, 1].into_iter().any(|i| beginning_missing[i] && !is_text(&self.heads[i]));
         let limit = if within_record { limit.max(TWO_RECORDS) } else { limit };
         let last = last || self.bytes >= limit || self.waiting.len() >= limit;
         let grown = self.bytes - self.judged;
@@ -141,7 +142,7 @@ impl Detector {
                 Looks::Yes => return Some((Verdict::Tls, midway && is_client_hello(server))),
                 Looks::More if self.cut_hello() => return Some((Verdict::Tls, false)),
                 Looks::More if !last => return None,
-                _ if within_record && self.has_records(torn) => return Some((Verdict::Tls, false)),
+                _ if within_record && self.has_records(beginning_missing) => return Some((Verdict::Tls, false)),
                 _ => {}
             }
         }
@@ -162,7 +163,7 @@ impl Detector {
             return hopeless.then_some((Verdict::Other, false));
         }
         if let Some(hint) = hint
-            && (unseen || self.torn.contains(&true))
+            && (unseen || self.beginning_missing.contains(&true))
             && likely < Likely::Maybe
             && self.bytes > 0
             && self.heads.iter().all(|head| is_text(head))
@@ -187,15 +188,17 @@ impl Detector {
 
     /// Whether a direction's first bytes, which a gap cut off, are the beginning of a handshake record.
     fn cut_hello(&self) -> bool {
-        [0, 1].into_iter().any(|i| self.closed[i] && !self.torn[i] && is_cut_hello(&self.heads[i]))
+        [0, 1].into_iter().any(|i| self.closed[i] && !self.beginning_missing[i] && is_cut_hello(&self.heads[i]))
     }
 
-    /// Whether two TLS records follow each other anywhere in a direction whose beginning is `torn`.
-    fn has_records(&self, torn: [bool; 2]) -> bool {
+    /// Whether two TLS records follow each other anywhere in a direction whose beginning is missing.
+    fn has_records(&self, beginning_missing: [bool; 2]) -> bool {
         let mut streams: [Vec<u8>; 2] = Default::default();
         for item in &self.waiting {
             match item {
-                Waiting::Data { dir, bytes, .. } if torn[dir.index()] => streams[dir.index()].extend_from_slice(bytes),
+                Waiting::Data { dir, bytes, .. } if beginning_missing[dir.index()] => {
+                    streams[dir.index()].extend_from_slice(bytes)
+                }
                 Waiting::Gap { dir, .. } if has_records(&std::mem::take(&mut streams[dir.index()])) => return true,
                 _ => {}
             }
@@ -209,7 +212,7 @@ impl Detector {
         let roles =
             |[client, server]: [&[u8]; 2]| if swapped { likely(server, client) } else { likely(client, server) };
         let whole = [0, 1].map(|i| self.heads[i].as_slice());
-        let lines = [0, 1].map(|i| if self.torn[i] { behind_first_line(whole[i]) } else { whole[i] });
+        let lines = [0, 1].map(|i| if self.beginning_missing[i] { behind_first_line(whole[i]) } else { whole[i] });
         let also = (lines != whole).then(|| roles(lines)).into_iter().flatten();
         roles(whole)
             .into_iter()

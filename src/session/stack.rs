@@ -90,7 +90,7 @@ pub(super) struct Stack {
     /// The server answered words in the clear with an alert.
     alerted: bool,
     /// By direction: bytes in the clear were lost, and what has come since is no text, so that TLS may have begun in the gap.
-    torn: [bool; 2],
+    tls_may_begin: [bool; 2],
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
     begun: [Option<Box<Held>>; 2],
     pub(super) security: Security,
@@ -140,7 +140,7 @@ impl Stack {
             gate: None,
             announced: false,
             alerted: false,
-            torn: Default::default(),
+            tls_may_begin: Default::default(),
             begun: Default::default(),
             security: Security::None,
             forced,
@@ -316,9 +316,9 @@ impl Stack {
                 let detail = "TLS begins here without an accepted STARTTLS in the capture";
                 self.layers.emitter.diagnose(span, Code::UnannouncedTls, detail);
             }
-            let torn = std::mem::take(&mut self.torn);
+            let tls_may_begin = std::mem::take(&mut self.tls_may_begin);
             self.begin_tls(Security::StartTls);
-            for dir in BOTH.into_iter().filter(|dir| torn[dir.index()]) {
+            for dir in BOTH.into_iter().filter(|dir| tls_may_begin[dir.index()]) {
                 // How much of it was TLS is not known, and it is told already.
                 if let Some(tls) = &mut self.tls {
                     tls.connection.begins_unseen();
@@ -331,8 +331,8 @@ impl Stack {
             self.tls_data(dir, bytes, span, env, secrets);
             return;
         }
-        if self.torn[dir.index()] && is_text(bytes) {
-            self.torn[dir.index()] = false;
+        if self.tls_may_begin[dir.index()] && is_text(bytes) {
+            self.tls_may_begin[dir.index()] = false;
         }
         self.tell_lost(env);
         if dir == Direction::Server && self.has_said_nothing() && looks_like_alerts(bytes) == Looks::Yes {
@@ -404,7 +404,7 @@ impl Stack {
             _ if hello_lost => !is_text(bytes),
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.awaits_tls(dir) => true,
             // The answer to STARTTLS may be among what was lost, and all that came before this record.
-            Some(0x14..=0x17) if self.torn[dir.index()] => return tls::looks_like_tls(bytes),
+            Some(0x14..=0x17) if self.tls_may_begin[dir.index()] => return tls::looks_like_tls(bytes),
             // An alert to words in the clear begins no TLS; the end of it may be to come.
             Some(0x15) if dir == Direction::Server && self.has_said_nothing() => match looks_like_alerts(bytes) {
                 Looks::More => return Looks::More,
@@ -488,7 +488,7 @@ impl Stack {
             // While nothing is decided the gap is kept, and comes here again.
             if self.layers.detector().is_none() {
                 self.layers.record_loss(dir, len, cause == GapCause::Snaplen);
-                self.torn[dir.index()] = true;
+                self.tls_may_begin[dir.index()] = true;
             }
             self.layers.gap(dir, Missing { len, tail: cause == GapCause::Snaplen, span }, env);
         }

@@ -271,7 +271,7 @@ impl Imap {
             append.literal_ended(literal.role, &literal.content);
         }
         match literal.builder {
-            None if !whole && literal.content.is_empty() => open.cut = true,
+            None if !whole && literal.content.is_empty() => open.incomplete = true,
             None => open.argument_literal(&literal.content, cx.limits),
             Some(builder) => {
                 let (message, span) = builder.finish(whole);
@@ -293,12 +293,12 @@ impl Imap {
     }
 
     fn client_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
-        let cut = line.end == LineEnd::Cut;
+        let too_long = line.end == LineEnd::TooLong;
         if !matches!(self.client.state, State::Resync) {
             self.shared.tell_bare_lf(Direction::Client, &line, cx);
         }
         if self.client.open.is_some() {
-            return self.command_text(line.bytes, line.span, cut, cx);
+            return self.command_text(line.bytes, line.span, too_long, cx);
         }
         let text = line.bytes.trim_ascii_start();
         if self.client.unsure.is_some() && matches!(self.client.state, State::Lines) {
@@ -324,7 +324,7 @@ impl Imap {
             self.shared.resynchronised("client", skipped, line.span, cx.out);
         }
         let challenged = std::mem::take(&mut self.client.challenged) && self.client.auth.is_some();
-        if text.is_empty() && !cut && !challenged {
+        if text.is_empty() && !too_long && !challenged {
             return Next::Continue;
         }
         if challenged || self.client.auth.is_some() && !text.contains(&b' ') {
@@ -352,7 +352,7 @@ impl Imap {
             self.client.last_tag.extend_from_slice(tag);
         }
         self.client.open = Some(Box::new(open));
-        self.command_text(args, line.span, cut, cx)
+        self.command_text(args, line.span, too_long, cx)
     }
 
     fn pass_over(&mut self, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
@@ -418,10 +418,10 @@ impl Imap {
     }
 
     /// The next text of the open command: from a line's beginning or a literal's end to the line end.
-    fn command_text(&mut self, text: &[u8], span: Span, cut: bool, cx: &mut Context<'_>) -> Next {
+    fn command_text(&mut self, text: &[u8], span: Span, too_long: bool, cx: &mut Context<'_>) -> Next {
         let Some(open) = &mut self.client.open else { return Next::Continue };
         open.reach(span);
-        if cut {
+        if too_long {
             self.client.scanner.feed(text);
             open.text(text, text, span, cx);
             if !std::mem::replace(&mut open.long, true) {
@@ -510,7 +510,7 @@ impl Imap {
     fn cut_command(&mut self, cx: &mut Context<'_>) {
         self.partial_line(cx);
         if let Some(open) = &mut self.client.open {
-            open.cut = true;
+            open.incomplete = true;
         }
         self.complete(false, cx);
     }

@@ -32,7 +32,7 @@ pub(super) struct Open {
     /// The text was longer than its bound.
     pub(super) long: bool,
     /// Its end, or a part of it, is missing.
-    pub(super) cut: bool,
+    pub(super) incomplete: bool,
     /// Its first words, literals among them.
     words: Vec<Vec<u8>>,
     keeps_words: bool,
@@ -76,7 +76,7 @@ impl Open {
             known: None,
             args: Vec::new(),
             long: false,
-            cut: false,
+            incomplete: false,
             words: Vec::new(),
             keeps_words: false,
             append: None,
@@ -183,7 +183,7 @@ impl Imap {
             tag: open.tag.as_deref().map(Text::from),
             injected: cx.injected,
             assumed: cx.one_sided,
-            cut: open.cut,
+            incomplete: open.incomplete,
         };
         if let Some("APPEND" | "URLFETCH") = open.known {
             cx.veil_urls(&mut command.args);
@@ -260,7 +260,7 @@ impl Imap {
     fn effect(&self, open: &Open) -> Effect {
         match open.known {
             // Of a name that is cut nothing is known.
-            Some("SELECT" | "EXAMINE") if open.cut => Effect::Deselect,
+            Some("SELECT" | "EXAMINE") if open.incomplete => Effect::Deselect,
             Some("SELECT" | "EXAMINE") => Effect::Select(open.word(0).unwrap_or_default().into(), None),
             Some("CLOSE" | "UNSELECT") => Effect::Deselect,
             Some("FETCH" | "UID FETCH") => {
@@ -296,7 +296,7 @@ impl Imap {
             if cut {
                 exchange.forget_user();
             }
-            if cut || open.cut || blank.is_some() {
+            if cut || open.incomplete || blank.is_some() {
                 exchange.gap();
             }
             *effect = Effect::Auth(Box::new(exchange));
@@ -312,14 +312,14 @@ impl Imap {
         }
         if open.is("AUTHENTICATE") {
             let Some(mechanism) = open.word(0).map(<[u8]>::to_vec) else { return Text::default() };
-            let torn = open.cut && open.word(1).is_none();
+            let torn = open.incomplete && open.word(1).is_none();
             let mechanism_known = if torn { &b""[..] } else { &mechanism };
             let mut exchange = Exchange::sasl(mechanism_known, cx.tls, open.span);
             cx.authenticates(b"");
             let mut shown = shown_mechanism(&mechanism, cx.options).0;
             if let Some(initial) = open.word(1) {
                 shown.push(b' ');
-                if open.cut {
+                if open.incomplete {
                     exchange.gap();
                     shown.extend_from_slice(MASK.as_bytes());
                 } else {

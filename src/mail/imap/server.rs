@@ -56,12 +56,12 @@ struct Response {
     /// A literal has just ended.
     after_literal: bool,
     /// Its end is missing.
-    cut: bool,
+    incomplete: bool,
 }
 
 impl Response {
     fn new(kind: Kind, span: Span) -> Self {
-        Response { kind, span, text: Vec::new(), room: 0, long: false, after_literal: false, cut: false }
+        Response { kind, span, text: Vec::new(), room: 0, long: false, after_literal: false, incomplete: false }
     }
 
     fn has_literals(&self) -> bool {
@@ -78,7 +78,7 @@ pub(super) struct Server {
     open: Option<Response>,
     skipped: u64,
     /// Of the response being told a part is missing.
-    cut: bool,
+    incomplete: bool,
     /// The place was found again, and no reply has shown yet that it is one.
     pub(super) unsure: bool,
 }
@@ -160,16 +160,16 @@ impl Imap {
     }
 
     fn server_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) -> Next {
-        let cut = line.end == LineEnd::Cut;
+        let too_long = line.end == LineEnd::TooLong;
         if self.server.state != State::Resync {
             self.shared.tell_bare_lf(Direction::Server, &line, cx);
         }
         if let Some(open) = &mut self.server.open {
             let lied = std::mem::take(&mut open.after_literal)
-                && !cut
+                && !too_long
                 && line.bytes.first().is_some_and(|b| !matches!(b, b' ' | b')' | b']' | b'>'));
             if !lied {
-                return self.response_text(line.bytes, line.span, cut, cx);
+                return self.response_text(line.bytes, line.span, too_long, cx);
             }
             cx.out.diagnose(line.span, Code::BadLength, "what follows a literal does not continue its response");
             self.response_over(cx);
@@ -185,7 +185,7 @@ impl Imap {
             self.server.state = State::Lines;
             self.server.unsure = true;
         }
-        if text.is_empty() && !cut {
+        if text.is_empty() && !too_long {
             return Next::Continue;
         }
         let Some((kind, rest)) = response_head(text) else {
@@ -199,7 +199,7 @@ impl Imap {
         let skipped = std::mem::take(&mut self.server.skipped);
         self.shared.resynchronised("server", skipped, line.span, cx.out);
         self.server.open = Some(Response::new(kind, line.span));
-        self.response_text(rest, line.span, cut, cx)
+        self.response_text(rest, line.span, too_long, cx)
     }
 
     /// Whether a line can be trusted after a loss.
@@ -221,7 +221,7 @@ impl Imap {
         })
     }
 
-    fn response_text(&mut self, text: &[u8], span: Span, cut: bool, cx: &mut Context<'_>) -> Next {
+    fn response_text(&mut self, text: &[u8], span: Span, too_long: bool, cx: &mut Context<'_>) -> Next {
         let Some(open) = &mut self.server.open else { return Next::Continue };
         open.span = open.span.to(span);
         let room = cx.limits.line_bytes.saturating_sub(open.text.len());
@@ -232,7 +232,7 @@ impl Imap {
         if let Kind::Fetch(fetch) = &mut open.kind {
             fetch.text(text, span, &mut self.shared, cx);
         }
-        if cut {
+        if too_long {
             self.server.scanner.feed(text);
             return Next::Continue;
         }
@@ -260,9 +260,11 @@ impl Imap {
 
     /// The open response is over.
     fn response_over(&mut self, cx: &mut Context<'_>) -> Next {
-        let Some(Response { kind, span, text, cut, .. }) = self.server.open.take() else { return Next::Continue };
+        let Some(Response { kind, span, text, incomplete, .. }) = self.server.open.take() else {
+            return Next::Continue;
+        };
         self.server.scanner = Scanner::default();
-        self.server.cut = cut;
+        self.server.incomplete = incomplete;
         let text = Text(text);
         let first = !std::mem::replace(&mut self.shared.spoken, true);
         let next = match kind {
@@ -289,7 +291,7 @@ impl Imap {
         if first && self.shared.banner.is_none() {
             self.shared.uncertain = true;
         }
-        self.server.cut = false;
+        self.server.incomplete = false;
         next
     }
 
@@ -318,7 +320,7 @@ impl Imap {
     fn condition(&mut self, first: bool, status: &'static str, text: Text, span: Span, cx: &mut Context<'_>) {
         let greeting = first && self.shared.commands == 0 && matches!(status, "OK" | "PREAUTH" | "BYE");
         if greeting {
-            self.shared.banner = Some(text.clone()).filter(|_| !self.server.cut);
+            self.shared.banner = Some(text.clone()).filter(|_| !self.server.incomplete);
             self.shared.authenticated |= status == "PREAUTH";
             self.shared.refused = status == "BYE";
         }
@@ -397,7 +399,7 @@ impl Imap {
             text,
             latency,
             assumed: cx.one_sided,
-            cut: self.server.cut,
+            incomplete: self.server.incomplete,
             ..Reply::default()
         };
         cx.out.push(span, EventBody::Reply(reply));
@@ -423,7 +425,7 @@ impl Imap {
                         fetch.literal_gap(len.min(rest), &mut self.shared);
                     }
                     // The text lacks what was to be in it.
-                    (open.cut, open.room) = (open.cut || open.room > 0, 0);
+                    (open.incomplete, open.room) = (open.incomplete || open.room > 0, 0);
                 }
                 let exact = !cx.tls && !self.shared.deflate && len <= rest;
                 // When not exact, at least that much of the literal is still to come.
@@ -466,7 +468,7 @@ impl Imap {
     /// The rest of the open response is missing.
     fn response_cut(&mut self, cx: &mut Context<'_>) {
         if let Some(open) = &mut self.server.open {
-            open.cut = true;
+            open.incomplete = true;
         }
         self.response_over(cx);
     }

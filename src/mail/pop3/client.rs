@@ -81,13 +81,15 @@ impl Pop3 {
 
     /// Whether the line is to be read: the rest of an overlong one is not.
     pub(super) fn whole(&mut self, dir: Direction, line: &Line<'_>, cx: &mut Context<'_>) -> bool {
-        let rest = std::mem::replace(&mut self.overlong[dir.index()], line.end == LineEnd::Cut);
+        let rest = std::mem::replace(&mut self.overlong[dir.index()], line.end == LineEnd::TooLong);
         if rest {
             self.skip(line.bytes.len());
             return false;
         }
         match line.end {
-            LineEnd::Cut => cx.out.diagnose(line.span, Code::LongLine, format!("cut at {} bytes", line.bytes.len())),
+            LineEnd::TooLong => {
+                cx.out.diagnose(line.span, Code::LongLine, format!("cut at {} bytes", line.bytes.len()))
+            }
             LineEnd::Lf => self.tell_bare_lf(dir, line.span, cx),
             LineEnd::CrLf | LineEnd::Missing => {}
         }
@@ -133,7 +135,7 @@ impl Pop3 {
             exchange.gap();
         }
         let args = MASK.into();
-        let command = Command { tls: cx.tls, args, assumed: cx.one_sided, cut: true, ..Command::default() };
+        let command = Command { tls: cx.tls, args, assumed: cx.one_sided, incomplete: true, ..Command::default() };
         let seq = cx.out.push(span, EventBody::Command(command));
         pending.respond(seq, span.last.ts, false);
         self.queue.client_responds();

@@ -27,7 +27,7 @@ pub(super) struct Listing {
 impl Pop3 {
     pub(super) fn listing_line(&mut self, mut listing: Box<Listing>, line: &Line<'_>, cx: &mut Context<'_>) {
         listing.span.last = line.span.last;
-        if line.bytes == b"." && line.end != LineEnd::Cut {
+        if line.bytes == b"." && line.end != LineEnd::TooLong {
             self.finish_listing(*listing, cx);
             return;
         }
@@ -41,7 +41,7 @@ impl Pop3 {
 
     pub(super) fn finish_listing(&mut self, mut listing: Listing, cx: &mut Context<'_>) {
         let (span, dropped) = (listing.span, listing.dropped);
-        listing.reply.cut |= listing.gapped;
+        listing.reply.incomplete |= listing.gapped;
         push_reply(listing.seq, listing.reply, span, cx.out);
         if dropped > 0 {
             cx.out.diagnose(

@@ -260,7 +260,7 @@ impl Pop3 {
             text: text.into(),
             lines: vec![text.into()],
             assumed: cx.one_sided,
-            cut: line.end == LineEnd::Missing,
+            incomplete: line.end == LineEnd::Missing,
             ..Reply::default()
         };
         Some((status, reply))
@@ -269,7 +269,7 @@ impl Pop3 {
     fn greet(&mut self, line: &Line<'_>, cx: &mut Context<'_>) {
         let Some((status, reply)) = self.reply_of(line, cx) else { return };
         self.greeted = true;
-        if !reply.cut {
+        if !reply.incomplete {
             self.greeting.clone_from(&reply.text.0);
             self.told.banner = Some(reply.text.clone());
         }

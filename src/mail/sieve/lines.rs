@@ -93,8 +93,8 @@ impl Lines {
             let keep = line.bytes.len().min(max.saturating_sub(self.kept));
             self.kept += keep;
             self.current.text.extend_from_slice(&line.bytes[..keep]);
-            self.current.cut |= keep < line.bytes.len() || line.end == LineEnd::Cut;
-            if line.end == LineEnd::Cut {
+            self.current.cut |= keep < line.bytes.len() || line.end == LineEnd::TooLong;
+            if line.end == LineEnd::TooLong {
                 continue;
             }
             self.current.bare_lf |= line.end == LineEnd::Lf;

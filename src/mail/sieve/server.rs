@@ -286,8 +286,14 @@ impl Sieve {
     pub(super) fn server_end(&mut self, _span: Span, cx: &mut Context<'_>) {
         if let Some(data) = self.data.take() {
             let text = data.lines.last().cloned().unwrap_or_default();
-            let reply =
-                Reply { tls: cx.tls, text, lines: data.lines, assumed: cx.one_sided, cut: true, ..Reply::default() };
+            let reply = Reply {
+                tls: cx.tls,
+                text,
+                lines: data.lines,
+                assumed: cx.one_sided,
+                incomplete: true,
+                ..Reply::default()
+            };
             cx.out.push(data.span, EventBody::Reply(reply));
         }
     }

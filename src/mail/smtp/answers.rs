@@ -280,7 +280,7 @@ impl Smtp {
     /// The commands that a reply may answer.
     fn fits(&self, sole: bool, reply: &Reply) -> Vec<(usize, Fit)> {
         // What is told of it late is not for what was sent since.
-        let since = |p: &Pending| reply.cut && p.sent.is_some_and(|sent| sent.index > reply.span.last.index);
+        let since = |p: &Pending| reply.incomplete && p.sent.is_some_and(|sent| sent.index > reply.span.last.index);
         let candidates = self.pending.iter().enumerate().filter(|(_, p)| p.maybe && !since(p));
         let look = Look::at(reply);
         candidates.map(|(index, _)| (index, self.fit(index, sole, &look))).filter(|(_, fit)| *fit != Fit::No).collect()

@@ -90,8 +90,8 @@ impl Smtp {
     }
 
     pub(super) fn client_line(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
-        let cut = line.end == LineEnd::Cut;
-        if std::mem::replace(&mut self.trail.cut, cut) {
+        let too_long = line.end == LineEnd::TooLong;
+        if std::mem::replace(&mut self.trail.too_long, too_long) {
             self.skip(Direction::Client, line.wire_len());
             return;
         }
@@ -113,7 +113,7 @@ impl Smtp {
             self.skip(Direction::Client, line.wire_len());
             return;
         }
-        if cut {
+        if too_long {
             self.tell_once(line.span, Code::LongLine, "a command is too long; its end is left out", cx);
         }
         if line.end == LineEnd::Lf {
@@ -264,8 +264,8 @@ impl Smtp {
         }
     }
 
-    fn tell_command(&mut self, verb: &[u8], args: Text, cut: bool, span: Span, cx: &mut Context<'_>) -> u64 {
-        let command = Command { cut, ..command_of(verb, args, cx) };
+    fn tell_command(&mut self, verb: &[u8], args: Text, torn: bool, span: Span, cx: &mut Context<'_>) -> u64 {
+        let command = Command { incomplete: torn, ..command_of(verb, args, cx) };
         cx.out.push(span, EventBody::Command(command))
     }
 
@@ -418,7 +418,7 @@ fn command_of(verb: &[u8], args: Text, cx: &Context<'_>) -> Command {
         tag: None,
         injected: cx.injected,
         assumed: cx.one_sided && !cx.injected,
-        cut: false,
+        incomplete: false,
     }
 }
 

@@ -354,7 +354,7 @@ impl Smtp {
             let bound = usize::try_from(remaining).unwrap_or(usize::MAX).min(cx.limits.line_bytes);
             let Some(line) = lines.next(input, bound) else { break };
             self.chunk.refused_unsent = false;
-            if line.end != LineEnd::Cut && command::is_trustworthy(line.bytes) {
+            if line.end != LineEnd::TooLong && command::is_trustworthy(line.bytes) {
                 if first_only {
                     self.chunk_not_sent(line.span, cx);
                 } else {

@@ -31,8 +31,8 @@ pub(super) struct Trail {
     pub lines_skipped: u32,
     /// Bytes passed over since a line could be trusted, by direction.
     pub passed_over: [u64; 2],
-    /// The rest of a cut line of the client follows.
-    pub cut: bool,
+    /// The rest of a line of the client's that was too long follows.
+    pub too_long: bool,
 }
 
 impl Default for Trail {
@@ -47,7 +47,7 @@ impl Default for Trail {
             unsure_commands: false,
             lines_skipped: 0,
             passed_over: [0; 2],
-            cut: false,
+            too_long: false,
         }
     }
 }
@@ -116,7 +116,7 @@ impl Smtp {
                 self.suspect_chunk(between_chunks || cut, cx);
                 self.skip(Direction::Client, partial.len());
                 self.lose(Direction::Client, tail);
-                self.trail.cut = false;
+                self.trail.too_long = false;
                 self.commands_lost(span, cx);
                 self.envelope_in_gap(len);
             }
@@ -140,7 +140,7 @@ impl Smtp {
         let line = self.lines[0].pending();
         let verb = command::parse(line).verb;
         // Where a chunk ends is not known without its size.
-        if self.trail.cut
+        if self.trail.too_long
             || matches!(verb, Verb::Bdat | Verb::Xexch50)
             || line.is_empty()
             || !response && !command::is_trustworthy(line)

@@ -427,7 +427,7 @@ impl Dissector for Smtp {
         self.current = false;
         (self.trail.lost, self.trail.torn) = ([false; 2], [false; 2]);
         self.sift = Sift::default();
-        self.trail.cut = false;
+        self.trail.too_long = false;
     }
 
     fn at_line_start(&self, dir: Direction) -> bool {

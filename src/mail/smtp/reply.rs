@@ -19,7 +19,7 @@ pub(super) struct Reply {
     pub(super) text: Text,
     pub(super) span: Span,
     /// A gap has its end, or a part of it.
-    pub(super) cut: bool,
+    pub(super) incomplete: bool,
     /// The last line lacks its end.
     pub(super) torn: bool,
 }
@@ -124,8 +124,8 @@ pub(super) fn is_trustworthy(line: &[u8]) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
     open: Option<Reply>,
-    /// The rest of a line that was cut comes next.
-    cut: bool,
+    /// The rest of a line that was too long comes next.
+    too_long: bool,
 }
 
 /// What a line did.
@@ -144,15 +144,15 @@ impl Assembler {
 
     /// Whether the next line begins a reply.
     pub(super) fn at_start(&self) -> bool {
-        self.open.is_none() && !self.cut
+        self.open.is_none() && !self.too_long
     }
 
     /// The next line; at most `max` are kept. `overflow` is called when more come.
     pub(super) fn line(&mut self, line: Line<'_>, max: usize, mut overflow: impl FnMut()) -> Assembled {
-        let cut = line.end == LineEnd::Cut;
-        if std::mem::replace(&mut self.cut, cut) {
+        let too_long = line.end == LineEnd::TooLong;
+        if std::mem::replace(&mut self.too_long, too_long) {
             // The rest of a line that was too long: only its end matters.
-            return match (&mut self.open, cut) {
+            return match (&mut self.open, too_long) {
                 (Some(open), false) => {
                     open.span.last = line.span.last;
                     Assembled::More
@@ -168,7 +168,7 @@ impl Assembler {
         };
         let mut reply = self.open.take().unwrap_or_else(|| Reply { span: line.span, ..Reply::default() });
         reply.torn = line.end == LineEnd::Missing;
-        reply.cut |= reply.torn;
+        reply.incomplete |= reply.torn;
         if reply.code != code {
             reply.others = reply.lines.len();
         }
@@ -197,15 +197,15 @@ impl Assembler {
 
     /// Gives up what is not finished.
     pub(super) fn take(&mut self) -> Option<Reply> {
-        self.cut = false;
-        self.open.take().map(|reply| Reply { cut: true, ..reply })
+        self.too_long = false;
+        self.open.take().map(|reply| Reply { incomplete: true, ..reply })
     }
 
     /// After a gap: a reply that is open goes on only with a line of its own code, which has an enhanced status code only
     /// if its lines do (RFC 2034 §4), and not behind a command that was sent meanwhile, as `sent` says of two positions.
     pub(super) fn goes_on(&mut self, line: &Line<'_>, sent: impl FnOnce(FramePos, FramePos) -> bool) -> bool {
         let Some(open) = &mut self.open else { return true };
-        open.cut = true;
+        open.incomplete = true;
         let Some((code, _, text)) = split(line.bytes) else { return false };
         Some(code) == open.code
             && (enhanced(text).is_none() || enhanced(&open.text.0).is_some())

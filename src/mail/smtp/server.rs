@@ -48,7 +48,7 @@ impl Smtp {
             self.skip(Direction::Server, line.wire_len());
             return Next::Continue;
         }
-        if line.end == LineEnd::Cut {
+        if line.end == LineEnd::TooLong {
             self.tell_once(line.span, Code::LongLine, "a reply is too long; its end is left out", cx);
         }
         if self.pending.len() > 1
@@ -180,7 +180,7 @@ impl Smtp {
             lines: reply.lines.clone(),
             latency,
             assumed: cx.one_sided,
-            cut: reply.cut,
+            incomplete: reply.incomplete,
         };
         let seq = seq.unwrap_or_else(|| cx.out.reserve());
         cx.out.push_at(seq, reply.span, EventBody::Reply(event));
@@ -295,7 +295,7 @@ impl Smtp {
         if words.any(|w| w.eq_ignore_ascii_case(b"LMTP")) {
             self.protocol = Protocol::Lmtp;
         }
-        self.summary.banner = Some(banner).filter(|_| !reply.cut);
+        self.summary.banner = Some(banner).filter(|_| !reply.incomplete);
     }
 
     pub(super) fn apply(&mut self, pending: Pending, reply: Reply, cx: &mut Context<'_>) -> Next {

@@ -44,7 +44,7 @@ struct Open {
     wire: Wire,
     /// The side whose packets are made, if the other one's were not captured.
     heard: Option<Direction>,
-    torn: bool,
+    has_gaps: bool,
     tls: bool,
     /// Time of its last packet: time does not run backwards in a session.
     clock: Timestamp,
@@ -136,7 +136,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         if midway {
             comment.push_str("; its beginning is missing");
         }
-        let mut open = Open { wire, heard: found.heard, torn: found.torn, tls, clock: at, comment, last: None };
+        let mut open = Open { wire, heard: found.heard, has_gaps: found.has_gaps, tls, clock: at, comment, last: None };
         if midway {
             for dir in [Direction::Client, Direction::Server] {
                 open.wire.skip(dir, 1);
@@ -163,7 +163,7 @@ impl<'a, W: Write> Plaintext<'a, W> {
         let comment = format!("{first}{between}{comment}");
         let holds_data = !payload.is_empty();
         let ready = Ready { ts: open.clock, number: self.made, data, holds_data, cut: 0, comment };
-        if !open.torn {
+        if !open.has_gaps {
             return self.push(ready);
         }
         match open.last.replace((dir, ready)) {

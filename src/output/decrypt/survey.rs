@@ -33,13 +33,13 @@ pub struct Found {
     /// The one side of which there are frames, if only one is in the capture.
     pub heard: Option<Direction>,
     /// Bytes of it are missing in the capture.
-    pub torn: bool,
+    pub has_gaps: bool,
 }
 
 #[cfg(test)]
 impl Found {
     pub(super) fn sample(client: SocketAddr, server: SocketAddr) -> Self {
-        Found { client, server, protocol: None, span: Span::default(), midway: false, heard: None, torn: true }
+        Found { client, server, protocol: None, span: Span::default(), midway: false, heard: None, has_gaps: true }
     }
 }
 
@@ -110,9 +110,9 @@ impl<'a, W: Write> Survey<'a, W> {
             // One that is heard acknowledging has said nothing.
             let side = if session.bytes[1] > session.bytes[0] { Direction::Server } else { Direction::Client };
             let heard = is(Code::OneSided).then_some(side);
-            let torn = session.gap_count > 0;
+            let has_gaps = session.gap_count > 0;
             let midway = is(Code::MidStream);
-            self.found.sessions.insert(id, Found { client, server, protocol, span, midway, heard, torn });
+            self.found.sessions.insert(id, Found { client, server, protocol, span, midway, heard, has_gaps });
             // Between peers that did not agree there is nothing to open, nor in what SASL sealed.
             let tls = !session.tls.is_empty() && !TlsHandshake::failed_alone(&session.tls);
             let closed = session.undecrypted_bytes > 0 && tls;

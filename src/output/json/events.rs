@@ -87,7 +87,7 @@ fn push_command(o: &mut Object<'_>, command: &Command) {
     o.text("args", &command.args);
     o.opt_text("tag", command.tag.as_ref());
     o.bool("injected", command.injected);
-    o.bool("complete", !command.cut);
+    o.bool("complete", !command.incomplete);
     o.bool("assumed", command.assumed);
 }
 
@@ -101,7 +101,7 @@ fn push_reply(o: &mut Object<'_>, reply: &Reply) {
     o.text("text", &reply.text);
     o.texts("lines", &reply.lines);
     o.seconds("latency", reply.latency);
-    o.bool("complete", !reply.cut);
+    o.bool("complete", !reply.incomplete);
     o.bool("assumed", reply.assumed);
 }
 

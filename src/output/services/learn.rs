@@ -75,7 +75,7 @@ impl Learner {
         if self.logged_in || login {
             return;
         }
-        if reply.cut {
+        if reply.incomplete {
             // Of a list that is not whole it is not known what else it holds.
             return;
         }

@@ -54,7 +54,7 @@ pub(super) fn command(command: &Command, assumed: bool) -> String {
     let mut out = String::new();
     let empty = Text::default();
     words(&mut out, &[command.tag.as_ref().unwrap_or(&empty), &command.verb, &command.args]);
-    marks(&mut out, command.injected, command.cut, assumed);
+    marks(&mut out, command.injected, command.incomplete, assumed);
     out
 }
 
@@ -80,7 +80,7 @@ pub(super) fn auth_command(command: &Command, auth: &Auth, assumed: bool) -> Str
     }
     out.push_str("  ");
     identity(&mut out, auth);
-    marks(&mut out, command.injected, command.cut, assumed);
+    marks(&mut out, command.injected, command.incomplete, assumed);
     out
 }
 
@@ -176,7 +176,7 @@ pub(super) fn reply(reply: &Reply, protocol: Option<Protocol>, joiner: &str, ass
     }
     // A code without text has nothing behind its blank.
     out.truncate(out.trim_end_matches(' ').len());
-    marks(&mut out, false, reply.cut, assumed);
+    marks(&mut out, false, reply.incomplete, assumed);
     out
 }
 

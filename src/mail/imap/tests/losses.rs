@@ -60,10 +60,10 @@ fn a_line_that_a_gap_cut_is_told_as_incomplete_and_gives_no_facts() {
         c("a3 LOGOUT\r\n"),
     ]);
     assert_eq!(story.summary.banner, None);
-    let commands: Vec<_> = story.commands().into_iter().map(|command| command.cut).collect();
+    let commands: Vec<_> = story.commands().into_iter().map(|command| command.incomplete).collect();
     assert_eq!(commands, [true, false, false]);
     let cut: Vec<_> =
-        story.replies().into_iter().map(|reply| (reply.text.to_str_lossy().into_owned(), reply.cut)).collect();
+        story.replies().into_iter().map(|reply| (reply.text.to_str_lossy().into_owned(), reply.incomplete)).collect();
     let cut: Vec<_> = cut.iter().map(|(text, cut)| (text.as_str(), *cut)).collect();
     assert_eq!(
         cut,
@@ -260,7 +260,7 @@ fn text_whose_literal_has_a_gap_is_not_whole() {
         let behind = [s("fg\r\nl OK\r\n")];
         let story = tell(&[&[s("* OK hi\r\n"), c("l LIST \"\" *\r\n")][..], &list, gap, &behind].concat());
         let list = story.replies()[1].clone();
-        (list.text.to_str_lossy().into_owned(), list.cut, story.told().last().cloned().unwrap())
+        (list.text.to_str_lossy().into_owned(), list.incomplete, story.told().last().cloned().unwrap())
     };
     let text = |name: &str| format!("LIST () \"/\" {{7}} {name}");
     assert_eq!(told(&[Step::GapS(2)]), (text("abc"), true, "l OK ".to_owned()));
