@@ -52,8 +52,9 @@ impl Facts<'_> {
     /// Closed in order between two transactions, as many clients do. With one direction only its own end is all there is.
     fn closed_at_rest(&self) -> bool {
         let done = self.summary.served || self.joined;
-        let fin = self.reason == EndReason::Rst || self.one_sided() && self.heard[0] == 0;
-        let over = self.reason == EndReason::Fin || self.fin && fin;
+        // A RST behind the FIN, or a capture of the server alone: no other FIN is to be expected.
+        let one_fin_is_enough = self.reason == EndReason::Rst || self.one_sided() && self.heard[0] == 0;
+        let over = self.reason == EndReason::Fin || self.fin && one_fin_is_enough;
         over && self.summary.at_rest && (done || self.one_sided())
     }
 
@@ -65,8 +66,8 @@ impl Facts<'_> {
     pub(super) fn complete(&self) -> bool {
         let ended = self.closed_in_sight() || self.completed();
         // Between peers that did not agree there was nothing to decrypt.
-        let closed = self.undecrypted > 0 && !TlsHandshake::failed_alone(self.tls) || self.garbled;
-        self.gaps == 0 && !closed && self.summary.skipped_bytes == 0 && !self.one_sided() && self.begun && ended
+        let unread = self.undecrypted > 0 && !TlsHandshake::failed_alone(self.tls) || self.garbled;
+        self.gaps == 0 && !unread && self.summary.skipped_bytes == 0 && !self.one_sided() && self.begun && ended
     }
 
     pub(super) fn outcome(&self) -> Outcome {
@@ -77,11 +78,11 @@ impl Facts<'_> {
             return Outcome::TlsFailed;
         }
         // Nothing of TLS, or of what followed a login, could be read: how TCP ended is all there is to judge by.
-        let closed = (self.sealed || self.tls.iter().any(|t| t.completed)) && self.undecrypted > 0;
+        let nothing_read = (self.sealed || self.tls.iter().any(|t| t.completed)) && self.undecrypted > 0;
         match self.summary.outcome {
             Some(outcome @ (Outcome::Completed | Outcome::Refused | Outcome::AuthFailed)) => outcome,
-            _ if closed && self.silent && self.closed_in_sight() => Outcome::Aborted,
-            _ if closed && self.closed_in_order() => Outcome::Completed,
+            _ if nothing_read && self.silent && self.closed_in_sight() => Outcome::Aborted,
+            _ if nothing_read && self.closed_in_order() => Outcome::Completed,
             None | Some(Outcome::Aborted) if self.closed_at_rest() => Outcome::Completed,
             _ if self.heard[1] == 0 && !self.one_sided() && self.tls.is_empty() => match self.gaps {
                 0 if self.begun => Outcome::NoBanner,
