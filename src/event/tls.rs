@@ -42,7 +42,7 @@ pub enum Decrypted {
     None,
 }
 
-/// How a handshake took up an earlier session.
+/// How a handshake resumed an earlier session.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resumed {
     /// A full handshake.

@@ -114,8 +114,8 @@ struct Live {
     weighed: u64,
     /// It is not weighed up to that frame.
     frozen: u64,
-    /// Earlier TLS sessions that it has taken up.
-    taken_up: usize,
+    /// Handshakes so far that resume an earlier TLS session.
+    resumptions: usize,
     /// Its first event was told.
     opened: bool,
     /// So was the first command or reply.
@@ -270,7 +270,7 @@ impl Live {
             kept: 0,
             weighed: 0,
             frozen: 0,
-            taken_up: 0,
+            resumptions: 0,
             opened: false,
             spoken: false,
         };
@@ -383,10 +383,10 @@ impl Live {
     fn interest(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
         self.flush(info, world);
         self.keep_bound(info, world);
-        let taken_up = self.stack.taken_up();
-        if taken_up > self.taken_up {
+        let resumptions = self.stack.resumptions();
+        if resumptions > self.resumptions {
             // Whether it was parked for that session depends on where rounds end: as if it had been, see `Session::freeze`.
-            self.taken_up = taken_up;
+            self.resumptions = resumptions;
             self.frozen = self.frozen.max(world.boundary);
         }
         self.weigh(world);

@@ -550,8 +550,8 @@ impl Stack {
     }
 
     /// How many earlier TLS sessions it has taken up.
-    pub(super) fn taken_up(&self) -> usize {
-        self.tls.as_ref().map_or(0, |tls| tls.connection.taken_up())
+    pub(super) fn resumptions(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.connection.resumptions())
     }
 
     /// Whether its end must wait until the session cache is certain: what is said of it depends on a session of another
@@ -562,7 +562,7 @@ impl Stack {
 
     /// The session cache is certain.
     pub(super) fn go_on(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        self.with_tls(env, secrets, |tls, tls_env, above| tls.take_up(tls_env, above));
+        self.with_tls(env, secrets, |tls, tls_env, above| tls.go_on(tls_env, above));
         self.fall_back(false, env, secrets);
     }
 

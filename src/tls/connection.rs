@@ -184,10 +184,10 @@ impl Connection {
         self.handshakes.iter().any(Handshake::seeks_earlier)
     }
 
-    /// How many of its handshakes take up an earlier session. It may have to wait for each, or not, see
+    /// How many of its handshakes resume an earlier session. It may have to wait for each, or not, see
     /// [`Connection::is_waiting`]: that depends on what other connections have shared.
-    pub(crate) fn taken_up(&self) -> usize {
-        self.handshakes.iter().filter(|handshake| handshake.takes_up()).count()
+    pub(crate) fn resumptions(&self) -> usize {
+        self.handshakes.iter().filter(|handshake| handshake.is_resumption()).count()
     }
 
     /// Memory that it takes, roughly, with all that it keeps.

@@ -37,7 +37,7 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// A full handshake stayed closed on that connection, or one that took up an `earlier` session.
+    /// A full handshake stayed closed on that connection, or one that resumed an `earlier` session.
     pub fn new(session: u64, reason: Reason, earlier: Option<Handle<'_>>) -> Self {
         Closed { session, reason, before: earlier.map(Handle::short_key) }
     }

@@ -28,7 +28,7 @@ impl Stage {
 
 /// Keys that may be the right ones.
 #[derive(Clone)]
-pub(super) struct Candidate {
+pub(super) struct Keys {
     pub(super) protection: Protection,
     /// Index of the secret in the handshake's list.
     pub(super) secret: usize,
@@ -40,7 +40,7 @@ pub(super) enum Cipher {
     /// Not at all.
     Clear,
     /// With one of these; the first record that opens says which.
-    Keyed(Vec<Candidate>),
+    Keyed(Vec<Keys>),
     /// Not encrypted; the MAC can't be checked for want of its key.
     Null { mac_len: usize },
     /// It is not known.
@@ -79,7 +79,7 @@ impl Epoch {
     /// Memory beside its own fields, roughly.
     pub(super) fn cost(&self) -> usize {
         match &self.cipher {
-            Cipher::Keyed(candidates) => candidates.capacity() * size_of::<Candidate>(),
+            Cipher::Keyed(candidates) => candidates.capacity() * size_of::<Keys>(),
             _ => 0,
         }
     }

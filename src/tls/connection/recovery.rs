@@ -2,7 +2,7 @@
 //!
 //! The MAC or tag judges each guess. What a record's bytes can't prove is counted as lost, never guessed at.
 
-use super::epoch::{Candidate, Cipher, Epoch, Stage, copy};
+use super::epoch::{Cipher, Epoch, Keys, Stage, copy};
 use super::messages::begins_message;
 use super::state::Handshake;
 use super::{Connection, Env};
@@ -225,7 +225,7 @@ impl Connection {
             if let Some(amount) = lost.deferred {
                 up.lost(dir, amount, span);
             }
-            self.go_on(dir, epoch, number, span, up);
+            self.resynchronise(dir, epoch, number, span, up);
             return self.open_record(dir, header, fragment, span, env, up);
         }
         if still_clear {
@@ -338,7 +338,7 @@ impl Connection {
     }
 
     /// The place is found.
-    fn go_on(&mut self, dir: Direction, epoch: Epoch, number: u64, span: Span, up: &mut dyn Upper) {
+    fn resynchronise(&mut self, dir: Direction, epoch: Epoch, number: u64, span: Span, up: &mut dyn Upper) {
         let before = self.halves[dir.index()].epoch.stage;
         let (stage, handshake, compressed) = (epoch.stage, epoch.handshake, epoch.compressed);
         if stage == Stage::Changed && handshake == self.current() && !self.last().changed[dir.index()] {
@@ -375,10 +375,10 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn any(&mut self, candidates: &[Candidate]) -> Option<Candidate> {
+    fn any(&mut self, candidates: &[Keys]) -> Option<Keys> {
         candidates.iter().find_map(|c| {
             let protection = self.one(&c.protection)?;
-            Some(Candidate { protection, secret: c.secret })
+            Some(Keys { protection, secret: c.secret })
         })
     }
 

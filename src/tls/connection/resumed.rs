@@ -21,7 +21,7 @@ impl Handshake {
     }
 
     /// Whether it takes up an earlier session, as far as can be seen, whatever is known of that one.
-    pub(super) fn takes_up(&self) -> bool {
+    pub(super) fn is_resumption(&self) -> bool {
         self.client.is_some()
             && !self.is_tls13()
             && self.server.as_ref().is_some_and(|server| self.is_abbreviated(&server.session_id))
@@ -30,7 +30,7 @@ impl Handshake {
     /// Whether it takes up a session that may yet turn out to be known, see [`SessionCache::is_uncertain`].
     pub(super) fn is_uncertain(&self, sessions: &SessionCache) -> bool {
         let (Some(client), Some(server)) = (&self.client, &self.server) else { return false };
-        if self.derived || !self.takes_up() {
+        if self.derived || !self.is_resumption() {
             return false;
         }
         let by_id = || !server.session_id.is_empty() && sessions.is_uncertain(Handle::Id(&server.session_id));
@@ -103,7 +103,7 @@ impl Handshake {
         }
     }
 
-    /// The session that it took up.
+    /// The session that it resumes.
     fn earlier(&self) -> Option<Handle<'_>> {
         if !matches!(self.resumed, Resumed::SessionId | Resumed::Ticket) {
             return None;
@@ -112,7 +112,7 @@ impl Handshake {
         ticket.or_else(|| self.server.as_ref().map(|s| Handle::Id(&s.session_id)))
     }
 
-    /// Whether the session that it took up can say why it stayed closed.
+    /// whether the session that it resumes can say why it stayed closed.
     pub(super) fn seeks_earlier(&self) -> bool {
         self.secrets.is_empty() && self.earlier().is_some()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::epoch::{Candidate as Keys, Cipher, Epoch, Stage};
+use super::epoch::{Cipher, Epoch, Keys, Stage};
 use super::state::{Candidate, Handshake};
 use crate::event::SecretSource;
 use crate::tls::Reason;

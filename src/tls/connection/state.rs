@@ -54,7 +54,7 @@ pub(crate) struct Handshake {
     pub(super) client_key_exchange: Option<Vec<u8>>,
     pub(super) ticket: Option<Vec<u8>>,
     pub(super) resumed: Resumed,
-    /// The session that it took up, if that stayed closed, too.
+    /// The session that it resumes, if that stayed closed, too.
     pub(super) earlier_closed: Option<Closed>,
     pub(super) secrets: Vec<Candidate>,
     /// The one that a MAC or tag proved.

@@ -1,6 +1,6 @@
 //! TLS 1.3: which traffic secret comes when (RFC 8446). All of them come from key logs.
 
-use super::epoch::{Candidate as Keys, Cipher, Epoch, Stage};
+use super::epoch::{Cipher, Epoch, Keys, Stage};
 use super::state::{Candidate, Handshake};
 use crate::position::Direction;
 use crate::tls::Reason;

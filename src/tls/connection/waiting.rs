@@ -2,7 +2,7 @@
 //! cache can't tell yet.
 //!
 //! The connection stops before the record that needs the secret, keeps what comes meanwhile, and goes on when
-//! [`Connection::take_up`] says that the cache is certain.
+//! [`Connection::go_on`] says that the cache is certain.
 
 use super::state::Handshake;
 use super::{Connection, Env};
@@ -35,13 +35,13 @@ impl Connection {
         self.waiting.as_ref().map_or(0, |waiting| waiting.rest.len() + waiting.later.iter().map(later).sum::<usize>())
     }
 
-    /// Whether it waits for [`Connection::take_up`].
+    /// Whether it waits for [`Connection::go_on`].
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
     /// The session cache is certain now: goes on where it stopped.
-    pub fn take_up(&mut self, env: &mut Env<'_>, up: &mut dyn Upper) {
+    pub fn go_on(&mut self, env: &mut Env<'_>, up: &mut dyn Upper) {
         let Some(waiting) = self.waiting.take() else { return };
         let Waiting { dir, record, rest, span, later } = *waiting;
         if self.handshakes.last().is_some_and(|handshake| !handshake.derived && handshake.needs_flight()) {
