@@ -354,7 +354,7 @@ impl Smtp {
         let mut placed = Vec::new();
         while let Some(pending) = first.checked_sub(1).and_then(|before| self.pending.get(before))
             && pending.kind != Kind::Unseen
-            && !matches!(pending.kind, Kind::Data | Kind::Blob(_) | Kind::Auth | Kind::StartTls)
+            && !matches!(pending.kind, Kind::Data | Kind::Xexch50(_) | Kind::Auth | Kind::StartTls)
             && !self.has_several_verdicts(pending, false)
             && let Some(unplaced) = self.doubt.unplaced.pop_back()
         {
@@ -422,7 +422,7 @@ impl<'a> Look<'a> {
         let Some(code) = reply.code else { return 0 };
         let only = |kinds: bool| if kinds { 2 } else { 0 };
         match code {
-            354 => return only(matches!(kind, Kind::Data | Kind::Blob(_))),
+            354 => return only(matches!(kind, Kind::Data | Kind::Xexch50(_))),
             334 | 235 | 534 | 535 | 538 => return only(kind == Kind::Auth),
             221 => return only(kind == Kind::Quit),
             220 => return if kind == Kind::Other { 1 } else { only(matches!(kind, Kind::StartTls | Kind::Greeting)) },
@@ -433,7 +433,7 @@ impl<'a> Look<'a> {
         }
         let enhanced = self.enhanced.as_ref().map_or(&b""[..], |e| &e.0);
         match kind {
-            Kind::Greeting | Kind::Data | Kind::Blob(_) => 0,
+            Kind::Greeting | Kind::Data | Kind::Xexch50(_) => 0,
             Kind::Auth | Kind::StartTls | Kind::Quit | Kind::Unseen => 0,
             Kind::Hello => 1 + u8::from(reply.lines.len() > 1),
             _ if reply.lines.len() > 2 => 0,

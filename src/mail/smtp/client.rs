@@ -1,7 +1,7 @@
 //! The client's side: command lines, responses to challenges, what comes before the first command.
 
 use super::command::{self, Verb};
-use super::exchange::blob_size;
+use super::xexch50::xexch50_size;
 use super::*;
 use crate::event::{Command, EventBody, Recipient};
 use crate::mail::line::{Line, LineEnd};
@@ -40,7 +40,7 @@ impl Smtp {
                 Mode::Command | Mode::Response => self.client_lines(input, cx),
                 Mode::Data => self.data_bytes(input, cx),
                 Mode::Chunk { .. } => self.chunk_bytes(input, cx),
-                Mode::Blob { .. } => self.blob_bytes(input, cx),
+                Mode::Xexch50 { .. } => self.xexch50_bytes(input, cx),
             }
         }
     }
@@ -236,12 +236,12 @@ impl Smtp {
                 }
             }
             Verb::Xexch50 => {
-                if let Some(size) = blob_size(parsed.args) {
-                    pending.kind = Kind::Blob(size);
+                if let Some(size) = xexch50_size(parsed.args) {
+                    pending.kind = Kind::Xexch50(size);
                     if cx.one_sided {
-                        self.mode = Mode::Blob { remaining: size, seq: Some(seq), begun: false };
+                        self.mode = Mode::Xexch50 { remaining: size, seq: Some(seq), begun: false };
                     } else {
-                        self.wait = Wait::Blob;
+                        self.wait = Wait::Xexch50;
                     }
                 }
             }

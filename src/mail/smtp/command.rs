@@ -1,7 +1,7 @@
 //! A client's line: its verb, and the arguments that matter (RFC 5321 §4.1, RFC 3030, RFC 4954 and kin), read with
 //! more tolerance than servers have.
 
-use super::exchange::blob_size;
+use super::xexch50::xexch50_size;
 
 /// What a command does to the dialogue.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -179,7 +179,7 @@ pub(super) fn is_trustworthy(line: &[u8]) -> bool {
         Verb::Rcpt => path(args, b"TO").is_some(),
         Verb::Data | Verb::Rset | Verb::Quit | Verb::StartTls => args.is_empty(),
         Verb::Bdat => bdat(args).is_some(),
-        Verb::Xexch50 => blob_size(args).is_some(),
+        Verb::Xexch50 => xexch50_size(args).is_some(),
         Verb::Auth => {
             let mechanism = args.split(|&b| b == b' ').next().unwrap_or_default();
             let words = args.split(|&b| b == b' ').count();

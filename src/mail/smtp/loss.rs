@@ -94,8 +94,8 @@ impl Smtp {
                 }
             }
             Mode::Chunk { .. } => self.chunk_gap(len, span, cx),
-            Mode::Blob { .. } => {
-                if self.blob_gap(len, span, cx) {
+            Mode::Xexch50 { .. } => {
+                if self.xexch50_gap(len, span, cx) {
                     // Nothing else is missing.
                     self.trail.gap_since_mail = gap_before;
                 } else {
@@ -135,7 +135,7 @@ impl Smtp {
         let response = match self.mode {
             Mode::Command => false,
             Mode::Response => self.login.is_some(),
-            Mode::Data | Mode::Chunk { .. } | Mode::Blob { .. } => return false,
+            Mode::Data | Mode::Chunk { .. } | Mode::Xexch50 { .. } => return false,
         };
         let line = self.lines[0].pending();
         let verb = command::parse(line).verb;
@@ -312,18 +312,18 @@ impl Smtp {
             Wait::Data if !commands => {
                 self.wait = Wait::No;
                 let seq = self.pending.iter().rev().find(|p| p.kind == Kind::Data).and_then(|p| p.seq);
-                self.data_unheard(span, cx);
+                self.reply_unheard(span, cx);
                 self.begin_data(cx.one_sided, false, seq, cx);
             }
-            Wait::Blob if !commands => {
+            Wait::Xexch50 if !commands => {
                 self.wait = Wait::No;
                 let asked = self.pending.iter().rev().find_map(|p| match p.kind {
-                    Kind::Blob(size) => Some((size, p.seq)),
+                    Kind::Xexch50(size) => Some((size, p.seq)),
                     _ => None,
                 });
-                self.data_unheard(span, cx);
+                self.reply_unheard(span, cx);
                 if let Some((size, seq)) = asked {
-                    self.begin_blob(size, seq, span, cx);
+                    self.begin_xexch50(size, seq, span, cx);
                 }
             }
             Wait::Auth if !commands && self.login.is_some() => {
@@ -334,16 +334,16 @@ impl Smtp {
                 self.wait = Wait::No;
                 self.end_login(AuthOutcome::Unknown, span, cx);
             }
-            Wait::Data | Wait::Blob | Wait::StartTls => {
+            Wait::Data | Wait::Xexch50 | Wait::StartTls => {
                 self.wait = Wait::No;
-                self.data_unheard(span, cx);
+                self.reply_unheard(span, cx);
             }
         }
         self.release(cx);
     }
 
-    /// The client goes on behind DATA or STARTTLS: the reply is in the gap.
-    fn data_unheard(&mut self, span: Span, cx: &mut Context<'_>) {
+    /// The client goes on behind a command whose reply it had to await: the reply is in the gap.
+    fn reply_unheard(&mut self, span: Span, cx: &mut Context<'_>) {
         if self.doubt.beyond && !self.doubt.rhythm.early {
             self.all_answered(span, cx);
         }

@@ -18,7 +18,6 @@ mod content;
 mod course;
 mod data;
 pub mod detect;
-mod exchange;
 mod join;
 mod loss;
 mod queue_id;
@@ -28,6 +27,7 @@ mod sift;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod xexch50;
 
 use std::collections::{HashSet, VecDeque};
 
@@ -56,7 +56,7 @@ enum Mode {
     /// A chunk's bytes; the last `slack` of them may have been lost in a gap of unsure length.
     Chunk { remaining: u64, last: bool, slack: u64 },
     /// Bytes behind the XEXCH50 that has this `seq`.
-    Blob { remaining: u64, seq: Option<u64>, begun: bool },
+    Xexch50 { remaining: u64, seq: Option<u64>, begun: bool },
     /// A response to a challenge.
     Response,
 }
@@ -70,7 +70,7 @@ enum Wait {
     /// Whether DATA is accepted.
     Data,
     /// Whether XEXCH50 is.
-    Blob,
+    Xexch50,
     /// Whether AUTH goes on.
     Auth,
     /// Whether TLS follows.
@@ -89,7 +89,7 @@ enum Kind {
     Rcpt(Option<usize>),
     Data,
     /// XEXCH50, with the size it announced.
-    Blob(u64),
+    Xexch50(u64),
     EndOfData,
     Chunk {
         last: bool,
@@ -108,7 +108,7 @@ enum Kind {
 impl Kind {
     /// Whether everyone awaits its reply before sending more (RFC 2920 §3.1, and what changes the protocol).
     fn is_awaited(self) -> bool {
-        matches!(self, Kind::Hello | Kind::Data | Kind::Blob(_) | Kind::Auth | Kind::StartTls | Kind::Quit)
+        matches!(self, Kind::Hello | Kind::Data | Kind::Xexch50(_) | Kind::Auth | Kind::StartTls | Kind::Quit)
     }
 
     /// Whether its reply is a message's verdict.

@@ -331,7 +331,7 @@ impl Smtp {
                 }
             }
             Kind::Data => self.data_answered(pending, &reply, cx),
-            Kind::Blob(size) => self.blob_answered(pending, size, &reply, cx),
+            Kind::Xexch50(size) => self.xexch50_answered(pending, size, &reply, cx),
             Kind::EndOfData | Kind::Chunk { last: true } => self.message_answered(pending, &reply, cx),
             Kind::Chunk { last: false } => {
                 let unsent = self.chunk_unsent(pending);

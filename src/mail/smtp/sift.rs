@@ -193,7 +193,7 @@ fn kind(verb: Verb) -> Kind {
         Verb::Mail => Kind::Mail,
         Verb::Rcpt => Kind::Rcpt(None),
         Verb::Data => Kind::Data,
-        Verb::Xexch50 => Kind::Blob(0),
+        Verb::Xexch50 => Kind::Xexch50(0),
         Verb::Rset => Kind::Rset,
         Verb::Quit => Kind::Quit,
         Verb::Auth => Kind::Auth,
