@@ -270,7 +270,7 @@ impl Layers {
             }
             rest = behind;
         }
-        if rest.is_empty() || self.is_sealed(rest, span) {
+        if rest.is_empty() || self.takes_sealed(rest, span) {
             return Ask::Nothing;
         }
         self.dissect(dir, rest, span, env)
@@ -286,8 +286,8 @@ impl Layers {
         self.unread - self.sealed()
     }
 
-    /// Whether the bytes are inside a security layer. Of its pieces the first byte is zero, of a line it never is.
-    fn is_sealed(&mut self, bytes: &[u8], span: Span) -> bool {
+    /// Takes bytes that are inside a security layer, and tells that one began; false of others. Of its pieces the first byte is zero, of a line it never is.
+    fn takes_sealed(&mut self, bytes: &[u8], span: Span) -> bool {
         match self.emitter.layer {
             SecurityLayer::None | SecurityLayer::Possible => return false,
             SecurityLayer::Begun => {}

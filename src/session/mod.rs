@@ -493,14 +493,14 @@ impl Live {
             world.out.push(event);
         }
         self.stack.layers.emitter.shrink();
-        if greeting.is_some_and(|span| self.is_late(span, info)) {
+        if greeting.is_some_and(|span| self.tell_if_late(span, info)) {
             self.flush(info, world);
         }
     }
 
     /// Tells of a greeting that was long in coming: name look-ups, or a trap for spam. It answers no command, so no reply's
     /// latency has it.
-    fn is_late(&mut self, greeting: Span, info: &ConnectionInfo) -> bool {
+    fn tell_if_late(&mut self, greeting: Span, info: &ConnectionInfo) -> bool {
         let (since, what) = match self.stack.layers.tls_began {
             Some(since) => (Timestamp(since.get()), "TLS was established"),
             None => (info.first.ts, "the connection began"),

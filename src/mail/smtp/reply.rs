@@ -152,13 +152,10 @@ impl Assembler {
         let too_long = line.end == LineEnd::TooLong;
         if std::mem::replace(&mut self.too_long, too_long) {
             // The rest of a line that was too long: only its end matters.
-            return match (&mut self.open, too_long) {
-                (Some(open), false) => {
-                    open.span.last = line.span.last;
-                    Assembled::More
-                }
-                _ => Assembled::More,
-            };
+            if let (Some(open), false) = (&mut self.open, too_long) {
+                open.span.last = line.span.last;
+            }
+            return Assembled::More;
         }
         let (code, more, text) = match (split(line.bytes), &self.open) {
             (Some((code, more, text)), _) => (Some(code), more, text),

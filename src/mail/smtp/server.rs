@@ -373,14 +373,10 @@ impl Smtp {
             // A server that refused EHLO, or greeted so, and takes mail all the same has not refused service.
             self.course.hello_refused = false;
             self.course.greeting_refused = false;
-            if let Some(transaction) = self.transaction_mut(id)
-                && transaction.number == 0
-            {
-                self.numbered += 1;
-                let numbered = self.numbered;
-                if let Some(transaction) = self.transaction_mut(id) {
-                    transaction.number = numbered;
-                }
+            let next = self.numbered + 1;
+            if let Some(transaction) = self.transaction_mut(id).filter(|t| t.number == 0) {
+                transaction.number = next;
+                self.numbered = next;
             }
             // What it replaces is over.
             self.reset_transactions(id.saturating_sub(1), span, cx);
