@@ -127,7 +127,7 @@ impl Detector {
         let beginning_missing = self.beginning_missing.map(|missing| missing || unseen);
         let within_record = self.tls_possible
             && hint.is_some()
-            && [0, 1].into_iter().any(|i| beginning_missing[i] && !is_text(&self.heads[i]));
+            && [0, 1].into_iter().any(|i| beginning_missing[i] && !is_charset_text(&self.heads[i]));
         let limit = if within_record { limit.max(TWO_RECORDS) } else { limit };
         let last = last || self.bytes >= limit || self.waiting.len() >= limit;
         let grown = self.bytes - self.judged;
@@ -166,7 +166,7 @@ impl Detector {
             && (unseen || self.beginning_missing.contains(&true))
             && likely < Likely::Maybe
             && self.bytes > 0
-            && self.heads.iter().all(|head| is_text(head))
+            && self.heads.iter().all(|head| is_charset_text(head))
         {
             // The middle of a mail, say.
             return Some((Verdict::Mail(hint), false));
@@ -227,8 +227,8 @@ fn behind_first_line(bytes: &[u8]) -> &[u8] {
     bytes.get(end..).unwrap_or_default()
 }
 
-/// Nothing but text, of any charset.
-fn is_text(bytes: &[u8]) -> bool {
+/// Nothing but text, of any charset and with ISO 2022's escapes: greetings and mails are not all UTF-8.
+fn is_charset_text(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| !byte.is_ascii_control() || matches!(byte, b'\t' | b'\r' | b'\n' | 0x1b))
 }
 

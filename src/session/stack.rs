@@ -47,8 +47,9 @@ const BOTH: [Direction; 2] = [Direction::Client, Direction::Server];
 /// More bytes of text than ciphertext begins with.
 const LINE: usize = 64;
 
-/// As lines of a mail protocol are; the last character may be cut.
-fn is_text(bytes: &[u8]) -> bool {
+/// As lines of a mail protocol are; the last character may be cut. UTF-8 alone, where ciphertext is the other possibility:
+/// among its bytes any charset would find text too often.
+fn is_utf8_line(bytes: &[u8]) -> bool {
     let control = |c: char| c.is_control() && !matches!(c, '\r' | '\n' | '\t');
     let whole = match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()).unwrap_or_default(),
@@ -331,7 +332,7 @@ impl Stack {
             self.tls_data(dir, bytes, span, env, secrets);
             return;
         }
-        if self.tls_may_begin[dir.index()] && is_text(bytes) {
+        if self.tls_may_begin[dir.index()] && is_utf8_line(bytes) {
             self.tls_may_begin[dir.index()] = false;
         }
         self.tell_lost(env);
@@ -400,8 +401,10 @@ impl Stack {
         let yes = match bytes.first() {
             // The rest of a hello is no text.
             // However it is cut: a line shows by its end, ciphertext within a few bytes.
-            _ if hello_lost && is_text(bytes) && bytes.len() < LINE && !bytes.contains(&b'\n') => return Looks::More,
-            _ if hello_lost => !is_text(bytes),
+            _ if hello_lost && is_utf8_line(bytes) && bytes.len() < LINE && !bytes.contains(&b'\n') => {
+                return Looks::More;
+            }
+            _ if hello_lost => !is_utf8_line(bytes),
             Some(0x14..=0x17) | Some(0x80..=0xff) if self.awaits_tls(dir) => true,
             // The answer to STARTTLS may be among what was lost, and all that came before this record.
             Some(0x14..=0x17) if self.tls_may_begin[dir.index()] => return tls::looks_like_tls(bytes),
