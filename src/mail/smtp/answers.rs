@@ -4,7 +4,7 @@
 //! them down, each gap widens them. A reply is taken for a command's only where no other is left; those before it that
 //! could have been several commands' are placed then, going back from there. What stays open is told without a command.
 
-use super::reply::Reply;
+use super::reply::{Reply, is_of_auth};
 use super::*;
 
 /// Pending commands that are compared with a reply that is made for one; nobody has more under way.
@@ -221,7 +221,7 @@ impl Smtp {
         if self.refusal_was_the_verdict(reply) {
             return Some(1);
         }
-        if !matches!(reply.code, Some(354 | 334 | 235 | 535 | 221)) {
+        if !reply.code.is_some_and(|code| matches!(code, 354 | 221) || is_of_auth(code)) {
             return (!self.pending.is_empty()).then_some(0);
         }
         // Nothing but DATA, AUTH or QUIT is answered so: a reply that never came has shifted the others.
@@ -304,7 +304,7 @@ impl Smtp {
             // What everyone awaits has been answered when more comes behind it.
             let reply = look.reply;
             let hello = reply.ok() && reply.lines.len() > 2;
-            let awaited = hello || matches!(reply.code, Some(220 | 221 | 235 | 334 | 354 | 534 | 535 | 538));
+            let awaited = hello || reply.code.is_some_and(|code| matches!(code, 220 | 221 | 354) || is_of_auth(code));
             return if awaited && index + 1 < self.pending.len() { Fit::No } else { Fit::Part };
         }
         match look.likelihood(pending.kind) {
@@ -423,7 +423,7 @@ impl<'a> Look<'a> {
         let only = |kinds: bool| if kinds { 2 } else { 0 };
         match code {
             354 => return only(matches!(kind, Kind::Data | Kind::Xexch50(_))),
-            334 | 235 | 534 | 535 | 538 => return only(kind == Kind::Auth),
+            code if is_of_auth(code) => return only(kind == Kind::Auth),
             221 => return only(kind == Kind::Quit),
             220 => return if kind == Kind::Other { 1 } else { only(matches!(kind, Kind::StartTls | Kind::Greeting)) },
             214 | 252 => return only(kind == Kind::Other),

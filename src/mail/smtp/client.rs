@@ -168,11 +168,10 @@ impl Smtp {
             }
         };
         let transaction = self.open_transaction().map_or(0, |t| t.id);
-        let mut pending =
-            Pending { seq: Some(seq), kind: Kind::Other, sent: Some(line.span.last), transaction, maybe: false };
+        let kind = parsed.verb.awaits();
+        let mut pending = Pending { seq: Some(seq), kind, sent: Some(line.span.last), transaction, maybe: false };
         match parsed.verb {
             Verb::Helo | Verb::Ehlo | Verb::Lhlo => {
-                pending.kind = Kind::Hello;
                 let name = parsed.args.split(|b| *b == b' ').next().unwrap_or_default();
                 self.helo_before = std::mem::replace(&mut self.summary.helo, (!torn).then(|| name.into()));
                 if parsed.verb == Verb::Lhlo {
@@ -182,11 +181,9 @@ impl Smtp {
                 self.reset_sent(transaction, line.span, cx);
             }
             Verb::Rset => {
-                pending.kind = Kind::Rset;
                 self.reset_sent(transaction, line.span, cx);
             }
             Verb::Mail => {
-                pending.kind = Kind::Mail;
                 (self.trail.gap_since_mail, self.trail.lines_skipped) = (false, 0);
                 pending.transaction = self.mail(parsed.args, torn, transaction, line.span, cx);
             }
@@ -195,46 +192,12 @@ impl Smtp {
                 pending.transaction = self.open_transaction().map_or(0, |t| t.id);
             }
             Verb::Data => {
-                pending.kind = Kind::Data;
                 if !cx.one_sided {
                     self.wait = Wait::Data;
                 }
             }
-            Verb::Bdat => {
-                // What is not understood is refused, and no bytes follow.
-                let Some((size, last)) = command::bdat(parsed.args) else {
-                    cx.out.diagnose(line.span, Code::BadLength, "the arguments of BDAT are not a size and LAST");
-                    return self.expect(pending, line.span, cx);
-                };
-                self.chunk.offered = true;
-                let id = self.begin_chunk(size, last, cx);
-                pending.kind = Kind::Chunk { last };
-                pending.transaction = id;
-                self.chunk.size = size;
-                self.chunk.seq = Some(seq);
-                self.expect(pending, line.span, cx);
-                if size == 0 {
-                    self.end_chunk(line.span, cx);
-                }
-                return;
-            }
-            Verb::Burl => {
-                // The server fetches a piece of the message itself (RFC 4468): its bytes are not here.
-                let last =
-                    parsed.args.split(|b| *b == b' ').next_back().is_some_and(|w| w.eq_ignore_ascii_case(b"LAST"));
-                pending.kind = Kind::Chunk { last };
-                match self.builder() {
-                    None => self.trail.gap_since_mail = true,
-                    Some(builder) => {
-                        builder.gap();
-                        pending.transaction = self.begin_chunk(0, last, cx);
-                        self.chunk.size = 0;
-                        self.chunk.seq = Some(seq);
-                        self.expect(pending, line.span, cx);
-                        return self.end_chunk(line.span, cx);
-                    }
-                }
-            }
+            Verb::Bdat => return self.bdat(parsed.args, pending, line.span, cx),
+            Verb::Burl => return self.burl(parsed.args, pending, line.span, cx),
             Verb::Xexch50 => {
                 if let Some(size) = xexch50_size(parsed.args) {
                     pending.kind = Kind::Xexch50(size);
@@ -243,25 +206,55 @@ impl Smtp {
                     } else {
                         self.wait = Wait::Xexch50;
                     }
+                } else {
+                    pending.kind = Kind::Other;
                 }
             }
             Verb::StartTls => {
-                pending.kind = Kind::StartTls;
                 if !cx.one_sided {
                     self.wait = Wait::StartTls;
                 }
             }
-            Verb::Turn => pending.kind = Kind::Turn,
-            Verb::Quit => {
-                pending.kind = Kind::Quit;
-                self.course.quit = true;
-            }
-            Verb::Auth | Verb::Other | Verb::Unknown => {}
+            Verb::Quit => self.course.quit = true,
+            // Without a mechanism.
+            Verb::Auth => pending.kind = Kind::Other,
+            Verb::Turn | Verb::Other | Verb::Unknown => {}
         }
         self.expect(pending, line.span, cx);
         if parsed.verb == Verb::Data && cx.one_sided {
-            self.begin_data(true, false, Some(seq), cx);
+            self.begin_data(false, Some(seq), cx);
         }
+    }
+
+    fn bdat(&mut self, args: &[u8], mut pending: Pending, span: Span, cx: &mut Context<'_>) {
+        // What is not understood is refused, and no bytes follow.
+        let Some((size, last)) = command::bdat(args) else {
+            cx.out.diagnose(span, Code::BadLength, "the arguments of BDAT are not a size and LAST");
+            return self.expect(pending, span, cx);
+        };
+        self.chunk.offered = true;
+        pending.transaction = self.begin_chunk(size, last, cx);
+        pending.kind = Kind::Chunk { last };
+        (self.chunk.size, self.chunk.seq) = (size, pending.seq);
+        self.expect(pending, span, cx);
+        if size == 0 {
+            self.end_chunk(span, cx);
+        }
+    }
+
+    /// The server fetches a piece of the message itself (RFC 4468): its bytes are not here.
+    fn burl(&mut self, args: &[u8], mut pending: Pending, span: Span, cx: &mut Context<'_>) {
+        let last = args.split(|b| *b == b' ').next_back().is_some_and(|w| w.eq_ignore_ascii_case(b"LAST"));
+        pending.kind = Kind::Chunk { last };
+        let Some(builder) = self.builder() else {
+            self.trail.gap_since_mail = true;
+            return self.expect(pending, span, cx);
+        };
+        builder.gap();
+        pending.transaction = self.begin_chunk(0, last, cx);
+        (self.chunk.size, self.chunk.seq) = (0, pending.seq);
+        self.expect(pending, span, cx);
+        self.end_chunk(span, cx);
     }
 
     fn tell_command(&mut self, verb: &[u8], args: Text, torn: bool, span: Span, cx: &mut Context<'_>) -> u64 {

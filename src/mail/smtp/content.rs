@@ -90,13 +90,13 @@ impl Smtp {
         }
     }
 
-    pub(super) fn begin_message(&mut self, assumed: bool, cx: &mut Context<'_>) {
+    pub(super) fn begin_message(&mut self, cx: &mut Context<'_>) {
         self.ordinals += 1;
         self.summary.messages += 1;
         let mut message = Message::new(self.protocol, MessageDirection::Submitted, MessagePart::Full);
         message.ordinal = self.ordinals;
         message.tls = cx.tls;
-        message.assumed = assumed;
+        message.assumed = cx.one_sided;
         let builder = MessageBuilder::new(message, cx.options, cx.limits);
         if self.open_transaction().is_none_or(|t| t.has_message()) {
             self.begin_transaction(cx);
@@ -107,8 +107,8 @@ impl Smtp {
     }
 
     /// The message behind DATA begins. `unsure`: DATA itself is in a gap, and perhaps some of the message.
-    pub(super) fn begin_data(&mut self, assumed: bool, unsure: bool, data: Option<u64>, cx: &mut Context<'_>) {
-        self.begin_message(assumed, cx);
+    pub(super) fn begin_data(&mut self, unsure: bool, data: Option<u64>, cx: &mut Context<'_>) {
+        self.begin_message(cx);
         self.mode = Mode::Data;
         self.content = Some(Content::new());
         if let Some(transaction) = self.open_transaction() {
@@ -310,7 +310,7 @@ impl Smtp {
     pub(super) fn begin_chunk(&mut self, size: u64, last: bool, cx: &mut Context<'_>) -> u64 {
         let open = self.open_transaction().is_some_and(|t| t.has_message());
         if !open {
-            self.begin_message(cx.one_sided, cx);
+            self.begin_message(cx);
             if self.trail.gap_since_mail
                 && let Some(builder) = self.builder()
             {

@@ -4,6 +4,7 @@
 //! until the reply, so that neither a password nor a mail's text is taken for commands.
 
 use super::command::{self, Verb};
+use super::reply::is_of_auth;
 use super::*;
 use crate::mail::sasl;
 
@@ -76,7 +77,7 @@ impl Smtp {
         self.wait = Wait::No;
         // 354 was the last reply.
         self.pending.clear();
-        self.begin_data(false, true, None, cx);
+        self.begin_data(true, None, cx);
         if let Some(content) = &mut self.content {
             content.scanner.gap();
             content.gap = true;
@@ -102,7 +103,7 @@ fn is_response(held: &[u8], reply: &Reply) -> bool {
     let words = held.trim_ascii();
     let single = !words.contains(&b' ') && !words.contains(&b'\n');
     match reply.code {
-        Some(334 | 235 | 534 | 535 | 538) => single,
+        Some(code) if is_of_auth(code) => single,
         // The server took it for a command.
         Some(500 | 502) => false,
         _ => reply.negative() && single && sasl::is_response(words),

@@ -313,7 +313,7 @@ impl Smtp {
                 self.wait = Wait::No;
                 let seq = self.pending.iter().rev().find(|p| p.kind == Kind::Data).and_then(|p| p.seq);
                 self.reply_unheard(span, cx);
-                self.begin_data(cx.one_sided, false, seq, cx);
+                self.begin_data(false, seq, cx);
             }
             Wait::Xexch50 if !commands => {
                 self.wait = Wait::No;

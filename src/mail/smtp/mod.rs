@@ -39,6 +39,7 @@ use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Protocol, Text};
 use crate::position::{Direction, FramePos, Span};
 use answers::Doubt;
+use command::Verb;
 use content::{ChunkUnderWay, Content};
 use course::Course;
 use loss::Trail;
@@ -103,6 +104,26 @@ enum Kind {
     Other,
     /// Commands in a gap: none, one or many.
     Unseen,
+}
+
+impl Verb {
+    /// What its reply will be about, as far as the verb alone says.
+    fn awaits(self) -> Kind {
+        match self {
+            Verb::Helo | Verb::Ehlo | Verb::Lhlo => Kind::Hello,
+            Verb::Mail => Kind::Mail,
+            Verb::Rcpt => Kind::Rcpt(None),
+            Verb::Data => Kind::Data,
+            Verb::Rset => Kind::Rset,
+            Verb::Quit => Kind::Quit,
+            Verb::Auth => Kind::Auth,
+            Verb::StartTls => Kind::StartTls,
+            Verb::Turn => Kind::Turn,
+            Verb::Xexch50 => Kind::Xexch50(0),
+            // Of BDAT and BURL the arguments say.
+            Verb::Bdat | Verb::Burl | Verb::Other | Verb::Unknown => Kind::Other,
+        }
+    }
 }
 
 impl Kind {

@@ -210,6 +210,11 @@ impl Assembler {
     }
 }
 
+/// The codes that only AUTH gets (RFC 4954 §4, §6).
+pub(super) fn is_of_auth(code: u16) -> bool {
+    matches!(code, 334 | 235 | 534 | 535 | 538)
+}
+
 pub(super) fn enhanced(text: &[u8]) -> Option<&[u8]> {
     let end = text.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(text.len());
     let word = text.get(..end)?;

@@ -230,7 +230,7 @@ impl Smtp {
             self.trail.lost[0] = false;
             self.sift = Sift::default();
             let unsure = !self.trail.joined || self.course.seen[Direction::Client.index()];
-            self.begin_data(false, unsure, None, cx);
+            self.begin_data(unsure, None, cx);
         } else if lossy && self.wait == Wait::No && (reply.code == Some(334) || self.login.is_some()) {
             // AUTH is, or a response.
             self.authenticates_behind_gap(&reply, cx);
@@ -264,7 +264,7 @@ impl Smtp {
         let ends = match reply.code {
             Some(334) => None,
             Some(235) => Some(AuthOutcome::Success),
-            Some(535) => Some(AuthOutcome::Failure),
+            Some(534 | 535 | 538) => Some(AuthOutcome::Failure),
             _ if self.login.is_some() && reply.negative() => Some(AuthOutcome::Failure),
             _ if self.login.is_some() => Some(AuthOutcome::Unknown),
             _ => return,
@@ -430,7 +430,7 @@ impl Smtp {
         }
         self.wait = Wait::No;
         if reply.class() == 3 {
-            self.begin_data(false, false, pending.seq, cx);
+            self.begin_data(false, pending.seq, cx);
         }
         self.release(cx);
     }

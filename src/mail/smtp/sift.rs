@@ -111,7 +111,7 @@ impl Smtp {
             self.settle_commands(cx);
             return false;
         }
-        self.sift.last = Some(kind(verb));
+        self.sift.last = Some(verb.awaits());
         self.sift.commands.push(Chunk { bytes: line.bytes, span: line.span });
         self.sift.commands.push(Chunk { bytes: line.end.as_bytes(), span: line.span });
         true
@@ -121,7 +121,7 @@ impl Smtp {
     pub(super) fn weigh_commands(&mut self, reply: &Reply, cx: &mut Context<'_>) {
         let held = self.sift.commands.bytes();
         let first = held.get(..find_byte(held, b'\n').unwrap_or(held.len())).unwrap_or_default();
-        let fit = if held.is_empty() { 0 } else { likelihood(kind(command::parse(first).verb), reply) };
+        let fit = if held.is_empty() { 0 } else { likelihood(command::parse(first).verb.awaits(), reply) };
         let believed = match self.sift.run {
             Run::Off => return,
             Run::Clean => !held.is_empty() && (fit > 0 || !is_of_chunk(reply)),
@@ -184,20 +184,4 @@ impl Smtp {
 /// Whether a reply may be a chunk's.
 fn is_of_chunk(reply: &Reply) -> bool {
     [false, true].iter().any(|&last| likelihood(Kind::Chunk { last }, reply) > 0)
-}
-
-/// What a command awaits.
-fn kind(verb: Verb) -> Kind {
-    match verb {
-        Verb::Helo | Verb::Ehlo | Verb::Lhlo => Kind::Hello,
-        Verb::Mail => Kind::Mail,
-        Verb::Rcpt => Kind::Rcpt(None),
-        Verb::Data => Kind::Data,
-        Verb::Xexch50 => Kind::Xexch50(0),
-        Verb::Rset => Kind::Rset,
-        Verb::Quit => Kind::Quit,
-        Verb::Auth => Kind::Auth,
-        Verb::StartTls => Kind::StartTls,
-        Verb::Bdat | Verb::Burl | Verb::Turn | Verb::Other | Verb::Unknown => Kind::Other,
-    }
 }

@@ -528,6 +528,25 @@ fn a_354_answers_data_though_replies_are_shifted() {
     assert_eq!(bodies(&steps), ["Subject: x\r\n\r\ntext\r\n"]);
 }
 
+/// 534 and 538 are AUTH's alone, as 535 is (RFC 4954 section 6).
+#[test]
+fn a_mechanism_that_is_too_weak_is_refused_to_auth_though_replies_are_shifted() {
+    for code in ["534 5.7.9", "535 5.7.8", "538 5.7.11"] {
+        let refusal = format!("{code} no\r\n");
+        let steps = [
+            s("220 mx ESMTP 250-mx\r\n"),
+            c("EHLO me\r\n"),
+            c("AUTH PLAIN AGpvZQBwdw==\r\n"),
+            s(&refusal),
+            c("QUIT\r\n"),
+            s("221 bye\r\n"),
+        ];
+        let lines = lines(&steps);
+        let of_auth = lines.iter().filter(|l| l.starts_with("S2")).collect::<Vec<_>>();
+        assert!(matches!(of_auth[..], [line] if line.contains(code)), "{lines:#?}");
+    }
+}
+
 #[test]
 fn a_password_stays_masked_though_replies_are_shifted() {
     let steps = [
