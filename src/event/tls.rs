@@ -147,6 +147,11 @@ pub struct TlsHandshake {
 }
 
 impl TlsHandshake {
+    /// Why records stayed closed, unless it failed between its peers, which leaves nothing to decrypt.
+    pub(crate) fn closed_for(&self) -> Option<crate::tls::Reason> {
+        self.reason.filter(|reason| *reason != crate::tls::Reason::HandshakeFailed)
+    }
+
     /// Whether a session's handshakes failed between the peers, and none of them stayed closed for another reason.
     pub(crate) fn failed_alone(handshakes: &[TlsHandshake]) -> bool {
         let reasons = || handshakes.iter().filter_map(|tls| tls.reason);

@@ -175,9 +175,8 @@ impl<W: Write> Sink for Sessions<W> {
 
 /// Whether something was said inside TLS that stayed closed, or in a layer of SASL.
 fn is_hidden(session: &Session) -> bool {
-    let closed = |reason| reason != Reason::HandshakeFailed;
     session.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::SaslLayer)
-        || session.tls.iter().any(|tls| tls.decrypted != Decrypted::All && tls.reason.is_some_and(closed))
+        || session.tls.iter().any(|tls| tls.decrypted != Decrypted::All && tls.closed_for().is_some())
 }
 
 /// The client, and behind a proxy whom that speaks for: `192.0.2.1:4711 via 10.0.0.5:36034`.

@@ -275,7 +275,7 @@ pub(super) fn handshake(tls: &TlsHandshake, told: bool) -> String {
     if refused && tls.progress.lacks_certificate {
         out.push_str("; it had asked for a client certificate and got none");
     }
-    if let Some(reason) = tls.reason.filter(|r| *r != Reason::HandshakeFailed) {
+    if let Some(reason) = tls.closed_for() {
         let all = tls.records_undecrypted.saturating_add(tls.records_decrypted);
         let why = if told { String::new() } else { format!(": {}", why_not(reason).0) };
         let closed = count(tls.undecrypted_bytes, "byte");
@@ -370,7 +370,7 @@ pub fn incomplete(session: &Session) -> Option<String> {
         parts.push(format!("{} missing in {}{cut}", count(session.gap_bytes, "byte"), count(session.gap_count, "gap")));
     }
     if session.undecrypted_bytes > 0 || (session.security != Security::None && parts.is_empty()) {
-        let reason = session.tls.iter().filter_map(|t| t.reason).find(|r| *r != Reason::HandshakeFailed);
+        let reason = session.tls.iter().find_map(TlsHandshake::closed_for);
         if session.undecrypted_bytes > 0 || reason.is_some() {
             let what = match (session.undecrypted_bytes, reason) {
                 (0, Some(reason)) => why_not(reason).0.to_owned(),
