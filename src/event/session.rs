@@ -131,7 +131,7 @@ pub struct Session {
     pub cut_packets: bool,
     /// Bytes of TLS records that stayed closed.
     pub undecrypted_bytes: u64,
-    /// Nothing missing, nothing undecrypted, ended in sight.
+    /// Nothing is missing, was passed over or stayed closed, and its beginning and end were seen: see `session/outcome.rs`.
     pub complete: bool,
     /// The word for it.
     pub outcome: Outcome,

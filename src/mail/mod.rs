@@ -120,7 +120,8 @@ pub struct Summary {
     pub last_error: Option<Text>,
     /// Slowest reply, nanoseconds.
     pub slowest_reply: Option<i64>,
-    /// The dissector's word, if it has one: `completed`, `refused`, `auth-failed`, `aborted`, `no-banner`.
+    /// The dissector's word, if it has one: `completed`, `refused`, `auth-failed`, `no-banner`. Whether the rest was aborted or
+    /// cut, or ended well without a word, the connection's end says (`session/outcome.rs`).
     pub outcome: Option<Outcome>,
     /// At the end nothing was under way: no command without its answer, no message or transaction open.
     pub at_rest: bool,

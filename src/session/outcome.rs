@@ -1,4 +1,7 @@
 //! The word for how a session went, and whether all of it was seen.
+//!
+//! Three voices, in this order: TLS that failed; the dissector's word (`Summary::outcome`), by what was said; how TCP ended.
+//! `tests/contract/sessions.rs` has a case for each.
 
 use crate::event::{EndReason, Outcome, TlsHandshake};
 use crate::flow::ConnectionInfo;
@@ -83,7 +86,7 @@ impl Facts<'_> {
             Some(outcome @ (Outcome::Completed | Outcome::Refused | Outcome::AuthFailed)) => outcome,
             _ if nothing_read && self.silent && self.closed_in_sight() => Outcome::Aborted,
             _ if nothing_read && self.closed_in_order() => Outcome::Completed,
-            None | Some(Outcome::Aborted) if self.closed_at_rest() => Outcome::Completed,
+            None if self.closed_at_rest() => Outcome::Completed,
             _ if self.heard[1] == 0 && !self.one_sided() && self.tls.is_empty() => match self.gaps {
                 0 if self.begun => Outcome::NoBanner,
                 // What was said is not there, and so is what came of it.

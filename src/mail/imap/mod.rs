@@ -55,8 +55,6 @@ impl Imap {
             Some(Outcome::AuthFailed)
         } else if s.logout {
             Some(Outcome::Completed)
-        } else if s.bye.is_some() {
-            Some(Outcome::Aborted)
         } else {
             None
         }

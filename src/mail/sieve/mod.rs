@@ -237,8 +237,6 @@ impl Dissector for Sieve {
             Some(Outcome::Completed)
         } else if !self.greeted && !self.one_sided && self.gap_seen == [false, false] {
             Some(Outcome::NoBanner)
-        } else if self.ended.contains(&true) {
-            Some(Outcome::Aborted)
         } else {
             None
         };

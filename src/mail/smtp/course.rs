@@ -45,9 +45,6 @@ impl Course {
         if !self.seen[Direction::Server.index()] {
             return (self.finished && !self.one_sided && !self.server_gap).then_some(Outcome::NoBanner);
         }
-        if self.hello_refused {
-            return Some(Outcome::Refused);
-        }
-        self.closed().then_some(Outcome::Aborted)
+        self.hello_refused.then_some(Outcome::Refused)
     }
 }

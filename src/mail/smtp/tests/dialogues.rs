@@ -469,7 +469,7 @@ fn outcomes() {
     let end = || Step::End(Direction::Client);
     assert_eq!(outcome(&[s("554 no service\r\n"), c("QUIT\r\n"), s("221 bye\r\n"), end()]), Some(Outcome::Refused));
     assert_eq!(outcome(&[s("421 busy\r\n"), end()]), Some(Outcome::Refused));
-    assert_eq!(outcome(&[s("220 x\r\n"), end()]), Some(Outcome::Aborted));
+    assert_eq!(outcome(&[s("220 x\r\n"), end()]), None);
     assert_eq!(outcome(&[s("220 x\r\n")]), None);
     assert_eq!(outcome(&[end()]), Some(Outcome::NoBanner));
     assert_eq!(outcome(&[s("220 x\r\n"), c("EHLO a\r\n"), s("550 go away\r\n"), end()]), Some(Outcome::Refused));
@@ -650,7 +650,7 @@ fn a_quit_behind_an_end_of_data_that_nobody_answered_completes_nothing() {
         let steps = [&up_to_data()[..], &[c("x\r\n.\r\nQUIT\r\n")], answers, &[Step::End(Direction::Server)]].concat();
         Run::default().feed(&steps, usize::MAX).1.outcome
     };
-    assert_eq!(told(&[]), Some(Outcome::Aborted));
+    assert_eq!(told(&[]), None);
     assert_eq!(told(&[s("250 queued\r\n")]), Some(Outcome::Completed));
     assert_eq!(told(&[s("250 queued\r\n221 bye\r\n")]), Some(Outcome::Completed));
     // What follows an answered QUIT is nobody's concern.
