@@ -175,7 +175,11 @@ fn cases() -> Vec<Case> {
         let exchange = with_record(list, Side::Initiator, 22, 1);
         list[exchange].payload[40] ^= 1;
     });
-    add(Reason::BadPremaster, handshakes(damaged.path(), &with_key), &["belongs to the certificate", "is not a valid premaster secret"]);
+    add(
+        Reason::BadPremaster,
+        handshakes(damaged.path(), &with_key),
+        &["belongs to the certificate", "is not a valid premaster secret"],
+    );
     let gost = with_suite(plain, [0, 0x81]);
     add(
         Reason::UnsupportedSuite,

@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 use super::help;
 use super::parse::{self, TsharkKey};
 
-/// Show what mail servers and clients said to each other, from packet captures, with TLS decrypted.
+/// Show what mail servers and clients said to each other (SMTP, LMTP, IMAP, POP3, ManageSieve), from packet captures, with TLS decrypted
 #[derive(Debug, Parser)]
-#[command(name = "mailcap", version, about, long_about = help::ABOUT, after_help = help::TOP)]
+#[command(name = "mailcap", version, long_about = help::ABOUT, after_help = help::TOP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
