@@ -14,6 +14,9 @@ fn session(told: &Told) -> &Session {
     told.stories.values().next().expect("a session").session()
 }
 
+/// What each of them is asked for.
+const TARGETS: [&str; 3] = ["mx:25", "10.0.0.9:25", "mx:25"];
+
 /// What is said to proxies that agree: SOCKS 5 with a password, SOCKS 4, CONNECT asked twice.
 fn talks() -> Vec<Vec<Turn>> {
     vec![
@@ -45,7 +48,7 @@ fn any_proxies_behind_one_another_in_any_packets() {
     let all = talks();
     let talks: Vec<&[Turn]> = all.iter().map(Vec::as_slice).collect();
     for first in &talks {
-        for second in &talks {
+        for (second, second_target) in talks.iter().zip(TARGETS) {
             let dialogue = through(&[first, second], &dialogue(1080, SMTP));
             for segment in [1, 7, 1400] {
                 let list = packets(&dialogue, &Shape { segment, isn: [7, 99] }, &mut Random::new(1));
@@ -54,6 +57,8 @@ fn any_proxies_behind_one_another_in_any_packets() {
                 assert_eq!(verbs(&proxied), verbs(&plain));
                 let session = session(&proxied);
                 assert_eq!((session.protocol, session.complete), (Some(Protocol::Smtp), true));
+                // The last one leads to the server. That was the first one's target, "(2 times in all)".
+                assert_eq!(session.proxied_to, Some(second_target.into()));
                 assert!(!format!("{:?}", proxied.stories.values().next().unwrap().events).contains("secret"));
             }
         }

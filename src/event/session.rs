@@ -105,6 +105,8 @@ pub struct Session {
     pub server: SocketAddr,
     /// The client as a PROXY header named it.
     pub proxy_client: Option<(IpAddr, Option<u16>)>,
+    /// The server that the last proxy on the way was asked for, `host:port`. For a person; JSON has the diagnostic.
+    pub proxied_to: Option<Text>,
     /// What was spoken.
     pub protocol: Option<Protocol>,
     /// Protection.

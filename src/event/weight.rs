@@ -124,6 +124,7 @@ impl Session {
     fn weight(&self) -> usize {
         let Session {
             tls,
+            proxied_to,
             banner,
             helo,
             user,
@@ -158,7 +159,7 @@ impl Session {
             account: _,
         } = self;
         tls.iter().map(TlsHandshake::weight).sum::<usize>()
-            + [banner, helo, user, last_error].into_iter().map(optional).sum::<usize>()
+            + [proxied_to, banner, helo, user, last_error].into_iter().map(optional).sum::<usize>()
             + size_of_val(files.as_slice())
             + string(tunnel)
             + diagnostics.iter().map(|d| size_of_val(d) + d.detail.len()).sum::<usize>()

@@ -153,6 +153,7 @@ pub(crate) fn session() -> Session {
         client: "10.0.0.5:36034".parse().unwrap(),
         server: "10.0.0.9:587".parse().unwrap(),
         proxy_client: None,
+        proxied_to: None,
         protocol: Some(Protocol::Smtp),
         security: Security::StartTls,
         tls: vec![handshake()],

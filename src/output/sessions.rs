@@ -191,9 +191,7 @@ pub(super) fn client(session: &Session) -> String {
 
 /// Where a proxy was asked to connect to, if one was.
 pub(super) fn behind_proxy(session: &Session) -> Option<String> {
-    let tunnel = session.diagnostics.iter().find(|d| d.code == Code::ProxyTunnel)?;
-    let (_, server) = tunnel.detail.split_once(" to ")?;
-    Some(escape(server.as_bytes()).into_owned())
+    session.proxied_to.as_ref().map(|server| escape(&server.0).into_owned())
 }
 
 /// The server, likewise: `mx.example.com:25 via 10.0.0.9:1080`.
@@ -320,10 +318,9 @@ mod tests {
     fn proxies_are_named_with_whom_they_speak_for() {
         let proxied = Session { proxy_client: Some(([192, 0, 2, 1].into(), Some(4711))), ..samples::session() };
         assert_eq!(client(&proxied), "192.0.2.1:4711 via 10.0.0.5:36034");
-        let tunnel = |detail: &str| vec![Diagnostic { code: Code::ProxyTunnel, detail: detail.to_owned() }];
-        let told = |detail| server(&Session { diagnostics: tunnel(detail), ..samples::session() });
-        assert_eq!(told("SOCKS 5 to mx.example.com:25"), "mx.example.com:25 via 10.0.0.9:587");
-        let long = format!("HTTP CONNECT to {}:25", "x".repeat(300));
+        let told = |target: &str| server(&Session { proxied_to: Some(target.into()), ..samples::session() });
+        assert_eq!(told("mx.example.com:25"), "mx.example.com:25 via 10.0.0.9:587");
+        let long = format!("{}:25", "x".repeat(300));
         assert!(told(&long).ends_with("… via 10.0.0.9:587") && told(&long).chars().count() == PROXIED);
     }
 

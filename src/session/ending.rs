@@ -150,6 +150,7 @@ impl Live {
             client,
             server,
             proxy_client: self.stack.proxy_client,
+            proxied_to: self.stack.proxied.as_ref().map(|opened| opened.target().into()),
             protocol: summary.protocol,
             security: self.stack.security,
             banner: summary.banner.clone(),

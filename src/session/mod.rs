@@ -370,7 +370,7 @@ impl Live {
 
     /// Whether this is a mail session, by the contract's definition.
     fn is_mail(&self, info: &ConnectionInfo, world: &World<'_>) -> bool {
-        let behind_proxy = self.stack.behind_proxy.is_some_and(is_mail_port);
+        let behind_proxy = self.stack.proxied.as_ref().is_some_and(|opened| is_mail_port(opened.port));
         self.stack.layers.is_mail() || self.stack.mail_alpn() || behind_proxy || on_mail_port(info, world)
     }
 

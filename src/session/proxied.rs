@@ -49,9 +49,21 @@ pub(super) struct Opened {
     pub(super) client: Direction,
 }
 
+impl Opened {
+    /// The server that the proxy was asked for.
+    pub(super) fn target(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Memory that it takes.
+    pub(super) fn cost(&self) -> usize {
+        size_of::<Self>() + self.host.capacity()
+    }
+}
+
 impl std::fmt::Display for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} to {}:{}", self.method, self.host, self.port)
+        write!(f, "{} to {}", self.method, self.target())
     }
 }
 

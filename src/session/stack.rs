@@ -5,7 +5,7 @@ mod fallback;
 use super::decode_as::DecodeAs;
 use super::detect::{Verdict, Waiting, is_cut_hello};
 use super::layers::{AboveTls, Ask, Env, Layers};
-use super::proxied::{Piece, ProxyTalk, Settled, Taken};
+use super::proxied::{Opened, Piece, ProxyTalk, Settled, Taken};
 use super::proxy_header::{self, Preamble};
 use crate::diagnostic::Code;
 use crate::event::{GapCause, Protocol, Security, TlsHandshake};
@@ -77,8 +77,8 @@ pub(super) struct Stack {
     preambles: [Preamble; 2],
     /// The client as a PROXY header named it.
     pub(super) proxy_client: proxy_header::Client,
-    /// The port that a proxy was asked for.
-    pub(super) behind_proxy: Option<u16>,
+    /// What the last proxy on the way was asked for.
+    pub(super) proxied: Option<Box<Opened>>,
     /// Bytes of PROXY headers, and of talks with a proxy.
     pub(super) proxy_bytes: u64,
     tls: Option<Box<Tls>>,
@@ -133,7 +133,7 @@ impl Stack {
             proxy_talk: ProxyTalk::default(),
             preambles: Default::default(),
             proxy_client: None,
-            behind_proxy: None,
+            proxied: None,
             proxy_bytes: 0,
             tls: None,
             begins_unseen: false,
@@ -169,7 +169,8 @@ impl Stack {
     pub(super) fn cost(&self) -> usize {
         let begun = self.begun.iter().flatten().map(|held| held.bytes.capacity()).sum::<usize>();
         let tls = self.tls.as_ref().map_or(0, |tls| tls.connection.cost() + tls.fallback.cost());
-        begun + self.proxy_talk.cost() + tls + self.layers.cost()
+        let proxied = self.proxied.as_ref().map_or(0, |opened| opened.cost());
+        begun + self.proxy_talk.cost() + proxied + tls + self.layers.cost()
     }
 
     pub(super) fn has_tls(&self) -> bool {
@@ -204,11 +205,11 @@ impl Stack {
         if let Some(opened) = opened {
             // Who asks a proxy is the client.
             swap = !roles_sure && opened.client == Direction::Server;
-            self.behind_proxy = Some(opened.port);
             self.hint = Protocol::of_port(opened.port).or(self.hint);
             self.layers.hint = self.hint;
             self.proxy_bytes += opened.bytes;
             self.layers.emitter.diagnose(opened.span, Code::ProxyTunnel, opened.to_string());
+            self.proxied = Some(Box::new(opened));
         }
         for Piece { dir, bytes, span } in pieces {
             let dir = if swap { dir.opposite() } else { dir };
