@@ -1,24 +1,25 @@
 //! What events take in memory: bounds on what is held are kept by it.
 //!
-//! The larger types are taken apart field by field: a new field compiles only once it is weighed, or said to weigh nothing.
+//! `heap` is what lies beside a type's own fields, `weight` all of it. The larger types are taken apart field by field: a new
+//! field compiles only once it is weighed, or said to weigh nothing.
 
 use super::{Attachment, Auth, Certificate, Event, EventBody, Message, Recipient, Script, Session, Text, TlsHandshake};
 
 impl Text {
     /// Memory beside its own fields.
-    pub(crate) fn weight(&self) -> usize {
+    pub(crate) fn heap(&self) -> usize {
         self.0.capacity()
     }
 }
 
 /// Memory of a list of texts.
 pub(crate) fn texts(list: &[Text]) -> usize {
-    list.iter().map(|text| size_of::<Text>() + text.weight()).sum()
+    list.iter().map(|text| size_of::<Text>() + text.heap()).sum()
 }
 
 /// Memory of a text that may be there.
 pub(crate) fn optional(text: &Option<Text>) -> usize {
-    text.as_ref().map_or(0, Text::weight)
+    text.as_ref().map_or(0, Text::heap)
 }
 
 /// Memory of a string that may be there.
@@ -33,7 +34,7 @@ fn strings(list: &[String]) -> usize {
 
 impl Message {
     /// Memory beside its own fields.
-    pub(crate) fn weight(&self) -> usize {
+    pub(crate) fn heap(&self) -> usize {
         let Message {
             mail_from,
             mail_params,
@@ -81,7 +82,7 @@ impl Message {
 
 impl Auth {
     /// Memory beside its own fields.
-    pub(crate) fn weight(&self) -> usize {
+    pub(crate) fn heap(&self) -> usize {
         let Auth {
             mechanism,
             user,
@@ -94,13 +95,13 @@ impl Auth {
             verified: _,
             assumed: _,
         } = self;
-        mechanism.weight() + [user, authzid, secret].into_iter().map(optional).sum::<usize>()
+        mechanism.heap() + [user, authzid, secret].into_iter().map(optional).sum::<usize>()
     }
 }
 
 impl Script {
     /// Memory beside its own fields.
-    fn weight(&self) -> usize {
+    fn heap(&self) -> usize {
         let Script {
             verb,
             name,
@@ -115,13 +116,13 @@ impl Script {
             outcome: _,
             assumed: _,
         } = self;
-        verb.weight() + [name, status, text].into_iter().map(optional).sum::<usize>()
+        verb.heap() + [name, status, text].into_iter().map(optional).sum::<usize>()
     }
 }
 
 impl Session {
     /// Memory beside its own fields.
-    fn weight(&self) -> usize {
+    fn heap(&self) -> usize {
         let Session {
             tls,
             proxied_to,
@@ -169,7 +170,7 @@ impl Session {
 impl Recipient {
     /// Memory in a list.
     pub(crate) fn weight(&self) -> usize {
-        size_of_val(self) + self.address.weight() + self.text.weight()
+        size_of_val(self) + self.address.heap() + self.text.heap()
     }
 }
 
@@ -183,22 +184,22 @@ impl Attachment {
 impl Event {
     /// About how much memory an event takes. Exact numbers do not matter, growth does.
     pub(crate) fn weight(&self) -> usize {
-        let (text, option, list) = (Text::weight, optional, texts);
+        let (text, option, list) = (Text::heap, optional, texts);
         let own = match &self.body {
             EventBody::Command(c) => text(&c.verb) + text(&c.args) + option(&c.tag),
             EventBody::Reply(r) => {
                 text(&r.status) + option(&r.enhanced) + option(&r.tag) + text(&r.text) + list(&r.lines)
             }
-            EventBody::Auth(a) => a.weight(),
+            EventBody::Auth(a) => a.heap(),
             EventBody::Tls(t) => t.weight(),
             EventBody::MessageData(d) => d.bytes.len(),
-            EventBody::Message(m) => size_of_val(&**m) + m.weight(),
-            EventBody::Script(s) => size_of_val(&**s) + s.weight(),
+            EventBody::Message(m) => size_of_val(&**m) + m.heap(),
+            EventBody::Script(s) => size_of_val(&**s) + s.heap(),
             EventBody::Opening(_) | EventBody::Gap(_) => 0,
             EventBody::Secrets(s) => size_of_val(&**s),
             EventBody::Plain(p) => p.bytes.len(),
             EventBody::Diagnostic(d) => d.detail.len(),
-            EventBody::Session(s) => size_of_val(&**s) + s.weight(),
+            EventBody::Session(s) => size_of_val(&**s) + s.heap(),
         };
         size_of::<Event>() + own
     }

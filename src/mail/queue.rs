@@ -118,7 +118,7 @@ impl<K> Pending<K> {
 
     fn cost(&self) -> usize {
         size_of::<Self>()
-            + self.verb.weight()
+            + self.verb.heap()
             + size_of_val(self.early.as_slice())
             + self.exchange.as_ref().map_or(0, Exchange::cost)
     }

@@ -199,7 +199,7 @@ impl<W: Write> Auths<W> {
 }
 
 fn weight(auth: &Auth) -> usize {
-    2 * size_of::<Held>() + 4 * REPLY + auth.weight()
+    2 * size_of::<Held>() + 4 * REPLY + auth.heap()
 }
 
 impl<W: Write> Sink for Auths<W> {

@@ -249,7 +249,6 @@ fn tls(session: &Session) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Diagnostic;
     use crate::event::TlsHandshake;
     use crate::output::samples;
 

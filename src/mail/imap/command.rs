@@ -59,8 +59,8 @@ impl Open {
         let words = self.words.iter().map(Vec::capacity).sum::<usize>();
         let messages = self.messages.iter().map(Appended::cost).sum::<usize>();
         let tags = self.tag.as_ref().map_or(0, Vec::capacity) + self.reply_tag.capacity();
-        let status = self.answered.as_ref().map_or(0, |answer| answer.status.weight());
-        size_of::<Self>() + tags + self.verb.weight() + self.args.capacity() + words + messages + status
+        let status = self.answered.as_ref().map_or(0, |answer| answer.status.heap());
+        size_of::<Self>() + tags + self.verb.heap() + self.args.capacity() + words + messages + status
     }
 
     /// Reads tag and verb; gives the rest of the line. `uncertain`: a lone word need not be a command.

@@ -96,7 +96,7 @@ pub(super) struct Fetch {
 impl Fetch {
     /// Memory that it takes, roughly.
     pub(super) fn cost(&self) -> usize {
-        let done = self.done.iter().map(|done| size_of::<Done>() + done.message.weight()).sum::<usize>();
+        let done = self.done.iter().map(|done| size_of::<Done>() + done.message.heap()).sum::<usize>();
         let content = self.content.as_ref().map_or(0, |(builder, _)| builder.cost());
         size_of::<Self>() + self.token.capacity() + self.name.capacity() + texts(&self.flags) + content + done
     }

@@ -36,7 +36,7 @@ pub(super) struct Halves {
 impl Halves {
     /// Memory beside its own fields, roughly.
     pub(super) fn cost(&self) -> usize {
-        self.header.as_ref().map_or(0, |header| header.bytes.capacity() + header.name.weight())
+        self.header.as_ref().map_or(0, |header| header.bytes.capacity() + header.name.heap())
             + self.whole.as_ref().map_or(0, MessageBuilder::cost)
     }
 

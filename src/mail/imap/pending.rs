@@ -98,7 +98,7 @@ pub(super) struct Pending {
 impl Appended {
     /// Memory that it takes, roughly.
     pub(super) fn cost(&self) -> usize {
-        size_of::<Self>() + self.message.weight()
+        size_of::<Self>() + self.message.heap()
     }
 }
 
@@ -107,7 +107,7 @@ impl Pending {
     fn cost(&self) -> usize {
         const INDEX: usize = 128;
         let effect = match &self.effect {
-            Effect::Select(mailbox, _) => mailbox.weight(),
+            Effect::Select(mailbox, _) => mailbox.heap(),
             Effect::Fetch(_, ranges) => ranges.capacity() * size_of::<Requested>(),
             Effect::Auth(exchange) => size_of::<Exchange>() + exchange.cost(),
             _ => 0,

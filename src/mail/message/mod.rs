@@ -149,7 +149,7 @@ impl MessageBuilder {
     /// Memory that it takes, roughly.
     pub(crate) fn cost(&self) -> usize {
         let walker = self.walker.as_ref().map_or(0, |walker| walker.cost());
-        size_of::<Self>() + self.message.weight() + walker + self.attachments.cost()
+        size_of::<Self>() + self.message.heap() + walker + self.attachments.cost()
     }
 
     /// What is known of it, to be filled in.

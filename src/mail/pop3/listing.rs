@@ -69,7 +69,7 @@ impl Pop3 {
 impl Listing {
     /// Memory, roughly.
     pub(super) fn cost(&self) -> usize {
-        size_of::<Self>() + texts(&self.reply.lines) + self.reply.text.weight()
+        size_of::<Self>() + texts(&self.reply.lines) + self.reply.text.heap()
     }
 
     pub(super) fn new(reply: Reply, span: Span, seq: Option<u64>, unique_ids: bool) -> Self {

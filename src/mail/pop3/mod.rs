@@ -220,7 +220,7 @@ impl Dissector for Pop3 {
 
     fn cost(&self) -> usize {
         const ENTRY: usize = 48;
-        let ids = self.unique_ids.values().map(|id| ENTRY + id.weight()).sum::<usize>();
+        let ids = self.unique_ids.values().map(|id| ENTRY + id.heap()).sum::<usize>();
         let texts = self.greeting.capacity() + self.login_user.as_ref().map_or(0, Vec::capacity);
         size_of::<Self>()
             + self.lines.iter().map(LineBuffer::cost).sum::<usize>()

@@ -39,7 +39,7 @@ impl Mode {
             Mode::Status => 0,
             Mode::Listing(listing) => listing.cost(),
             Mode::Body(download) => size_of::<Download>() + download.builder.cost(),
-            Mode::Guess(guess) => size_of::<Guess>() + texts(&guess.reply.lines) + guess.reply.text.weight(),
+            Mode::Guess(guess) => size_of::<Guess>() + texts(&guess.reply.lines) + guess.reply.text.heap(),
             Mode::First(first) => size_of::<First>() + first.bytes.capacity(),
         }
     }

@@ -213,7 +213,7 @@ impl Exchange {
             _ => 0,
         };
         let texts = [&auth.user, &auth.authzid, &auth.secret, &self.realm].into_iter().map(optional).sum::<usize>();
-        said + texts + auth.mechanism.weight() + self.sent.as_ref().map_or(0, |sent| sent.capacity())
+        said + texts + auth.mechanism.heap() + self.sent.as_ref().map_or(0, |sent| sent.capacity())
     }
 
     /// AUTH or AUTHENTICATE with that mechanism (any case). Responses and challenges come later.

@@ -30,9 +30,9 @@ impl Scripts {
         let awaited = self.awaited.iter().map(|awaited| {
             let script = &awaited.script;
             let texts = [&script.name, &script.status, &script.text].into_iter().map(optional).sum::<usize>();
-            size_of::<Awaited>() + script.verb.weight() + texts
+            size_of::<Awaited>() + script.verb.heap() + texts
         });
-        let asked = self.asked.iter().map(|(_, name)| size_of::<(u64, Text)>() + name.weight());
+        let asked = self.asked.iter().map(|(_, name)| size_of::<(u64, Text)>() + name.heap());
         awaited.sum::<usize>() + asked.sum::<usize>()
     }
 

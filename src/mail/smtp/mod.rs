@@ -484,7 +484,7 @@ impl Dissector for Smtp {
             + replies.sum::<usize>()
             + self.login.as_ref().map_or(0, Exchange::cost)
             + self.summary.cost()
-            + self.helo_before.as_ref().map_or(0, Text::weight)
+            + self.helo_before.as_ref().map_or(0, Text::heap)
     }
 
     fn summary(&self) -> Summary {

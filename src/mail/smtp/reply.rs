@@ -27,7 +27,7 @@ pub(super) struct Reply {
 impl Reply {
     /// Memory beside its own fields.
     pub(super) fn cost(&self) -> usize {
-        texts(&self.lines) + self.text.weight()
+        texts(&self.lines) + self.text.heap()
     }
 
     /// `2` for 250 and so on; 0 without a code.

@@ -69,7 +69,7 @@ impl Transaction {
         let message = match &self.message {
             Progress::None => 0,
             Progress::Open(builder) => builder.cost(),
-            Progress::Ended { message, .. } => size_of_val(&**message) + message.weight(),
+            Progress::Ended { message, .. } => size_of_val(&**message) + message.heap(),
         };
         let texts = [&self.mail_from, &self.mail_params, &self.status, &self.queue_id].into_iter().map(optional);
         size_of::<Self>()

@@ -142,7 +142,7 @@ struct Live {
 impl Live {
     fn weight(&self) -> usize {
         let handshakes = self.handshakes.iter().map(TlsHandshake::weight).sum::<usize>();
-        let banner = self.session.as_ref().and_then(|session| session.banner.as_ref()).map_or(0, Text::weight);
+        let banner = self.session.as_ref().and_then(|session| session.banner.as_ref()).map_or(0, Text::heap);
         self.learner.weight() + handshakes + banner
     }
 }
