@@ -13,6 +13,15 @@ use crate::tls::{Looks, looks_like_tls};
 /// Where the beginning was not seen so many bytes hold two headers of TLS records, wherever within a record they begin.
 const TWO_RECORDS: usize = 2 * (MAX_FRAGMENT + 2 * HEADER);
 
+/// What is known of the beginning of the dialogue.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    Seen,
+    Unseen,
+    /// Which side serves is known by the port alone, too.
+    UnseenRolesUnsure,
+}
+
 /// What a connection turned out to be.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -112,17 +121,16 @@ impl Detector {
         std::mem::take(&mut self.waiting)
     }
 
-    /// The verdict, if there is one yet. `hint` is what the port suggests, `last` says that no more will come or that
-    /// the bound is reached. With `unseen` the beginning is not in the capture; with `midway` which side serves is known
-    /// by the port alone, too, and the second value says that the "server" is really the client.
+    /// The verdict, if there is one yet, and whether the side taken for the server is the client, where that is not sure.
+    /// `hint` is what the port suggests, `last` says that no more will come or that the bound is reached.
     pub(super) fn judge(
         &mut self,
         hint: Option<Protocol>,
-        unseen: bool,
-        midway: bool,
+        beginning: Beginning,
         last: bool,
         limit: usize,
     ) -> Option<(Verdict, bool)> {
+        let (unseen, roles_unsure) = (beginning != Beginning::Seen, beginning == Beginning::UnseenRolesUnsure);
         // On a mail port a capture that begins within a record of TLS is given time until that shows.
         let beginning_missing = self.beginning_missing.map(|missing| missing || unseen);
         let within_record = self.tls_possible
@@ -139,18 +147,18 @@ impl Detector {
         let [client, server] = [&self.heads[0][..], &self.heads[1][..]];
         if self.tls_possible {
             match tls_verdict(client, server) {
-                Looks::Yes => return Some((Verdict::Tls, midway && is_client_hello(server))),
+                Looks::Yes => return Some((Verdict::Tls, roles_unsure && is_client_hello(server))),
                 Looks::More if self.cut_hello() => return Some((Verdict::Tls, false)),
                 Looks::More if !last => return None,
                 _ if within_record && self.has_records(beginning_missing) => return Some((Verdict::Tls, false)),
                 _ => {}
             }
         }
-        if is_http(server) || (midway && is_http(client)) {
+        if is_http(server) || (roles_unsure && is_http(client)) {
             return Some((Verdict::Other, false));
         }
         let (protocol, likely) = self.best(false, hint);
-        let (other, swapped) = if midway { self.best(true, hint) } else { (Protocol::Smtp, Likely::No) };
+        let (other, swapped) = if roles_unsure { self.best(true, hint) } else { (Protocol::Smtp, Likely::No) };
         if likely == Likely::Yes || swapped == Likely::Yes {
             // A mail port is on the server's side, unless nothing that is said there fits.
             let swap = if hint.is_some() && !self.ports_alike { likely == Likely::No } else { swapped > likely };
@@ -288,8 +296,13 @@ mod tests {
     use super::*;
     use crate::limits::Limits;
 
+    fn beginning(midway: bool) -> Beginning {
+        if midway { Beginning::UnseenRolesUnsure } else { Beginning::Seen }
+    }
+
     fn judge(detector: &mut Detector, hint: Option<Protocol>, midway: bool) -> Option<Verdict> {
-        detector.judge(hint, midway, midway, false, Limits::default().detect_bytes).map(|(verdict, _)| verdict)
+        let limit = Limits::default().detect_bytes;
+        detector.judge(hint, beginning(midway), false, limit).map(|(verdict, _)| verdict)
     }
 
     /// Neither text nor a header anywhere.
@@ -315,8 +328,8 @@ mod tests {
                 detector.data(Direction::Server, bytes, Span::default(), Limits::default().detect_bytes);
                 verdicts.extend(judge(&mut detector, Some(Protocol::Imap), midway));
             }
-            verdicts
-                .extend(detector.judge(Some(Protocol::Imap), midway, midway, true, 4096).map(|(verdict, _)| verdict));
+            let at_last = detector.judge(Some(Protocol::Imap), beginning(midway), true, 4096);
+            verdicts.extend(at_last.map(|(verdict, _)| verdict));
             assert_eq!(verdicts.first(), Some(&Verdict::Tls), "{midway}, {piece} bytes at a time");
         }
     }
@@ -342,18 +355,18 @@ mod tests {
     #[test]
     fn the_middle_of_a_text_is_that_of_the_port_also_behind_a_gap() {
         let limit = Limits::default().detect_bytes;
-        for (gap, unseen, expected) in [
-            (true, false, Verdict::Mail(Protocol::Imap)),
-            (false, true, Verdict::Mail(Protocol::Imap)),
-            (false, false, Verdict::Other),
+        for (gap, beginning, expected) in [
+            (true, Beginning::Seen, Verdict::Mail(Protocol::Imap)),
+            (false, Beginning::Unseen, Verdict::Mail(Protocol::Imap)),
+            (false, Beginning::Seen, Verdict::Other),
         ] {
             let mut detector = Detector::new(false);
             if gap {
                 detector.gap(Direction::Server, Missing { len: 1000, tail: false, span: Span::default() });
             }
             detector.data(Direction::Server, &b"line of text\r\n".repeat(9), Span::default(), limit);
-            let verdict = detector.judge(Some(Protocol::Imap), unseen, false, true, limit);
-            assert_eq!(verdict, Some((expected, false)), "{gap} {unseen}");
+            let verdict = detector.judge(Some(Protocol::Imap), beginning, true, limit);
+            assert_eq!(verdict, Some((expected, false)), "{gap} {beginning:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroI64;
 
-use super::detect::{Detector, Verdict, Waiting, is_greeting};
+use super::detect::{Beginning, Detector, Verdict, Waiting, is_greeting};
 use super::inflate::{Inflate, InflateError};
 use super::plain::Recorder;
 use super::stack::Fallback;
@@ -419,9 +419,9 @@ impl Layers {
     /// Looks at what has come out of TLS so far; `last` when no more will come.
     pub(super) fn detect(&mut self, last: bool, env: Env<'_>) {
         let (hint, limit) = (self.hint, env.limits.detect_bytes);
-        let unseen = self.beginning_unseen;
+        let beginning = if self.beginning_unseen { Beginning::Unseen } else { Beginning::Seen };
         let Top::Detecting(detector) = &mut self.top else { return };
-        if let Some((verdict, _)) = detector.judge(hint, unseen, false, last, limit) {
+        if let Some((verdict, _)) = detector.judge(hint, beginning, last, limit) {
             let waiting = detector.take();
             self.choose(verdict);
             for item in waiting {

@@ -3,7 +3,7 @@
 mod fallback;
 
 use super::decode_as::DecodeAs;
-use super::detect::{Verdict, Waiting, is_cut_hello};
+use super::detect::{Beginning, Verdict, Waiting, is_cut_hello};
 use super::layers::{AboveTls, Ask, Env, Layers};
 use super::proxied::{Opened, Piece, ProxyTalk, Settled, Taken};
 use super::proxy_header::{self, Preamble};
@@ -516,8 +516,8 @@ impl Stack {
         // What is inside TLS is looked at there.
         let unseen = self.layers.beginning_unseen;
         let Some(detector) = self.layers.detector().filter(|_| self.tls.is_none()) else { return false };
-        let Some((verdict, swap)) = detector.judge(hint, !roles_sure, !roles_sure, last, env.limits.detect_bytes)
-        else {
+        let beginning = if roles_sure { Beginning::Seen } else { Beginning::UnseenRolesUnsure };
+        let Some((verdict, swap)) = detector.judge(hint, beginning, last, env.limits.detect_bytes) else {
             return false;
         };
         let opening = if unseen { detector.opening() } else { None };
