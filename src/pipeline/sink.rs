@@ -10,8 +10,8 @@ use crate::position::Timestamp;
 ///
 /// [`Sink::finish`] comes once and last.
 pub trait Sink {
-    /// The name of the next file by [`FileId`]. The inputs come before anything else; members of an archive that is read
-    /// as a stream as they come up, before the first event of theirs.
+    /// The name of the next file by [`FileId`](crate::position::FileId). The inputs come before anything else; members of
+    /// an archive that is read as a stream as they come up, before the first event of theirs.
     fn add_file(&mut self, name: &str) -> io::Result<()> {
         let _ = name;
         Ok(())

@@ -63,7 +63,7 @@ impl Live {
             let detail = "the capture has no frame from the other side";
             self.stack.layers.emitter.diagnose(Span::at(info.first), Code::OneSided, detail);
         }
-        let said_something = info.bytes.iter().sum::<u64>() > self.stack.proxy_bytes;
+        let said_something = info.bytes.iter().sum::<u64>() > self.stack.proxy_bytes.into();
         // Of what was lost nothing can be said.
         if said_something
             && self.gaps.0 == 0

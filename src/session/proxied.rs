@@ -10,8 +10,8 @@ use grammar::{Agreed, Stop, read};
 /// ticket are 20 KB.
 const MOST: usize = 64 << 10;
 
-/// As long as no more than this was said, every piece is tried as the end of the talk; then only one with an empty line, which
-/// ends an HTTP head.
+/// As long as no more than this was said, every piece is tried as the end of the talk; then only one with an empty
+/// line, which ends an HTTP head.
 const SHORT: usize = 600;
 
 /// Proxies behind one another.
@@ -44,7 +44,7 @@ pub(super) struct Opened {
     /// The frames of what was said to the proxy, and by it.
     pub(super) span: Span,
     /// Its bytes.
-    pub(super) bytes: u64,
+    pub(super) bytes: u32,
     /// The direction of who asked.
     pub(super) client: Direction,
 }
@@ -136,7 +136,7 @@ impl ProxyTalk {
                     *self = ProxyTalk::Fresh(proxies + 1);
                 }
                 let span = strip(&mut settled.pieces, client, [agreed.asked, agreed.answered]).unwrap_or(span);
-                let bytes = (agreed.asked + agreed.answered) as u64;
+                let bytes = (agreed.asked + agreed.answered) as u32;
                 let Agreed { method, host, port, .. } = agreed;
                 settled.opened = Some(Opened { method, host, port, span, bytes, client });
                 Taken::Settled(settled)

@@ -47,8 +47,8 @@ const BOTH: [Direction; 2] = [Direction::Client, Direction::Server];
 /// More bytes of text than ciphertext begins with.
 const LINE: usize = 64;
 
-/// As lines of a mail protocol are; the last character may be cut. UTF-8 alone, where ciphertext is the other possibility:
-/// among its bytes any charset would find text too often.
+/// As lines of a mail protocol are; the last character may be cut. UTF-8 alone, where ciphertext is the other
+/// possibility: among its bytes any charset would find text too often.
 fn is_utf8_line(bytes: &[u8]) -> bool {
     let control = |c: char| c.is_control() && !matches!(c, '\r' | '\n' | '\t');
     let whole = match std::str::from_utf8(bytes) {
@@ -58,7 +58,8 @@ fn is_utf8_line(bytes: &[u8]) -> bool {
     std::str::from_utf8(whole).is_ok_and(|text| !text.contains(control))
 }
 
-/// Whether the bytes are records in the clear with an alert each, which is two bytes; of the last one a part may be to come.
+/// Whether the bytes are records in the clear with an alert each, which is two bytes; of the last one a part may be to
+/// come.
 fn looks_like_alerts(bytes: &[u8]) -> Looks {
     let (records, rest) = bytes.as_chunks::<7>();
     if !records.iter().all(|record| matches!(record, [0x15, 3, 0..=4, 0, 2, 1..=2, _])) {
@@ -80,7 +81,7 @@ pub(super) struct Stack {
     /// What the last proxy on the way was asked for.
     pub(super) proxied: Option<Box<Opened>>,
     /// Bytes of PROXY headers, and of talks with a proxy.
-    pub(super) proxy_bytes: u64,
+    pub(super) proxy_bytes: u32,
     tls: Option<Box<Tls>>,
     /// The connection's beginning is not in the capture.
     begins_unseen: bool,
@@ -90,7 +91,8 @@ pub(super) struct Stack {
     announced: bool,
     /// The server answered words in the clear with an alert.
     alerted: bool,
-    /// By direction: bytes in the clear were lost, and what has come since is no text, so that TLS may have begun in the gap.
+    /// By direction: bytes in the clear were lost, and what has come since is no text, so that TLS may have begun in
+    /// the gap.
     tls_may_begin: [bool; 2],
     /// By direction: bytes at the beginning of a line with which TLS may begin; a handful.
     begun: [Option<Box<Held>>; 2],
@@ -182,7 +184,8 @@ impl Stack {
         self.undecrypted_bytes() == 0 && self.tls.as_ref().is_none_or(|tls| tls.connection.opened_bytes() > 0)
     }
 
-    /// Whether the handshake chose a mail protocol by ALPN (RFC 8314 §7: `imap`, `pop3`, `managesieve`; `smtp` is in use).
+    /// Whether the handshake chose a mail protocol by ALPN (RFC 8314 §7: `imap`, `pop3`, `managesieve`; `smtp` is in
+    /// use).
     pub(super) fn mail_alpn(&self) -> bool {
         let alpn = self.tls.as_ref().and_then(|t| t.connection.alpn());
         self.by_alpn || matches!(alpn, Some(b"smtp" | b"imap" | b"pop3" | b"managesieve"))
@@ -237,7 +240,7 @@ impl Stack {
         let Some((held, len, header)) = preamble.take(bytes, span) else { return false };
         if let Some(client) = header {
             self.proxy_client = client;
-            self.proxy_bytes += len as u64;
+            self.proxy_bytes += len as u32;
             self.layers.emitter.diagnose(held.span, Code::ProxyHeader, proxy_header::endpoint(client));
             self.proxy_talk.begin_again();
         }
@@ -258,7 +261,7 @@ impl Stack {
         }
         match self.preambles[dir.index()].end() {
             Some(held) if proxy_header::is_header(&held.bytes) => {
-                self.proxy_bytes += held.bytes.len() as u64;
+                self.proxy_bytes += held.bytes.len() as u32;
                 let detail = format!("cut short after {}", count(held.bytes.len() as u64, "byte"));
                 self.layers.emitter.diagnose(held.span, Code::ProxyHeader, detail);
             }
@@ -425,7 +428,8 @@ impl Stack {
         if yes { Looks::Yes } else { Looks::No }
     }
 
-    /// Whether nothing but TLS may come behind the answer to STARTTLS; a server that went on in the clear ends its lines first.
+    /// Whether nothing but TLS may come behind the answer to STARTTLS; a server that went on in the clear ends its
+    /// lines first.
     fn awaits_tls(&self, dir: Direction) -> bool {
         let goes_on = |gate: &Gate| dir == Direction::Server && gate.server_spoke.is_some();
         self.gate.as_deref().is_some_and(|gate| !goes_on(gate) || self.layers.at_line_start(dir))
