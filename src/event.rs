@@ -103,8 +103,8 @@ pub enum EventBody {
     Gap(Gap),
     /// Something worth a word.
     Diagnostic(Diagnostic),
-    /// What opens its TLS; only when [`crate::mail::Options::tls_secrets`] is set. For sinks that write secrets by purpose:
-    /// it is not serialised, so that nothing else keeps it.
+    /// What opens its TLS; only when [`crate::mail::Options::tls_secrets`] is set. For sinks that write secrets by
+    /// purpose: it is not serialised, so that nothing else keeps it.
     #[serde(skip)]
     Secrets(Vec<crate::tls::keylog::Entry>),
     /// Bytes of the dialogue as they were before any TLS; only when [`crate::mail::Options::plaintext`] is set.

@@ -5,12 +5,13 @@
 pub struct Limits {
     /// Largest record of a capture file, bytes. Wireshark's own bound is 256 KiB for packets; DSBs may be larger.
     pub record_bytes: usize,
-    /// Bytes that the inputs which are open together hold: a plain file 256 KiB, `xz -6` 9 MiB, `xz -9` 65 MiB of a file that
-    /// is as long.
+    /// Bytes that the inputs which are open together hold: a plain file 256 KiB, `xz -6` 9 MiB, `xz -9` 65 MiB of a
+    /// file that is as long.
     pub input_bytes: usize,
     /// Key-log text taken from a capture's secrets blocks over all, bytes: about 200 a session.
     pub secret_bytes: usize,
-    /// Members of one archive that are looked at: name and place of each are kept. Zip has room for 65,535 before zip64.
+    /// Members of one archive that are looked at: name and place of each are kept. Zip has room for 65,535 before
+    /// zip64.
     pub archive_members: usize,
     /// Bytes of a member's name that are kept; paths are rarely longer.
     pub archive_name_bytes: usize,
@@ -39,8 +40,9 @@ pub struct Limits {
     pub reassembly_segments: usize,
     /// Bytes held out of order over all connections.
     pub reassembly_total_bytes: usize,
-    /// Frames that an acknowledged hole is still waited for: the reordering of a capture with several queues. Not before
-    /// `reorder_least_time` is over, too: on a busy link they are milliseconds, and interfaces are written in turns.
+    /// Frames that an acknowledged hole is still waited for: the reordering of a capture with several queues. Not
+    /// before `reorder_least_time` is over, too: on a busy link they are milliseconds, and interfaces are written in
+    /// turns.
     pub reorder_frames: u64,
     /// Nanoseconds of capture time that it takes besides.
     pub reorder_least_time: i64,
@@ -50,10 +52,12 @@ pub struct Limits {
     pub reorder_time: i64,
     /// Bytes kept from both directions while a connection's protocol is not known.
     pub detect_bytes: usize,
-    /// Bytes kept over all connections whose protocol is not known: beyond it each is judged by what it has said so far.
+    /// Bytes kept over all connections whose protocol is not known: beyond it each is judged by what it has said so
+    /// far.
     pub undecided_bytes: usize,
-    /// Bytes that live sessions keep over all, about: banners, envelopes, commands without an answer, inflaters, handshakes.
-    /// The longest idle goes first. A session in TLS takes some 10 KiB, so that tens of thousands have room.
+    /// Bytes that live sessions keep over all, about: banners, envelopes, commands without an answer, inflaters,
+    /// handshakes. The longest idle goes first. A session in TLS takes some 10 KiB, so that tens of thousands have
+    /// room.
     pub session_bytes: usize,
     /// Longest protocol line, bytes. RFC 5321 has 512 and 1000; AUTH lines reach 12 KiB, IMAP FETCH lines megabytes.
     pub line_bytes: usize,
@@ -65,11 +69,11 @@ pub struct Limits {
     pub reply_lines: usize,
     /// Unique ids kept of one POP3 mailbox.
     pub unique_ids: usize,
-    /// Bytes of events that a round makes before it ends: a line of 2 bytes is an event of 200, a compressed byte a thousand
-    /// times that.
+    /// Bytes of events that a round makes before it ends: a line of 2 bytes is an event of 200, a compressed byte a
+    /// thousand times that.
     pub round_event_bytes: usize,
-    /// Bytes of events and their texts that one frame makes in a session: what it holds compressed, or what the hole that it
-    /// fills had kept waiting, can't be told in part. 64 KiB of flag lists make 12 MiB.
+    /// Bytes of events and their texts that one frame makes in a session: what it holds compressed, or what the hole
+    /// that it fills had kept waiting, can't be told in part. 64 KiB of flag lists make 12 MiB.
     pub segment_event_bytes: usize,
     /// Bytes of comments after which a round ends early: a capture may have nothing else.
     pub round_comment_bytes: usize,
@@ -98,13 +102,13 @@ pub struct Limits {
     pub free_member_expansion: u64,
     /// Endpoints that `services` keeps; a scan of a network has as many as it has addresses.
     pub endpoints: usize,
-    /// Bytes of what sinks gather: what endpoints offer in `services`, authentications of sessions that have not ended in
-    /// `auth`.
+    /// Bytes of what sinks gather: what endpoints offer in `services`, authentications of sessions that have not ended
+    /// in `auth`.
     pub gathered_bytes: usize,
     /// Mail sessions that `decrypt` remembers from its first pass, some 150 bytes each.
     pub surveyed_sessions: usize,
-    /// Times that a part of a dataset is begun for one input as the day is another. A capture with wild timestamps must not
-    /// make a file of each row; a year of nine tables has 3,285.
+    /// Times that a part of a dataset is begun for one input as the day is another. A capture with wild timestamps must
+    /// not make a file of each row; a year of nine tables has 3,285.
     pub partitions: usize,
     /// Diagnostics of one code that are told of one session; the rest is counted.
     pub diagnostics_per_code: usize,
@@ -188,7 +192,8 @@ impl Limits {
         limits.segment_event_bytes = limits.segment_event_bytes.min(memory / 8);
         limits.secret_bytes = limits.secret_bytes.min(memory / 8);
         limits.round_event_bytes = limits.round_event_bytes.min(memory / 8);
-        // A connection costs some KiB in its first moments (its session counts besides), a remembered TLS session some hundred bytes.
+        // A connection costs some KiB in its first moments (its session counts besides), a remembered TLS session some
+        // hundred bytes.
         limits.connections = limits.connections.min(memory / 4 / 2048);
         limits.gathered_bytes = limits.gathered_bytes.min(memory / 16);
         limits.surveyed_sessions = limits.surveyed_sessions.min(memory / 16 / 150);
@@ -200,12 +205,12 @@ impl Limits {
 
 /// What TLS bounds for itself; nobody has a reason to set it.
 pub(crate) mod tls {
-    /// What all searches of a capture may cost, in bytes deciphered, so that a capture full of sessions that need one costs
-    /// seconds, not hours.
+    /// What all searches of a capture may cost, in bytes deciphered, so that a capture full of sessions that need one
+    /// costs seconds, not hours.
     pub(crate) const SEARCH_ALL: u64 = 512 << 20;
 
-    /// Until the next boundary each shard's view may spend one in so many of what is left: few connections search at a time,
-    /// so that it is more than a shard's part.
+    /// Until the next boundary each shard's view may spend one in so many of what is left: few connections search at a
+    /// time, so that it is more than a shard's part.
     pub(crate) const SEARCH_SHARE: u64 = 8;
 
     /// What it costs to try a record, besides its bytes, in bytes: copies of keys, and a tag.
@@ -232,7 +237,8 @@ pub(crate) mod tls {
     /// Records that may fail in a row before the keys are given up.
     pub(crate) const FAILURES: u32 = 16;
 
-    /// Entries of a key log that are gone through for a session seen from the middle: beyond, it is not this session's alone, and the search would not end.
+    /// Entries of a key log that are gone through for a session seen from the middle: beyond, it is not this session's
+    /// alone, and the search would not end.
     pub(crate) const MIDWAY_ENTRIES: usize = 4096;
 
     /// Bytes tried for the first record of one direction of a session seen from the middle.

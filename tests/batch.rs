@@ -324,7 +324,8 @@ fn small_captures_share_their_parts() {
     assert_eq!(files(&together.out.join("mail")).len(), files(&apart.out.join("mail")).len());
 }
 
-/// Whatever shares its parts: what changes is replaced, the others' rows stay, those of files that are not there any more too.
+/// Whatever shares its parts: what changes is replaced, the others' rows stay, those of files that are not there any
+/// more too.
 #[test]
 fn one_of_several_that_share_their_parts_is_replaced() {
     let archive = Archive::new(&["smtp-auth-all", "pop3-full", "sieve-starttls-rsa"]);

@@ -256,8 +256,8 @@ fn a_greeting_that_was_long_in_coming_can_be_found() {
     }
 }
 
-/// Cyrus' clients as they were made to fail: three of TLS 1.3 alone at a server without it, three that did not know its CA;
-/// of these two logged in all the same.
+/// Cyrus' clients as they were made to fail: three of TLS 1.3 alone at a server without it, three that did not know its
+/// CA; of these two logged in all the same.
 #[test]
 fn why_tls_failed_is_said_and_what_was_in_the_clear_for_it() {
     let file = data("servers/starttls-failed.pcap");

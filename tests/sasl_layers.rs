@@ -1,5 +1,5 @@
-//! Security layers of SASL (RFC 4422 §3.7): behind the reply that lets the client in, both sides send pieces that begin with
-//! their lengths. GSSAPI and DIGEST-MD5 have such layers, and Cyrus's programs ask for them by themselves.
+//! Security layers of SASL (RFC 4422 §3.7): behind the reply that lets the client in, both sides send pieces that begin
+//! with their lengths. GSSAPI and DIGEST-MD5 have such layers, and Cyrus's programs ask for them by themselves.
 
 mod common;
 
@@ -69,8 +69,8 @@ fn a_login_that_agreed_on_no_layer_goes_on_as_ever() {
     assert_eq!((codes(&told), only(&told).session().complete), (vec![], true));
 }
 
-/// The OK of the login is lost, so that a layer remains possible; the server's first compressed bytes follow the answer to
-/// COMPRESS at once.
+/// The OK of the login is lost, so that a layer remains possible; the server's first compressed bytes follow the answer
+/// to COMPRESS at once.
 #[test]
 fn compression_behind_a_login_without_its_verdict_is_inflated() {
     let login = turns("S: * OK hi\nC: 1 AUTHENTICATE GSSAPI\nS: + \nC: TOKEN\nS: + ASKED\nC: CHOSEN");

@@ -202,8 +202,8 @@ fn blocks(file: &Path) -> Vec<(u32, Vec<u8>)> {
     blocks
 }
 
-/// editcap, mergecap and reordercap could not write what they read of ours: an interface has to stand before the secrets, the
-/// one of the first packet.
+/// editcap, mergecap and reordercap could not write what they read of ours: an interface has to stand before the
+/// secrets, the one of the first packet.
 #[test]
 fn secrets_stand_behind_the_first_interface() {
     const HEAD: [u32; 3] = [0x0a0d_0d0a, 1, 10];

@@ -1,5 +1,5 @@
-//! Memory does not grow with the length of a connection, and little with that of a key log. One test, as it is this process'
-//! peak that is measured.
+//! Memory does not grow with the length of a connection, and little with that of a key log. One test, as it is this
+//! process' peak that is measured.
 
 mod common;
 

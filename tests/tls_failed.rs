@@ -319,7 +319,8 @@ fn a_farewell_in_the_clear_when_the_client_has_hung_up() {
     assert!(codes(&told).contains(&"bad-record") && !codes(&told).contains(&"plaintext-after-starttls"));
 }
 
-/// As GnuTLS's clients do with a certificate that they do not trust: no alert tells, and nothing was sent behind the handshake.
+/// As GnuTLS's clients do with a certificate that they do not trust: no alert tells, and nothing was sent behind the
+/// handshake.
 #[test]
 fn who_hangs_up_behind_the_handshake_without_a_word_has_completed_nothing() {
     let file = testdata().join("servers/tls-refused-in-silence.pcap");
@@ -347,8 +348,8 @@ fn a_hello_that_is_never_sent_whole_is_no_loss() {
     assert!(steps.contains("closed before a whole ClientHello was sent") && !steps.contains("captured"), "{steps}");
 }
 
-/// Found by fuzzing: a server goes on in the clear behind its answer to STARTTLS, and amid a line comes what looks like the
-/// beginning of a record. It was TLS where a segment began there.
+/// Found by fuzzing: a server goes on in the clear behind its answer to STARTTLS, and amid a line comes what looks like
+/// the beginning of a record. It was TLS where a segment began there.
 #[test]
 fn what_looks_like_tls_amid_a_line_behind_starttls_is_text_in_any_split() {
     let garbage = [&[0x15, 3, 3, 0, 34][..], &[0xb9; 34]].concat();

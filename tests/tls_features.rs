@@ -131,8 +131,9 @@ fn a_certificate_that_was_sent_compressed_is_told() {
     assert_eq!((client.subject.as_str(), hash(client.sha256)), ("CN=client", "e8356354e200e345".to_owned()));
 }
 
-/// Without the handshake's secrets the certificate stays closed, but no byte of the dialogue: what opens next is record 0. The
-/// closed records were told as a loss, behind which lines have to prove themselves, and those that could not were lost.
+/// Without the handshake's secrets the certificate stays closed, but no byte of the dialogue: what opens next is record
+/// 0. The closed records were told as a loss, behind which lines have to prove themselves, and those that could not
+///    were lost.
 #[test]
 fn a_key_log_without_the_handshakes_secrets_opens_the_whole_dialogue() {
     let capture = testdata().join("tls/tls13-aes-128-gcm-sha256-pop3.pcap");
@@ -246,8 +247,8 @@ fn secret_of(log: &str, label: &str) -> Vec<u8> {
     digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-/// The key exchange of TLS 1.0 knows nothing of the hellos but their randoms: a client that offers TLS 1.1 has written, as
-/// far as its premaster secret goes, another version into it.
+/// The key exchange of TLS 1.0 knows nothing of the hellos but their randoms: a client that offers TLS 1.1 has written,
+/// as far as its premaster secret goes, another version into it.
 #[test]
 fn a_premaster_secret_of_another_version_than_the_client_offered_is_told() {
     let keys = [testdata().join("tls/keys/rsa2048e3.pem")];
@@ -291,8 +292,8 @@ fn details(told: &Told, code: Code) -> Vec<&str> {
         .collect()
 }
 
-/// A server's fatal alert before its first word failed the handshake, whatever it was about and though tickets had shown that
-/// the server was done with it.
+/// A server's fatal alert before its first word failed the handshake, whatever it was about and though tickets had
+/// shown that the server was done with it.
 #[test]
 fn an_alert_behind_a_ticket_or_of_another_error_fails_no_handshake() {
     let capture = testdata().join("tls/tls13-aes-128-gcm-sha256-pop3.pcap");
@@ -319,7 +320,8 @@ fn an_alert_behind_a_ticket_or_of_another_error_fails_no_handshake() {
     }
 }
 
-/// In TLS 1.3 the client is done before the server judges its certificate: that was told as a handshake that ran to its end.
+/// In TLS 1.3 the client is done before the server judges its certificate: that was told as a handshake that ran to its
+/// end.
 #[test]
 fn a_server_that_refuses_the_clients_certificate_behind_its_finished_has_failed() {
     for name in ["client-certificate-wanted", "client-certificate-refused"] {

@@ -1,6 +1,6 @@
-//! What a lost segment costs: every segment of every session is left out in turn, in both directions, the handshake's too,
-//! for every cipher family, by private key and by key log. Each record that the gap does not touch is decoded, but for
-//! what [`Excuse`] lists; what is reported missing is at most the records touched, and at least what is missing.
+//! What a lost segment costs: every segment of every session is left out in turn, in both directions, the handshake's
+//! too, for every cipher family, by private key and by key log. Each record that the gap does not touch is decoded, but
+//! for what [`Excuse`] lists; what is reported missing is at most the records touched, and at least what is missing.
 
 #![allow(clippy::print_stdout)]
 
@@ -18,7 +18,8 @@ use streams::play::{Case, Given, Out, all_cases, cut, pieces, run};
 /// Why a record that the gap does not touch may stay closed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Excuse {
-    /// A hello is lost, and with it a random or what the server chose: no key, whatever secret is known (SSL 3.0 to TLS 1.2).
+    /// A hello is lost, and with it a random or what the server chose: no key, whatever secret is known (SSL 3.0 to TLS
+    /// 1.2).
     Hello,
     /// The encrypted premaster secret is lost.
     KeyExchange,

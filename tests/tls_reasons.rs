@@ -1,5 +1,5 @@
-//! Every reason why TLS stays closed, brought about with real captures: the reason is told, and `tls --explain` says what
-//! was offered and chosen, what was tried, how far it came, and what to do next.
+//! Every reason why TLS stays closed, brought about with real captures: the reason is told, and `tls --explain` says
+//! what was offered and chosen, what was tried, how far it came, and what to do next.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! Sessions taken up from an earlier connection's (SSL 3.0 to TLS 1.2): opened with its secret, or closed for its reason,
-//! whatever was lost, however a run is divided.
+//! Sessions taken up from an earlier connection's (SSL 3.0 to TLS 1.2): opened with its secret, or closed for its
+//! reason, whatever was lost, however a run is divided.
 
 mod common;
 

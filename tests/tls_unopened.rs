@@ -1,5 +1,5 @@
-//! TLS that nobody opened is a mail session where its port, the protocol it agreed on (ALPN) or the user says so; any other
-//! is told by `tls` alone.
+//! TLS that nobody opened is a mail session where its port, the protocol it agreed on (ALPN) or the user says so; any
+//! other is told by `tls` alone.
 
 mod common;
 

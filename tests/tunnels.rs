@@ -1,5 +1,5 @@
-//! Dialogues through SOCKS and HTTP proxies: one behind another, behind a PROXY header, in TLS, without a beginning, in any
-//! packets. `testdata/servers/smtp-proxied.pcap` has real ones.
+//! Dialogues through SOCKS and HTTP proxies: one behind another, behind a PROXY header, in TLS, without a beginning, in
+//! any packets. `testdata/servers/smtp-proxied.pcap` has real ones.
 
 mod common;
 

@@ -55,8 +55,8 @@ pub struct Options {
     pub jobs: usize,
     /// About how much memory to use over all; without it the usual bounds for each input.
     pub memory: Option<usize>,
-    /// Captures smaller than that, as stored, are read one after the other into the same parts, up to so many bytes: a part
-    /// each would be larger than its rows, and tools that open ten thousand of them are slow.
+    /// Captures smaller than that, as stored, are read one after the other into the same parts, up to so many bytes: a
+    /// part each would be larger than its rows, and tools that open ten thousand of them are slow.
     pub bundle: u64,
     /// Forget what earlier runs did, and remove what they wrote.
     pub force: bool,

@@ -37,8 +37,9 @@ pub(super) struct Job {
 /// Inputs that are read one after the other, at most: what a run that is ended has to do once more stays small.
 const BUNDLED: usize = 4096;
 
-/// The inputs below some paths, but for what lies in the dataset's own folder. Small ones that stand side by side are read one
-/// after the other into the same parts, up to `bundle` bytes. The largest come first, so that none is left alone at the end.
+/// The inputs below some paths, but for what lies in the dataset's own folder. Small ones that stand side by side are
+/// read one after the other into the same parts, up to `bundle` bytes. The largest come first, so that none is left
+/// alone at the end.
 ///
 /// With the paths that give none, where others do.
 pub(super) fn plan(

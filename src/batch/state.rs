@@ -7,10 +7,10 @@
 //! DIR/.mailcap-batch/ready/ID/   the same when they are whole
 //! ```
 //!
-//! Inputs that were read one after the other share their parts: a [`Group`]. They are done when the step's line is on the
-//! disk. Then the parts that they replace are removed and their own are moved to their places; a run that finds a group with
-//! parts still under `ready/` does that first. Anything else there and under `work/` was left by a run that ended in the
-//! middle, and is removed.
+//! Inputs that were read one after the other share their parts: a [`Group`]. They are done when the step's line is on
+//! the disk. Then the parts that they replace are removed and their own are moved to their places; a run that finds a
+//! group with parts still under `ready/` does that first. Anything else there and under `work/` was left by a run that
+//! ended in the middle, and is removed.
 //!
 //! A step that replaces some inputs of an older group, not all, has that group anew, too, without their rows.
 
@@ -50,8 +50,8 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// What tells what was made of it from that of other inputs, and of the same at another time: of these together, 12 and 8
-    /// digits.
+    /// What tells what was made of it from that of other inputs, and of the same at another time: of these together, 12
+    /// and 8 digits.
     pub(super) fn id<'a>(records: impl Iterator<Item = &'a Record> + Clone) -> String {
         let keys: Vec<&str> = records.clone().map(|r| r.key.as_str()).collect();
         let what: Vec<String> = records.map(|r| format!("{} {} {}", r.input, r.options, r.keys)).collect();
@@ -69,7 +69,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Whether it is as we write them: a journal comes with a dataset, which may be from anybody, and says what is removed.
+    /// Whether it is as we write them: a journal comes with a dataset, which may be from anybody, and says what is
+    /// removed.
     fn is_ours(&self) -> bool {
         let id = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let ours = |path: &str| match path.split('/').collect::<Vec<_>>()[..] {

@@ -225,8 +225,8 @@ fn look_into(name: &str, (reader, window): Decoder, mut stored: Stored, free: u6
     Ok(Content::Capture(buffer, format))
 }
 
-/// As [`recognise`], of an archive's member, which must not be an archive itself; `stored` is what was read of the archive's
-/// file, or of the member in it: what is compressed once more is not stored.
+/// As [`recognise`], of an archive's member, which must not be an archive itself; `stored` is what was read of the
+/// archive's file, or of the member in it: what is compressed once more is not stored.
 pub(super) fn capture_inside(name: &str, reader: Decoder, stored: &Stored) -> Result<(Buffer, Format), Refused> {
     match look_into(name, reader, stored.clone(), Limits::default().free_member_expansion)? {
         Content::Capture(buffer, format) => Ok((buffer, format)),
@@ -369,8 +369,8 @@ impl Read for Bounded {
     }
 }
 
-/// Whether a file's content is a capture, or an archive that holds one, or nobody here may see what it is; used for what is
-/// found in folders.
+/// Whether a file's content is a capture, or an archive that holds one, or nobody here may see what it is; used for
+/// what is found in folders.
 pub(super) fn is_capture(path: &Path) -> bool {
     holds_packets(path).unwrap_or(false)
 }

@@ -25,8 +25,8 @@ use super::room::Room;
 use super::source::Source;
 use super::{Input, Item, Problem};
 
-/// Files held open at once; beyond it they are opened for each read, 256 KiB or more. Few captures have so many files of
-/// one time, and limits of 64 descriptors exist.
+/// Files held open at once; beyond it they are opened for each read, 256 KiB or more. Few captures have so many files
+/// of one time, and limits of 64 descriptors exist.
 const OPEN: usize = 32;
 
 /// A streaming reader over all inputs.
@@ -129,7 +129,8 @@ impl Capture {
         self.refused.as_deref().unwrap_or_default()
     }
 
-    /// Counts the inputs found in folders that can't be used at all, as their turn comes: each is an [`Item::Problem`] as well.
+    /// Counts the inputs found in folders that can't be used at all, as their turn comes: each is an [`Item::Problem`]
+    /// as well.
     pub fn unusable(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.unusable)
     }
@@ -139,7 +140,8 @@ impl Capture {
         self.ahead = true;
     }
 
-    /// Once it is set to true, all inputs are at their end: nothing more is read of them, nor waited for if they are pipes.
+    /// Once it is set to true, all inputs are at their end: nothing more is read of them, nor waited for if they are
+    /// pipes.
     pub fn stop(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
@@ -369,8 +371,8 @@ impl Capture {
         Box::new(Metered { inner, meter: Arc::clone(&self.meter) })
     }
 
-    /// Grows with the bytes read of the inputs as they are stored, from any thread. What is looked at before its turn is
-    /// counted twice, and members of a zip file as they are when unpacked: it says how far a run is, no more.
+    /// Grows with the bytes read of the inputs as they are stored, from any thread. What is looked at before its turn
+    /// is counted twice, and members of a zip file as they are when unpacked: it says how far a run is, no more.
     pub fn meter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.meter)
     }

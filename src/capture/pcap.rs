@@ -97,8 +97,8 @@ impl Pcap {
         Ok(pcap)
     }
 
-    /// Patched libpcaps wrote 24 or 28 bytes of record header under one magic, and Red Hat 6.1's 24 and Nokia's 20 under
-    /// the common one: the first records tell.
+    /// Patched libpcaps wrote 24 or 28 bytes of record header under one magic, and Red Hat 6.1's 24 and Nokia's 20
+    /// under the common one: the first records tell.
     fn guess_record_header(&self, data: &[u8], magic: u32) -> usize {
         match magic {
             MODIFIED => {
@@ -267,7 +267,8 @@ impl Pcap {
         let is_near = self.last_seconds.is_none_or(|t| seconds.abs_diff(t) <= DAY);
         detect(head).is_some()
             || is_near && fraction < self.fractions() && captured as usize <= limits.record_bytes
-            // Some writers state no original length, or that of something else: then lengths have to do, after any pause.
+            // Some writers state no original length, or that of something else: then lengths have to do, after any
+            // pause.
             || usual
                 && self.are_usual(captured, original)
                 && self.last_seconds.is_none_or(|t| seconds >= t)

@@ -1,5 +1,5 @@
-//! Ctrl-C, or SIGTERM as from `timeout` or a service manager: what is finished is written, nothing half-written stays, and
-//! the exit code is 130.
+//! Ctrl-C, or SIGTERM as from `timeout` or a service manager: what is finished is written, nothing half-written stays,
+//! and the exit code is 130.
 
 use std::io;
 use std::path::PathBuf;
@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) struct Interrupt {
     /// At once.
     signalled: Arc<AtomicBool>,
-    /// `PATIENCE` after the signal, if the run has not ended. The next [`Interrupt::check`] lowers it and ends the run by an
-    /// error; if it is still up another `PATIENCE` later, the process exits.
+    /// `PATIENCE` after the signal, if the run has not ended. The next [`Interrupt::check`] lowers it and ends the run
+    /// by an error; if it is still up another `PATIENCE` later, the process exits.
     raised: Arc<AtomicBool>,
 }
 
@@ -97,8 +97,8 @@ impl Interrupt {
     }
 }
 
-/// Runs; a signal ends the inputs, and what was read until then is told, if that does not take long. An interrupted run still
-/// finishes its output.
+/// Runs; a signal ends the inputs, and what was read until then is told, if that does not take long. An interrupted run
+/// still finishes its output.
 pub(super) fn run(
     capture: Capture,
     config: Config,

@@ -67,8 +67,8 @@ impl<'a> Job<'a> {
         Job::checked(options, files, |_| Ok(()))
     }
 
-    /// As [`Job::new`], if `check` has nothing against the inputs. One bad file among several is told, and is no reason not
-    /// to read the others.
+    /// As [`Job::new`], if `check` has nothing against the inputs. One bad file among several is told, and is no reason
+    /// not to read the others.
     pub(super) fn checked(
         options: &'a Common,
         files: &[PathBuf],

@@ -16,8 +16,8 @@ use super::stdout_is_terminal;
 /// An output that can be handed to a sink.
 pub(super) type Output = Box<dyn Write + Send>;
 
-/// Opens the output: stdout, or a file that does not exist yet (unless `--force`) and is nothing that the run reads. `private`
-/// is for what holds messages; passwords make it so, too.
+/// Opens the output: stdout, or a file that does not exist yet (unless `--force`) and is nothing that the run reads.
+/// `private` is for what holds messages; passwords make it so, too.
 pub(super) fn output(options: &Common, reads: &Reads, private: bool) -> anyhow::Result<Output> {
     match options.file() {
         None => Ok(Box::new(BufWriter::with_capacity(64 << 10, io::stdout()))),

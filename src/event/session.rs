@@ -129,11 +129,13 @@ pub struct Session {
     pub gap_count: u64,
     /// Bytes in them.
     pub gap_bytes: u64,
-    /// Some of them are the ends of packets that the capture's snapshot length cut. For a person; JSON has the gaps' causes.
+    /// Some of them are the ends of packets that the capture's snapshot length cut. For a person; JSON has the gaps'
+    /// causes.
     pub cut_packets: bool,
     /// Bytes of TLS records that stayed closed.
     pub undecrypted_bytes: u64,
-    /// Nothing is missing, was passed over or stayed closed, and its beginning and end were seen: see `session/outcome.rs`.
+    /// Nothing is missing, was passed over or stayed closed, and its beginning and end were seen: see
+    /// `session/outcome.rs`.
     pub complete: bool,
     /// The word for it.
     pub outcome: Outcome,

@@ -1,7 +1,7 @@
 //! What events take in memory: bounds on what is held are kept by it.
 //!
-//! `heap` is what lies beside a type's own fields, `weight` all of it. The larger types are taken apart field by field: a new
-//! field compiles only once it is weighed, or said to weigh nothing.
+//! `heap` is what lies beside a type's own fields, `weight` all of it. The larger types are taken apart field by field:
+//! a new field compiles only once it is weighed, or said to weigh nothing.
 
 use super::{Attachment, Auth, Certificate, Event, EventBody, Message, Recipient, Script, Session, Text, TlsHandshake};
 

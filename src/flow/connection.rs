@@ -32,7 +32,8 @@ use crate::wire::Segment;
 /// Nanoseconds without a segment after which a SYN within the window opens a new connection all the same.
 const QUIET: i64 = 60_000_000_000;
 
-/// Rounds of the allowance that a hole is waited for when nobody's acknowledgements are seen: a retransmission may come.
+/// Rounds of the allowance that a hole is waited for when nobody's acknowledgements are seen: a retransmission may
+/// come.
 const UNCONFIRMED_ROUNDS: u8 = 3;
 
 /// Something that is resolved when the reordering allowance is over.

@@ -215,8 +215,8 @@ impl Half {
         self.next == self.origin
     }
 
-    /// Whether empty segments without SYN are all that was seen of it. They may be keep-alives, which have the number before
-    /// the next (RFC 9293 §3.8.4).
+    /// Whether empty segments without SYN are all that was seen of it. They may be keep-alives, which have the number
+    /// before the next (RFC 9293 §3.8.4).
     pub(super) fn only_probed(&self) -> bool {
         self.start != Start::Unseen
             && self.isn.is_none()
@@ -260,8 +260,8 @@ impl Half {
         offset.saturating_sub(self.origin)
     }
 
-    /// Notes a window as a header of this side has it. `peer` is the scale that the peer offered on its SYN (none inside: it
-    /// offered none); none where that SYN was not seen.
+    /// Notes a window as a header of this side has it. `peer` is the scale that the peer offered on its SYN (none
+    /// inside: it offered none); none where that SYN was not seen.
     pub(super) fn note_window(&mut self, window: u16, on_syn: bool, peer: Option<Option<u8>>) {
         let shift = match (self.isn.map(|_| self.scale), peer) {
             _ if on_syn => 0,

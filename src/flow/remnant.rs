@@ -43,9 +43,9 @@ impl Remnants {
         self.queue.push_back((key, time));
     }
 
-    /// The interest in the closed connection to which a segment without a connection belongs; none where it belongs to none.
-    /// `now` may be its own time, ahead of the clock: of a SYN that is enough, as behind a pause the clock follows some frames
-    /// later only.
+    /// The interest in the closed connection to which a segment without a connection belongs; none where it belongs to
+    /// none. `now` may be its own time, ahead of the clock: of a SYN that is enough, as behind a pause the clock
+    /// follows some frames later only.
     pub(super) fn late(&self, key: &Key, from_low: bool, segment: &Segment<'_>, now: i64) -> Option<Interest> {
         let remnant = self.map.get(key)?;
         let (seq, syn) = (segment.seq, segment.flags.syn);

@@ -8,7 +8,8 @@ use crate::flow::half::{Half, Start};
 use crate::flow::{Consumer, Side, StreamChunk};
 use crate::fmt::count;
 
-/// No timer for a retransmission is shorter (Linux: `TCP_RTO_MIN`, 200 ms): what comes sooner is a copy that the capture made.
+/// No timer for a retransmission is shorter (Linux: `TCP_RTO_MIN`, 200 ms): what comes sooner is a copy that the
+/// capture made.
 const TIMER: i64 = 200_000_000;
 
 /// Retransmissions from which on the bytes count as lost on the way.
@@ -44,7 +45,8 @@ pub(super) struct Open {
 }
 
 impl<S> Connection<S> {
-    /// Before everything held is delivered: where a direction has a hole that the other side, which closed, knows as well.
+    /// Before everything held is delivered: where a direction has a hole that the other side, which closed, knows as
+    /// well.
     pub(super) fn holes(&self) -> [Option<Open>; 2] {
         SIDES.map(|side| {
             let (half, peer) = (self.half(side), self.half(side.opposite()));

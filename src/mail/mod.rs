@@ -120,8 +120,8 @@ pub struct Summary {
     pub last_error: Option<Text>,
     /// Slowest reply, nanoseconds.
     pub slowest_reply: Option<i64>,
-    /// The dissector's word, if it has one: `completed`, `refused`, `auth-failed`, `no-banner`. Whether the rest was aborted or
-    /// cut, or ended well without a word, the connection's end says (`session/outcome.rs`).
+    /// The dissector's word, if it has one: `completed`, `refused`, `auth-failed`, `no-banner`. Whether the rest was
+    /// aborted or cut, or ended well without a word, the connection's end says (`session/outcome.rs`).
     pub outcome: Option<Outcome>,
     /// At the end nothing was under way: no command without its answer, no message or transaction open.
     pub at_rest: bool,
@@ -138,7 +138,8 @@ impl Summary {
     }
 }
 
-/// A login's security layer (RFC 4422 §3.7): all that follows the reply that accepts it, in pieces behind their lengths.
+/// A login's security layer (RFC 4422 §3.7): all that follows the reply that accepts it, in pieces behind their
+/// lengths.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SecurityLayer {
     /// There is none.
@@ -188,8 +189,8 @@ impl Emitter {
         self.events.push(Event { session: self.session, seq, span, body });
     }
 
-    /// Adds a diagnostic. A constant detail holds nothing of the wire, so it is not masked: were a password one of its words,
-    /// the gap in a known sentence would give it away.
+    /// Adds a diagnostic. A constant detail holds nothing of the wire, so it is not masked: were a password one of its
+    /// words, the gap in a known sentence would give it away.
     pub fn diagnose(&mut self, span: Span, code: Code, detail: impl Into<Cow<'static, str>>) {
         let detail = detail.into();
         let fixed = matches!(detail, Cow::Borrowed(_));
@@ -281,8 +282,8 @@ pub trait Dissector {
     /// The next bytes of a direction.
     fn input(&mut self, dir: Direction, chunk: Chunk<'_>, cx: &mut Context<'_>) -> Advance;
 
-    /// Bytes are missing here. The `gap` event is the caller's; the dissector marks what it touches and looks for the next
-    /// line it can trust.
+    /// Bytes are missing here. The `gap` event is the caller's; the dissector marks what it touches and looks for the
+    /// next line it can trust.
     fn gap(&mut self, dir: Direction, missing: Missing, cx: &mut Context<'_>);
 
     /// That direction is over.

@@ -54,8 +54,8 @@ pub struct Auths<W: Write> {
     held: HashMap<u64, Vec<Held>>,
     /// The reply that came last.
     reply: Option<Told>,
-    /// Bytes of what is held until its session ends. Beyond the bound it is shown without its peers' addresses, which only
-    /// the session's end tells.
+    /// Bytes of what is held until its session ends. Beyond the bound it is shown without its peers' addresses, which
+    /// only the session's end tells.
     bytes: usize,
     bound: usize,
 }
@@ -93,8 +93,8 @@ impl Told {
         cut(text.trim(), REPLY)
     }
 
-    /// Whether it is the one that ended an authentication: they end in the same place. IMAP's comes behind it, and is known by
-    /// its tag; in the other protocols it comes first.
+    /// Whether it is the one that ended an authentication: they end in the same place. IMAP's comes behind it, and is
+    /// known by its tag; in the other protocols it comes first.
     fn ends(&self, session: u64, seq: u64, span: Span) -> bool {
         let tagged = self.reply.tag.is_some();
         let beside = if tagged { seq.checked_add(1) == Some(self.seq) } else { self.seq.checked_add(1) == Some(seq) };

@@ -1,9 +1,9 @@
 //! Events → what a person or a program reads, each format a [`Sink`].
 //!
-//! - Sinks: `transcript`, `json`, `sessions`, `services`, `tls`, `auth`, `extract`, `decrypt`, `keylog`, `dataset`; `filter`
-//!   hands on to another what was asked for. `ciphers` is a table that needs no run.
-//! - What they share: `words` (the word for each value), `table`, `style`, `time`, `escape`, `tally` (counts), `spill` (events
-//!   that wait for their session's end, in memory and then in a file), `pcapng` (writing one).
+//! - Sinks: `transcript`, `json`, `sessions`, `services`, `tls`, `auth`, `extract`, `decrypt`, `keylog`, `dataset`;
+//!   `filter` hands on to another what was asked for. `ciphers` is a table that needs no run.
+//! - What they share: `words` (the word for each value), `table`, `style`, `time`, `escape`, `tally` (counts), `spill`
+//!   (events that wait for their session's end, in memory and then in a file), `pcapng` (writing one).
 
 pub mod auth;
 pub mod ciphers;

@@ -4,9 +4,9 @@
 //! Capture ─Frame─▶ Decoder ─Segment─▶ FlowTable ─StreamChunk─▶ Session ─Event─▶ Sink
 //! ```
 //!
-//! Connections are divided over a fixed number of shards, which know nothing of one another. Reading goes in rounds: the
-//! shards get the frames of a round, alone or by several threads, and at its end what crosses shards is settled and their
-//! events become one sequence. How many threads there are and where rounds end is never seen in what comes out.
+//! Connections are divided over a fixed number of shards, which know nothing of one another. Reading goes in rounds:
+//! the shards get the frames of a round, alone or by several threads, and at its end what crosses shards is settled and
+//! their events become one sequence. How many threads there are and where rounds end is never seen in what comes out.
 
 mod batch;
 mod reader;
@@ -141,7 +141,8 @@ pub fn run(config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
     run_capture(capture, config, sink)
 }
 
-/// As [`run`], over a capture that is open already ([`Capture::from_reader`]); the inputs of `config` are not looked at.
+/// As [`run`], over a capture that is open already ([`Capture::from_reader`]); the inputs of `config` are not looked
+/// at.
 pub fn run_capture(mut capture: Capture, config: Config, sink: &mut dyn Sink) -> Result<Report, Error> {
     let files = capture.names().to_vec();
     files.iter().try_for_each(|name| sink.add_file(name))?;

@@ -285,8 +285,8 @@ impl Reader {
         End { boundary: self.boundary, last, own: std::mem::take(&mut self.own) }
     }
 
-    /// Waits for those who work on the round and ends it. Where shards stop, as there is much to tell, it is told to the
-    /// sink and they go on; what is left to tell is in `events`. False when a worker panicked.
+    /// Waits for those who work on the round and ends it. Where shards stop, as there is much to tell, it is told to
+    /// the sink and they go on; what is left to tell is in `events`. False when a worker panicked.
     fn end_round(
         &mut self,
         workers: Option<&Workers>,
@@ -355,8 +355,8 @@ impl Reader {
         stop
     }
 
-    /// Reads until a round is full or has to end; each segment goes to `take`, with the number of its shard. It says whether
-    /// there is enough to tell.
+    /// Reads until a round is full or has to end; each segment goes to `take`, with the number of its shard. It says
+    /// whether there is enough to tell.
     fn read(&mut self, mut take: impl FnMut(usize, &Segment<'_>, FramePos, i64, Option<u32>) -> bool) -> Stop {
         let mut comments = 0;
         let mut full = false;

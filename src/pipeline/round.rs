@@ -1,8 +1,8 @@
 //! The end of a round: what crosses shards is settled, and their events become one sequence.
 //!
-//! Everything here is in order of (frame, shard, call), which the input alone decides. A round may end at any frame: where
-//! it does is not seen in what comes out. Only at a *boundary*, every [`BOUNDARY`] frames, do the shards look at the clock and
-//! the bounds over all of them change.
+//! Everything here is in order of (frame, shard, call), which the input alone decides. A round may end at any frame:
+//! where it does is not seen in what comes out. Only at a *boundary*, every [`BOUNDARY`] frames, do the shards look at
+//! the clock and the bounds over all of them change.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,9 +44,9 @@ impl Shards {
         (0..self.0.len()).filter_map(|number| self.lock(number))
     }
 
-    /// Ends a round, or the part of it before the first frame at which a shard stopped: nobody works on the shards. What
-    /// there is to tell of it, in order, goes to `out`; `own` is what the reader has to add. Adds the bytes of connections
-    /// in TLS to `tls`. Says whether the round is over.
+    /// Ends a round, or the part of it before the first frame at which a shard stopped: nobody works on the shards.
+    /// What there is to tell of it, in order, goes to `out`; `own` is what the reader has to add. Adds the bytes of
+    /// connections in TLS to `tls`. Says whether the round is over.
     pub(super) fn end_round(
         &self,
         cache: &SessionCache,
@@ -102,8 +102,8 @@ impl Shards {
         }
     }
 
-    /// TLS sessions that began are told to all; sessions that wait for one go on, each seeing what began before it. What is
-    /// at that frame or behind has to wait, as a shard has not got there.
+    /// TLS sessions that began are told to all; sessions that wait for one go on, each seeing what began before it.
+    /// What is at that frame or behind has to wait, as a shard has not got there.
     ///
     /// Gives the frame before which there is enough to tell, if that comes first: the rest has to wait, too.
     fn settle_sessions(&self, cache: &SessionCache, until: u64) -> Option<u64> {

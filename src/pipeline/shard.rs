@@ -1,8 +1,8 @@
 //! A shard: one of the [`SHARDS`] that connections are divided over, with a connection table and sessions of its own.
 //!
-//! Which shard a connection belongs to depends on its endpoints alone, and no shard sees another's state, so what a shard
-//! does is the same whenever and wherever it works. What crosses shards goes through the end of a round: a session that
-//! resumes a TLS session which another shard may have seen begin in this round is *parked*, see `round`.
+//! Which shard a connection belongs to depends on its endpoints alone, and no shard sees another's state, so what a
+//! shard does is the same whenever and wherever it works. What crosses shards goes through the end of a round: a
+//! session that resumes a TLS session which another shard may have seen begin in this round is *parked*, see `round`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -48,7 +48,8 @@ fn mix(word: u64) -> u64 {
     product ^ product >> 29
 }
 
-/// Each shard's share of the bounds over all connections; what is held and kept is granted anew from boundary to boundary.
+/// Each shard's share of the bounds over all connections; what is held and kept is granted anew from boundary to
+/// boundary.
 pub(super) fn share(limits: &Limits) -> Limits {
     Limits {
         connections: limits.connections.div_ceil(SHARDS),

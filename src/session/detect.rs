@@ -121,8 +121,8 @@ impl Detector {
         std::mem::take(&mut self.waiting)
     }
 
-    /// The verdict, if there is one yet, and whether the side taken for the server is the client, where that is not sure.
-    /// `hint` is what the port suggests, `last` says that no more will come or that the bound is reached.
+    /// The verdict, if there is one yet, and whether the side taken for the server is the client, where that is not
+    /// sure. `hint` is what the port suggests, `last` says that no more will come or that the bound is reached.
     pub(super) fn judge(
         &mut self,
         hint: Option<Protocol>,
@@ -182,8 +182,8 @@ impl Detector {
         match (likely, swapped) {
             (_, Likely::Maybe) if likely < Likely::Maybe => Some((Verdict::Mail(other), true)),
             (Likely::Maybe, _) => Some((Verdict::Mail(protocol), false)),
-            // The server's lone line, `421 busy` say, or what a snapshot length left of it, could be its protocol's, and so
-            // says the port.
+            // The server's lone line, `421 busy` say, or what a snapshot length left of it, could be its protocol's,
+            // and so says the port.
             (Likely::NeedMore, _)
                 if Some(protocol) == hint.map(spoken_as)
                     && (server.contains(&b'\n') || self.closed[1] && !server.is_empty()) =>

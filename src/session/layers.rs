@@ -51,7 +51,8 @@ pub(super) struct Env<'a> {
 pub(super) struct Layers {
     top: Top,
     inflate: Option<Box<[Option<Inflate>; 2]>>,
-    /// Bytes inside a security layer of SASL; where there is none, compressed ones that came when the dictionary was lost.
+    /// Bytes inside a security layer of SASL; where there is none, compressed ones that came when the dictionary was
+    /// lost.
     unread: u64,
     pub(super) emitter: Emitter,
     /// Bytes above come out of TLS.
@@ -194,8 +195,8 @@ impl Layers {
         self.sealed() == 0 && matches!(&self.top, Top::Mail(mail) if mail.at_line_start(dir))
     }
 
-    /// Whether that line can come next in the dialogue, and is hardly anything else. Where nothing was said yet it is the
-    /// port's, or on any other port a greeting.
+    /// Whether that line can come next in the dialogue, and is hardly anything else. Where nothing was said yet it is
+    /// the port's, or on any other port a greeting.
     pub(super) fn recognises(&self, dir: Direction, line: &[u8]) -> bool {
         match &self.top {
             Top::Mail(mail) => self.inflate.is_none() && mail.at_line_start(dir) && mail.recognises(dir, line),
@@ -286,7 +287,8 @@ impl Layers {
         self.unread - self.sealed()
     }
 
-    /// Takes bytes that are inside a security layer, and tells that one began; false of others. Of its pieces the first byte is zero, of a line it never is.
+    /// Takes bytes that are inside a security layer, and tells that one began; false of others. Of its pieces the first
+    /// byte is zero, of a line it never is.
     fn takes_sealed(&mut self, bytes: &[u8], span: Span) -> bool {
         match self.emitter.layer {
             SecurityLayer::None | SecurityLayer::Possible => return false,

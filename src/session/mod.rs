@@ -56,8 +56,8 @@ pub struct World<'a> {
     pub kept: &'a mut usize,
     /// Input-wide number of the frame that brought this about; beyond all others where that is the input's end.
     pub frame: u64,
-    /// The next boundary. Rounds end anywhere before it, so that nothing told up to there may depend on *when* another shard's
-    /// TLS sessions became known.
+    /// The next boundary. Rounds end anywhere before it, so that nothing told up to there may depend on *when* another
+    /// shard's TLS sessions became known.
     pub boundary: u64,
 }
 
@@ -154,7 +154,8 @@ impl Session {
 
     fn interest(&mut self, info: &ConnectionInfo, world: &mut World<'_>) -> Interest {
         let State::Live(live) = &mut self.0 else { return Interest::Drop };
-        // A parked session may turn out to be no mail only when it goes on: up to its frozen frame it is kept in either case.
+        // A parked session may turn out to be no mail only when it goes on: up to its frozen frame it is kept in either
+        // case.
         if live.interest(info, world) == Interest::Keep || world.frame <= live.frozen {
             return Interest::Keep;
         }
@@ -185,8 +186,8 @@ impl Session {
         matches!(&self.0, State::Live(live) if live.stack.ends_uncertain())
     }
 
-    /// It is parked. In which round it goes on depends on where rounds end, which must not be seen: up to frame `until` its
-    /// part of [`World::kept`] stays as it is, so that evictions come out the same.
+    /// It is parked. In which round it goes on depends on where rounds end, which must not be seen: up to frame `until`
+    /// its part of [`World::kept`] stays as it is, so that evictions come out the same.
     pub fn freeze(&mut self, until: u64) {
         if let State::Live(live) = &mut self.0 {
             live.frozen = live.frozen.max(until);
@@ -385,7 +386,8 @@ impl Live {
         self.keep_bound(info, world);
         let resumptions = self.stack.resumptions();
         if resumptions > self.resumptions {
-            // Whether it was parked for that session depends on where rounds end: as if it had been, see `Session::freeze`.
+            // Whether it was parked for that session depends on where rounds end: as if it had been, see
+            // `Session::freeze`.
             self.resumptions = resumptions;
             self.frozen = self.frozen.max(world.boundary);
         }
@@ -498,8 +500,8 @@ impl Live {
         }
     }
 
-    /// Tells of a greeting that was long in coming: name look-ups, or a trap for spam. It answers no command, so no reply's
-    /// latency has it.
+    /// Tells of a greeting that was long in coming: name look-ups, or a trap for spam. It answers no command, so no
+    /// reply's latency has it.
     fn tell_if_late(&mut self, greeting: Span, info: &ConnectionInfo) -> bool {
         let (since, what) = match self.stack.layers.tls_began {
             Some(since) => (Timestamp(since.get()), "TLS was established"),

@@ -1,7 +1,7 @@
 //! The word for how a session went, and whether all of it was seen.
 //!
-//! Three voices, in this order: TLS that failed; the dissector's word (`Summary::outcome`), by what was said; how TCP ended.
-//! `tests/contract/sessions.rs` has a case for each.
+//! Three voices, in this order: TLS that failed; the dissector's word (`Summary::outcome`), by what was said; how TCP
+//! ended. `tests/contract/sessions.rs` has a case for each.
 
 use crate::event::{EndReason, Outcome, TlsHandshake};
 use crate::flow::ConnectionInfo;
@@ -52,7 +52,8 @@ impl Facts<'_> {
         self.reason == EndReason::Fin || (self.reason == EndReason::Rst && (self.fin || notified()))
     }
 
-    /// Closed in order between two transactions, as many clients do. With one direction only its own end is all there is.
+    /// Closed in order between two transactions, as many clients do. With one direction only its own end is all there
+    /// is.
     fn closed_at_rest(&self) -> bool {
         let done = self.summary.served || self.joined;
         // A RST behind the FIN, or a capture of the server alone: no other FIN is to be expected.

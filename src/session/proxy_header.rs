@@ -40,7 +40,8 @@ impl Preamble {
         }
     }
 
-    /// The other side speaks. Unless they are certainly the beginning of a header, these were none, and none comes later.
+    /// The other side speaks. Unless they are certainly the beginning of a header, these were none, and none comes
+    /// later.
     pub(super) fn give_up(&mut self) -> Option<Held> {
         match self {
             Preamble::Collecting(held) if is_header(&held.bytes) => None,

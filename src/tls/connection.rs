@@ -60,8 +60,8 @@ struct Half {
     inflater: Option<Box<Inflater>>,
     /// Bytes were lost, and the next record has yet to be found.
     lost: Option<Lost>,
-    /// TLS 1.3: bytes that stayed closed under the handshake's keys. They are no loss to the dialogue if the traffic's first
-    /// record follows.
+    /// TLS 1.3: bytes that stayed closed under the handshake's keys. They are no loss to the dialogue if the traffic's
+    /// first record follows.
     aside: u64,
     /// What it carries is no TLS.
     dead: bool,
@@ -128,8 +128,8 @@ struct Account {
 
 /// Passive decryption of one TLS connection.
 ///
-/// Plaintext may be handed up before [`Upper::established`]: TLS 1.3's early data (once the server took it) and half-RTT
-/// data, and data of a false start (RFC 7918).
+/// Plaintext may be handed up before [`Upper::established`]: TLS 1.3's early data (once the server took it) and
+/// half-RTT data, and data of a false start (RFC 7918).
 pub struct Connection {
     session: u64,
     halves: [Half; 2],
@@ -178,8 +178,8 @@ impl Connection {
         self.begins_unseen = true;
     }
 
-    /// Whether [`Connection::finish`] asks for sessions that stayed closed on other connections: better when all that these
-    /// saw before has been shared.
+    /// Whether [`Connection::finish`] asks for sessions that stayed closed on other connections: better when all that
+    /// these saw before has been shared.
     pub fn asks_for_closed(&self) -> bool {
         self.handshakes.iter().any(Handshake::seeks_earlier)
     }
@@ -309,8 +309,8 @@ impl Connection {
         self.halves[dir.index()].lost.is_none() && self.handshakes.iter().any(begun)
     }
 
-    /// The peers went on without TLS, and `first` was the first to do so: a handshake under way failed, with an alert or
-    /// without.
+    /// The peers went on without TLS, and `first` was the first to do so: a handshake under way failed, with an alert
+    /// or without.
     pub fn break_off(&mut self, first: Direction) {
         let spoke_tls = self.halves[Direction::Server.index()].records > 0;
         let last = self.last();
@@ -333,7 +333,8 @@ impl Connection {
         self.account.overhead
     }
 
-    /// Behind [`Connection::finish`]: all that came behind the handshake stayed closed, and one side can't have said a word in it.
+    /// Behind [`Connection::finish`]: all that came behind the handshake stayed closed, and one side can't have said a
+    /// word in it.
     pub fn stayed_silent(&self) -> bool {
         self.silent
     }

@@ -62,7 +62,8 @@ reasons! {
     StaticDh = "static-dh";
     /// An export suite with a temporary RSA key in ServerKeyExchange.
     ExportEphemeral = "export-ephemeral";
-    /// Resumed from a session whose handshake is not in the capture, or came later. From one that stayed closed: its reason.
+    /// Resumed from a session whose handshake is not in the capture, or came later. From one that stayed closed: its
+    /// reason.
     ResumedUnseen = "resumed-unseen";
     /// The capture begins or ends within the handshake, so that a random or key exchange is missing.
     HandshakeIncomplete = "handshake-incomplete";
@@ -117,8 +118,8 @@ pub trait Upper {
     /// TLS is over in that direction (close_notify, or a fatal alert).
     fn closed(&mut self, dir: Direction, span: Span);
 
-    /// These bytes stand where a record should begin, and are none. True: they are taken, and so will be what follows in
-    /// that direction; false: they are TLS's to pass over.
+    /// These bytes stand where a record should begin, and are none. True: they are taken, and so will be what follows
+    /// in that direction; false: they are TLS's to pass over.
     fn no_record(&mut self, _dir: Direction, _bytes: &[u8], _span: Span) -> bool {
         false
     }

@@ -1,5 +1,5 @@
-//! What handshakes take from earlier ones: master secrets by session ID and by ticket (SSL 3.0 to TLS 1.2), or why there
-//! is none; and the servers' messages.
+//! What handshakes take from earlier ones: master secrets by session ID and by ticket (SSL 3.0 to TLS 1.2), or why
+//! there is none; and the servers' messages.
 //!
 //! Shared by all connections, whatever their addresses: clients move, and tickets are taken by every host of a farm.
 
@@ -303,8 +303,8 @@ impl SessionCache {
         store.closed.keep_bound(bound);
     }
 
-    /// The full handshake of a session that stayed closed, if it was seen. Of what was added through other views, what has
-    /// been shared: to be asked where that is certain.
+    /// The full handshake of a session that stayed closed, if it was seen. Of what was added through other views, what
+    /// has been shared: to be asked where that is certain.
     pub fn closed(&self, handle: Handle<'_>) -> Option<Closed> {
         let store = self.read();
         let mut found = *store.closed.map.get(&handle.short_key())?;

@@ -157,8 +157,8 @@ mod tests {
     use super::*;
     use crate::fmt::hex;
 
-    /// As scapy 2.8.0 makes them (`postprocess_key_for_export`, `generate_iv_for_export`, and its PRF for the IV block of
-    /// TLS 1.0): both short keys, the client's and the server's final key, their IVs.
+    /// As scapy 2.8.0 makes them (`postprocess_key_for_export`, `generate_iv_for_export`, and its PRF for the IV block
+    /// of TLS 1.0): both short keys, the client's and the server's final key, their IVs.
     #[test]
     fn export_keys_and_ivs() {
         let (client, server) = (std::array::from_fn(|n| 0x60 + n as u8), std::array::from_fn(|n| 0xa0 + n as u8));

@@ -117,7 +117,8 @@ impl Defragmenter {
             self.give_up(&key);
         }
         if !self.datagrams.contains_key(&key) {
-            // What the copy of a last fragment would begin, the next datagram of that identification would be joined with.
+            // What the copy of a last fragment would begin, the next datagram of that identification would be joined
+            // with.
             if let Some((done, offset, hash)) = self.known.get(&key)
                 && ts.nanos_since(*done).saturating_abs() <= COPY
                 && (fragment.offset, XxHash3_64::oneshot(fragment.data)) == (*offset, *hash)

@@ -46,8 +46,8 @@ impl Context {
         Context { src: none, dst: none, vlan: None, tunnel: None, depth: 0 }
     }
 
-    /// Enters a tunnel that is in [`TUNNELS`](tunnel::TUNNELS). Each encapsulation has to come here, or to count itself in
-    /// `depth` as VLANs do: this bounds the work on a frame that nests endlessly.
+    /// Enters a tunnel that is in [`TUNNELS`](tunnel::TUNNELS). Each encapsulation has to come here, or to count itself
+    /// in `depth` as VLANs do: this bounds the work on a frame that nests endlessly.
     pub(super) fn enter(&mut self, kind: &'static str, id: Option<u32>) {
         debug_assert!(tunnel::TUNNELS.iter().any(|(name, _)| *name == kind), "{kind} is not in TUNNELS");
         self.tunnel = Some(Tunnel { kind, id });

@@ -155,8 +155,8 @@ fn one_direction_stays_one_direction() {
     }
 }
 
-/// What a direction has lost was only missing in its own next packet, so that the other one's did not acknowledge it: the
-/// reply to a lost mail answered nothing.
+/// What a direction has lost was only missing in its own next packet, so that the other one's did not acknowledge it:
+/// the reply to a lost mail answered nothing.
 #[test]
 fn a_reply_acknowledges_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();

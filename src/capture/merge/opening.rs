@@ -23,8 +23,9 @@ impl Capture {
         Self::open_each(vec![inputs.to_vec()], limits)
     }
 
-    /// Opens several captures ([`crate::capture::group`]) to be read one after the other: [`Capture::next`] ends with each, and
-    /// [`Capture::begin_next`] goes on. The heads of all files that the user named are looked at, so that errors come early.
+    /// Opens several captures ([`crate::capture::group`]) to be read one after the other: [`Capture::next`] ends with
+    /// each, and [`Capture::begin_next`] goes on. The heads of all files that the user named are looked at, so that
+    /// errors come early.
     ///
     /// # Errors
     /// As [`Capture::open`].
@@ -32,8 +33,8 @@ impl Capture {
         Capture::empty(limits).begin_each(captures)
     }
 
-    /// As [`Capture::open_each`], but a named input that can't be used is left out ([`Capture::refused`]) where there are
-    /// others.
+    /// As [`Capture::open_each`], but a named input that can't be used is left out ([`Capture::refused`]) where there
+    /// are others.
     ///
     /// # Errors
     /// None of them can be used; the error is the first one's.

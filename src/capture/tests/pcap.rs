@@ -216,8 +216,8 @@ fn a_damaged_length_hides_no_packets_behind_it() {
     }
 }
 
-/// On a loopback interface packets begin with zeros: four bytes too far, fraction, lengths and the first of them read like a
-/// record's header that states no original length, of 1970.
+/// On a loopback interface packets begin with zeros: four bytes too far, fraction, lengths and the first of them read
+/// like a record's header that states no original length, of 1970.
 #[test]
 fn a_length_that_is_four_too_large_on_loopback_costs_one_packet() {
     let mut file = pcap_header(Order::Little, MICRO, 1);

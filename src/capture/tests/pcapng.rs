@@ -282,7 +282,8 @@ fn damaged_options_cost_only_the_options() {
 
 #[test]
 fn unaligned_length_with_padding_beyond_it() {
-    // As in the files of ntar, the first implementation: the length leaves the padding out, the trailer stands behind it.
+    // As in the files of ntar, the first implementation: the length leaves the padding out, the trailer stands behind
+    // it.
     let mut packet = enhanced(Little, 0, 2, 1, b"p", &[]);
     let end = packet.len();
     packet[4..8].copy_from_slice(&33u32.to_le_bytes());

@@ -264,8 +264,8 @@ impl Fetch {
                 match item {
                     Item::Uid => self.uid = number(&self.token),
                     Item::Size => self.size = number(&self.token).map(u64::from),
-                    // NIL is no string at the message's end, either: so a server answers for a message that is gone (RFC 2180
-                    // section 4.1.3), and its ranges so far are no whole.
+                    // NIL is no string at the message's end, either: so a server answers for a message that is gone
+                    // (RFC 2180 section 4.1.3), and its ranges so far are no whole.
                     Item::Content(_) if !self.token.eq_ignore_ascii_case(b"NIL") => {
                         cx.out.diagnose(span, Code::BadLength, "the content of a FETCH is not a string");
                     }

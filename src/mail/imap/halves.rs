@@ -1,5 +1,5 @@
-//! A message put together from its header and its text, where a client fetches one after the other (`RFC822.HEADER`, then
-//! `BODY[TEXT]`: fetchmail, iOS).
+//! A message put together from its header and its text, where a client fetches one after the other (`RFC822.HEADER`,
+//! then `BODY[TEXT]`: fetchmail, iOS).
 
 use crate::event::Text;
 use crate::mail::Emitter;

@@ -4,8 +4,8 @@
 pub(super) struct HeaderBlock {
     bytes: Vec<u8>,
     limit: usize,
-    /// Where in it the current field and the current line begin, and whether that line is left out: one field, a long list
-    /// of recipients, must not push out all that follow.
+    /// Where in it the current field and the current line begin, and whether that line is left out: one field, a long
+    /// list of recipients, must not push out all that follow.
     field: usize,
     line: usize,
     left_out: bool,

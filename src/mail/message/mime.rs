@@ -178,8 +178,8 @@ impl Walker {
         }
     }
 
-    /// Bytes are missing here: what follows is in the middle of some line. A header ends, as its end may be among them, and
-    /// so may the rest of its last field.
+    /// Bytes are missing here: what follows is in the middle of some line. A header ends, as its end may be among them,
+    /// and so may the rest of its last field.
     pub fn gap(&mut self, observer: &mut dyn PartObserver) {
         self.give_back_line(observer);
         self.begin_line(observer);

@@ -11,8 +11,8 @@ use crate::mail::message::MessageBuilder;
 use crate::mail::{Chunk, Context, Emitter};
 use crate::position::{Direction, Span};
 
-/// Lines that nobody asks TOP for who does not want all of them: fetchmail asks for 99,999,999, so that the mail does not
-/// count as read. Fewer come, as many as there are.
+/// Lines that nobody asks TOP for who does not want all of them: fetchmail asks for 99,999,999, so that the mail does
+/// not count as read. Fewer come, as many as there are.
 const ALL_LINES: u64 = 100_000;
 
 /// A message, and where its bytes stand.

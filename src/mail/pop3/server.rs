@@ -488,7 +488,8 @@ impl Pop3 {
     }
 }
 
-/// Whether a status line's text is a greeting's for sure: it holds APOP's timestamp, or names the protocol or a product.
+/// Whether a status line's text is a greeting's for sure: it holds APOP's timestamp, or names the protocol or a
+/// product.
 pub(super) fn is_greeting(text: &[u8]) -> bool {
     let text = text.to_ascii_lowercase();
     let has = |word: &[u8]| text.windows(word.len()).any(|w| w == word);

@@ -127,8 +127,8 @@ impl Mechanism {
     }
 }
 
-/// Whether a word can be a mechanism's name (RFC 4422 §3.1; some are longer). Where it can't, it may be a response in the
-/// wrong place.
+/// Whether a word can be a mechanism's name (RFC 4422 §3.1; some are longer). Where it can't, it may be a response in
+/// the wrong place.
 pub fn is_mechanism(word: &[u8]) -> bool {
     let capital = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     let known = || !matches!(Mechanism::named(&word.to_ascii_uppercase()), Mechanism::Opaque);
@@ -257,8 +257,8 @@ impl Exchange {
         exchange
     }
 
-    /// What is said shows the mechanism: a challenge as only one has it, an answer in CRAM-MD5's shape, or PLAIN's three
-    /// parts.
+    /// What is said shows the mechanism: a challenge as only one has it, an answer in CRAM-MD5's shape, or PLAIN's
+    /// three parts.
     fn recognise(&mut self, said: &[u8], by_client: bool) {
         let name = match said.iter().rposition(|&byte| byte == b' ') {
             _ if !by_client => challenge_of(said),
@@ -482,8 +482,8 @@ impl Exchange {
     }
 
     /// The exchange ended with the server's final reply, or without one. Pushes the `auth` event; gives the user.
-    /// A failure after the client cancelled is told as [`AuthOutcome::Aborted`]. With one direction only success is assumed
-    /// of what the client has said in full.
+    /// A failure after the client cancelled is told as [`AuthOutcome::Aborted`]. With one direction only success is
+    /// assumed of what the client has said in full.
     pub fn finish(mut self, outcome: AuthOutcome, span: Span, one_sided: bool, out: &mut Emitter) -> Option<Text> {
         self.auth.assumed = one_sided;
         self.auth.outcome = match outcome {

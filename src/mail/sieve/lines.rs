@@ -229,7 +229,8 @@ impl Logical {
         self.text.starts_with(b"{") && matches!(self.literals.as_slice(), [only] if self.is_last(only))
     }
 
-    /// The end of the text, with the literals that stand in it behind their sizes; not with a last word that is a `script`.
+    /// The end of the text, with the literals that stand in it behind their sizes; not with a last word that is a
+    /// `script`.
     pub(super) fn shown(&self, tail: &[u8], script: bool) -> Text {
         let start = self.text.len().saturating_sub(tail.len());
         let mut from = start;

@@ -1,8 +1,8 @@
 //! ManageSieve (RFC 5804).
 //!
-//! Scripts are no mail, but objects of their own: in a command or reply such a literal is told by its size, in the place
-//! where it stood; of others the beginning stands behind it. A reply is all lines up to the one that begins with OK, NO or BYE; capabilities, script names and the like are its
-//! `lines`.
+//! Scripts are no mail, but objects of their own: in a command or reply such a literal is told by its size, in the
+//! place where it stood; of others the beginning stands behind it. A reply is all lines up to the one that begins with
+//! OK, NO or BYE; capabilities, script names and the like are its `lines`.
 
 mod client;
 pub mod detect;

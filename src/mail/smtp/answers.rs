@@ -1,8 +1,9 @@
 //! Which command a reply answers.
 //!
-//! Without losses it is the oldest that waits. After one, every command that it may be stays in view: each reply narrows
-//! them down, each gap widens them. A reply is taken for a command's only where no other is left; those before it that
-//! could have been several commands' are placed then, going back from there. What stays open is told without a command.
+//! Without losses it is the oldest that waits. After one, every command that it may be stays in view: each reply
+//! narrows them down, each gap widens them. A reply is taken for a command's only where no other is left; those before
+//! it that could have been several commands' are placed then, going back from there. What stays open is told without a
+//! command.
 
 use super::reply::{Reply, is_of_auth};
 use super::*;
@@ -160,8 +161,8 @@ impl Smtp {
         }
     }
 
-    /// A message was refused amid its data, and the client sent the next command with its end: what accepts is that one's
-    /// reply.
+    /// A message was refused amid its data, and the client sent the next command with its end: what accepts is that
+    /// one's reply.
     fn refusal_was_the_verdict(&self, reply: &Reply) -> bool {
         let Some((end, next)) = self.pending.front().zip(self.pending.get(1)) else { return false };
         end.kind == Kind::EndOfData

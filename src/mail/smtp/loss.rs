@@ -26,8 +26,8 @@ pub(super) struct Trail {
     pub last_gap: u64,
     /// The client's lines go on behind a gap, and none of them has had a reply.
     pub unsure_commands: bool,
-    /// Lines of the client behind its last gap that were passed over or are no commands, up to a MAIL. One may be the end of
-    /// a line; with more, what follows may be the text of a mail.
+    /// Lines of the client behind its last gap that were passed over or are no commands, up to a MAIL. One may be the
+    /// end of a line; with more, what follows may be the text of a mail.
     pub lines_skipped: u32,
     /// Bytes passed over since a line could be trusted, by direction.
     pub passed_over: [u64; 2],
@@ -129,7 +129,8 @@ impl Smtp {
         self.trail.lost[at] = true;
     }
 
-    /// The end of a packet is missing: tells the command that lacks its own. Whether all of what is missing is dealt with.
+    /// The end of a packet is missing: tells the command that lacks its own. Whether all of what is missing is dealt
+    /// with.
     fn take_cut_command(&mut self, missing: Missing, cx: &mut Context<'_>) -> bool {
         const MORE: u64 = "\r\nQUIT\r\n".len() as u64;
         let response = match self.mode {
@@ -199,8 +200,8 @@ impl Smtp {
         }
     }
 
-    /// Bytes of both sides are missing since the message began, a server's that has nothing to say before its end: it may
-    /// be over.
+    /// Bytes of both sides are missing since the message began, a server's that has nothing to say before its end: it
+    /// may be over.
     fn end_in_gap(&mut self, span: Span, cx: &mut Context<'_>) {
         if !cx.one_sided {
             self.end_data(span, None, cx);
@@ -240,7 +241,8 @@ impl Smtp {
         }
     }
 
-    /// The end of a packet is missing, `len` bytes: takes the reply's line that lacks its own. Whether no other is missing.
+    /// The end of a packet is missing, `len` bytes: takes the reply's line that lacks its own. Whether no other is
+    /// missing.
     fn take_cut_reply(&mut self, len: u64, cx: &mut Context<'_>) -> bool {
         const MORE: u64 = "\r\n250\r\n".len() as u64;
         // Whether TLS follows is seen.
@@ -388,7 +390,8 @@ impl Smtp {
         while let Some(transaction) = self.transactions.front_mut() {
             let id = transaction.id;
             transaction.verdicts_missing(lossy);
-            // Whether or not the server was captured: a message that was not finished is aborted by the connection's end.
+            // Whether or not the server was captured: a message that was not finished is aborted by the connection's
+            // end.
             let open = matches!(transaction.message, Progress::Open(_));
             let refused = transaction.refusal.is_some() && !open;
             let outcome = match (refused, open && self.course.closed()) {

@@ -5,8 +5,8 @@
 //! - `answers`: which command a reply answers, and what losses leave open of that;
 //! - `exchange`: what Exchange's servers send between RCPT and the text;
 //! - `transaction`: envelopes and messages; `course`: how the session as a whole went;
-//! - `loss`: finding the way again after a gap; `sift`: the same where the gap may have a BDAT; `join`: finding it where
-//!   the beginning is not in the capture.
+//! - `loss`: finding the way again after a gap; `sift`: the same where the gap may have a BDAT; `join`: finding it
+//!   where the beginning is not in the capture.
 //!
 //! What the server's next reply decides (354 or not, 334 or not, 220 to STARTTLS, whether a line that looks like the
 //! end of data was one) makes the client's bytes behind it wait: an honest client sends none, so that nothing is held.
@@ -47,7 +47,8 @@ use reply::{Assembler, Reply};
 use sift::Sift;
 use transaction::{Progress, Transaction};
 
-/// What the client's next bytes are. (The server's are lines of replies in any case: no extension has other bytes in them.)
+/// What the client's next bytes are. (The server's are lines of replies in any case: no extension has other bytes in
+/// them.)
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Mode {
     /// Command lines.
@@ -265,8 +266,8 @@ impl Smtp {
 
     /// Begins a transaction.
     fn begin_transaction(&mut self, cx: &mut Context<'_>) -> &mut Transaction {
-        // More than one waits for replies only under pipelining, and each has a command among the pending ones or is the
-        // current one.
+        // More than one waits for replies only under pipelining, and each has a command among the pending ones or is
+        // the current one.
         while self.transactions.len() > cx.limits.pending_commands
             && let Some(id) = self.transactions.front().map(|t| t.id)
         {

@@ -51,8 +51,8 @@ impl Reply {
         Text([code, self.said().0].join(&b' ').trim_ascii().to_vec())
     }
 
-    /// The text of its lines as one; the enhanced code that each begins with is said once. What servers say of the cause is in
-    /// the first of them, as a rule, and the last has a link to read on.
+    /// The text of its lines as one; the enhanced code that each begins with is said once. What servers say of the
+    /// cause is in the first of them, as a rule, and the last has a link to read on.
     pub(super) fn said(&self) -> Text {
         /// Bytes behind which a line that follows is left out.
         const SAID: usize = 1000;
@@ -184,8 +184,8 @@ impl Assembler {
         Assembled::Whole(reply)
     }
 
-    /// The greeting, where this line is another reply's: to a client that did not await its end, the server will not say it
-    /// (Postfix's postscreen).
+    /// The greeting, where this line is another reply's: to a client that did not await its end, the server will not
+    /// say it (Postfix's postscreen).
     pub(super) fn greeting_before(&mut self, line: &Line<'_>) -> Option<Reply> {
         let (code, ..) = split(line.bytes)?;
         let greets = self.open.as_ref().is_some_and(|open| open.code == Some(220));
@@ -198,8 +198,9 @@ impl Assembler {
         self.open.take().map(|reply| Reply { incomplete: true, ..reply })
     }
 
-    /// After a gap: a reply that is open goes on only with a line of its own code, which has an enhanced status code only
-    /// if its lines do (RFC 2034 §4), and not behind a command that was sent meanwhile, as `sent` says of two positions.
+    /// After a gap: a reply that is open goes on only with a line of its own code, which has an enhanced status code
+    /// only if its lines do (RFC 2034 §4), and not behind a command that was sent meanwhile, as `sent` says of two
+    /// positions.
     pub(super) fn goes_on(&mut self, line: &Line<'_>, sent: impl FnOnce(FramePos, FramePos) -> bool) -> bool {
         let Some(open) = &mut self.open else { return true };
         open.incomplete = true;

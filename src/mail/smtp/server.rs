@@ -136,7 +136,8 @@ impl Smtp {
         self.apply(pending, reply, cx)
     }
 
-    /// Whether the command could only be refused, as those before it in its transaction were: not its refusal is the cause.
+    /// Whether the command could only be refused, as those before it in its transaction were: not its refusal is the
+    /// cause.
     fn follows_from_refusal(&self, pending: &Pending) -> bool {
         let Some(transaction) = self.transaction(pending.transaction) else {
             // Gone with its MAIL.
@@ -258,8 +259,8 @@ impl Smtp {
         }
     }
 
-    /// The client's side is not in the capture: a challenge and its end, or a verdict that nothing but AUTH gets, show an
-    /// authentication.
+    /// The client's side is not in the capture: a challenge and its end, or a verdict that nothing but AUTH gets, show
+    /// an authentication.
     fn authenticates_unseen(&mut self, reply: &Reply, cx: &mut Context<'_>) {
         let ends = match reply.code {
             Some(334) => None,

@@ -1,9 +1,9 @@
 //! Behind a gap that may have a BDAT: whether what comes is its chunk's text or commands.
 //!
-//! A line that is no command shows a text, unless it may be the end of one that the gap cut; so does a command behind one
-//! that everyone awaits. Lines that look like commands wait for the server's next reply: it has to fit the first of them
-//! or be no chunk's, and to be made for the first where text stands before. Another BDAT announces its own chunk. Without
-//! the server's word, lines without a text are taken for what they look like.
+//! A line that is no command shows a text, unless it may be the end of one that the gap cut; so does a command behind
+//! one that everyone awaits. Lines that look like commands wait for the server's next reply: it has to fit the first of
+//! them or be no chunk's, and to be made for the first where text stands before. Another BDAT announces its own chunk.
+//! Without the server's word, lines without a text are taken for what they look like.
 
 use super::answers::likelihood;
 use super::command::{self, Verb};

@@ -18,8 +18,8 @@ pub(super) struct Transaction {
     pub(super) mail_from: Option<Text>,
     pub(super) mail_params: Option<Text>,
     pub(super) recipients: Vec<Recipient>,
-    /// Some RCPT lines lost their address in a gap: these recipients have an empty one, take their turn when verdicts are
-    /// counted (LMTP), and are left out of the message.
+    /// Some RCPT lines lost their address in a gap: these recipients have an empty one, take their turn when verdicts
+    /// are counted (LMTP), and are left out of the message.
     pub(super) torn: bool,
     /// So many of the first recipients may be those of a transaction before it.
     pub(super) forgotten: usize,

@@ -64,8 +64,8 @@ pub struct Parts {
     storage: Storage,
     pub(super) writers: BTreeMap<(Table, Day), Writer>,
     clock: u64,
-    /// Times that a day's part was begun for this input; beyond the limit further days share a partition, which has Hive's
-    /// name for that.
+    /// Times that a day's part was begun for this input; beyond the limit further days share a partition, which has
+    /// Hive's name for that.
     turns: usize,
     limit: usize,
     parts: Vec<Part>,
@@ -197,7 +197,8 @@ fn finish(writer: Writer) -> io::Result<()> {
     writer.rows.finish()?.sync_all()
 }
 
-/// Writes a part once more, with the rows that `keep` says by their input. Gives their number; of none there is no file.
+/// Writes a part once more, with the rows that `keep` says by their input. Gives their number; of none there is no
+/// file.
 pub fn copy_rows(from: &Path, to: &Path, keep: &dyn Fn(&str) -> bool) -> io::Result<u64> {
     let Some(format) = Format::of(from) else {
         let text = format!("{}: can't be read by a mailcap that was built without Parquet", from.display());

@@ -126,7 +126,8 @@ impl<'a, W: Write> Plaintext<'a, W> {
         Wire::new(id, self.ends.of(id, found))
     }
 
-    /// Opens the connection of a session, or the one of its part inside TLS; without a handshake where it begins `midway`.
+    /// Opens the connection of a session, or the one of its part inside TLS; without a handshake where it begins
+    /// `midway`.
     fn open(&mut self, id: u64, found: Found, wire: Wire, tls: bool, midway: bool, at: Timestamp) -> io::Result<Open> {
         let origin = self.origin(found.span);
         let mut comment = format!("mailcap: session {id}, {} → {}, {origin}", found.client, found.server);

@@ -70,7 +70,8 @@ pub struct Survey<'a, W: Write> {
 }
 
 impl<'a, W: Write> Survey<'a, W> {
-    /// Writes the sessions' secrets to `writer` and notes what is there in `found`, with the first `keep` sessions. Wants [`crate::mail::Options::tls_secrets`].
+    /// Writes the sessions' secrets to `writer` and notes what is there in `found`, with the first `keep` sessions.
+    /// Wants [`crate::mail::Options::tls_secrets`].
     pub fn new(writer: Option<&'a mut Writer<W>>, keep: usize, found: &'a mut Surveyed) -> Self {
         // Never grown, which would leave copies behind.
         let lines = Zeroizing::new(Vec::with_capacity(BLOCK));

@@ -67,8 +67,8 @@ impl PartObserver for Save<'_> {
     }
 }
 
-/// Saves the attachments of the message in `message` into the new folder `dir`, or all over what stands in it by `force`.
-/// Before the bytes at `gaps` others are missing: the parts are those that were found while the message came.
+/// Saves the attachments of the message in `message` into the new folder `dir`, or all over what stands in it by
+/// `force`. Before the bytes at `gaps` others are missing: the parts are those that were found while the message came.
 pub(super) fn save(message: &Path, gaps: &[u64], dir: &Path, force: bool, limits: &Limits) -> io::Result<()> {
     let taken = dir.symlink_metadata().map(|there| there.is_dir());
     let result = match taken {

@@ -272,7 +272,8 @@ fn is_refusal(reply: &Reply) -> bool {
     reply.code.is_some_and(|c| c >= 400) || matches!(reply.status.0.as_slice(), b"NO" | b"BAD" | b"-ERR")
 }
 
-/// Appends one line in the chosen arrangement. `at` gives frame and time; without it the line stands between the frames.
+/// Appends one line in the chosen arrangement. `at` gives frame and time; without it the line stands between the
+/// frames.
 fn line(
     out: &mut String,
     view: &View<'_>,

@@ -1,9 +1,9 @@
 //! TLS is over, and the two go on in the clear: Cyrus serves on behind a handshake that failed, Exim says farewell to a
 //! client that hung up.
 //!
-//! What stands in a record's place and is none is held. It is the dialogue again if it begins with a line of its protocol
-//! and the other side speaks such a line, too, or says nothing in TLS any more; else it is given back to TLS, which passes
-//! it over.
+//! What stands in a record's place and is none is held. It is the dialogue again if it begins with a line of its
+//! protocol and the other side speaks such a line, too, or says nothing in TLS any more; else it is given back to TLS,
+//! which passes it over.
 
 use super::super::layers::Env;
 use super::{BOTH, Input, Secrets, Stack, Tls};
@@ -93,7 +93,8 @@ impl Stack {
         }
     }
 
-    /// Whether what is held of a direction is text that begins with a line of the dialogue; none if the line has not ended.
+    /// Whether what is held of a direction is text that begins with a line of the dialogue; none if the line has not
+    /// ended.
     fn resumes(&self, dir: Direction) -> Option<bool> {
         let held = self.tls.as_ref()?.fallback.held[dir.index()].bytes();
         let control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t');

@@ -439,7 +439,8 @@ impl Connection {
                 handshake.alerts.push(Alert { dir, description: format!("{word} {name}"), fatal, span });
             }
             if fatal {
-                // In TLS 1.3 the client is done before the server has judged its certificate (RFC 8446 section 4.4.2.4).
+                // In TLS 1.3 the client is done before the server has judged its certificate (RFC 8446 section
+                // 4.4.2.4).
                 let unjudged = handshake.is_tls13() && handshake.joined.is_none() && !handshake.spoke[dir.index()];
                 let refused = unjudged && dir == Direction::Server && explain::may_refuse_certificate(&name);
                 if !handshake.established || refused {

@@ -1,5 +1,5 @@
-//! TLS 1.3 from the middle, or without one of its hellos: a key log has the traffic secrets, but which of them, for which
-//! suite and with which record number is not known. The tag judges each guess, within bounds.
+//! TLS 1.3 from the middle, or without one of its hellos: a key log has the traffic secrets, but which of them, for
+//! which suite and with which record number is not known. The tag judges each guess, within bounds.
 
 use super::epoch::{Cipher, Epoch, Keys, Stage, copy};
 use super::state::Handshake;

@@ -100,8 +100,8 @@ impl Connection {
         }
     }
 
-    /// Messages in the clear that are whole although their record is cut: a hello in one record with a long certificate. And
-    /// a ClientHello of which the beginning is there.
+    /// Messages in the clear that are whole although their record is cut: a hello in one record with a long
+    /// certificate. And a ClientHello of which the beginning is there.
     fn read_begun(&mut self, dir: Direction, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
         let half = &self.halves[dir.index()];
         if half.epoch.is_clear()

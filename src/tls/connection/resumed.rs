@@ -1,5 +1,5 @@
-//! A handshake that takes up an earlier session, by its ID or by a ticket (SSL 3.0 to TLS 1.2), and what later ones need of
-//! this one.
+//! A handshake that takes up an earlier session, by its ID or by a ticket (SSL 3.0 to TLS 1.2), and what later ones
+//! need of this one.
 
 use super::state::{Candidate, Handshake};
 use crate::event::{Resumed, SecretSource};
@@ -9,8 +9,8 @@ use crate::tls::keys::KeyRing;
 use crate::tls::resume::{Closed, Handle, Remembered, SessionCache};
 
 impl Handshake {
-    /// Whether the server went on from its ServerHello to ChangeCipherSpec: an earlier session is taken up. Behind a gap
-    /// only if the client had one to offer.
+    /// Whether the server went on from its ServerHello to ChangeCipherSpec: an earlier session is taken up. Behind a
+    /// gap only if the client had one to offer.
     pub(super) fn is_abbreviated(&self, id: &[u8]) -> bool {
         let full = self.client_key_exchange.is_some()
             || self.hello_done

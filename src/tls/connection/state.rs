@@ -90,8 +90,8 @@ pub(crate) struct Handshake {
     pub(super) closed_bytes: u64,
     /// TLS 1.3 without keys: whether the client sent anything that can't be a lone alert.
     pub(super) client_went_on: bool,
-    /// Data came behind the handshake, by direction: of records that stayed closed, more than an alert. TLS 1.3's tickets
-    /// can't be told from it.
+    /// Data came behind the handshake, by direction: of records that stayed closed, more than an alert. TLS 1.3's
+    /// tickets can't be told from it.
     pub(super) spoke: [bool; 2],
     pub(super) alerts: Vec<Alert>,
     /// Findings along the way, for the explanation.

@@ -1,5 +1,5 @@
-//! A handshake that takes up a session of another connection, or needs the messages of another's handshake, of which the
-//! cache can't tell yet.
+//! A handshake that takes up a session of another connection, or needs the messages of another's handshake, of which
+//! the cache can't tell yet.
 //!
 //! The connection stops before the record that needs the secret, keeps what comes meanwhile, and goes on when
 //! [`Connection::go_on`] says that the cache is certain.

@@ -15,19 +15,22 @@ pub(crate) fn entries(text: &[u8]) -> Zeroizing<Vec<u8>> {
     found
 }
 
-/// Least digits of what a secret is found by and of a secret, or a part of one; what else has so many is no part of prose.
+/// Least digits of what a secret is found by and of a secret, or a part of one; what else has so many is no part of
+/// prose.
 const DIGITS: usize = 16;
 
-/// What a line says that has a secret in it, in small letters: labels of NSS, and what OpenSSL's tools write before a master secret.
+/// What a line says that has a secret in it, in small letters: labels of NSS, and what OpenSSL's tools write before a
+/// master secret.
 const LABELS: [&[u8]; 6] =
     [b"client_random", b"traffic_secret", b"exporter_secret", b"early_exporter", b"ech_secret", MASTER];
 const MASTER: &[u8] = b"master-key";
 
-/// Lines without a long run of digits between a label and what belongs to it: a mail reader puts empty ones, YAML short ones.
+/// Lines without a long run of digits between a label and what belongs to it: a mail reader puts empty ones, YAML short
+/// ones.
 const BETWEEN: u8 = 2;
 
-/// Puts `***` in the place of each secret, however a line of a key log stands in a text: quoted, in brackets, in JSON, wrapped,
-/// cut.
+/// Puts `***` in the place of each secret, however a line of a key log stands in a text: quoted, in brackets, in JSON,
+/// wrapped, cut.
 pub(crate) fn mask(text: &[u8]) -> Vec<u8> {
     let mut shown = Vec::with_capacity(text.len());
     let (mut wanted, mut idle) = (Wanted::Nothing, 0);
@@ -56,8 +59,8 @@ enum Wanted {
     Secret,
 }
 
-/// Masks the runs of digits behind a label's key, and behind `Master-Key` at once. Gives what comes on the next line; none
-/// where there is neither a label nor such a run.
+/// Masks the runs of digits behind a label's key, and behind `Master-Key` at once. Gives what comes on the next line;
+/// none where there is neither a label nor such a run.
 fn mask_line(line: &[u8], mut wanted: Wanted, shown: &mut Vec<u8>) -> Option<Wanted> {
     let small = line.to_ascii_lowercase();
     let label = label_of(&small);

@@ -158,8 +158,8 @@ fn decrypt<A: AeadInOut>(aead: &A, nonce: &[u8; 12], aad: &[u8], data: &mut [u8]
     aead.decrypt_inout_detached(nonce, aad, data.into(), tag).is_ok()
 }
 
-/// `draft-agl-tls-chacha20poly1305-04` section 5: the nonce is the last eight bytes, and Poly1305 takes both lengths behind
-/// their parts, without padding.
+/// `draft-agl-tls-chacha20poly1305-04` section 5: the nonce is the last eight bytes, and Poly1305 takes both lengths
+/// behind their parts, without padding.
 fn decrypt_old_chacha(key: &[u8], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> bool {
     let Ok(mut cipher) = ChaCha20Legacy::new_from_slices(key, &nonce[4..]) else { return false };
     let mut first_block = Zeroizing::new([0; 64]);

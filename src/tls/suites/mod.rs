@@ -2,7 +2,8 @@
 //!
 //! The table holds every suite of IANA's registry under its registered name, the unsupported ones too, so that a
 //! report can name what it could not open; and the 1024-bit export suites of the expired draft
-//! `draft-ietf-tls-56-bit-ciphersuites` and the ChaCha20-Poly1305 suites of two drafts, which servers of their day offered.
+//! `draft-ietf-tls-56-bit-ciphersuites` and the ChaCha20-Poly1305 suites of two drafts, which servers of their day
+//! offered.
 
 mod table;
 
@@ -118,7 +119,8 @@ pub enum KeyExchange {
 }
 
 impl KeyExchange {
-    /// Whether the server's RSA private key opens it (an export suite only with a static key; RSA_PSK needs the PSK too).
+    /// Whether the server's RSA private key opens it (an export suite only with a static key; RSA_PSK needs the PSK
+    /// too).
     pub fn opened_by_rsa_key(self) -> bool {
         matches!(self, KeyExchange::Rsa | KeyExchange::RsaExport { .. } | KeyExchange::RsaPsk)
     }

@@ -57,7 +57,8 @@ fn the_reply_behind_a_gap_does_not_end_the_one_before_it() {
     };
     let gap = || Step::Gap(SERVER, 20);
     let mail = || c("MAIL FROM:<a@x>\r\n");
-    // Without an enhanced status code only the command tells that was sent meanwhile, even if the gap is told behind it.
+    // Without an enhanced status code only the command tells that was sent meanwhile, even if the gap is told behind
+    // it.
     for ok in ["2.1.0 Ok", "Ok"] {
         for middle in [[gap(), mail()], [mail(), gap()]] {
             let found = told(&[&middle[..], &[s(format!("250 {ok}\r\n"))]].concat());
@@ -670,8 +671,8 @@ fn of_the_client_alone_nobody_knows_that_xexch50_was_refused() {
     }
 }
 
-/// EHLO, its reply and the greeting are cut by the snapshot length: the command behind them was taken for the rest of EHLO's
-/// line, and its reply for the greeting.
+/// EHLO, its reply and the greeting are cut by the snapshot length: the command behind them was taken for the rest of
+/// EHLO's line, and its reply for the greeting.
 #[test]
 fn the_command_behind_a_cut_hello_and_its_cut_reply_is_one() {
     let steps = [

@@ -66,7 +66,8 @@ fn the_passphrase_has_all_rounds() {
     assert!(matches!(open(2047), Err(KeyError::Encryption { .. })));
 }
 
-/// Certificates in CAST5, a store's passphrase that is not the key's, a bag that is damaged: the key opens all the same.
+/// Certificates in CAST5, a store's passphrase that is not the key's, a bag that is damaged: the key opens all the
+/// same.
 #[test]
 fn a_part_of_a_pkcs12_file_that_stays_closed_hides_no_key() {
     let opens = |name: &str, mut password: &dyn Fn(&Path) -> Option<Zeroizing<String>>, note: Option<&str>| {

@@ -1,6 +1,6 @@
-//! DES and triple DES in CBC, bitsliced: each word holds one bit of 64 blocks, so the S-boxes are logic and the permutations
-//! are names. CBC decrypts its blocks independently, so a record fills the words; what is too short for that is left
-//! to the `des` crate.
+//! DES and triple DES in CBC, bitsliced: each word holds one bit of 64 blocks, so the S-boxes are logic and the
+//! permutations are names. CBC decrypts its blocks independently, so a record fills the words; what is too short for
+//! that is left to the `des` crate.
 
 mod boxes;
 
