@@ -1,4 +1,5 @@
-//! The bounds that a run's memory and work stand on: each with its default and its reason.
+//! The bounds that a run's memory and work stand on: each with its default and, where it is not plain, its
+//! reason.
 
 /// Bounds on memory and work. Each is in entries or bytes; what is cut off or dropped at one is an event.
 #[derive(Clone, Debug)]

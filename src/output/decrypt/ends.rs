@@ -8,7 +8,8 @@ use super::Found;
 use crate::event::Protocol;
 use crate::position::Timestamp;
 
-/// Ports on which Wireshark looks for each protocol.
+/// Ports on which Wireshark looks for each protocol in the clear. Not [`Protocol::of_port`]: these are the defaults of its
+/// dissectors (`tcp.port`), without those on which it looks for TLS.
 fn ports(protocol: Protocol) -> &'static [u16] {
     match protocol {
         Protocol::Smtp | Protocol::Lmtp => &[25, 587],
