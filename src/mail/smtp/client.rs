@@ -172,12 +172,7 @@ impl Smtp {
         let mut pending = Pending { seq: Some(seq), kind, sent: Some(line.span.last), transaction, maybe: false };
         match parsed.verb {
             Verb::Helo | Verb::Ehlo | Verb::Lhlo => {
-                let name = parsed.args.split(|b| *b == b' ').next().unwrap_or_default();
-                self.helo_before = std::mem::replace(&mut self.summary.helo, (!torn).then(|| name.into()));
-                if parsed.verb == Verb::Lhlo {
-                    self.protocol = Protocol::Lmtp;
-                }
-                self.smtp_hello = parsed.verb != Verb::Lhlo;
+                self.hello(&parsed, torn);
                 self.reset_sent(transaction, line.span, cx);
             }
             Verb::Rset => {
@@ -224,6 +219,15 @@ impl Smtp {
         if parsed.verb == Verb::Data && cx.one_sided {
             self.begin_data(false, Some(seq), cx);
         }
+    }
+
+    fn hello(&mut self, parsed: &command::Line<'_>, torn: bool) {
+        let name = parsed.args.split(|b| *b == b' ').next().unwrap_or_default();
+        self.helo_before = std::mem::replace(&mut self.summary.helo, (!torn).then(|| name.into()));
+        if parsed.verb == Verb::Lhlo {
+            self.protocol = Protocol::Lmtp;
+        }
+        self.smtp_hello = parsed.verb != Verb::Lhlo;
     }
 
     fn bdat(&mut self, args: &[u8], mut pending: Pending, span: Span, cx: &mut Context<'_>) {

@@ -100,26 +100,10 @@ impl Connection {
         handshake.keep_flight(dir, message, env);
         match (kind, dir) {
             (kind::SERVER_HELLO, Direction::Server) => self.server_hello(body, env),
-            (kind::ENCRYPTED_EXTENSIONS, Direction::Server) => {
-                let extensions = EncryptedExtensions::parse(body);
-                handshake.alpn = extensions.alpn;
-                match extensions.early_data {
-                    true => self.take_early(up),
-                    false => self.refuse_early(),
-                }
-            }
+            (kind::ENCRYPTED_EXTENSIONS, Direction::Server) => self.encrypted_extensions(body, up),
             (kind::CERTIFICATE, _) => self.certificate(dir, body, span, env, up),
             (kind::COMPRESSED_CERTIFICATE, _) if handshake.is_tls13() => {
-                match compressed::certificate(body, env.limits.handshake_bytes) {
-                    Ok(body) => self.certificate(dir, &body, span, env, up),
-                    Err(how) => {
-                        handshake.certificate_seen |= dir == Direction::Server;
-                        handshake.note(format!(
-                            "The {}'s certificate was sent compressed ({how}) and could not be decompressed.",
-                            dir.as_str()
-                        ));
-                    }
-                }
+                self.compressed_certificate(dir, body, span, env, up);
             }
             (kind::SERVER_KEY_EXCHANGE, Direction::Server) => {
                 // Only that of an export suite is an RSA key; others begin with a curve, a prime or a hint.
@@ -142,18 +126,50 @@ impl Connection {
             }
             // It has taken the client's certificate, if it wanted one (RFC 8446 section 4.6.1).
             (kind::NEW_SESSION_TICKET, Direction::Server) => handshake.spoke[dir.index()] = true,
-            (kind::END_OF_EARLY_DATA, Direction::Client) => {
-                self.take_early(up);
-                let half = &mut self.halves[dir.index()];
-                if half.epoch.stage == Stage::Early {
-                    // Without a ServerHello the next record shows how it goes on.
-                    half.tried_midway = false;
-                    let next = half.pending.take().unwrap_or_else(Epoch::clear);
-                    half.enter(next);
-                }
-            }
+            (kind::END_OF_EARLY_DATA, Direction::Client) => self.end_of_early_data(dir, up),
             (kind::KEY_UPDATE, _) => self.key_update(dir, env),
             _ => {}
+        }
+    }
+
+    fn encrypted_extensions(&mut self, body: &[u8], up: &mut dyn Upper) {
+        let extensions = EncryptedExtensions::parse(body);
+        self.last().alpn = extensions.alpn;
+        match extensions.early_data {
+            true => self.take_early(up),
+            false => self.refuse_early(),
+        }
+    }
+
+    fn compressed_certificate(
+        &mut self,
+        dir: Direction,
+        body: &[u8],
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) {
+        match compressed::certificate(body, env.limits.handshake_bytes) {
+            Ok(body) => self.certificate(dir, &body, span, env, up),
+            Err(how) => {
+                let handshake = self.last();
+                handshake.certificate_seen |= dir == Direction::Server;
+                handshake.note(format!(
+                    "The {}'s certificate was sent compressed ({how}) and could not be decompressed.",
+                    dir.as_str()
+                ));
+            }
+        }
+    }
+
+    fn end_of_early_data(&mut self, dir: Direction, up: &mut dyn Upper) {
+        self.take_early(up);
+        let half = &mut self.halves[dir.index()];
+        if half.epoch.stage == Stage::Early {
+            // Without a ServerHello the next record shows how it goes on.
+            half.tried_midway = false;
+            let next = half.pending.take().unwrap_or_else(Epoch::clear);
+            half.enter(next);
         }
     }
 
