@@ -5,6 +5,8 @@
 //! A segment in order whose acknowledgement has been reached goes straight to the consumer, borrowed. Everything else
 //! is put into the direction's [`Store`](super::store::Store) and leaves it in [`drain`](super::drain).
 //!
+//! The rules are in [`super`]; here is how they are kept:
+//!
 //! **Bounds.** The acknowledgement number of a segment says how much its sender had received of the other direction.
 //! That offset is the bound of the segment's bytes: they are delivered only when the other direction has come that far.
 //! A retransmission carries a later acknowledgement than the original, so the lowest among copies counts.
@@ -32,8 +34,8 @@ use crate::wire::Segment;
 /// Nanoseconds without a segment after which a SYN within the window opens a new connection all the same.
 const QUIET: i64 = 60_000_000_000;
 
-/// Rounds of the allowance that a hole is waited for when nobody's acknowledgements are seen: a retransmission may
-/// come.
+/// Further rounds of the allowance, so four in all, that a hole is waited for when nobody's acknowledgements are seen: a
+/// retransmission may come.
 const UNCONFIRMED_ROUNDS: u8 = 3;
 
 /// Something that is resolved when the reordering allowance is over.
