@@ -82,6 +82,8 @@ pub struct Exchange {
     reveal_told: bool,
     /// An answer was not judged, as that is too much work.
     unjudged: bool,
+    /// Replies are missing.
+    unheard: bool,
     /// The password or token that was sent last.
     sent: Option<Zeroizing<Vec<u8>>>,
 }
@@ -246,6 +248,7 @@ impl Exchange {
             reveals_secret: false,
             reveal_told: false,
             unjudged: false,
+            unheard: false,
             sent: None,
         }
     }
@@ -429,6 +432,16 @@ impl Exchange {
         if let Mechanism::Login(login) = &mut self.mechanism {
             login.gap();
         }
+    }
+
+    /// Replies are missing, its verdict perhaps.
+    pub(super) fn loses_reply(&mut self) {
+        self.unheard = true;
+    }
+
+    /// Whether lines of both sides are missing, so that it may be over and another have begun.
+    pub(super) fn may_be_over(&self) -> bool {
+        self.unheard && self.lacks_lines()
     }
 
     /// Whether the secret may have been among lines that are missing.

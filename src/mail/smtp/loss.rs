@@ -218,6 +218,9 @@ impl Smtp {
             self.skip(Direction::Server, partial.len());
         }
         self.course.server_gap = true;
+        if let Some(login) = &mut self.login {
+            login.loses_reply();
+        }
         if let Some(content) = &mut self.content {
             content.server_gap = true;
             if content.gap && self.wait == Wait::No {
@@ -365,7 +368,7 @@ impl Smtp {
         // A QUIT that was sent together with what nobody answered ends nothing in order.
         let quits = self.pending.iter().any(|p| p.kind == Kind::Quit);
         let acts = |p: &Pending| !matches!(p.kind, Kind::Quit | Kind::Rset | Kind::Other);
-        let unanswered = quits && self.pending.front().is_some_and(acts);
+        let unanswered = quits && self.pending.iter().any(acts);
         self.course.quit &= !unanswered || cx.one_sided || self.course.server_gap || self.doubt.lossy;
         if !cx.one_sided && self.course.seen[1] && !self.course.server_gap && !self.pending.is_empty() {
             let commands = self.pending.len();

@@ -243,6 +243,9 @@ impl Smtp {
 
     /// What the client said is lost, which got a reply that AUTH gets alone, maybe.
     fn authenticates_behind_gap(&mut self, reply: &Reply, cx: &mut Context<'_>) {
+        if self.login.as_ref().is_some_and(Exchange::may_be_over) {
+            self.end_login(AuthOutcome::Unknown, reply.span, cx);
+        }
         match reply.code {
             Some(334) => {
                 if self.login.is_none() {

@@ -653,6 +653,14 @@ fn a_quit_behind_an_end_of_data_that_nobody_answered_completes_nothing() {
     assert_eq!(told(&[]), None);
     assert_eq!(told(&[s("250 queued\r\n")]), Some(Outcome::Completed));
     assert_eq!(told(&[s("250 queued\r\n221 bye\r\n")]), Some(Outcome::Completed));
+    let behind = |last: &str| {
+        let steps =
+            [&up_to_data()[..], &[c("x\r\n.\r\n"), s("250 queued\r\n"), c(last)], &[Step::End(Direction::Client)]]
+                .concat();
+        Run::default().feed(&steps, usize::MAX).1.outcome
+    };
+    assert_eq!(behind("RSET\r\nQUIT\r\n"), Some(Outcome::Completed));
+    assert_ne!(behind("RSET\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nQUIT\r\n"), Some(Outcome::Completed));
     // What follows an answered QUIT is nobody's concern.
     assert_eq!(told(&[s("250 queued\r\n221 bye\r\n"), c("NOOP\r\n")]), Some(Outcome::Completed));
 }

@@ -732,3 +732,18 @@ fn a_login_whose_response_is_lost_has_its_verdict() {
         assert!(!format!("{events:?}").contains("outcome: Success"), "{events:?}");
     }
 }
+
+/// Of both sides a second is missing, with the verdict on alice and another's AUTH: what follows is not alice's.
+#[test]
+fn a_login_of_which_both_sides_are_lost_has_no_later_ones_verdict() {
+    let begin =
+        [s("220 x\r\n"), c("AUTH LOGIN\r\n"), s("334 VXNlcm5hbWU6\r\n"), c("YWxpY2U=\r\n"), s("334 UGFzc3dvcmQ6\r\n")];
+    let (client, server) = (Step::Gap(CLIENT, 40), Step::Gap(SERVER, 12));
+    for gaps in [[client.clone(), server.clone()], [server, client]] {
+        let steps = [&begin[..], &gaps, &[s("235 ok\r\n"), c("QUIT\r\n"), s("221 bye\r\n")]].concat();
+        let events = Run::default().feed(&steps, usize::MAX).0;
+        let auths = events.iter().filter_map(|e| if let EventBody::Auth(a) = &e.body { Some(a) } else { None });
+        let told: Vec<_> = auths.map(|auth| (auth.user.clone(), auth.outcome)).collect();
+        assert_eq!(told, [(Some("alice".into()), AuthOutcome::Unknown)]);
+    }
+}
