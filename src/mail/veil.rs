@@ -299,6 +299,11 @@ impl Emitter {
             }
             EventBody::Script(script) if veil.masked || veil.replies > 0 => veil.redact_all(&mut script.status),
             EventBody::Session(session) if veil.masked => veil.redact_all(&mut session.last_error),
+            // The session is over. What was known only after the reply is hidden if it can be nothing else.
+            EventBody::Session(session) => {
+                veil.hidden.retain(|hidden| is_unmistakable(hidden));
+                veil.redact_all(&mut session.last_error);
+            }
             _ => {}
         }
     }

@@ -304,6 +304,9 @@ impl Imap {
                 return;
             }
             self.shared.joins.vanished();
+        } else if first.eq_ignore_ascii_case(b"FLAGS") {
+            // Of a SELECT, which may be missing.
+            self.shared.joins.halves.lost();
         } else if let Some(seqno) = number(first).filter(|_| !first.is_empty())
             && verbs::word(rest).0.eq_ignore_ascii_case(b"EXPUNGE")
         {

@@ -203,7 +203,7 @@ impl Shared {
     /// A line ended in LF alone; said once of each side.
     pub(super) fn tell_bare_lf(&mut self, dir: Direction, line: &Line<'_>, cx: &mut Context<'_>) {
         if line.end == LineEnd::Lf && !std::mem::replace(&mut self.bare_lf_told[dir.index()], true) {
-            cx.out.diagnose(line.span, Code::BareLf, format!("sent by the {}", dir.as_str()));
+            cx.out.diagnose(line.span, Code::BareLf, format!("a line of the {} ends in LF alone", dir.as_str()));
         }
     }
 

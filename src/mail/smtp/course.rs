@@ -19,6 +19,8 @@ pub(super) struct Course {
     pub greeted: bool,
     pub greeting_refused: bool,
     pub hello_refused: bool,
+    /// The last MAIL was.
+    pub mail_refused: bool,
     pub authenticated: bool,
     pub auth_failed: bool,
     pub quit: bool,

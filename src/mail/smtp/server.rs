@@ -139,6 +139,9 @@ impl Smtp {
     /// Whether the command could only be refused, as those before it in its transaction were: not its refusal is the
     /// cause.
     fn follows_from_refusal(&self, pending: &Pending) -> bool {
+        if self.course.mail_refused && matches!(pending.kind, Kind::Rcpt(_) | Kind::Data | Kind::Chunk { .. }) {
+            return true;
+        }
         let Some(transaction) = self.transaction(pending.transaction) else {
             // Gone with its MAIL.
             return pending.transaction > 0 && matches!(pending.kind, Kind::Rcpt(_) | Kind::Data | Kind::Chunk { .. });
@@ -372,6 +375,7 @@ impl Smtp {
     }
 
     fn mail_answered(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) {
+        self.course.mail_refused &= !reply.ok();
         if reply.ok() {
             self.course.auth_failed = false;
             // A server that refused EHLO, or greeted so, and takes mail all the same has not refused service.
@@ -390,6 +394,7 @@ impl Smtp {
         if self.unite_nested(id, span, cx) {
             return;
         }
+        self.course.mail_refused = reply.negative();
         if self.transactions.back().is_some_and(|t| t.id == id && !t.has_message()) && self.current {
             self.close_transaction(id, MessageOutcome::Aborted, span, cx);
             self.current = self.transactions.back().is_some_and(|t| !t.has_ended());

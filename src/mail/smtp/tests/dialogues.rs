@@ -625,6 +625,13 @@ fn what_follows_from_a_refusal_is_not_the_cause() {
     let two = "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nRCPT TO:<c@y>\r\nDATA\r\n";
     assert_eq!(error(&["250 ok", "550 no b", "250 ok", "451 later"], two).as_deref(), Some("451 later"));
     assert_eq!(error(&["503 RCPT first"], "DATA\r\n").as_deref(), Some("503 RCPT first"));
+    // A client that asks one by one, and goes on all the same.
+    let steps = [
+        [s("220 x\r\n"), c("MAIL FROM:<a@x>\r\n"), s("450 4.7.1 too much mail\r\n")],
+        [c("RCPT TO:<b@y>\r\n"), s("503 need MAIL\r\n"), c("DATA\r\n")],
+        [s("503 need RCPT\r\n"), c("QUIT\r\n"), s("221 bye\r\n")],
+    ];
+    assert_eq!(Run::default().feed(&steps.concat(), usize::MAX).1.last_error, Some("450 4.7.1 too much mail".into()));
 }
 
 #[test]
@@ -632,11 +639,11 @@ fn a_client_that_does_not_await_the_greeting_gets_no_end_of_it() {
     // Postfix's postscreen, which waits behind the first line of it.
     let steps = [s("220-mx.test ESMTP\r\n"), c("EHLO me\r\n"), s("250-mx.test\r\n250 SIZE 30000\r\n")];
     let (lines, summary) = Run::default().lines(&steps);
-    assert_eq!(lines, ["C1 EHLO me", "S- 220 mx.test ESMTP", "S1 250 mx.test / SIZE 30000"]);
+    assert_eq!(lines, ["C1 EHLO me", "D early-talker", "S- 220 mx.test ESMTP", "S1 250 mx.test / SIZE 30000"]);
     assert_eq!(summary.banner, Some("mx.test ESMTP".into()));
     let steps = [s("220-mx.test ESMTP\r\n"), c("EHLO me\r\n"), s("521 5.5.1 Protocol error\r\n")];
     let (lines, summary) = Run::default().lines(&steps);
-    assert_eq!(lines[1..], ["S- 220 mx.test ESMTP", "S1 521 5.5.1 Protocol error"]);
+    assert_eq!(lines[2..], ["S- 220 mx.test ESMTP", "S1 521 5.5.1 Protocol error"]);
     assert_eq!(summary.last_error, Some("521 5.5.1 Protocol error".into()));
     // Who is refused behind it is.
     let (_, summary) = Run::default().lines(&[s("220-mx.test ESMTP\r\n"), s("521 5.7.1 go away\r\n")]);
