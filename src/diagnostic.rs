@@ -86,6 +86,10 @@ codes! {
     UnannouncedTls = "unannounced-tls", Note;
     /// The server took its time to greet.
     LateGreeting = "late-greeting", Note;
+    /// The client did not wait for the greeting.
+    EarlyTalker = "early-talker", Note;
+    /// Nothing was said in TLS.
+    SilentTls = "silent-tls", Note;
     /// Another protocol was spoken on a mail port.
     NotMail = "not-mail", Note;
     /// The dissector lost its place and goes on at the next line it trusts.

@@ -502,7 +502,7 @@ fn a_client_that_talks_first_is_not_one_sided() {
     assert!(story.commands.iter().all(|c| !c.assumed));
     assert_eq!(story.session().banner.as_ref().unwrap().0, b"x ESMTP");
     assert_eq!(story.replies[1].command, Some(1), "250 answers the EHLO that came before the greeting");
-    assert_eq!((codes(&told).len(), story.session().outcome), (0, Outcome::Completed));
+    assert_eq!((codes(&told), story.session().outcome), (vec!["early-talker"], Outcome::Completed));
 }
 
 #[test]
@@ -587,4 +587,15 @@ fn what_no_reply_hides_is_not_hidden_in_the_last_error() {
     );
     assert_eq!(only(&told).replies.last().unwrap().text, "5.1.1 Mailbox unavailable".into());
     assert_eq!(only(&told).session().last_error, Some("550 5.1.1 Mailbox unavailable".into()));
+}
+
+/// The server repeats a password before it was seen (`AGFsaWNlAFMzY3IudFB3OXg=`): the summary of the session is told later.
+#[test]
+fn a_password_that_is_known_later_is_hidden_in_the_last_error() {
+    let told = told(
+        25,
+        "S: 220 x\nC: EHLO x\nS: 250-x\nS: 250 AUTH PLAIN\nC: HELP\nS: 500 bad S3cr.tPw9x\n\
+         C: AUTH PLAIN AGFsaWNlAFMzY3IudFB3OXg=\nS: 235 ok\n",
+    );
+    assert_eq!(only(&told).session().last_error, Some("500 bad ***".into()));
 }

@@ -328,11 +328,13 @@ fn who_hangs_up_behind_the_handshake_without_a_word_has_completed_nothing() {
         let told = tell(&dialogue);
         let session = only(&told).session();
         assert_eq!((session.outcome, session.tls[0].completed), (Outcome::Aborted, true));
+        assert!(codes(&told).contains(&"silent-tls"), "{:?}", codes(&told));
     }
     // Where both spoke, the end of the connection tells.
     let spoken = dialogues(testdata().join("servers/rsa12-smtp-starttls.pcap")).remove(0);
     let unopened = decode(&spoken, &in_order(&spoken), &How::default());
     assert_eq!(only(&unopened).session().outcome, Outcome::Completed);
+    assert!(!codes(&unopened).contains(&"silent-tls"));
 }
 
 /// Three bytes of a hello and a FIN: nothing is missing, and it was told as if packets were.

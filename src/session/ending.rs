@@ -83,6 +83,12 @@ impl Live {
             let detail = "the client uses no TLS, on a port for TLS";
             self.stack.layers.emitter.diagnose(span, Code::TlsMismatch, detail);
         }
+        let hung_up = matches!(reason, EndReason::Fin | EndReason::Rst) && self.gaps.0 == 0;
+        if hung_up && self.stack.tls_stayed_silent() {
+            let detail =
+                "nothing was said after the handshake: a client that does not accept the certificate may hang up so";
+            self.stack.layers.emitter.diagnose(span, Code::SilentTls, detail);
+        }
         self.tell_handshakes(&handshakes);
         self.flush(info, world);
         let session = self.session_event(info, reason, handshakes, true);

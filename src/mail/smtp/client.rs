@@ -135,7 +135,11 @@ impl Smtp {
             self.suspect_chunk(self.chunk.offered, cx);
             return self.commands_lost(line.span, cx);
         }
+        let (early, span) = (self.pending.front().is_some_and(|p| p.kind == Kind::Greeting), line.span);
         self.command(line, cx);
+        if early && !cx.one_sided {
+            self.tell_once(span, Code::EarlyTalker, "the client did not wait for the greeting", cx);
+        }
     }
 
     fn command(&mut self, line: Line<'_>, cx: &mut Context<'_>) {
