@@ -247,6 +247,8 @@ fn an_empty_capture_holds_no_mail() {
         assert_eq!(ran.stdout, "");
     }
     assert_complaint(&run(&["tls", &file]), 1, &["no TLS handshake found"]);
+    let plain = format!("{}/testdata/servers/smtp-telnet-typed.pcap", env!("CARGO_MANIFEST_DIR"));
+    assert_complaint(&run(&["tls", &plain]), 1, &["no TLS handshake found, in ", "`mailcap decode` shows"]);
     let ran = run(&["decode", &file, "--json", "--stats"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.stdout.starts_with("{\"type\":\"stats\",") && ran.stdout.ends_with("}\n"));

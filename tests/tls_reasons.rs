@@ -120,7 +120,7 @@ fn cases() -> Vec<Case> {
     add(
         Reason::KeylogNoEntry,
         handshakes(&tls("tls13-aes-128-gcm-sha256-pop3"), &logged),
-        &["has no entry for this client random (", "from before the connection began"],
+        &["has no entry for this client random (", "was it begun before the connection"],
     );
     add(
         Reason::NoPsk,

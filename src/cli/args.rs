@@ -33,11 +33,7 @@ impl Cli {
             "auth" => {
                 let user =
                     "Only this user (part of the name, any case; repeatable); with --compute, the user's full name";
-                say(
-                    say(command, "user", user),
-                    "errors",
-                    "Only authentications that failed, in sessions in which something went wrong",
-                )
+                say(say(command, "user", user), "errors", "Only authentications that did not succeed")
             }
             "extract" => folder(hide(command, &["json", "color"])),
             "decrypt" => say(hide(command, &["json", "color", "show_secrets"]), "output", "The file to write"),
@@ -264,7 +260,7 @@ pub(crate) enum ColorChoice {
 /// Options of every command that reads.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Private key (PEM, DER, PKCS#12), or a folder of them; the certificate in the capture finds the right one (repeatable)
+    /// Private key (PEM, DER, PKCS#12), or a folder of them; the one that fits is found by the certificate in the capture (repeatable)
     #[arg(short, long, value_name = "FILE|DIR", help_heading = "Decryption")]
     pub(crate) key: Vec<PathBuf>,
     /// File whose first line is the password of encrypted keys (default: MAILCAP_KEY_PASSWORD, or a prompt)

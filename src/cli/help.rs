@@ -23,6 +23,9 @@ Examples:
   mailcap batch /var/captures -o dataset        an archive into Parquet tables
   tcpdump -U -w - port 25 | mailcap decode --live -
 
+Where to begin: `mailcap sessions` shows what is there, `mailcap decode --session ID` one of them. If TLS was not decrypted,
+`mailcap tls --explain` says why; if nobody answered, see `mailcap services`.
+
 Exit status: 0 all decoded; 1 no mail found; 2 wrong usage, or a file that can't be used;
 3 part of a mail session is missing or was not decrypted (stderr says which); 130 interrupted.
 `mailcap COMMAND --help` shows options and examples.";
@@ -37,6 +40,7 @@ are shown in the order in which they end.";
 pub(super) const DECODE: &str = "\
 Examples:
   mailcap decode mail.pcap
+  mailcap decode mail.pcap --session 17         the session with that ID in `mailcap sessions`
   mailcap decode mail.pcap -k server.key --keylog keys.txt
   mailcap decode rot-*.pcap.gz --user alice --since '2026-11-24 09:00' --tz Europe/Berlin
   mailcap decode mail.pcap --json | jq 'select(.type == \"reply\" and .code >= 500)'

@@ -102,7 +102,13 @@ pub(super) fn tls(options: &args::Tls) -> anyhow::Result<Exit> {
     let (seen, report) = job.run(sink, Wanted { all_tls: true, ..Wanted::counts() })?;
     let exit = exit(seen.handshakes > 0, &seen, &report);
     if exit == Exit::Nothing {
-        complain(&nothing("TLS handshake", report.handshakes, &seen, &report));
+        complain(&match (report.handshakes, report.mail_sessions) {
+            (0, sessions @ 1..) => format!(
+                "no TLS handshake found, in {}; `mailcap decode` shows what was said in the clear",
+                count(sessions, "mail session")
+            ),
+            (handshakes, _) => nothing("TLS handshake", handshakes, &seen, &report),
+        });
     }
     Ok(exit)
 }

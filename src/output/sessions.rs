@@ -14,6 +14,7 @@ use super::{Files, Sink};
 use crate::diagnostic::Code;
 use crate::event::{
     Decrypted, Event, EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Outcome, Security, Session,
+    TlsHandshake,
 };
 use crate::pipeline::Report;
 use crate::tls::Reason;
@@ -29,7 +30,7 @@ const COLUMNS: &[Column] = &[
     Column::left("MAILS", 5, 30),
     Column::left("OUTCOME", 11, 11),
     Column::right("SLOWEST", 8, 11),
-    Column::left("MISSING", 7, 40),
+    Column::left("MISSING", 7, 60),
     Column::left("LAST ERROR", 10, 60),
 ];
 
@@ -95,6 +96,7 @@ pub struct Sessions<W: Write> {
 #[derive(Copy, Clone, Debug, Default)]
 struct Faults {
     rejected: u64,
+    unanswered: u64,
     aborted: u64,
     incomplete: u64,
 }
@@ -106,6 +108,8 @@ impl Faults {
         match message.outcome {
             _ if message.part != MessagePart::Full => None,
             MessageOutcome::Rejected if submitted => Some(&mut self.rejected),
+            // Sent to its end.
+            MessageOutcome::Aborted if submitted && message.complete => Some(&mut self.unanswered),
             MessageOutcome::Aborted if submitted => Some(&mut self.aborted),
             _ if !message.complete => Some(&mut self.incomplete),
             _ => None,
@@ -117,7 +121,12 @@ impl Faults {
         if session.messages == 0 && is_hidden(session) {
             return "?".to_owned();
         }
-        let kinds = [(self.rejected, "rejected"), (self.aborted, "aborted"), (self.incomplete, "incomplete")];
+        let kinds = [
+            (self.rejected, "rejected"),
+            (self.unanswered, "unanswered"),
+            (self.aborted, "aborted"),
+            (self.incomplete, "incomplete"),
+        ];
         let told: Vec<String> = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
         match told.is_empty() {
             true => session.messages.to_string(),
@@ -229,6 +238,12 @@ fn row(session: &Session, faults: Faults, look: &Look) -> Vec<Cell> {
     ]
 }
 
+/// Why a handshake stayed closed, and how far; a renegotiation that failed left the TLS that was there.
+fn shortfall(tls: &TlsHandshake) -> Option<(Reason, Decrypted)> {
+    let reason = tls.reason?;
+    (reason != Reason::HandshakeFailed || tls.handshake == 0).then_some((reason, tls.decrypted))
+}
+
 /// `-`, `TLSv1.2`, and whether it stayed closed.
 fn tls(session: &Session) -> Cell {
     let Some(first) = session.tls.first() else {
@@ -238,7 +253,7 @@ fn tls(session: &Session) -> Cell {
         };
     };
     let version = first.version.unwrap_or("TLS");
-    match session.tls.iter().find_map(|t| Some((t.reason?, t.decrypted))) {
+    match session.tls.iter().find_map(shortfall) {
         None => Cell(version.to_owned(), None),
         Some((Reason::HandshakeFailed, _)) => Cell(format!("{version} failed"), Some(Role::Bad)),
         Some((_, Decrypted::None)) => Cell(format!("{version} undecrypted"), Some(Role::Warn)),
@@ -249,7 +264,6 @@ fn tls(session: &Session) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::TlsHandshake;
     use crate::output::samples;
 
     fn table(sessions: Vec<Session>, live: bool) -> String {
@@ -281,8 +295,8 @@ mod tests {
             slowest_reply: None,
             ..samples::session()
         };
-        let expected = "   ID  START (UTC)          CLIENT          SERVER        PROTOCOL  TLS                  USER   MAILS  OUTCOME     SLOWEST  MISSING                                   LAST ERROR    FILE
-    1  2026-11-24 10:00:01  10.0.0.5:36034  10.0.0.9:587  SMTP      TLSv1.2              alice  1      completed  0.201004  -                                         535 5.7.8 no  mail.pcap
+        let expected = "   ID  START (UTC)          CLIENT          SERVER        PROTOCOL  TLS                  USER   MAILS  OUTCOME     SLOWEST  MISSING                                      LAST ERROR    FILE
+    1  2026-11-24 10:00:01  10.0.0.5:36034  10.0.0.9:587  SMTP      TLSv1.2              alice  1      completed  0.201004  -                                            535 5.7.8 no  mail.pcap
 40000  2026-11-24 10:00:01  10.0.0.5:36034  10.0.0.9:587  SMTP?     TLSv1.2 undecrypted  ?      ?      cut               -  4,321 bytes not decrypted (forward-secrecy)  -             mail.pcap
 ";
         assert_eq!(table(vec![whole, closed], false), expected);
@@ -297,6 +311,7 @@ mod tests {
             message(submitted, MessageOutcome::Accepted, true),
             message(submitted, MessageOutcome::Rejected, true),
             message(submitted, MessageOutcome::Rejected, false),
+            message(submitted, MessageOutcome::Aborted, true),
             message(retrieved, MessageOutcome::Unknown, false),
             Message { part: MessagePart::Headers, ..message(submitted, MessageOutcome::Rejected, true) },
         ];
@@ -310,7 +325,7 @@ mod tests {
         let text = String::from_utf8(sink.into_inner()).unwrap();
         let column = text.find("MAILS").unwrap();
         let cells: Vec<&str> = text.lines().map(|row| row[column..].split("  ").next().unwrap()).collect();
-        assert_eq!(cells, ["MAILS", "4 (2 rejected, 1 incomplete)", "4"]);
+        assert_eq!(cells, ["MAILS", "4 (2 rejected, 1 unanswered, 1 incomplete)", "4"]);
     }
 
     #[test]

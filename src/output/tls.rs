@@ -8,7 +8,7 @@ use super::escape::escape;
 use super::sessions::{Look, PEER, client, push_file, server};
 use super::style::Role;
 use super::table::{Cell, Column, Table};
-use super::transcript::{count, end, grouped, how_decrypted, protection};
+use super::transcript::{count, end, frames, grouped, how_decrypted, protection};
 use super::words::{Word, why_not};
 use super::{Files, Sink};
 use crate::event::{Certificate, Event, EventBody, Resumed, SecretSource, Security, Session, TlsHandshake};
@@ -131,6 +131,16 @@ fn row(id: u64, session: Option<&Session>, tls: &TlsHandshake) -> Vec<Cell> {
     ]
 }
 
+/// ` (client: unknown_ca)`: what made a handshake fail, if that was said.
+fn failed_by(tls: &TlsHandshake) -> Option<String> {
+    if tls.answered_in_clear {
+        return Some(" (answered in the clear)".to_owned());
+    }
+    let alert = tls.alerts.iter().find(|alert| alert.fatal)?;
+    let word = alert.description.strip_prefix("fatal ").unwrap_or(&alert.description);
+    Some(format!(" ({}: {})", alert.dir.as_str(), escape(word.as_bytes())))
+}
+
 /// The key's name or the reason, in a word.
 fn short(tls: &TlsHandshake) -> String {
     let mut out = match (tls.secret, &tls.key) {
@@ -143,6 +153,9 @@ fn short(tls: &TlsHandshake) -> String {
             out.push_str("; ");
         }
         out.push_str(reason.as_str());
+        if reason == Reason::HandshakeFailed {
+            out.extend(failed_by(tls));
+        }
     }
     if out.is_empty() { "-".to_owned() } else { out }
 }
@@ -200,9 +213,8 @@ fn facts(say: &mut dyn FnMut(&str, &str), session: Option<&Session>, tls: &TlsHa
     say(
         "Handshake",
         &format!(
-            "frames {} to {}{within}{}",
-            tls.span.first.number,
-            tls.span.last.number,
+            "{}{within}{}",
+            frames(tls.span),
             match tls.reason {
                 _ if tls.completed => "",
                 Some(Reason::HandshakeFailed) => "; it broke off",
@@ -364,7 +376,7 @@ mod tests {
         }];
         let expected = "\
 ── 1  2026-11-24 10:00:01.188  10.0.0.5:36034 → 10.0.0.9:587  SMTP + STARTTLS
-  Handshake    frames 11 to 14 of mail.pcap
+  Handshake    frames 11–14 of mail.pcap
   Agreed on    TLSv1.2, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
   Asked for    mail.example.test
   Certificate  CN=mail.example.test, RSA-2048, valid 2025-01-01 to 2027-01-01, by CN=Test CA
@@ -398,8 +410,10 @@ mod tests {
         let said = "  Verdict      key log server.key · handshake failed: the client does not trust the server's certificate \
                     (handshake-failed)\n";
         let tls = TlsHandshake { key: Some("server.key".into()), ..tls };
-        let text = write(tls, true, true);
+        let text = write(tls.clone(), true, true);
         assert!(text.contains(said), "{text}");
+        let row = write(tls, false, true);
+        assert!(row.contains("handshake-failed (client: unknown_ca)"), "{row}");
     }
 
     #[test]

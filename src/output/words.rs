@@ -75,7 +75,7 @@ pub fn why_not(reason: Reason) -> (&'static str, &'static str) {
         Reason::NoKey => ("no key was given", "give the server's RSA private key with -k, or a key log with --keylog"),
         Reason::KeyMismatch => (
             "none of the given keys belongs to the server's certificate",
-            "find the key that was in use then; `mailcap tls` shows the certificate",
+            "find the key that was in use then; `mailcap tls --explain` shows the certificate",
         ),
         Reason::ForwardSecrecy => {
             ("forward secrecy", "a key log is needed (--keylog); the server's private key can't open it")

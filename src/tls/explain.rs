@@ -145,7 +145,7 @@ pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
         "user_canceled" | "close_notify" => {
             ("one side gave up", "See the log of the side that sent the alert; a timeout may be too short.")
         }
-        _ => ("the peers did not agree", "See the alerts, and the logs of both."),
+        _ => ("the peers did not agree", "See the logs of both, and the alerts above if there are any."),
     };
     Failure { why, advice }
 }
@@ -170,7 +170,7 @@ fn advice(reason: Reason) -> &'static str {
             "The session was resumed: its secret was agreed on in an earlier full handshake. Add the capture that holds that one, or a key log."
         }
         Reason::HandshakeIncomplete => {
-            "The capture begins or ends within the handshake. Up to TLS 1.2 nothing can be derived without both randoms and the key exchange, even with a key log; with TLS 1.3 a key log is enough."
+            "The capture begins or ends within the handshake: add the capture file that comes before or after this one. Up to TLS 1.2 nothing can be derived without both randoms and the key exchange, even with a key log; with TLS 1.3 a key log is enough."
         }
         Reason::HandshakeFailed => "There is nothing to decrypt.",
         Reason::HandshakeGap => {
@@ -180,7 +180,7 @@ fn advice(reason: Reason) -> &'static str {
             "Only one direction was captured: up to TLS 1.2 the keys depend on both sides' messages; with TLS 1.3 a key log is enough."
         }
         Reason::MidSession => {
-            "The capture begins after the handshake: capture from the beginning of the connection. With TLS 1.3 a key log is enough."
+            "The capture begins after the handshake: add the capture file that comes before this one, or capture from the beginning of the connection. With TLS 1.3 a key log is enough."
         }
         Reason::UnsupportedSuite => "mailcap does not decrypt this suite or version.",
         Reason::BadMac => {
@@ -188,7 +188,7 @@ fn advice(reason: Reason) -> &'static str {
         }
         Reason::CompressionStateLost => "TLS compression: what follows a lost or damaged record can't be decompressed.",
         Reason::KeylogNoEntry => {
-            "The key log has no entry for this client random, or not all of its secrets: was it written by one of these two peers, and from before the connection began?"
+            "The key log has no entry for this client random, or not all of its secrets: was it written by one of these two peers, and was it begun before the connection?"
         }
         Reason::SecretLate => {
             "The secret comes later in the capture than the records that it opens: give it as a separate key log (--keylog)."

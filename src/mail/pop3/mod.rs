@@ -83,7 +83,7 @@ impl Pop3 {
 
     fn tell_bare_lf(&mut self, dir: Direction, span: Span, cx: &mut Context<'_>) {
         if !std::mem::replace(&mut self.bare_lf_told[dir.index()], true) {
-            cx.out.diagnose(span, Code::BareLf, format!("sent by the {}", dir.as_str()));
+            cx.out.diagnose(span, Code::BareLf, format!("a line of the {} ends in LF alone", dir.as_str()));
         }
     }
 

@@ -95,7 +95,7 @@ impl Sieve {
             cx.out.diagnose(line.span, Code::BadLength, "a literal's size of more than 32 bits");
         }
         if line.bare_lf && !std::mem::replace(&mut self.bare_lf_told[dir.index()], true) {
-            cx.out.diagnose(line.span, Code::BareLf, format!("sent by the {}", dir.as_str()));
+            cx.out.diagnose(line.span, Code::BareLf, format!("a line of the {} ends in LF alone", dir.as_str()));
         }
     }
 

@@ -22,7 +22,7 @@ use crate::position::Timestamp;
 
 pub(super) use header::{how_decrypted, protection};
 pub use phrase::incomplete;
-pub(super) use phrase::{count, end, grouped};
+pub(super) use phrase::{count, end, frames, grouped};
 
 /// How the lines are arranged.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]

@@ -135,7 +135,7 @@ fn identity(out: &mut String, auth: &Auth) {
         None => {}
     }
     if auth.outcome == AuthOutcome::Aborted {
-        out.push_str(", cancelled");
+        out.push_str(", broken off");
     }
 }
 
@@ -194,6 +194,7 @@ pub(super) fn message(message: &Message) -> String {
     }
     match message.outcome {
         MessageOutcome::Rejected => out.push_str(", rejected"),
+        MessageOutcome::Aborted if message.complete => out.push_str(", no reply: the server may have taken it"),
         MessageOutcome::Aborted => out.push_str(", aborted"),
         MessageOutcome::Accepted | MessageOutcome::Unknown => {}
     }
@@ -246,7 +247,7 @@ pub(super) fn diagnostic(diagnostic: &Diagnostic) -> String {
 }
 
 /// `frames 11–14`.
-fn frames(span: Span) -> String {
+pub(in crate::output) fn frames(span: Span) -> String {
     match (span.first.number, span.last.number) {
         (first, last) if first == last => format!("frame {first}"),
         (first, last) => format!("frames {first}–{last}"),
@@ -258,7 +259,8 @@ pub(super) fn handshake(tls: &TlsHandshake, told: bool) -> String {
     let what = match (tls.completed, tls.handshake, tls.reason) {
         (true, 0, _) => "TLS established",
         (true, ..) => "TLS renegotiated",
-        (false, _, Some(Reason::HandshakeFailed)) => "TLS failed",
+        (false, 0, Some(Reason::HandshakeFailed)) => "TLS failed",
+        (false, _, Some(Reason::HandshakeFailed)) => "TLS renegotiation failed",
         (false, _, Some(Reason::MidSession)) => "TLS, already under way",
         (false, ..) => "TLS handshake, end not seen",
     };
@@ -306,7 +308,12 @@ pub(in crate::output) fn end(session: &Session) -> String {
         EndReason::Timeout => "idle for too long".to_owned(),
         EndReason::Reused => "its ports were reused".to_owned(),
         EndReason::Evicted => "given up at a memory bound (--max-memory)".to_owned(),
-        EndReason::Eof => "the capture ends here".to_owned(),
+        EndReason::Eof => match session.ended_by {
+            Some(by) => {
+                format!("{} closed the connection, and the capture ends before {} did", who(by), who(by.opposite()))
+            }
+            None => "the capture ends here".to_owned(),
+        },
     }
 }
 
@@ -323,6 +330,9 @@ pub(super) fn closing(session: &Session, farewell: bool) -> Option<String> {
         Outcome::Completed => return None,
         Outcome::Refused => format!("refused; {end}"),
         Outcome::AuthFailed => format!("authentication failed; {end}"),
+        Outcome::TlsFailed if session.tls.last().is_some_and(|tls| tls.handshake > 0) => {
+            format!("TLS renegotiation failed; {end}")
+        }
         Outcome::TlsFailed => format!("TLS failed; {end}"),
         Outcome::Aborted if farewell || !session.complete || odd(Code::MessageCut) || odd(Code::Unanswered) => {
             format!("broke off: {end}")

@@ -297,6 +297,8 @@ fn handshakes_that_failed_or_stayed_closed() {
     }];
     let said = "TLS failed, frames 11–14; alert from the server: fatal handshake_failure";
     assert_eq!(phrase::handshake(&failed, false), said);
+    let again = TlsHandshake { handshake: 1, ..failed.clone() };
+    assert!(phrase::handshake(&again, false).starts_with("TLS renegotiation failed, frames 11–14"));
     failed.progress.lacks_certificate = true;
     assert_eq!(
         phrase::handshake(&failed, false),
@@ -426,6 +428,11 @@ fn the_closing_line() {
     assert_eq!(
         closing(Outcome::Cut, EndReason::Eof, None).unwrap(),
         "incomplete in the capture: the capture ends here; last error: 554 5.7.1 go away; 73 bytes missing in 1 gap"
+    );
+    let closed = closing(Outcome::Cut, EndReason::Eof, Some(Direction::Client)).unwrap();
+    assert!(
+        closed.contains("the client closed the connection, and the capture ends before the server did"),
+        "{closed}"
     );
 }
 

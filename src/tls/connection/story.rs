@@ -257,9 +257,9 @@ impl Handshake {
         let seen = match (self.changed, self.hello_done, &self.server) {
             _ if self.established => return "The handshake was completed.".to_owned(),
             _ if failed && self.opened + self.closed > 0 => return "The handshake failed.".to_owned(),
-            _ if failed && self.failed => return "The handshake failed: there was nothing to encrypt.".to_owned(),
+            _ if failed && self.failed => return "The handshake failed: no data was sent in TLS.".to_owned(),
             _ if failed => {
-                return "The connection was over before the handshake was: there was nothing to encrypt.".to_owned();
+                return "The connection was over before the handshake was: no data was sent in TLS.".to_owned();
             }
             ([true, true], ..) => "both sides had changed to encryption",
             ([true, false], ..) => "the client had changed to encryption, the server had not",
