@@ -258,6 +258,8 @@ impl Pcap {
 
     /// Whether behind so many captured bytes something stands that may be a record, or nothing.
     fn is_followed(&self, buffer: &mut Buffer, (captured, original): (u32, u32), limits: &Limits) -> bool {
+        /// No fraction of a second is as large.
+        const SINCE: u32 = 1_000_000_000;
         let usual = self.are_usual(captured, original);
         let size = self.record_header.saturating_add(captured as usize);
         buffer.ensure(size.saturating_add(16));
@@ -271,7 +273,8 @@ impl Pcap {
             // pause.
             || usual
                 && self.are_usual(captured, original)
-                && self.last_seconds.is_none_or(|t| seconds >= t)
+                // Four bytes too far, the fraction stands where seconds should.
+                && (seconds >= SINCE || self.last_seconds.is_none_or(|t| seconds >= t))
                 && fraction < 1_000_000_000
     }
 

@@ -140,8 +140,15 @@ fn answered(password: &str, replies: &[&str]) -> String {
 #[test]
 fn a_short_password_is_hidden_in_urls_and_behind_escapes() {
     for password in ["abc123", "Zq7XkWv"] {
-        for text in ["imap://alice:PW@imap.example.test", "alice:PW@host", r"\x00alice\x00PW", "alice%3APW", "alice:PW"]
-        {
+        for text in [
+            "imap://alice:PW@imap.example.test",
+            "alice:PW@host",
+            r"\x00alice\x00PW",
+            r"\000alice\000PW",
+            "alice%3APW",
+            "alice=00PW",
+            "alice:PW",
+        ] {
             let told = answered(password, &[&format!("454 no {}", text.replace("PW", password))]);
             assert!(told.contains("454") && !told.contains(password), "{text}: {told}");
         }

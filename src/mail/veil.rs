@@ -312,15 +312,20 @@ impl Emitter {
 /// Whether what stands there is no part of a longer word or name: `mail` is one of `mail.example`, `2023` of `12023`, and who
 /// sees the rest would know it. An escaped character before it is none of its own.
 fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
-    const ESCAPES: [&[u8]; 5] = [b"\\x00", b"\\0", b"%00", b"%3A", b"=3A"];
+    const ESCAPES: [&[u8]; 9] = [b"\\x00", b"\\0", b"\\000", b"\\u0000", b"\\x3a", b"%00", b"%3a", b"=00", b"=3a"];
     let word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
     let joint =
         |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|b| matches!(b, b'.' | b'-' | b'_' | b'@'));
     let before = |n: usize| start.checked_sub(n);
-    let escape = || text.get(..start).is_some_and(|before| ESCAPES.iter().any(|escape| before.ends_with(escape)));
+    let escape = || text.get(..start).is_some_and(|before| ESCAPES.iter().any(|escape| ends_with(before, escape)));
     let goes_on_before = word(before(1)) && !escape() || joint(before(1)) && word(before(2));
     let goes_on_behind = word(Some(end)) || joint(Some(end)) && word(Some(end + 1));
     !(goes_on_before && word(Some(start)) || goes_on_behind && word(end.checked_sub(1)))
+}
+
+/// In any case.
+fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    text.len().checked_sub(end.len()).and_then(|at| text.get(at..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
 }
 
 /// Whether a text is not there by chance: of eight characters and more, of several kinds.

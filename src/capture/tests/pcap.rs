@@ -156,6 +156,12 @@ fn an_original_length_below_the_captured_one_hides_nothing_behind_a_pause() {
         let got = read(file);
         assert_eq!((packets(&got).len(), problems(&got).len()), (4, 0), "{original} {fraction} {pause}");
     }
+    // Nor where the clock goes back.
+    let mut file = pcap_header(Order::Little, MICRO, 1);
+    for n in 0..4 {
+        file.extend(pcap_record_of(Order::Little, start - n * 90_000, 7, 0, &[0xab; 60]));
+    }
+    assert_eq!(packets(&read(file)).len(), 4);
     // Damage in such a file hides no more than itself, either.
     let mut file = pcap_header(Order::Little, MICRO, 1);
     for n in 0..9 {

@@ -462,6 +462,7 @@ impl Imap {
         self.client.challenged = false;
         self.client.unsure = None;
         cx.loses_client();
+        self.shared.joins.halves.commands_lost();
         self.exchange_gap();
         if let State::Wait(Wait::Literal(announced)) = self.client.state {
             // It went on sending: the server's leave is what is missing.

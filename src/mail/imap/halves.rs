@@ -31,6 +31,8 @@ pub(super) struct Halves {
     whole: Option<MessageBuilder>,
     /// The header has had its text.
     used: bool,
+    /// Commands are missing since: a SELECT, perhaps.
+    unsure: bool,
 }
 
 impl Halves {
@@ -78,6 +80,18 @@ impl Halves {
             (Some(Half::Text), Some(whole)) => whole.gap(),
             (None, _) => {}
             _ => *self = Halves::default(),
+        }
+    }
+
+    /// Bytes of the client are missing.
+    pub(super) fn commands_lost(&mut self) {
+        self.unsure = true;
+    }
+
+    /// What a SELECT is answered with came, and maybe there was one.
+    pub(super) fn selected(&mut self) {
+        if self.unsure {
+            self.lost();
         }
     }
 

@@ -305,8 +305,7 @@ impl Imap {
             }
             self.shared.joins.vanished();
         } else if first.eq_ignore_ascii_case(b"FLAGS") {
-            // Of a SELECT, which may be missing.
-            self.shared.joins.halves.lost();
+            self.shared.joins.halves.selected();
         } else if let Some(seqno) = number(first).filter(|_| !first.is_empty())
             && verbs::word(rest).0.eq_ignore_ascii_case(b"EXPUNGE")
         {

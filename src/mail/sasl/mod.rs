@@ -82,7 +82,8 @@ pub struct Exchange {
     reveal_told: bool,
     /// An answer was not judged, as that is too much work.
     unjudged: bool,
-    /// Replies are missing.
+    /// Lines of the client are missing, and replies.
+    torn: bool,
     unheard: bool,
     /// The password or token that was sent last.
     sent: Option<Zeroizing<Vec<u8>>>,
@@ -248,6 +249,7 @@ impl Exchange {
             reveals_secret: false,
             reveal_told: false,
             unjudged: false,
+            torn: false,
             unheard: false,
             sent: None,
         }
@@ -428,6 +430,7 @@ impl Exchange {
 
     /// Lines of the exchange are missing here: what follows is shown only where it can't be a secret.
     pub fn gap(&mut self) {
+        self.torn = true;
         self.auth.secret_sent = self.auth.secret_sent.filter(|sent| *sent);
         if let Mechanism::Login(login) = &mut self.mechanism {
             login.gap();
@@ -439,9 +442,10 @@ impl Exchange {
         self.unheard = true;
     }
 
-    /// Whether lines of both sides are missing, so that it may be over and another have begun.
-    pub(super) fn may_be_over(&self) -> bool {
-        self.unheard && self.lacks_lines()
+    /// Whether lines of both sides are missing, so that it may be over and another have begun. `more`: its client went on
+    /// before its verdict came.
+    pub(super) fn may_be_over(&self, more: bool) -> bool {
+        self.unheard && (self.torn || more)
     }
 
     /// Whether the secret may have been among lines that are missing.

@@ -246,7 +246,7 @@ impl Smtp {
 
     /// What the client said is lost, which got a reply that AUTH gets alone, maybe.
     fn authenticates_behind_gap(&mut self, reply: &Reply, cx: &mut Context<'_>) {
-        if self.login.as_ref().is_some_and(Exchange::may_be_over) {
+        if self.login.as_ref().is_some_and(|login| login.may_be_over(false)) {
             self.end_login(AuthOutcome::Unknown, reply.span, cx);
         }
         match reply.code {
@@ -485,7 +485,12 @@ impl Smtp {
             // Whoever is asked, the next line is secret.
             self.mode = Mode::Response;
         } else {
-            let outcome = if reply.ok() { AuthOutcome::Success } else { AuthOutcome::Failure };
+            let more = !self.hold.is_empty();
+            let outcome = match reply.ok() {
+                _ if self.login.as_ref().is_some_and(|login| login.may_be_over(more)) => AuthOutcome::Unknown,
+                true => AuthOutcome::Success,
+                false => AuthOutcome::Failure,
+            };
             self.end_login(outcome, reply.span, cx);
         }
         if waited {

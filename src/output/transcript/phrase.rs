@@ -248,7 +248,8 @@ pub(super) fn diagnostic(diagnostic: &Diagnostic) -> String {
 
 /// `frames 11–14`.
 pub(in crate::output) fn frames(span: Span) -> String {
-    match (span.first.number, span.last.number) {
+    let (first, last) = (span.first.number, span.last.number);
+    match (first.min(last), first.max(last)) {
         (first, last) if first == last => format!("frame {first}"),
         (first, last) => format!("frames {first}–{last}"),
     }

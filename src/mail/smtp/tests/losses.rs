@@ -745,5 +745,11 @@ fn a_login_of_which_both_sides_are_lost_has_no_later_ones_verdict() {
         let auths = events.iter().filter_map(|e| if let EventBody::Auth(a) = &e.body { Some(a) } else { None });
         let told: Vec<_> = auths.map(|auth| (auth.user.clone(), auth.outcome)).collect();
         assert_eq!(told, [(Some("alice".into()), AuthOutcome::Unknown)]);
+        // Her password is there, what came next is not.
+        let sent = [&begin[..], &[c("c2VjcmV0\r\n")], &gaps].concat();
+        let steps = [&sent[..], &[s("235 ok\r\n"), c("QUIT\r\n"), s("221 bye\r\n")]].concat();
+        let events = Run::default().feed(&steps, usize::MAX).0;
+        let succeeds = |e: &Event| matches!(&e.body, EventBody::Auth(a) if a.outcome == AuthOutcome::Success);
+        assert!(!events.iter().any(succeeds), "{events:?}");
     }
 }
