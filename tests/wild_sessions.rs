@@ -210,7 +210,7 @@ const READ: &[Read] = &[
         verbs: "HELO MAIL RCPT DATA QUIT",
         messages: &["1 ibmuser@zpdt.example.com>mattenuttall@example.com 8856 accepted"],
         outcome: "completed",
-        codes: "",
+        codes: "early-talker",
         why: "a batch: commands and mail are sent before the greeting, and are answered after it",
     },
     // Errors.

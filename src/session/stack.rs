@@ -210,7 +210,7 @@ impl Stack {
             swap = !roles_sure && opened.client == Direction::Server;
             self.hint = Protocol::of_port(opened.port).or(self.hint);
             self.layers.hint = self.hint;
-            self.proxy_bytes += opened.bytes;
+            self.proxy_bytes = self.proxy_bytes.saturating_add(opened.bytes);
             self.layers.emitter.diagnose(opened.span, Code::ProxyTunnel, opened.to_string());
             self.proxied = Some(Box::new(opened));
         }
@@ -240,7 +240,7 @@ impl Stack {
         let Some((held, len, header)) = preamble.take(bytes, span) else { return false };
         if let Some(client) = header {
             self.proxy_client = client;
-            self.proxy_bytes += len as u32;
+            self.proxy_bytes = self.proxy_bytes.saturating_add(len as u32);
             self.layers.emitter.diagnose(held.span, Code::ProxyHeader, proxy_header::endpoint(client));
             self.proxy_talk.begin_again();
         }
@@ -261,7 +261,7 @@ impl Stack {
         }
         match self.preambles[dir.index()].end() {
             Some(held) if proxy_header::is_header(&held.bytes) => {
-                self.proxy_bytes += held.bytes.len() as u32;
+                self.proxy_bytes = self.proxy_bytes.saturating_add(held.bytes.len() as u32);
                 let detail = format!("cut short after {}", count(held.bytes.len() as u64, "byte"));
                 self.layers.emitter.diagnose(held.span, Code::ProxyHeader, detail);
             }
