@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{Text, TlsHandshake};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::position::{Direction, Span};
 
 /// Who talks to whom, as far as it is known when a session's first event is told.
@@ -165,6 +165,13 @@ pub struct Session {
     pub diagnostics: Vec<Diagnostic>,
     /// The account of its bytes.
     pub account: Account,
+}
+
+impl Session {
+    /// Whether such a diagnostic was told of it.
+    pub fn has(&self, code: Code) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.code == code)
+    }
 }
 
 /// Where the captured bytes of a session went; the parts add up to what was captured.

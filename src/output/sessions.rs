@@ -184,7 +184,7 @@ impl<W: Write> Sink for Sessions<W> {
 
 /// Whether something was said inside TLS that stayed closed, or in a layer of SASL.
 fn is_hidden(session: &Session) -> bool {
-    session.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::SaslLayer)
+    session.has(Code::SaslLayer)
         || session.tls.iter().any(|tls| tls.decrypted != Decrypted::All && tls.closed_for().is_some())
 }
 

@@ -59,8 +59,7 @@ pub fn protocol_name(protocol: Option<Protocol>) -> &'static str {
 
 /// What the port of a session is for whose protocol stayed hidden; none where another was heard.
 pub fn hidden_protocol(session: &Session) -> Option<Protocol> {
-    let another = session.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::NotMail);
-    Protocol::of_port(session.server.port()).filter(|_| !another)
+    Protocol::of_port(session.server.port()).filter(|_| !session.has(Code::NotMail))
 }
 
 /// A session's protocol. Of one that stayed hidden, what its port is for, as a guess: `IMAP?`.

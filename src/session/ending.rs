@@ -83,8 +83,7 @@ impl Live {
             let detail = "the client uses no TLS, on a port for TLS";
             self.stack.layers.emitter.diagnose(span, Code::TlsMismatch, detail);
         }
-        let hung_up = matches!(reason, EndReason::Fin | EndReason::Rst) && self.gaps.0 == 0;
-        if hung_up && self.stack.tls_stayed_silent() {
+        if self.is_silent() && matches!(reason, EndReason::Fin | EndReason::Rst) {
             let detail =
                 "nothing was said after the handshake: a client that does not accept the certificate may hang up so";
             self.stack.layers.emitter.diagnose(span, Code::SilentTls, detail);
@@ -96,6 +95,11 @@ impl Live {
         self.tell_secrets(opened_by, Span { first: info.first, last: info.last });
         self.tell_session(info, session, world);
         closed
+    }
+
+    /// There was no dialogue in TLS that stayed closed.
+    fn is_silent(&self) -> bool {
+        self.gaps.0 == 0 && self.stack.tls_stayed_silent()
     }
 
     fn tell_session(&mut self, info: &ConnectionInfo, session: SessionEvent, world: &mut World<'_>) {
@@ -143,7 +147,7 @@ impl Live {
             heard: self.bytes,
             gaps: self.gaps.0,
             undecrypted,
-            silent: self.gaps.0 == 0 && self.stack.tls_stayed_silent(),
+            silent: self.is_silent(),
             sealed: self.stack.layers.sealed() > 0,
             garbled: self.diagnostics.contains_key(&Code::BadRecord),
             fin: self.fin,

@@ -107,12 +107,11 @@ impl<'a, W: Write> Survey<'a, W> {
                 return;
             }
             let &Session { id, client, server, protocol, span, .. } = session;
-            let is = |code| session.diagnostics.iter().any(|d| d.code == code);
             // One that is heard acknowledging has said nothing.
             let side = if session.bytes[1] > session.bytes[0] { Direction::Server } else { Direction::Client };
-            let heard = is(Code::OneSided).then_some(side);
+            let heard = session.has(Code::OneSided).then_some(side);
             let has_gaps = session.gap_count > 0;
-            let midway = is(Code::MidStream);
+            let midway = session.has(Code::MidStream);
             self.found.sessions.insert(id, Found { client, server, protocol, span, midway, heard, has_gaps });
             // Between peers that did not agree there is nothing to open, nor in what SASL sealed.
             let tls = !session.tls.is_empty() && !TlsHandshake::failed_alone(&session.tls);

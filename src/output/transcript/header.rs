@@ -45,7 +45,7 @@ pub(super) fn push(out: &mut String, session: &Session, view: &View<'_>) {
             let _ = write!(line, " · {how}");
         }
     }
-    if session.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::OneSided) {
+    if session.has(Code::OneSided) {
         line.push_str(match session.bytes {
             [0, 0] => " · only one direction was captured",
             [0, _] => " · only the server was captured",

@@ -321,10 +321,9 @@ pub(in crate::output) fn end(session: &Session) -> String {
 /// How a session ended, where that is not as its protocol says. `farewell`: the client took its leave.
 pub(super) fn closing(session: &Session, farewell: bool) -> Option<String> {
     let end = end(session);
-    let odd = |code| session.diagnostics.iter().any(|diagnostic| diagnostic.code == code);
     let mut out = match session.outcome {
         Outcome::Completed if in_the_clear_for_want_of_tls(session) => {
-            let secret = if odd(Code::PlaintextPassword) { ", the password too" } else { "" };
+            let secret = if session.has(Code::PlaintextPassword) { ", the password too" } else { "" };
             return Some(format!("TLS failed, and the session went on in the clear{secret}"));
         }
         // What is missing has its lines already.
@@ -335,7 +334,9 @@ pub(super) fn closing(session: &Session, farewell: bool) -> Option<String> {
             format!("TLS renegotiation failed; {end}")
         }
         Outcome::TlsFailed => format!("TLS failed; {end}"),
-        Outcome::Aborted if farewell || !session.complete || odd(Code::MessageCut) || odd(Code::Unanswered) => {
+        Outcome::Aborted
+            if farewell || !session.complete || session.has(Code::MessageCut) || session.has(Code::Unanswered) =>
+        {
             format!("broke off: {end}")
         }
         Outcome::Aborted => match session.protocol {
@@ -347,7 +348,7 @@ pub(super) fn closing(session: &Session, farewell: bool) -> Option<String> {
         Outcome::NoBanner if session.bytes == [0; 2] && is_tls_port(session.server.port()) => {
             format!("neither side sent anything, and on this port the client has to start TLS; {end}")
         }
-        Outcome::NoBanner if session.bytes[1] > 0 && odd(Code::TlsMismatch) => {
+        Outcome::NoBanner if session.bytes[1] > 0 && session.has(Code::TlsMismatch) => {
             format!("the server sent nothing but a TLS alert; {end}")
         }
         Outcome::NoBanner => format!("the server never sent anything; {end}"),
@@ -399,8 +400,8 @@ pub fn incomplete(session: &Session) -> Option<String> {
         parts.push(part);
     }
     if parts.is_empty() {
-        let begins = session.diagnostics.iter().any(|d| d.code == Code::MidStream) && session.banner.is_none();
-        let one_sided = session.diagnostics.iter().any(|d| d.code == Code::OneSided);
+        let begins = session.has(Code::MidStream) && session.banner.is_none();
+        let one_sided = session.has(Code::OneSided);
         parts.push(match session.end_reason {
             _ if one_sided => "only one direction is in the capture".to_owned(),
             _ if begins => "its beginning is not in the capture".to_owned(),

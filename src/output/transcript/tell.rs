@@ -33,8 +33,7 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// Whether lines say that they rest on an assumption: of one direction alone all do, and a heading says so.
     fn marks_assumed(&self) -> bool {
-        let said = |session: &Session| session.diagnostics.iter().any(|d| d.code == Code::OneSided);
-        self.options.layout != Layout::Story || !self.session.is_some_and(said)
+        self.options.layout != Layout::Story || !self.session.is_some_and(|session| session.has(Code::OneSided))
     }
 }
 
