@@ -442,10 +442,14 @@ impl Exchange {
         self.unheard = true;
     }
 
-    /// Whether lines of both sides are missing, so that it may be over and another have begun. `more`: its client went on
-    /// before its verdict came.
-    pub(super) fn may_be_over(&self, more: bool) -> bool {
-        self.unheard && (self.torn || more)
+    /// Whether [`Exchange::loses_reply`] was told of it.
+    pub(super) fn lacks_replies(&self) -> bool {
+        self.unheard
+    }
+
+    /// Whether [`Exchange::gap`] was.
+    pub(super) fn is_torn(&self) -> bool {
+        self.torn
     }
 
     /// Whether the secret may have been among lines that are missing.

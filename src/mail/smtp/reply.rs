@@ -1,8 +1,8 @@
 //! Replies (RFC 5321 §4.2): lines put together, enhanced status codes (RFC 3463), queue ids.
 
 use super::queue_id::queue_id;
-use crate::event::Text;
 use crate::event::weight::texts;
+use crate::event::{AuthOutcome, Text};
 use crate::mail::line::{Line, LineEnd};
 use crate::position::{FramePos, Span};
 
@@ -213,7 +213,16 @@ impl Assembler {
 
 /// The codes that only AUTH gets (RFC 4954 §4, §6).
 pub(super) fn is_of_auth(code: u16) -> bool {
-    matches!(code, 334 | 235 | 534 | 535 | 538)
+    code == 334 || auth_verdict(code).is_some()
+}
+
+/// What an authentication ends with that gets this code, which nothing else gets.
+pub(super) fn auth_verdict(code: u16) -> Option<AuthOutcome> {
+    match code {
+        235 => Some(AuthOutcome::Success),
+        534 | 535 | 538 => Some(AuthOutcome::Failure),
+        _ => None,
+    }
 }
 
 pub(super) fn enhanced(text: &[u8]) -> Option<&[u8]> {

@@ -244,34 +244,36 @@ impl Smtp {
         Next::Continue
     }
 
+    /// Whether bytes of both sides are missing since AUTH, or replies while the client went on, so that another login may
+    /// be under way.
+    fn login_may_be_over(&self) -> bool {
+        self.login.as_ref().is_some_and(|login| login.lacks_replies() && (login.is_torn() || !self.hold.is_empty()))
+    }
+
     /// What the client said is lost, which got a reply that AUTH gets alone, maybe.
     fn authenticates_behind_gap(&mut self, reply: &Reply, cx: &mut Context<'_>) {
-        if self.login.as_ref().is_some_and(|login| login.may_be_over(false)) {
+        if self.login_may_be_over() {
             self.end_login(AuthOutcome::Unknown, reply.span, cx);
         }
-        match reply.code {
-            Some(334) => {
-                if self.login.is_none() {
-                    self.all_answered(reply.span, cx);
-                    self.begin_login_midway(reply.span, cx);
-                }
-                self.challenged(reply);
-                self.mode = Mode::Response;
-                self.trail.lost[Direction::Client.index()] = false;
+        if reply.code == Some(334) {
+            if self.login.is_none() {
+                self.all_answered(reply.span, cx);
+                self.begin_login_midway(reply.span, cx);
             }
-            Some(235) => self.end_login(AuthOutcome::Success, reply.span, cx),
-            Some(534 | 535 | 538) => self.end_login(AuthOutcome::Failure, reply.span, cx),
-            _ => {}
+            self.challenged(reply);
+            self.mode = Mode::Response;
+            self.trail.lost[Direction::Client.index()] = false;
+        } else if let Some(verdict) = reply.code.and_then(reply::auth_verdict) {
+            self.end_login(verdict, reply.span, cx);
         }
     }
 
     /// The client's side is not in the capture: a challenge and its end, or a verdict that nothing but AUTH gets, show
     /// an authentication.
     fn authenticates_unseen(&mut self, reply: &Reply, cx: &mut Context<'_>) {
-        let ends = match reply.code {
-            Some(334) => None,
-            Some(235) => Some(AuthOutcome::Success),
-            Some(534 | 535 | 538) => Some(AuthOutcome::Failure),
+        let ends = match reply.code.and_then(reply::auth_verdict) {
+            Some(verdict) => Some(verdict),
+            None if reply.code == Some(334) => None,
             _ if self.login.is_some() && reply.negative() => Some(AuthOutcome::Failure),
             _ if self.login.is_some() => Some(AuthOutcome::Unknown),
             _ => return,
@@ -485,9 +487,8 @@ impl Smtp {
             // Whoever is asked, the next line is secret.
             self.mode = Mode::Response;
         } else {
-            let more = !self.hold.is_empty();
             let outcome = match reply.ok() {
-                _ if self.login.as_ref().is_some_and(|login| login.may_be_over(more)) => AuthOutcome::Unknown,
+                _ if self.login_may_be_over() => AuthOutcome::Unknown,
                 true => AuthOutcome::Success,
                 false => AuthOutcome::Failure,
             };
