@@ -214,10 +214,9 @@ impl Veil {
 
     /// Whether something was hidden.
     fn redact(&self, text: &mut Text) -> bool {
-        let shown = self.redacted(&text.0);
-        let hides = shown.is_some();
-        text.0 = shown.unwrap_or_else(|| std::mem::take(&mut text.0));
-        hides
+        let Some(shown) = self.redacted(&text.0) else { return false };
+        text.0 = shown;
+        true
     }
 
     fn redact_all<'a>(&self, texts: impl IntoIterator<Item = &'a mut Text>) {

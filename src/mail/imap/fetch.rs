@@ -74,9 +74,7 @@ pub(super) struct Fetch {
     quote: Quote,
     bracket: bool,
     /// Within quotes in it: a header field's name.
-    field_quoted: bool,
-    /// Behind a backslash there.
-    field_escaped: bool,
+    field_quote: Quote,
     token: Vec<u8>,
     /// Name of the item whose value is next.
     name: Vec<u8>,
@@ -109,8 +107,7 @@ impl Fetch {
             depth: 0,
             quote: Quote::No,
             bracket: false,
-            field_quoted: false,
-            field_escaped: false,
+            field_quote: Quote::No,
             token: Vec::new(),
             name: Vec::new(),
             item: Item::Name,
@@ -164,20 +161,16 @@ impl Fetch {
 
     fn byte(&mut self, b: u8, span: Span, shared: &mut Shared, cx: &mut Context<'_>) {
         match b {
-            _ if self.bracket && std::mem::take(&mut self.field_escaped) => self.keep(b),
-            b'\\' if self.bracket && self.field_quoted => {
-                self.field_escaped = true;
+            _ if self.bracket => {
+                self.bracket = b != b']' || self.field_quote != Quote::No;
+                self.field_quote = match (self.field_quote, b) {
+                    (Quote::No, b'"') | (Quote::Escape, _) => Quote::Inside,
+                    (Quote::Inside, b'"') => Quote::No,
+                    (Quote::Inside, b'\\') => Quote::Escape,
+                    (quote, _) => quote,
+                };
                 self.keep(b);
             }
-            b'"' if self.bracket => {
-                self.field_quoted = !self.field_quoted;
-                self.keep(b);
-            }
-            b']' if self.bracket && !self.field_quoted => {
-                self.bracket = false;
-                self.keep(b);
-            }
-            _ if self.bracket => self.keep(b),
             b'[' if self.depth == 1 && self.item == Item::Name => {
                 self.bracket = true;
                 self.keep(b);
