@@ -29,8 +29,25 @@ use self::exit::Exit;
 /// Writes a line to stderr, prefixed by the program's name and made safe for the terminal. Nothing can be done when
 /// stderr is gone.
 fn complain(text: &str) {
+    let text = without_numbers(text);
     let shown = escape(text.as_bytes());
     let _ = writeln!(io::stderr().lock(), "mailcap: {shown}");
+}
+
+/// Without the numbers that the standard library puts behind the system's messages: ` (os error 2)`.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|b| b.is_ascii_digit()) => out.push_str(rest),
+            _ => {
+                out.push_str(" (os error ");
+                out.push_str(part);
+            }
+        }
+    }
+    out
 }
 
 /// `1 secret`, `2 secrets`.

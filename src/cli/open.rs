@@ -132,7 +132,14 @@ fn check(path: &Path, force: bool, reads: &Reads) -> anyhow::Result<()> {
     if !force && path.symlink_metadata().is_ok() {
         bail!("{name}: the file exists; use another name, or --force to overwrite it");
     }
-    Ok(())
+    match folder_of(path) {
+        folder if folder.is_dir() => Ok(()),
+        folder => bail!("{name}: can't be written: there is no folder {}; make it first", folder.display()),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Whether a folder may be written to there: what is there is one, or nothing is.
@@ -159,8 +166,7 @@ impl<'a> Private<'a> {
             // It would be replaced, not written to.
             bail!("{name}: this is not a regular file; use another name for -o");
         }
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = Builder::new().prefix(".mailcap-").tempfile_in(folder);
+        let file = Builder::new().prefix(".mailcap-").tempfile_in(folder_of(path));
         let file = file.with_context(|| format!("{name}: can't be written"))?;
         Ok(Private { path, force, file })
     }

@@ -124,7 +124,15 @@ fn an_output_never_replaces_an_input_or_what_is_there() {
     assert_said(&output, 2, &["there", "--force"]);
     assert_eq!(fs::read_to_string(&there).unwrap(), "mine");
     let output = mailcap().arg("decode").arg(&input).arg("-o").arg(dir.path().join("no/such/out")).output().unwrap();
-    assert_said(&output, 2, &["no/such/out", "can't be written"]);
+    assert_said(&output, 2, &["no/such/out: can't be written: there is no folder", "no/such; make it first"]);
+}
+
+#[test]
+fn errors_of_the_system_are_told_without_their_numbers() {
+    for option in ["--key", "--keylog", "--key-password-file"] {
+        let output = mailcap().arg("decode").arg(capture()).args([option, "no/such/file"]).output().unwrap();
+        assert_said(&output, 2, &["no/such/file: ", "No such file or directory\n"]);
+    }
 }
 
 #[cfg(unix)]
