@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::Context;
-use super::sasl::{Exchange, settle_user};
+use super::sasl::{Exchange, Standing};
 use crate::diagnostic::Code;
 use crate::event::weight::optional;
 use crate::event::{AuthOutcome, Text};
@@ -55,10 +55,7 @@ pub(crate) struct Queue<K> {
     trusting: bool,
     /// Nothing more will come from the server.
     pub(crate) server_ended: bool,
-    /// Whether an authentication succeeded; absent before one that was not cancelled ended.
-    pub(crate) authenticated: Option<bool>,
-    /// Who authenticated, or last tried to.
-    pub(crate) user: Option<Text>,
+    pub(crate) login: Standing,
     limit_told: bool,
     /// Exchanges whose end was not seen before TLS began.
     orphans: Vec<Exchange>,
@@ -87,8 +84,7 @@ impl<K> Default for Queue<K> {
             midway: false,
             trusting: false,
             server_ended: false,
-            authenticated: None,
-            user: None,
+            login: Standing::default(),
             limit_told: false,
             orphans: Vec::new(),
         }
@@ -128,7 +124,7 @@ impl<K> Queue<K> {
     /// Memory beside its own fields.
     pub(crate) fn cost(&self) -> usize {
         let orphans = self.orphans.iter().map(|exchange| size_of::<Exchange>() + exchange.cost()).sum::<usize>();
-        self.waiting.iter().map(Pending::cost).sum::<usize>() + orphans + optional(&self.user)
+        self.waiting.iter().map(Pending::cost).sum::<usize>() + orphans + optional(&self.login.user)
     }
 
     /// An authentication whose command is not in the capture goes on.
@@ -248,12 +244,8 @@ impl<K> Queue<K> {
     pub(crate) fn end_exchange(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
         let cancelled = exchange.cancelled();
         let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
-        settle_user(&mut self.user, user, outcome, self.authenticated == Some(true));
-        match outcome {
-            AuthOutcome::Success => self.authenticated = Some(true),
-            AuthOutcome::Failure if self.authenticated.is_none() && !cancelled => self.authenticated = Some(false),
-            _ => {}
-        }
+        let refused = if cancelled { AuthOutcome::Aborted } else { AuthOutcome::Failure };
+        self.login.ended(user, if outcome == AuthOutcome::Failure { refused } else { outcome });
     }
 
     fn doubt(&mut self) {

@@ -74,8 +74,8 @@ impl Context<'_> {
         }
     }
 
-    /// Bytes of the client are missing.
-    pub(super) fn loses_client(&mut self) {
+    /// Bytes of the client are missing, or what came before the capture.
+    pub(crate) fn loses_client(&mut self) {
         if !self.options.show_secrets {
             self.out.veil.behind_loss.get_or_insert_default().replies = REPLIES;
         }

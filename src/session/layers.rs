@@ -316,6 +316,7 @@ impl Layers {
         if std::mem::take(&mut self.beginning_unseen) && !(dir == Direction::Server && mail.greets(bytes)) {
             self.joined = true;
             mail.join(self.hint);
+            context(&mut self.emitter, self.in_tls, false, env).loses_client();
         }
         self.given += bytes.len() as u64;
         let mut chunk = Chunk { bytes, span };

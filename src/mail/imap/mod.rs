@@ -51,7 +51,7 @@ impl Imap {
         let s = &self.shared;
         if s.refused {
             Some(Outcome::Refused)
-        } else if s.auth_failed {
+        } else if s.login.refused {
             Some(Outcome::AuthFailed)
         } else if s.logout {
             Some(Outcome::Completed)
@@ -167,14 +167,14 @@ impl Dissector for Imap {
             protocol: Some(Protocol::Imap),
             banner: s.banner.clone(),
             helo: None,
-            user: s.user.clone(),
+            user: s.login.user.clone(),
             commands: s.commands,
             messages: s.full,
             last_error: closed.or(s.last_error.as_ref()).cloned(),
             slowest_reply: s.slowest,
             outcome: self.outcome(),
             at_rest: s.at_rest,
-            served: s.authenticated,
+            served: s.login.inside,
             skipped_bytes: s.skipped,
         }
     }

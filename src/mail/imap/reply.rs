@@ -10,7 +10,7 @@ use super::shared::Mailbox;
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Text};
 use crate::fmt::count;
-use crate::mail::sasl::{Exchange, is_challenge, is_response, settle_user};
+use crate::mail::sasl::{Exchange, is_challenge, is_response};
 use crate::mail::{Context, Next};
 use crate::position::Span;
 
@@ -160,6 +160,9 @@ impl Imap {
         cx: &mut Context<'_>,
     ) -> Next {
         let ok = status == "OK";
+        if ok && (matches!(pending.effect, Effect::Select(..)) || !pending.messages.is_empty()) {
+            self.shared.login.served();
+        }
         if !pending.messages.is_empty() {
             let uids = append_uid(&text.0, pending.messages.len()).filter(|_| ok);
             let outcome = if ok { MessageOutcome::Accepted } else { MessageOutcome::Rejected };
@@ -226,15 +229,7 @@ impl Imap {
     /// An authentication ended.
     pub(super) fn auth_over(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
         let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
-        settle_user(&mut self.shared.user, user, outcome, self.shared.authenticated);
-        match outcome {
-            AuthOutcome::Success => {
-                self.shared.authenticated = true;
-                self.shared.auth_failed = false;
-            }
-            AuthOutcome::Failure => self.shared.auth_failed = !self.shared.authenticated,
-            AuthOutcome::Aborted | AuthOutcome::Unknown => {}
-        }
+        self.shared.login.ended(user, outcome);
     }
 
     /// A command whose reply was not seen.

@@ -6,6 +6,7 @@ use super::client::{BELIEVED, State as ClientState, Wait};
 use super::fetch::Fetch;
 use super::fragment::{Announced, Scanner};
 use super::pending::{Appended, Effect};
+use super::shared::Mailbox;
 use super::{plausible, verbs};
 use crate::diagnostic::Code;
 use crate::event::{EventBody, Reply, Text};
@@ -275,6 +276,7 @@ impl Imap {
                 Next::Continue
             }
             Kind::Fetch(mut fetch) => {
+                self.shared.login.served();
                 fetch.cut(&mut self.shared);
                 self.untagged(text, span, cx);
                 fetch.flush(span, &mut self.shared, cx);
@@ -323,7 +325,7 @@ impl Imap {
         let greeting = first && self.shared.commands == 0 && matches!(status, "OK" | "PREAUTH" | "BYE");
         if greeting {
             self.shared.banner = Some(text.clone()).filter(|_| !self.server.incomplete);
-            self.shared.authenticated |= status == "PREAUTH";
+            self.shared.login.inside |= status == "PREAUTH";
             self.shared.refused = status == "BYE";
         }
         if status == "BYE" {
@@ -350,7 +352,7 @@ impl Imap {
                 _ => {
                     // Of a SELECT that is missing.
                     self.shared.joins.clear();
-                    self.shared.mailbox.uidvalidity = validity;
+                    self.shared.mailbox = Mailbox { name: None, uidvalidity: validity };
                 }
             }
         } else if code.eq_ignore_ascii_case(b"APPENDUID")

@@ -7,6 +7,7 @@ use crate::event::weight::optional;
 use crate::event::{EventBody, Message, MessageDirection, MessageOutcome, MessagePart, Protocol, Text};
 use crate::fmt::count;
 use crate::mail::line::{Line, LineEnd};
+use crate::mail::sasl::Standing;
 use crate::mail::{Context, Emitter};
 use crate::position::{Direction, Span};
 
@@ -60,8 +61,6 @@ pub(super) struct Shared {
     pub(super) commands: u64,
     /// The greeting.
     pub(super) banner: Option<Text>,
-    /// Who authenticated or tried to.
-    pub(super) user: Option<Text>,
     /// The last NO or BAD.
     pub(super) last_error: Option<Text>,
     /// Slowest reply, nanoseconds.
@@ -72,10 +71,7 @@ pub(super) struct Shared {
     pub(super) skipped_told: u64,
     /// The greeting was BYE.
     pub(super) refused: bool,
-    /// Someone is in.
-    pub(super) authenticated: bool,
-    /// The last attempt failed, and nothing that needs a login followed.
-    pub(super) auth_failed: bool,
+    pub(super) login: Standing,
     /// LOGOUT was sent, or answered.
     pub(super) logout: bool,
     /// At the end nothing was under way.
@@ -88,7 +84,7 @@ impl Shared {
     /// Memory beside its own fields, roughly.
     pub(super) fn cost(&self) -> usize {
         let texts =
-            [&self.mailbox.name, &self.banner, &self.user, &self.last_error, &self.bye].into_iter().map(optional);
+            [&self.mailbox.name, &self.banner, &self.login.user, &self.last_error, &self.bye].into_iter().map(optional);
         self.table.cost() + self.joins.cost() + texts.sum::<usize>()
     }
 

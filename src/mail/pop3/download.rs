@@ -68,6 +68,7 @@ impl Pop3 {
         span: Span,
         cx: &mut Context<'_>,
     ) -> Box<Download> {
+        self.queue.login.served();
         self.ordinal += 1;
         self.transaction += 1;
         let mut message = Message::new(Protocol::Pop3, MessageDirection::Retrieved, MessagePart::Full);

@@ -235,7 +235,7 @@ impl Dissector for Pop3 {
     fn summary(&self) -> Summary {
         let outcome = if self.refused {
             Some(Outcome::Refused)
-        } else if self.queue.authenticated == Some(false) {
+        } else if self.queue.login.refused {
             Some(Outcome::AuthFailed)
         } else if self.quit {
             Some(Outcome::Completed)
@@ -244,8 +244,14 @@ impl Dissector for Pop3 {
         } else {
             None
         };
-        let served = self.queue.authenticated == Some(true);
-        Summary { served, protocol: Some(Protocol::Pop3), outcome, user: self.queue.user.clone(), ..self.told.clone() }
+        let served = self.queue.login.inside;
+        Summary {
+            served,
+            protocol: Some(Protocol::Pop3),
+            outcome,
+            user: self.queue.login.user.clone(),
+            ..self.told.clone()
+        }
     }
 }
 

@@ -345,13 +345,13 @@ impl Pop3 {
         // RFC 2449 §8.1.2: the password was right, and another session has the maildrop. Nobody got in.
         let in_use = reply.enhanced.as_ref().is_some_and(|code| code.0.eq_ignore_ascii_case(b"IN-USE"));
         push_reply(None, reply, line.span, cx.out);
-        let authenticated = self.queue.authenticated;
+        let (inside, refused) = (self.queue.login.inside, self.queue.login.refused);
         if let Some(exchange) = pending.exchange.take().or_else(|| self.refused_user(&pending, line.span, cx)) {
             let outcome = if in_use { AuthOutcome::Success } else { AuthOutcome::Failure };
             self.queue.end_exchange(exchange, outcome, line.span, cx);
         }
         if in_use {
-            self.queue.authenticated = authenticated;
+            (self.queue.login.inside, self.queue.login.refused) = (inside, refused);
         }
         match pending.kind {
             Kind::StartTls => self.resume(cx),
@@ -372,6 +372,7 @@ impl Pop3 {
         let span = line.span;
         match pending.kind {
             Kind::Listing | Kind::UniqueIds => {
+                self.queue.login.served();
                 let mut listing = Listing::new(reply, span, None, pending.kind == Kind::UniqueIds);
                 listing.of_numbers = true;
                 self.mode = Mode::Listing(Box::new(listing));
@@ -391,7 +392,11 @@ impl Pop3 {
                 self.mode = Mode::Body(download);
                 return Next::Continue;
             }
-            Kind::UniqueId => self.unique_id(&reply.text.0, cx),
+            Kind::UniqueId => {
+                self.queue.login.served();
+                self.unique_id(&reply.text.0, cx);
+            }
+            Kind::Single if pending.verb.0 == b"STAT" || pending.verb.0 == b"DELE" => self.queue.login.served(),
             Kind::Quit => self.quit = true,
             Kind::Auth => self.challenged = false,
             // What came behind it was read as commands.

@@ -13,10 +13,12 @@ mod ntlm;
 mod oauth;
 mod password;
 mod scram;
+mod standing;
 
 pub use cram::{compute_apop, compute_cram_md5};
 pub use decode::decode_base64;
 pub use known::Passwords;
+pub(crate) use standing::Standing;
 
 use zeroize::Zeroizing;
 
@@ -142,13 +144,6 @@ pub fn is_mechanism(word: &[u8]) -> bool {
 /// What may be shown of the word in a mechanism's place.
 pub fn shown_mechanism(word: &[u8], options: &Options) -> Text {
     if is_mechanism(word) || options.show_secrets { word.into() } else { MASK.into() }
-}
-
-/// Keeps whose session it is: who got in, and until then who tried last. `inside`: somebody has got in already.
-pub fn settle_user(user: &mut Option<Text>, tried: Option<Text>, outcome: AuthOutcome, inside: bool) {
-    if outcome == AuthOutcome::Success || tried.is_some() && !inside {
-        *user = tried;
-    }
 }
 
 /// Whether a line may be shown as it stands.

@@ -25,6 +25,8 @@ enum Kind {
     StartTls,
     Logout,
     Capability,
+    /// What only a user may ask for.
+    Scripts,
     /// Any other command of RFC 5804.
     Known,
     Unknown,
@@ -38,7 +40,8 @@ impl Kind {
             b"LOGOUT" => Kind::Logout,
             b"CAPABILITY" => Kind::Capability,
             b"HAVESPACE" | b"PUTSCRIPT" | b"LISTSCRIPTS" | b"SETACTIVE" | b"GETSCRIPT" | b"DELETESCRIPT"
-            | b"RENAMESCRIPT" | b"CHECKSCRIPT" | b"NOOP" | b"UNAUTHENTICATE" | b"XCLIENT" => Kind::Known,
+            | b"RENAMESCRIPT" | b"CHECKSCRIPT" => Kind::Scripts,
+            b"NOOP" | b"UNAUTHENTICATE" | b"XCLIENT" => Kind::Known,
             _ => Kind::Unknown,
         }
     }
@@ -231,7 +234,7 @@ impl Dissector for Sieve {
     fn summary(&self) -> Summary {
         let outcome = if self.refused {
             Some(Outcome::Refused)
-        } else if self.queue.authenticated == Some(false) {
+        } else if self.queue.login.refused {
             Some(Outcome::AuthFailed)
         } else if self.logged_out {
             Some(Outcome::Completed)
@@ -240,8 +243,14 @@ impl Dissector for Sieve {
         } else {
             None
         };
-        let served = self.queue.authenticated == Some(true);
-        Summary { served, protocol: Some(Protocol::Sieve), outcome, user: self.queue.user.clone(), ..self.told.clone() }
+        let served = self.queue.login.inside;
+        Summary {
+            served,
+            protocol: Some(Protocol::Sieve),
+            outcome,
+            user: self.queue.login.user.clone(),
+            ..self.told.clone()
+        }
     }
 }
 

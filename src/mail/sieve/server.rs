@@ -255,6 +255,9 @@ impl Sieve {
         let last = last_challenge(&reply).map(<[u8]>::to_vec);
         cx.out.push(span, EventBody::Reply(reply));
         self.scripts.answered(pending.seq, accepted, &said, cx);
+        if accepted && pending.kind == Kind::Scripts {
+            self.queue.login.served();
+        }
         self.queue.take_early(&pending.early, Kind::Unknown);
         if let Some(mut exchange) = pending.exchange.take() {
             self.challenged = false;

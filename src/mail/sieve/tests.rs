@@ -351,3 +351,20 @@ fn the_server_alone_tells_of_an_authentication() {
     let told = one_sided(&[s(greeting), s("\"vacation\"\r\nOK\r\n")]);
     assert!(told.auths().is_empty());
 }
+
+/// The login that worked is missing: who was refused before it did not store the script, and somebody did.
+#[test]
+fn scripts_behind_a_refusal_show_a_login_that_was_lost() {
+    let told = told(&[
+        s(GREETING),
+        c("AUTHENTICATE \"PLAIN\" \"AGFsaWNlAHdyb25ncGFzcw==\"\r\n"),
+        s("NO \"wrong\"\r\n"),
+        Step::Gap(Direction::Client, 60),
+        Step::Gap(Direction::Server, 16),
+        c("LISTSCRIPTS\r\n"),
+        s("\"s0\" ACTIVE\r\nOK \"done\"\r\n"),
+        c("LOGOUT\r\n"),
+        s("OK \"bye\"\r\n"),
+    ]);
+    assert_eq!(told.summary.3, Some(Outcome::Completed), "{:?}", told.lines());
+}

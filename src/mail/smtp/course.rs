@@ -1,6 +1,7 @@
 //! How the session as a whole went.
 
 use crate::event::Outcome;
+use crate::mail::sasl::Standing;
 use crate::position::Direction;
 
 /// What a session's outcome is judged by.
@@ -21,8 +22,7 @@ pub(super) struct Course {
     pub hello_refused: bool,
     /// The last MAIL was.
     pub mail_refused: bool,
-    pub authenticated: bool,
-    pub auth_failed: bool,
+    pub login: Standing,
     pub quit: bool,
 }
 
@@ -35,7 +35,7 @@ impl Course {
         if self.greeting_refused {
             return Some(Outcome::Refused);
         }
-        if self.auth_failed {
+        if self.login.refused {
             return Some(Outcome::AuthFailed);
         }
         if self.quit {

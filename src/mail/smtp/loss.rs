@@ -386,7 +386,10 @@ impl Smtp {
             };
             cx.out.diagnose(span, Code::Unanswered, detail);
         }
-        if self.transactions.iter().any(|t| matches!(t.message, Progress::Open(_))) {
+        // The last chunk may be missing.
+        let between_chunks = self.mode == Mode::Command && self.trail.gap_since_mail;
+        let is_cut = |t: &Transaction| matches!(t.message, Progress::Open(_)) && !between_chunks;
+        if self.transactions.iter().any(is_cut) {
             cx.out.diagnose(span, Code::MessageCut, "the session ended within a message");
         }
         let lossy = self.doubt.lossy;
@@ -397,9 +400,10 @@ impl Smtp {
             // end.
             let open = matches!(transaction.message, Progress::Open(_));
             let refused = transaction.refusal.is_some() && !open;
-            let outcome = match (refused, open && self.course.closed()) {
-                (true, _) => MessageOutcome::Rejected,
-                (_, true) => MessageOutcome::Aborted,
+            let outcome = match open {
+                _ if refused => MessageOutcome::Rejected,
+                true if between_chunks => MessageOutcome::Unknown,
+                true if self.course.closed() => MessageOutcome::Aborted,
                 _ => message,
             };
             self.close_transaction(id, outcome, span, cx);

@@ -33,7 +33,7 @@ use std::collections::{HashSet, VecDeque};
 
 use super::hold::{Front, Hold};
 use super::line::LineBuffer;
-use super::sasl::{self, Exchange};
+use super::sasl::Exchange;
 use super::{Advance, Chunk, Context, Dissector, Held, Missing, Next, Summary};
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Protocol, Text};
@@ -341,16 +341,8 @@ impl Smtp {
             outcome => outcome,
         };
         let user = login.finish(outcome, span, cx.one_sided, cx.out);
-        sasl::settle_user(&mut self.summary.user, user, outcome, self.course.authenticated);
-        match outcome {
-            AuthOutcome::Success => {
-                (self.course.authenticated, self.course.auth_failed) = (true, false);
-                self.summary.served = true;
-            }
-            AuthOutcome::Failure => self.course.auth_failed = !self.course.authenticated,
-            // Nobody refused it.
-            AuthOutcome::Aborted | AuthOutcome::Unknown => {}
-        }
+        self.course.login.ended(user, outcome);
+        self.summary.served |= outcome == AuthOutcome::Success;
         if self.mode == Mode::Response {
             self.mode = Mode::Command;
         }
@@ -486,10 +478,12 @@ impl Dissector for Smtp {
             + self.login.as_ref().map_or(0, Exchange::cost)
             + self.summary.cost()
             + self.helo_before.as_ref().map_or(0, Text::heap)
+            + self.course.login.user.as_ref().map_or(0, Text::heap)
     }
 
     fn summary(&self) -> Summary {
-        Summary { protocol: Some(self.protocol), outcome: self.course.outcome(), ..self.summary.clone() }
+        let (outcome, user) = (self.course.outcome(), self.course.login.user.clone());
+        Summary { protocol: Some(self.protocol), outcome, user, ..self.summary.clone() }
     }
 }
 

@@ -76,6 +76,11 @@ impl Reply {
         Text(said)
     }
 
+    /// The lines of a greeting, without a refusal behind them.
+    pub(super) fn greeting(&self) -> &[Text] {
+        self.lines.get(..self.others).filter(|lines| !lines.is_empty()).unwrap_or(&self.lines)
+    }
+
     /// The enhanced status code at the beginning of the text.
     pub(super) fn enhanced(&self) -> Option<Text> {
         let first = self.whole_words().nth(self.others).and_then(enhanced);

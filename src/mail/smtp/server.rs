@@ -215,8 +215,8 @@ impl Smtp {
             && self.pending.is_empty()
             && likelihood(Kind::Greeting, &reply) > 0
             && !self.trail.joined;
-        // QUIT was sent, be it before the capture.
-        self.course.quit |= reply.code == Some(221) && (self.trail.joined || cx.one_sided);
+        // QUIT was sent, be it before the capture or in a gap.
+        self.course.quit |= reply.code == Some(221) && (self.doubt.lossy || cx.one_sided);
         self.tell_reply(None, &reply, None, None, cx);
         if greeting {
             self.greet(&reply);
@@ -235,7 +235,8 @@ impl Smtp {
             self.sift = Sift::default();
             let unsure = !self.trail.joined || self.course.seen[Direction::Client.index()];
             self.begin_data(unsure, None, cx);
-        } else if lossy && self.wait == Wait::No && (reply.code == Some(334) || self.login.is_some()) {
+        } else if lossy && self.wait == Wait::No && (reply.code.is_some_and(reply::is_of_auth) || self.login.is_some())
+        {
             // AUTH is, or a response.
             self.authenticates_behind_gap(&reply, cx);
         } else if !lossy && reply.code != Some(421) && !(self.mode == Mode::Data && reply.negative()) {
@@ -252,7 +253,8 @@ impl Smtp {
 
     /// What the client said is lost, which got a reply that AUTH gets alone, maybe.
     fn authenticates_behind_gap(&mut self, reply: &Reply, cx: &mut Context<'_>) {
-        if self.login_may_be_over() {
+        let maybe_anothers = self.login_may_be_over();
+        if maybe_anothers {
             self.end_login(AuthOutcome::Unknown, reply.span, cx);
         }
         if reply.code == Some(334) {
@@ -263,7 +265,11 @@ impl Smtp {
             self.challenged(reply);
             self.mode = Mode::Response;
             self.trail.lost[Direction::Client.index()] = false;
-        } else if let Some(verdict) = reply.code.and_then(reply::auth_verdict) {
+        } else if let Some(verdict) = reply.code.and_then(reply::auth_verdict).filter(|_| !maybe_anothers) {
+            if self.login.is_none() {
+                self.all_answered(reply.span, cx);
+                self.begin_login_midway(reply.span, cx);
+            }
             self.end_login(verdict, reply.span, cx);
         }
     }
@@ -298,7 +304,7 @@ impl Smtp {
     fn greet(&mut self, reply: &Reply) {
         self.course.greeted = true;
         self.course.greeting_refused = !reply.ok();
-        let banner = joined(&reply.lines);
+        let banner = joined(reply.greeting());
         // The first is the host's name.
         let mut words = banner.0.split(|b| *b == b' ').skip(1).flat_map(|w| w.split(|b| !b.is_ascii_alphanumeric()));
         if words.any(|w| w.eq_ignore_ascii_case(b"LMTP")) {
@@ -379,7 +385,7 @@ impl Smtp {
     fn mail_answered(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) {
         self.course.mail_refused &= !reply.ok();
         if reply.ok() {
-            self.course.auth_failed = false;
+            self.course.login.refused = false;
             // A server that refused EHLO, or greeted so, and takes mail all the same has not refused service.
             self.course.hello_refused = false;
             self.course.greeting_refused = false;
@@ -393,7 +399,7 @@ impl Smtp {
             return;
         }
         // A refused MAIL leaves the transaction before it as it was (503: nested MAIL).
-        if self.unite_nested(id, span, cx) {
+        if self.unite_nested(id, reply, span, cx) {
             return;
         }
         self.course.mail_refused = reply.negative();
@@ -404,12 +410,16 @@ impl Smtp {
     }
 
     /// What followed a refused MAIL in the same flight goes to the transaction that it was to replace, if there is one.
-    fn unite_nested(&mut self, id: u64, span: Span, cx: &mut Context<'_>) -> bool {
+    fn unite_nested(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) -> bool {
         let Some(at) = self.place_of(id) else { return false };
         let Some([outer, nested]) = self.transactions.make_contiguous().get_mut(at.wrapping_sub(1)..=at) else {
             return false;
         };
         if outer.number == 0 || outer.has_message() && (nested.has_message() || outer.has_ended()) {
+            return false;
+        }
+        // A RSET may be missing.
+        if outer.gap_bytes > 0 && reply.code != Some(503) {
             return false;
         }
         let (outer_id, moved) = (outer.id, outer.recipients.len());

@@ -116,9 +116,7 @@ impl Transaction {
     /// Which of the recipients that were taken and await a verdict this one names, as Dovecot's do: it begins with the
     /// address.
     pub(super) fn names(&self, reply: &Reply) -> Option<usize> {
-        let text = reply.text.0.as_slice();
-        let text = reply::enhanced(text).and_then(|code| text.get(code.len()..)).unwrap_or(text).trim_ascii();
-        let named = text.strip_prefix(b"<")?;
+        let named = named(reply)?;
         let is_named = |recipient: &Recipient| {
             let address = recipient.address.0.as_slice();
             !address.is_empty() && named.strip_prefix(address).is_some_and(|rest| rest.starts_with(b">"))
@@ -148,7 +146,16 @@ impl Transaction {
         }
         let expected = self.replies_expected(lmtp);
         let each = lmtp || self.prdr;
-        if let Some(named) = self.names(reply).filter(|_| lmtp) {
+        let ours = self.names(reply).filter(|_| lmtp);
+        if lmtp && ours.is_none() && self.gap_bytes > 0 && named(reply).is_some() {
+            // Of a recipient whose RCPT is missing.
+            if reply.ok() {
+                self.outcome = Some(MessageOutcome::Accepted);
+                self.status.get_or_insert_with(|| reply.status());
+            }
+            return false;
+        }
+        if let Some(named) = ours {
             // Those before it got theirs in a gap, or were not taken.
             let skipped = taken(&mut self.recipients, self.forgotten).skip(self.verdicts).take(named - self.verdicts);
             skipped.for_each(|recipient| (recipient.code, recipient.text) = (None, Text::default()));
@@ -247,6 +254,13 @@ impl Transaction {
         message.rcpt_to = self.recipients;
         out.push_at(seq, span, EventBody::Message(message));
     }
+}
+
+/// What a verdict names first, and what follows: Dovecot's name their recipient so.
+fn named(reply: &Reply) -> Option<&[u8]> {
+    let text = reply.text.0.as_slice();
+    let text = reply::enhanced(text).and_then(|code| text.get(code.len()..)).unwrap_or(text).trim_ascii();
+    text.strip_prefix(b"<")
 }
 
 /// As [`Transaction::taken`], to be changed.

@@ -1,7 +1,7 @@
 //! Gaps, and captures that begin or end within the dialogue.
 
 use super::*;
-use crate::event::MessageOutcome;
+use crate::event::{MessageOutcome, Outcome};
 
 #[test]
 fn gap_inside_a_literal() {
@@ -313,4 +313,28 @@ fn a_lost_challenge_takes_no_user_away() {
     let story = tell(&steps);
     assert_eq!(story.summary.user, Some("alice".into()));
     assert!(!format!("{:?}", story.events).contains("secretpw"));
+}
+
+/// The answer to the login that worked is missing: what only a user gets shows it. A SELECT that is missing leaves no
+/// name of a mailbox.
+#[test]
+fn a_lost_login_and_a_lost_select_are_seen_by_what_follows() {
+    let story = tell(&[
+        s("* OK hi\r\n"),
+        c("a1 LOGIN alice wrongpass\r\na2 LOGIN bob goodpass1\r\n"),
+        s("a1 NO no\r\n"),
+        Step::GapS(20),
+        c("a3 SELECT INBOX\r\n"),
+        s("* OK [UIDVALIDITY 77] ok\r\na3 OK done\r\n"),
+        Step::GapC(16),
+        s("* OK [UIDVALIDITY 99] ok\r\na4 OK done\r\n"),
+        c("a5 FETCH 1 BODY[]\r\n"),
+        s("* 1 FETCH (BODY[] {8}\r\nA: 1\r\n\r\n)\r\na5 OK done\r\n"),
+        c("a6 LOGOUT\r\n"),
+        s("* BYE\r\na6 OK\r\n"),
+    ]);
+    assert_eq!(story.summary.outcome, Some(Outcome::Completed));
+    assert_eq!(story.summary.user, Some("bob".into()));
+    let told: Vec<_> = story.messages().iter().map(|m| (m.mailbox.clone(), m.uidvalidity)).collect();
+    assert_eq!(told, [(None, Some(99))]);
 }

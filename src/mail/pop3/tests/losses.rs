@@ -153,3 +153,25 @@ fn no_more_replies_than_commands_are_found_in_a_mails_text() {
         assert_eq!(last, ["bye", "done"]);
     }
 }
+
+/// The login that worked is missing, or its answer: what only a user gets shows it.
+#[test]
+fn mails_behind_a_refusal_show_a_login_that_was_lost() {
+    for lost in [Step::Gap(Direction::Server, 20), Step::Gap(Direction::Client, 20)] {
+        let told = told(&[
+            s("+OK ready\r\n"),
+            c("USER alice\r\n"),
+            s("+OK\r\n"),
+            c("PASS wrongone\r\n"),
+            s("-ERR no\r\n"),
+            lost,
+            c("STAT\r\n"),
+            s("+OK 1 20\r\n"),
+            c("RETR 1\r\n"),
+            s("+OK\r\nA: 1\r\n\r\n.\r\n"),
+            c("QUIT\r\n"),
+            s("+OK bye\r\n"),
+        ]);
+        assert_eq!(told.summary.3, Some(Outcome::Completed), "{:?}", told.lines());
+    }
+}

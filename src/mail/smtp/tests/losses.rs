@@ -753,3 +753,81 @@ fn a_login_of_which_both_sides_are_lost_has_no_later_ones_verdict() {
         assert!(!events.iter().any(succeeds), "{events:?}");
     }
 }
+
+/// AUTH is in the gap; its 235, which nothing else gets, shows that somebody got in, and not who was refused before.
+#[test]
+fn a_login_in_a_gap_is_not_that_of_who_was_refused() {
+    let steps = [
+        &[s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250 AUTH PLAIN\r\n")][..],
+        &[c("AUTH PLAIN AGFsaWNlAHdyb25n\r\n"), s("535 5.7.8 no\r\n"), Step::Gap(CLIENT, 40), s("235 2.7.0 ok\r\n")],
+        &[c("MAIL FROM:<a@x>\r\n"), s("250 ok\r\n"), c("QUIT\r\n"), s("221 bye\r\n")],
+    ]
+    .concat();
+    let (events, summary) = Run::default().feed(&steps, usize::MAX);
+    let auths = events.iter().filter_map(|e| if let EventBody::Auth(a) = &e.body { Some(a) } else { None });
+    let told: Vec<_> = auths.map(|auth| (auth.user.clone(), auth.outcome)).collect();
+    assert_eq!(told, [(Some("alice".into()), AuthOutcome::Failure), (None, AuthOutcome::Success)]);
+    assert_eq!(summary.user, None);
+}
+
+/// QUIT is missing, and its 221 is not: nothing was broken off.
+#[test]
+fn the_answer_to_a_lost_quit_ends_the_session_in_order() {
+    let steps = [&[s("220 x\r\n"), c("NOOP\r\n"), s("250 ok\r\n")][..], &[Step::Gap(CLIENT, 6), s("221 bye\r\n")]];
+    assert_eq!(Run::default().feed(&steps.concat(), usize::MAX).1.outcome, Some(Outcome::Completed));
+}
+
+/// The last chunk is missing, and the client goes on: the server may have taken the message, or not.
+#[test]
+fn a_message_whose_last_chunk_is_lost_is_not_aborted() {
+    let steps = [
+        &[s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250 CHUNKING\r\n")][..],
+        &[c("MAIL FROM:<a@x>\r\n"), s("250 ok\r\n"), c("RCPT TO:<b@y>\r\n"), s("250 ok\r\n")],
+        &[c("BDAT 6\r\nA: 1\r\n"), s("250 6 octets\r\n"), Step::Gap(CLIENT, 13), s("452 4.2.2 full\r\n")],
+        &[c("VRFY joe\r\n"), s("252 2.0.0 joe\r\n"), c("QUIT\r\n"), s("221 bye\r\n")],
+        &[Step::End(Direction::Client), Step::End(Direction::Server)],
+    ];
+    let events = Run::default().feed(&steps.concat(), usize::MAX).0;
+    assert!(messages(&show(&events)).len() == 1 && !format!("{events:?}").contains("MessageCut"), "{events:?}");
+    assert!(format!("{events:?}").contains("outcome: Unknown"), "{events:?}");
+}
+
+/// RSET is missing: what a refused MAIL was to begin has nothing to do with the message before it.
+#[test]
+fn recipients_behind_a_lost_reset_are_not_those_of_the_message_before() {
+    let steps = [
+        &[s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n")][..],
+        &[c("MAIL FROM:<a@x>\r\n"), s("250 ok\r\n"), c("RCPT TO:<b@y>\r\n"), s("250 ok\r\n")],
+        &[c("BDAT 6\r\nA: 1\r\n"), s("250 6 octets\r\n"), Step::Gap(CLIENT, 6), s("250 2.0.0 ok\r\n")],
+        &[c("MAIL FROM:<d@x>\r\nRCPT TO:<e@y>\r\n"), s("530 5.7.0 no\r\n503 5.5.1 no\r\n")],
+        &[c("QUIT\r\n"), s("221 bye\r\n")],
+    ];
+    let events = Run::default().feed(&steps.concat(), usize::MAX).0;
+    let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None });
+    let recipients: Vec<_> = message.unwrap().rcpt_to.iter().map(|r| r.address.clone()).collect();
+    assert_eq!(recipients, ["b@y".into()], "{events:?}");
+}
+
+/// LMTP: a verdict that names somebody whose RCPT is missing is not the next recipient's (RFC 2033 §4.2).
+#[test]
+fn a_verdict_on_a_recipient_in_a_gap_is_nobody_elses() {
+    let steps = [
+        &[s("220 x LMTP\r\n"), c("LHLO me\r\n"), s("250 x\r\n"), c("MAIL FROM:<s@x>\r\n"), s("250 2.1.0 OK\r\n")][..],
+        &[c("RCPT TO:<a@x>\r\n"), s("250 2.1.5 OK\r\n"), Step::Gap(CLIENT, 15), s("250 2.1.5 OK\r\n")],
+        &[c("RCPT TO:<c@x>\r\n"), s("250 2.1.5 OK\r\n"), c("DATA\r\n"), s("354 OK\r\n"), c("A: 1\r\n\r\n.\r\n")],
+        &[s("250 2.0.0 <a@x> q1 Saved\r\n"), s("250 2.0.0 <b@x> q2 Saved\r\n"), s("552 5.2.2 <c@x> over quota\r\n")],
+        &[c("QUIT\r\n"), s("221 bye\r\n")],
+    ];
+    let events = Run::default().feed(&steps.concat(), usize::MAX).0;
+    let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None }).unwrap();
+    let told: Vec<_> = message.rcpt_to.iter().map(|r| (r.address.to_str_lossy().into_owned(), r.code)).collect();
+    assert_eq!(told, [("a@x".into(), Some(250)), ("c@x".into(), Some(552))], "{events:?}");
+    assert_eq!(message.outcome, MessageOutcome::Accepted);
+}
+
+/// Postfix's postscreen: a greeting's first line, and then the refusal.
+#[test]
+fn a_refusal_behind_a_teaser_is_no_part_of_the_banner() {
+    let steps = [s("220-mx.example ESMTP\r\n"), s("550 5.7.1 Service unavailable\r\n")];
+    assert_eq!(Run::default().feed(&steps, usize::MAX).1.banner, Some("mx.example ESMTP".into()));
+}
