@@ -405,7 +405,7 @@ impl Smtp {
         self.course.mail_refused = reply.negative();
         if self.transactions.back().is_some_and(|t| t.id == id && !t.has_message()) && self.current {
             self.close_transaction(id, MessageOutcome::Aborted, span, cx);
-            self.current = self.transactions.back().is_some_and(|t| !t.has_ended());
+            self.current = self.transactions.back().is_some_and(|t| !t.has_ended() && t.gap_bytes == 0);
         }
     }
 

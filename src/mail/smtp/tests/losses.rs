@@ -795,17 +795,21 @@ fn a_message_whose_last_chunk_is_lost_is_not_aborted() {
 /// RSET is missing: what a refused MAIL was to begin has nothing to do with the message before it.
 #[test]
 fn recipients_behind_a_lost_reset_are_not_those_of_the_message_before() {
-    let steps = [
-        &[s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n")][..],
-        &[c("MAIL FROM:<a@x>\r\n"), s("250 ok\r\n"), c("RCPT TO:<b@y>\r\n"), s("250 ok\r\n")],
-        &[c("BDAT 6\r\nA: 1\r\n"), s("250 6 octets\r\n"), Step::Gap(CLIENT, 6), s("250 2.0.0 ok\r\n")],
-        &[c("MAIL FROM:<d@x>\r\nRCPT TO:<e@y>\r\n"), s("530 5.7.0 no\r\n503 5.5.1 no\r\n")],
-        &[c("QUIT\r\n"), s("221 bye\r\n")],
-    ];
-    let events = Run::default().feed(&steps.concat(), usize::MAX).0;
-    let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None });
-    let recipients: Vec<_> = message.unwrap().rcpt_to.iter().map(|r| r.address.clone()).collect();
-    assert_eq!(recipients, ["b@y".into()], "{events:?}");
+    let together = [c("MAIL FROM:<d@x>\r\nRCPT TO:<e@y>\r\n"), s("530 5.7.0 no\r\n503 5.5.1 no\r\n")];
+    let one_by_one = [c("MAIL FROM:<d@x>\r\n"), s("530 5.7.0 no\r\n"), c("RCPT TO:<e@y>\r\n"), s("503 5.5.1 no\r\n")];
+    for refused in [&together[..], &one_by_one] {
+        let steps = [
+            &[s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n")][..],
+            &[c("MAIL FROM:<a@x>\r\n"), s("250 ok\r\n"), c("RCPT TO:<b@y>\r\n"), s("250 ok\r\n")],
+            &[c("BDAT 6\r\nA: 1\r\n"), s("250 6 octets\r\n"), Step::Gap(CLIENT, 6), s("250 2.0.0 ok\r\n")],
+            refused,
+            &[c("QUIT\r\n"), s("221 bye\r\n")],
+        ];
+        let events = Run::default().feed(&steps.concat(), usize::MAX).0;
+        let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None });
+        let recipients: Vec<_> = message.unwrap().rcpt_to.iter().map(|r| r.address.clone()).collect();
+        assert_eq!(recipients, ["b@y".into()], "{events:?}");
+    }
 }
 
 /// LMTP: a verdict that names somebody whose RCPT is missing is not the next recipient's (RFC 2033 §4.2).
