@@ -29,6 +29,9 @@ const USUAL_SNAPLEN: u32 = 262_144;
 /// Seconds between which two records of damaged files are taken for neighbours.
 const DAY: u32 = 86_400;
 
+/// Nanoseconds in a second.
+const MOST_FRACTIONS: u32 = 1_000_000_000;
+
 /// A pcap file's state.
 #[derive(Debug)]
 pub(super) struct Pcap {
@@ -44,8 +47,12 @@ pub(super) struct Pcap {
     /// Bytes of a record header: 16, 20, 24 or 28.
     record_header: usize,
     last_seconds: Option<u32>,
+    /// Fractions of a second are below it; of some writers, more than there are in a second.
+    fractions: u32,
     /// Its writer states original lengths below the captured ones.
     understates: bool,
+    /// Times say nothing of what is a record.
+    erratic: bool,
     ended: bool,
 }
 
@@ -81,7 +88,9 @@ impl Pcap {
             old: header.version < (2, 4),
             record_header: 16,
             last_seconds: None,
+            fractions: if magic == MICROSECONDS || magic == MODIFIED { 1_000_000 } else { MOST_FRACTIONS },
             understates: false,
+            erratic: false,
             ended: false,
         };
         buffer.consume(HEADER);
@@ -143,7 +152,7 @@ impl Pcap {
     /// Captured length, if this looks much like a record header.
     fn plausible(&self, head: &[u8; 16], near: Option<u32>) -> Option<u32> {
         let [seconds, fraction, captured, original] = self.fields(head);
-        let good = fraction < self.fractions()
+        let good = fraction < self.fractions
             && self.are_usual(captured, original)
             && (captured <= original || self.understates)
             && near.is_none_or(|t| seconds.abs_diff(t) <= DAY);
@@ -173,9 +182,10 @@ impl Pcap {
             };
             if let Ok((_, b)) = parsed {
                 // Anything odd takes the slow path, which looks closer.
-                let seconds = b.ts_sec;
-                if b.caplen <= b.origlen && b.caplen <= USUAL_SNAPLEN && b.caplen > 0 {
-                    return self.packet(seconds, b.ts_usec, b.caplen, b.origlen);
+                let (seconds, fraction) = (b.ts_sec, b.ts_usec);
+                let near = self.last_seconds.is_some_and(|t| seconds.abs_diff(t) <= DAY) && fraction < self.fractions;
+                if near && b.caplen <= b.origlen && b.caplen <= USUAL_SNAPLEN && b.caplen > 0 {
+                    return self.packet(seconds, fraction, b.caplen, b.origlen);
                 }
             }
         }
@@ -242,7 +252,23 @@ impl Pcap {
             // A length beyond any real packet is damage, not a cut; there may be more behind it.
             return self.resynchronise(buffer, offset, 0, format!("a packet claims {captured} captured bytes"));
         }
-        if !buffer.ensure(self.record_header.saturating_add(captured as usize)) {
+        let size = self.record_header.saturating_add(captured as usize);
+        let is_near = self.last_seconds.is_none_or(|t| seconds.abs_diff(t) <= DAY);
+        if captured > 0 && !odd && !(is_near && fraction < self.fractions) && !self.erratic {
+            // A clock that was set, a pause, a writer of nanoseconds; or bytes too many or too few before it.
+            if self.has_usual(buffer, size) {
+                if (self.fractions..MOST_FRACTIONS).contains(&fraction) {
+                    self.fractions = MOST_FRACTIONS;
+                }
+            } else if let Some(at) = self.find(buffer) {
+                buffer.consume(at);
+                return Self::skipped(offset, "a packet's header can't be right", at as u64);
+            } else {
+                // Looked for but once: it takes time.
+                self.erratic = true;
+            }
+        }
+        if !buffer.ensure(size) {
             self.ended = true;
             return self.cut(buffer, offset, "the last packet");
         }
@@ -258,8 +284,6 @@ impl Pcap {
 
     /// Whether behind so many captured bytes something stands that may be a record, or nothing.
     fn is_followed(&self, buffer: &mut Buffer, (captured, original): (u32, u32), limits: &Limits) -> bool {
-        /// No fraction of a second is as large.
-        const SINCE: u32 = 1_000_000_000;
         let usual = self.are_usual(captured, original);
         let size = self.record_header.saturating_add(captured as usize);
         buffer.ensure(size.saturating_add(16));
@@ -268,19 +292,26 @@ impl Pcap {
         let [seconds, fraction, captured, original] = self.fields(head);
         let is_near = self.last_seconds.is_none_or(|t| seconds.abs_diff(t) <= DAY);
         detect(head).is_some()
-            || is_near && fraction < self.fractions() && captured as usize <= limits.record_bytes
+            || is_near && fraction < self.fractions && captured as usize <= limits.record_bytes
             // Some writers state no original length, or that of something else: then lengths have to do, after any
             // pause.
             || usual
                 && self.are_usual(captured, original)
+                && fraction < MOST_FRACTIONS
                 // Four bytes too far, the fraction stands where seconds should.
-                && (seconds >= SINCE || self.last_seconds.is_none_or(|t| seconds >= t))
-                && fraction < 1_000_000_000
+                && (seconds >= MOST_FRACTIONS
+                    || self.last_seconds.is_none_or(|t| seconds >= t)
+                    // A clock that fell back to its first day; such writers do it in each record.
+                    || self.understates && self.has_usual(buffer, size.saturating_add(self.record_header).saturating_add(captured as usize)))
     }
 
-    /// How many units of the second timestamp field are a second.
-    fn fractions(&self) -> u32 {
-        if self.unit == 1 { 1_000_000_000 } else { 1_000_000 }
+    /// Whether a record of usual lengths stands at that place, of any time; or another file, or nothing at all.
+    fn has_usual(&self, buffer: &mut Buffer, at: usize) -> bool {
+        buffer.ensure(at.saturating_add(16));
+        let Some(rest) = buffer.data().get(at..) else { return false };
+        let Some(head) = rest.first_chunk::<16>() else { return rest.is_empty() };
+        let [_, fraction, captured, original] = self.fields(head);
+        detect(head).is_some() || fraction < MOST_FRACTIONS && self.are_usual(captured, original)
     }
 
     /// The stream ended where more was due.
@@ -293,34 +324,38 @@ impl Pcap {
         }
     }
 
-    /// Looks for the next place from which two records follow one another; `passed` bytes were passed over already.
-    fn resynchronise(&mut self, buffer: &mut Buffer, offset: u64, passed: u64, text: String) -> Step {
+    /// The next place from which two records follow one another.
+    fn find(&self, buffer: &mut Buffer) -> Option<usize> {
         /// How far: beyond the largest packets in use.
         const REACH: usize = 1 << 20;
         buffer.ensure(REACH);
         let data = buffer.data();
-        let found = (1..data.len().min(REACH)).find(|&at| {
+        (1..data.len().min(REACH)).find(|&at| {
             let head = |at: usize| data.get(at..).and_then(|d| d.first_chunk::<16>());
             let next =
                 |at: usize, captured: u32| at.saturating_add(self.record_header).saturating_add(captured as usize);
             let Some(first) = head(at).and_then(|h| self.plausible(h, self.last_seconds)) else { return false };
             let second = next(at, first);
             second == data.len() || head(second).is_some_and(|h| self.plausible(h, self.last_seconds).is_some())
-        });
-        match found {
+        })
+    }
+
+    /// Goes on at the next place that looks like records; `passed` bytes were passed over already.
+    fn resynchronise(&mut self, buffer: &mut Buffer, offset: u64, passed: u64, text: String) -> Step {
+        match self.find(buffer) {
             Some(at) => {
                 buffer.consume(at);
-                Step::problem(
-                    offset,
-                    format!("{text}; {} skipped up to the next packet", count(passed + at as u64, "byte")),
-                    true,
-                )
+                Self::skipped(offset, &text, passed + at as u64)
             }
             None => {
                 self.ended = true;
                 Step::problem(offset, format!("{text}; the rest of the file is not read"), true)
             }
         }
+    }
+
+    fn skipped(offset: u64, text: &str, bytes: u64) -> Step {
+        Step::problem(offset, format!("{text}; {} skipped up to the next packet", count(bytes, "byte")), true)
     }
 }
 

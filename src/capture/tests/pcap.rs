@@ -237,6 +237,69 @@ fn a_length_that_is_four_too_large_on_loopback_costs_one_packet() {
     assert_eq!(problems(&got).len(), 1);
 }
 
+/// A byte too many, or a length that is too small by one: the next header, read one byte too early, has lengths that may
+/// be, and a time that was taken for the file's.
+#[test]
+fn a_byte_too_many_costs_no_more_than_the_packet_that_it_is_in() {
+    for magic in [MICRO, NANO] {
+        let mut file = pcap_header(Order::Little, magic, 1);
+        for n in 0..9000u32 {
+            file.extend(pcap_record(Order::Little, 1_700_000_000 + n, 500_000 + n, &[0xab; 60]));
+        }
+        let header = 24 + 76 * 4000;
+        let mut inserted = file.clone();
+        inserted.insert(header + 30, 0xcd);
+        let mut short = file.clone();
+        short[header + 8] -= 1;
+        // Near the end that header claims more than there is.
+        let mut late = file.clone();
+        late[24 + 76 * 8990 + 8] -= 1;
+        for damaged in [inserted, short, late] {
+            let got = read(damaged);
+            assert_eq!((times(&got).len(), problems(&got).len()), (9000, 1), "{magic:x}");
+            assert!(problems(&got)[0].1.ends_with("; 1 byte skipped up to the next packet") && problems(&got)[0].2);
+        }
+    }
+}
+
+#[test]
+fn a_jump_of_the_clock_is_no_damage() {
+    let now = 1_700_000_000;
+    // Set right and back, days of silence, files joined in any order; the last packet is cut.
+    for times_of in [vec![10, now, 20, now + 1], vec![now, 2 * 86_400 + now, 9 * 86_400 + now], vec![now, 5, 6, 7, now]]
+    {
+        for cut in [0, 7] {
+            let mut file = pcap_header(Order::Little, MICRO, 1);
+            times_of.iter().for_each(|&time| file.extend(pcap_record(Order::Little, time, 1, &[0xab; 60])));
+            file.truncate(file.len() - cut);
+            let got = read(file);
+            let whole = times_of.len() - usize::from(cut > 0);
+            assert_eq!(times(&got).len(), whole, "{times_of:?} {cut}");
+            assert!(
+                problems(&got).iter().all(|p| p.1 == "the file ends inside the last packet"),
+                "{:?}",
+                problems(&got)
+            );
+        }
+    }
+    // Fractions that none are, at any time: believed, and looked into once.
+    let mut file = pcap_header(Order::Little, MICRO, 1);
+    (0..9000).for_each(|n| file.extend(pcap_record(Order::Little, now ^ (n << 20), u32::MAX - n, &[0xab; 60])));
+    let got = read(file);
+    assert_eq!((times(&got).len(), problems(&got).len()), (9000, 0));
+}
+
+#[test]
+fn a_clock_that_falls_back_to_its_first_day_ends_no_file_without_original_lengths() {
+    for first in [0, 10, 946_684_800] {
+        let mut file = pcap_header(Order::Little, MICRO, 1);
+        (0..5).for_each(|n| file.extend(pcap_record_of(Order::Little, 1_700_000_000 + n, 7, 0, &[0xab; 60])));
+        (0..5).for_each(|n| file.extend(pcap_record_of(Order::Little, first + n, 7, 0, &[0xab; 60])));
+        let got = read(file);
+        assert_eq!((times(&got).len(), problems(&got).len()), (10, 0), "{first}");
+    }
+}
+
 #[test]
 fn old_files_with_swapped_lengths() {
     let mut file = pcap_header(Order::Little, MICRO, 1);
