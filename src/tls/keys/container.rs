@@ -22,19 +22,22 @@ pub(super) struct Block {
     pub(super) der: Zeroizing<Vec<u8>>,
 }
 
-/// A text whose line ends are written as `\n`, as those of a string in JSON or YAML are, with lines of its own; none if it
-/// is not such a text.
-pub(super) fn unquoted(text: &str) -> Option<Zeroizing<String>> {
-    if !text.contains("-----\\n") && !text.contains("-----\\r\\n") {
-        return None;
-    }
-    // Each line gives two bytes and takes at most two: it never grows, which would leave copies.
-    let mut out = Zeroizing::new(String::with_capacity(text.len() + 2));
-    for line in text.split("\\n") {
+/// How a block's first line begins.
+pub(super) const BEGIN: &str = "-----BEGIN ";
+
+/// A text in which line ends that are written as `\n`, as in a string of JSON or YAML, are such, and each block's first
+/// line is one: before it a name and a quotation mark may stand, or a tag.
+fn unquoted(text: &str) -> Zeroizing<String> {
+    // What grows leaves copies.
+    let mut out = Zeroizing::new(String::with_capacity(text.len() + text.matches(BEGIN).count()));
+    for (at, line) in text.split("\\n").enumerate() {
+        out.push_str(if at > 0 { "\n" } else { "" });
         let line = line.strip_suffix("\\r").unwrap_or(line);
-        // The first one stands behind a name and a quotation mark.
-        let (before, line) = line.split_at(line.find("-----BEGIN ").unwrap_or(0));
-        for part in [before, "\n", line, "\n"] {
+        for (at, part) in line.split(BEGIN).enumerate() {
+            if at > 0 {
+                out.push('\n');
+                out.push_str(BEGIN);
+            }
             // Some write a slash so in JSON.
             part.split("\\/").enumerate().for_each(|(at, piece)| {
                 out.push_str(if at > 0 { "/" } else { "" });
@@ -42,21 +45,20 @@ pub(super) fn unquoted(text: &str) -> Option<Zeroizing<String>> {
             });
         }
     }
-    Some(out)
+    out
 }
 
 /// Every PEM block of a text, whatever stands between them. Takes any line ends, indentation and blank lines.
 pub(super) fn pem_blocks(text: &str) -> Vec<Block> {
+    let label = |line: &str| Some(line.strip_prefix(BEGIN)?.strip_suffix("-----")?.trim().to_owned());
+    let text = unquoted(text);
     let mut blocks = Vec::new();
-    let mut lines = text.split(['\n', '\r']).map(str::trim);
+    let mut lines = text.split(['\n', '\r']).map(str::trim).peekable();
     while let Some(line) = lines.next() {
-        let Some(label) = line.strip_prefix("-----BEGIN ").and_then(|l| l.strip_suffix("-----")) else { continue };
+        let Some(name) = label(line) else { continue };
         let mut dek_info = None;
         let mut digits = Vec::new();
-        for line in lines.by_ref() {
-            if line.starts_with("-----END") {
-                break;
-            }
+        while let Some(line) = lines.next_if(|line| !line.starts_with("-----END") && label(line).is_none()) {
             match line.split_once(':') {
                 Some((name, value)) if name.eq_ignore_ascii_case("DEK-Info") => {
                     dek_info = Some(value.trim().to_owned())
@@ -67,7 +69,11 @@ pub(super) fn pem_blocks(text: &str) -> Vec<Block> {
         }
         let digits = Zeroizing::new(digits.concat());
         let der = Zeroizing::new(BASE64.decode(digits.as_bytes()).unwrap_or_default());
-        blocks.push(Block { label: label.trim().to_owned(), dek_info, der });
+        // A sample whose end was left out, and the next block follows.
+        let mention = der.is_empty() && lines.peek().is_some_and(|line| line.starts_with(BEGIN));
+        if !mention {
+            blocks.push(Block { label: name, dek_info, der });
+        }
     }
     blocks
 }

@@ -8,7 +8,7 @@ use pkcs8::der::Decode;
 use zeroize::Zeroizing;
 
 use super::ber;
-use super::container::{Shape, algorithm_name, other_format, pem_blocks, shape, unquoted};
+use super::container::{BEGIN, Shape, algorithm_name, other_format, pem_blocks, shape};
 use super::error::KeyError;
 use super::pbe::{self, PbeError, Work};
 use super::pkcs12;
@@ -189,13 +189,8 @@ impl File<'_> {
         let bytes = utf16.as_ref().map_or(bytes, |text| text.as_bytes());
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
-        if text.contains("-----BEGIN ") {
+        if text.contains(BEGIN) {
             self.pem_blocks(&text);
-            if self.loaded.keys.is_empty()
-                && let Some(text) = unquoted(&text)
-            {
-                self.pem_blocks(&text);
-            }
         } else if super::super::keylog::looks_like_one(bytes) {
             return Err(KeyError::IsKeyLog { path: self.path.into() });
         } else if let Some((format, command)) = other_format(bytes) {

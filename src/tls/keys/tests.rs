@@ -138,6 +138,45 @@ fn unusual_but_valid_files() {
     }
 }
 
+/// Configuration files hold several keys, each in its way; of two on different kinds of lines one was not found.
+#[test]
+fn keys_in_any_kind_of_lines_of_one_file() {
+    let of = |name: &str| std::fs::read_to_string(testdata(name)).unwrap();
+    let (wanted, other, ec) = (of("rsa2048.pem"), of("rsa1024.pem"), of("ec256.pem"));
+    let line = |pem: &str| pem.replace('\n', r"\n");
+    let indented = other.replace('\n', "\n  ");
+    let (key, mut no_password) = (wanted.trim(), |_: &Path| None);
+    for (what, content, keys) in [
+        ("escaped first", format!("KEY=\"{}\"\n{other}", line(&wanted)), 2),
+        ("escaped last", format!("{other}KEY=\"{}\"\n", line(&wanted)), 2),
+        ("YAML", format!("old: |\n  {indented}\nnew: \"{}\"\n", line(&wanted)), 2),
+        ("an array", format!("[\"{}\",\"{}\"]", line(&other), line(&wanted)), 2),
+        ("behind an EC key", format!("{ec}KEY=\"{}\"\n", line(&wanted)), 1),
+        ("dotenv", format!("KEY=\"{key}\"\nX=1\n"), 1),
+        ("Python", format!("KEY = \"\"\"{key}\"\"\"\n"), 1),
+        ("XML", format!("<key>{key}</key>\n"), 1),
+        ("HTML", format!("<pre>{wanted}</pre>\n"), 1),
+        ("one line", line(&wanted), 1),
+        ("one line behind another", format!("{}{}", line(&ec), line(&wanted)), 1),
+        ("behind one without an end", format!("-----BEGIN RSA PRIVATE KEY-----\n{wanted}"), 1),
+        ("behind one that ends without a line end", format!("{}{wanted}", other.trim()), 2),
+    ] {
+        let mut ring = KeyRing::new();
+        let notes = ring.add_key_bytes(what.as_ref(), content.as_bytes(), &mut no_password);
+        let notes = notes.unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert_eq!(ring.keys().len(), keys, "{what}");
+        assert!(ring.by_modulus(&modulus()).is_some(), "{what}");
+        assert!(notes.iter().all(|note| note.contains("is an EC private key")), "{what}: {notes:?}");
+    }
+    // What can't be used is what it is on one line, too.
+    let error = KeyRing::new().add_key_bytes("ec".as_ref(), line(&ec).as_bytes(), &mut no_password).unwrap_err();
+    assert!(matches!(error, KeyError::NotRsa { .. }), "{error}");
+    // Words of such a line are no key.
+    let words = "if pem.starts_with(\"-----BEGIN RSA PRIVATE KEY-----\") {\n";
+    let error = KeyRing::new().add_key_bytes("rs".as_ref(), words.as_bytes(), &mut no_password).unwrap_err();
+    assert!(matches!(error, KeyError::NotAKey { .. }), "{error}");
+}
+
 #[test]
 fn damaged_files() {
     let der = std::fs::read(testdata("encoded/rsa2048.pkcs1.der")).unwrap();
