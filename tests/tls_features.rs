@@ -320,6 +320,34 @@ fn an_alert_behind_a_ticket_or_of_another_error_fails_no_handshake() {
     }
 }
 
+/// Whatever a server calls it: it answers a client that has not spoken since it was asked for a certificate. So it does
+/// where the beginning was not captured.
+#[test]
+fn any_alert_behind_the_finished_of_a_client_that_was_asked_for_a_certificate_is_a_refusal() {
+    let capture = testdata().join("handshakes/client-certificate-refused.pcap");
+    let keylogs = [capture.with_extension("keylog")];
+    let log = std::fs::read_to_string(&keylogs[0]).unwrap();
+    let secret = secret_of(&log, "SERVER_TRAFFIC_SECRET_0");
+    let whole = dialogues(capture).remove(0);
+    for (alert, hello_lost) in [(80, false), (20, false), (47, false), (10, false), (48, false), (48, true), (80, true)]
+    {
+        let record = Sender::aes_256(Secret::new(&secret)).record(21, &[2, alert]);
+        let turns = whole.turns.iter().take(3).cloned().chain([s(record)]).collect();
+        let dialogue = Dialogue { turns, ..whole.clone() };
+        let mut list = packets(&dialogue, &Shape { segment: 1400, isn: [1, 2] }, &mut Random::new(1));
+        let hello = list.iter().position(|packet| !packet.payload.is_empty()).unwrap();
+        if hello_lost {
+            list.remove(hello);
+        }
+        let file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+        std::fs::write(file.path(), pcap(&dialogue, &list)).unwrap();
+        let told = tell(&[file.path().to_owned()], &How { keylogs: &keylogs, ..How::default() });
+        let story = told.stories.values().next().unwrap();
+        assert_eq!(story.session().outcome, Outcome::TlsFailed, "{alert} {hello_lost} {:#?}", story.tls[0].steps);
+        assert!(!story.tls[0].completed, "{alert} {hello_lost}");
+    }
+}
+
 /// In TLS 1.3 the client is done before the server judges its certificate: that was told as a handshake that ran to its
 /// end.
 #[test]

@@ -457,8 +457,12 @@ impl Connection {
             if fatal {
                 // In TLS 1.3 the client is done before the server has judged its certificate (RFC 8446 section
                 // 4.4.2.4).
-                let unjudged = handshake.is_tls13() && handshake.joined.is_none() && !handshake.spoke[dir.index()];
-                let refused = unjudged && dir == Direction::Server && explain::may_refuse_certificate(&name);
+                let [client, server] = [Direction::Client, Direction::Server].map(Direction::index);
+                let from_the_finished = handshake.joined.is_none() || handshake.finished[client];
+                let unjudged = handshake.is_tls13() && from_the_finished && !handshake.spoke[server];
+                // A client that was asked for one, and has not spoken since, gave no other reason.
+                let asked = handshake.certificate_asked && !handshake.spoke[client];
+                let refused = unjudged && dir == Direction::Server && (asked || explain::may_refuse_certificate(&name));
                 if !handshake.established || refused {
                     (handshake.failed, handshake.established) = (true, false);
                     handshake.span = handshake.span.to(span);
