@@ -113,7 +113,7 @@ pub fn failure(alerts: &[Alert], progress: Progress) -> Failure {
         ),
         "protocol_version" => (
             "no TLS version in common",
-            "On one of the two, allow a version that the other supports; the highest version that the client offers is shown above.",
+            "On one of the two, allow a version that the other supports; the ClientHello names the highest one that the client offers.",
         ),
         "handshake_failure" | "insufficient_security" if !by_client && !chosen => (
             "no suite in common, or no group or certificate that fits one",

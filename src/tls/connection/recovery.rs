@@ -53,8 +53,10 @@ impl Connection {
         self.tell_aside(dir, span, up);
         self.read_begun(dir, span, env, up);
         let handshake = self.last();
-        if handshake.running() {
+        // An alert of the other side's may have come before what is missing was told.
+        if !handshake.established {
             handshake.gap = true;
+            handshake.answer_lost |= dir == Direction::Server && handshake.server.is_none();
             handshake.transcript_whole = false;
             handshake.lose_flight(dir);
         }

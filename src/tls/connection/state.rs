@@ -77,6 +77,8 @@ pub(crate) struct Handshake {
     pub(super) answered_in_clear: bool,
     /// Bytes went missing while it ran.
     pub(super) gap: bool,
+    /// Bytes of the server's went missing before a ServerHello was seen.
+    pub(super) answer_lost: bool,
     /// TLS 1.3: secrets that were looked for in vain, as they were needed.
     pub(super) missing: Vec<Tls13Label>,
     /// Why there are no keys.
@@ -135,6 +137,7 @@ impl Handshake {
             failed: false,
             answered_in_clear: false,
             gap: false,
+            answer_lost: false,
             missing: Vec::new(),
             why: None,
             reason: None,

@@ -96,7 +96,7 @@ impl Handshake {
             }
             (Some(hello), None) => format!("The server chose a version that is not known, {:#06x}.", hello.version),
             (None, _) if self.answered_in_clear => "The server answered in the clear, not in TLS.".to_owned(),
-            (None, _) if failed => "The server did not answer with a ServerHello.".to_owned(),
+            (None, _) if failed && !self.answer_lost => "The server did not answer with a ServerHello.".to_owned(),
             (None, _) => "No ServerHello was captured.".to_owned(),
         }
     }

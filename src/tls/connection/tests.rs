@@ -325,3 +325,19 @@ fn a_declined_renegotiation_leaves_the_handshake_in_force() {
     pieces.push((Server, protected(22, &server_hello()[5..])));
     assert_eq!(play_all(&pieces, 1000).1.len(), 2);
 }
+
+/// The alert says that there was a ServerHello, which is in the gap; of that the capture's end may tell, behind the alert.
+#[test]
+fn a_server_whose_hello_was_lost_is_not_said_to_have_given_none() {
+    let alert = (Client, record(21, &[2, 48]));
+    let step = |pieces: &[(Direction, Vec<u8>)]| {
+        let report = play(pieces, 1000).1;
+        assert_eq!(report.reason, Some(Reason::HandshakeFailed));
+        report.steps.into_iter().find(|step| step.contains("ServerHello")).unwrap()
+    };
+    let lost = (Server, Vec::new());
+    let none = "No ServerHello was captured.";
+    assert_eq!(step(&[(Client, client_hello()), alert.clone(), lost.clone()]), none);
+    assert_eq!(step(&[(Client, client_hello()), lost, alert.clone()]), none);
+    assert_eq!(step(&[(Client, client_hello()), alert]), "The server did not answer with a ServerHello.");
+}
