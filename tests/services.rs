@@ -194,12 +194,12 @@ fn attempts_that_came_to_nothing_are_told() {
         frames.tcp((server, 587), me, 0, 101, RST | ACK, b"");
         frames
     };
-    for command in ["decode", "sessions", "auth"] {
+    for (command, thing) in
+        [("decode", "mail session"), ("sessions", "mail session"), ("auth", "mail session"), ("tls", "TLS handshake")]
+    {
         let text = said(command, refused());
-        assert!(
-            text.contains("no mail session found, only attempts to connect to ports 25, 587; `mailcap services`"),
-            "{text}"
-        );
+        let words = format!("no {thing} found, only attempts to connect to ports 25, 587; `mailcap services`");
+        assert!(text.contains(&words), "{text}");
     }
     assert!(said("services", silent()).contains("connect to port 25, but the capture has no answer from any host"));
     let mut other = Frames::default();

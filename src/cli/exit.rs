@@ -73,7 +73,7 @@ pub(super) fn nothing(thing: &str, all: u64, seen: &Seen, report: &Report) -> St
     match (report.frames, report.segments) {
         (0, _) => format!("no {thing} found: there are no packets in the capture"),
         (frames, 0) => format!("no {thing} found: none of {} is TCP", count(frames, "packet")),
-        _ if thing == MAIL && !report.tried.is_empty() => {
+        _ if report.mail_sessions == 0 && !report.tried.is_empty() => {
             let ports = ports(report);
             format!(
                 "no {thing} found, only attempts to connect to {ports}; `mailcap services` shows whether they were refused"
