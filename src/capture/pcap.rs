@@ -253,8 +253,8 @@ impl Pcap {
             return self.resynchronise(buffer, offset, 0, format!("a packet claims {captured} captured bytes"));
         }
         let size = self.record_header.saturating_add(captured as usize);
-        let is_near = self.last_seconds.is_none_or(|t| seconds.abs_diff(t) <= DAY);
-        if captured > 0 && !odd && !(is_near && fraction < self.fractions) && !self.erratic {
+        let is_far = self.last_seconds.is_some_and(|t| seconds.abs_diff(t) > DAY);
+        if captured > 0 && !odd && !self.erratic && (is_far || fraction >= self.fractions) {
             // A clock that was set, a pause, a writer of nanoseconds; or bytes too many or too few before it.
             if self.has_usual(buffer, size) {
                 if (self.fractions..MOST_FRACTIONS).contains(&fraction) {
