@@ -31,9 +31,13 @@ fn wild_captures_have_the_connections_that_tshark_counts() {
     for line in manifest.lines() {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap();
         let path = folder.join(entry["file"].as_str().unwrap());
-        let (Some((_, pairs)), Some(streams)) = (count(&path), entry["tshark"]["tcp_streams"].as_u64()) else {
+        let (Some((frames, pairs)), Some(streams)) = (count(&path), entry["tshark"]["tcp_streams"].as_u64()) else {
             continue;
         };
+        // tshark stops at the first damage.
+        if entry["tshark"]["packets"].as_u64().is_some_and(|read| read < frames) {
+            continue;
+        }
         // tshark counts reused ports anew, and does not look behind some MPLS labels.
         assert!(pairs as u64 <= streams + 1, "{}: {pairs} of {streams}", path.display());
         assert!(streams == 0 || pairs > 0, "{}", path.display());
