@@ -252,9 +252,8 @@ impl Pcap {
             // A length beyond any real packet is damage, not a cut; there may be more behind it.
             return self.resynchronise(buffer, offset, 0, format!("a packet claims {captured} captured bytes"));
         }
-        let size = self.record_header.saturating_add(captured as usize);
-        let is_far = self.last_seconds.is_some_and(|t| seconds.abs_diff(t) > DAY);
-        if captured > 0 && !odd && !self.erratic && (is_far || fraction >= self.fractions) {
+        let size = self.behind(0, captured);
+        if captured > 0 && !odd && !self.erratic && (!self.is_near(seconds) || fraction >= self.fractions) {
             // A clock that was set, a pause, a writer of nanoseconds; or bytes too many or too few before it.
             if self.has_usual(buffer, size) {
                 if (self.fractions..MOST_FRACTIONS).contains(&fraction) {
@@ -285,14 +284,13 @@ impl Pcap {
     /// Whether behind so many captured bytes something stands that may be a record, or nothing.
     fn is_followed(&self, buffer: &mut Buffer, (captured, original): (u32, u32), limits: &Limits) -> bool {
         let usual = self.are_usual(captured, original);
-        let size = self.record_header.saturating_add(captured as usize);
+        let size = self.behind(0, captured);
         buffer.ensure(size.saturating_add(16));
         let Some(rest) = buffer.data().get(size..) else { return false };
         let Some(head) = rest.first_chunk::<16>() else { return true };
         let [seconds, fraction, captured, original] = self.fields(head);
-        let is_near = self.last_seconds.is_none_or(|t| seconds.abs_diff(t) <= DAY);
         detect(head).is_some()
-            || is_near && fraction < self.fractions && captured as usize <= limits.record_bytes
+            || self.is_near(seconds) && fraction < self.fractions && captured as usize <= limits.record_bytes
             // Some writers state no original length, or that of something else: then lengths have to do, after any
             // pause.
             || usual
@@ -302,7 +300,17 @@ impl Pcap {
                 && (seconds >= MOST_FRACTIONS
                     || self.last_seconds.is_none_or(|t| seconds >= t)
                     // A clock that fell back to its first day; such writers do it in each record.
-                    || self.understates && self.has_usual(buffer, size.saturating_add(self.record_header).saturating_add(captured as usize)))
+                    || self.understates && self.has_usual(buffer, self.behind(size, captured)))
+    }
+
+    /// Whether a record of that time may be the last one's neighbour.
+    fn is_near(&self, seconds: u32) -> bool {
+        self.last_seconds.is_none_or(|t| seconds.abs_diff(t) <= DAY)
+    }
+
+    /// Where the record behind the one at that place begins, which has so many captured bytes.
+    fn behind(&self, at: usize, captured: u32) -> usize {
+        at.saturating_add(self.record_header).saturating_add(captured as usize)
     }
 
     /// Whether a record of usual lengths stands at that place, of any time; or another file, or nothing at all.
@@ -332,10 +340,8 @@ impl Pcap {
         let data = buffer.data();
         (1..data.len().min(REACH)).find(|&at| {
             let head = |at: usize| data.get(at..).and_then(|d| d.first_chunk::<16>());
-            let next =
-                |at: usize, captured: u32| at.saturating_add(self.record_header).saturating_add(captured as usize);
             let Some(first) = head(at).and_then(|h| self.plausible(h, self.last_seconds)) else { return false };
-            let second = next(at, first);
+            let second = self.behind(at, first);
             second == data.len() || head(second).is_some_and(|h| self.plausible(h, self.last_seconds).is_some())
         })
     }

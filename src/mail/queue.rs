@@ -244,8 +244,11 @@ impl<K> Queue<K> {
     pub(crate) fn end_exchange(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
         let cancelled = exchange.cancelled();
         let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
-        let refused = if cancelled { AuthOutcome::Aborted } else { AuthOutcome::Failure };
-        self.login.ended(user, if outcome == AuthOutcome::Failure { refused } else { outcome });
+        let outcome = match outcome {
+            AuthOutcome::Failure if cancelled => AuthOutcome::Aborted,
+            outcome => outcome,
+        };
+        self.login.ended(user, outcome);
     }
 
     fn doubt(&mut self) {
