@@ -287,7 +287,13 @@ fn handshakes() {
         || {
             let flights = flights(&exchanges.pop().expect("one a turn").0);
             timed(|| {
-                let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true };
+                let mut env = Env {
+                    keys: &keys,
+                    sessions: &mut sessions,
+                    limits: &limits,
+                    both_captured: true,
+                    may_hold_back: true,
+                };
                 let mut connection = Connection::new();
                 for (dir, bytes) in &flights {
                     connection.data(*dir, bytes, Span::default(), &mut env, &mut Nothing);

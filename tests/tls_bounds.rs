@@ -41,7 +41,8 @@ fn long_connection() {
     let mut keys = KeyRing::new();
     keys.add_keylog_bytes("log", log.as_bytes(), SecretSource::KeyLog);
     let (mut sessions, limits, mut out) = (SessionCache::new(), Limits::default(), Count::default());
-    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true };
+    let mut env =
+        Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true, may_hold_back: true };
     let (mut connection, span) = (Connection::new(), Span::default());
     let mut senders = [Sender::new(client), Sender::new(server)];
     let mut before = None;

@@ -86,7 +86,8 @@ fn post_handshake_authentication_changes_no_keys() {
     let mut keys = KeyRing::new();
     keys.add_keylog_bytes("log", key_log(&[1; 32], &client, &server).as_bytes(), SecretSource::KeyLog);
     let (mut sessions, limits, mut out) = (SessionCache::new(), Limits::default(), Out::default());
-    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true };
+    let mut env =
+        Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true, may_hold_back: true };
     let (mut connection, span) = (Connection::new(), Span::default());
     let (mut c, mut s) = (Sender::new(client), Sender::new(server));
     let message = |kind: u8, len: usize| [&[kind, 0, 0, len as u8][..], &vec![7; len]].concat();

@@ -111,7 +111,8 @@ impl Made {
         let (mut sessions, mut upper) = (SessionCache::new(), Count::default());
         let limits = &self.limits;
         for story in &self.tls {
-            let mut env = Env { keys: &self.keys, sessions: &mut sessions, limits, both_captured: true };
+            let mut env =
+                Env { keys: &self.keys, sessions: &mut sessions, limits, both_captured: true, may_hold_back: true };
             let mut connection = Connection::new();
             for (dir, bytes) in story {
                 connection.data(*dir, bytes, Span::default(), &mut env, &mut upper);

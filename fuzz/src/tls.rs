@@ -50,7 +50,7 @@ pub fn run(data: &[u8]) {
     let mut sent = [0; 2];
     let (mut rest, span) = (data, Span::default());
     while let Some((_, dir, operation)) = operations::next(&mut rest) {
-        let mut env = Env { keys, sessions: &mut sessions, limits: &limits, both_captured: true };
+        let mut env = Env { keys, sessions: &mut sessions, limits: &limits, both_captured: true, may_hold_back: true };
         match operation {
             Operation::Gap(len) => connection.gap(dir, len, span, &mut env, &mut up),
             Operation::End => connection.end(dir, span, &mut env),
@@ -60,7 +60,7 @@ pub fn run(data: &[u8]) {
             }
         }
     }
-    let mut env = Env { keys, sessions: &mut sessions, limits: &limits, both_captured: true };
+    let mut env = Env { keys, sessions: &mut sessions, limits: &limits, both_captured: true, may_hold_back: true };
     connection.finish(span, &mut env, &mut up);
     for (plain, sent) in up.plain.iter().zip(sent) {
         assert!(*plain <= sent.saturating_mul(1100) + 1024, "{plain} bytes out of {sent}");

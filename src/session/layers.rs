@@ -46,6 +46,8 @@ pub(super) struct Env<'a> {
     pub(super) limits: &'a Limits,
     /// Only one side's frames were captured so far.
     pub(super) one_sided: bool,
+    /// There is memory to hold TLS records back.
+    pub(super) may_hold_back: bool,
 }
 
 pub(super) struct Layers {

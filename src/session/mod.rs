@@ -136,6 +136,9 @@ const LATE: i64 = 5_000_000_000;
 const WEIGHED_PART: u64 = 4;
 const WEIGHED_BYTES: u64 = 2048;
 
+/// TLS records are held back as long as this part of what all sessions may keep is kept by those of the same shard.
+const ROOMY: usize = 256;
+
 impl Session {
     /// A connection of which nothing is known.
     pub fn new() -> Self {
@@ -242,7 +245,7 @@ fn forced(info: &ConnectionInfo, world: &World<'_>) -> Option<DecodeAs> {
 }
 
 fn env<'a>(info: &ConnectionInfo, world: &World<'a>) -> Env<'a> {
-    Env { options: world.options, limits: world.limits, one_sided: one_sided(info) }
+    Env { options: world.options, limits: world.limits, one_sided: one_sided(info), may_hold_back: false }
 }
 
 /// Whether no frame of one side is in the capture. Frames, not bytes: a side that only listens still sends
@@ -304,7 +307,9 @@ impl Live {
         if !world.decode_as.is_empty() && self.bytes == [0; 2] && self.gaps.0 == 0 && !self.fin {
             self.obey_port(info, world);
         }
-        let env = env(info, world);
+        // Where it may be parked, its part of what is kept is not known.
+        let roomy = world.frame > self.frozen && *world.kept < world.limits.session_bytes / ROOMY;
+        let env = Env { may_hold_back: roomy, ..env(info, world) };
         let mut secrets = Secrets { keys: world.keys, sessions: world.sessions };
         let chunk = match chunk {
             // A frame that fills a hole releases what stands behind it.

@@ -470,7 +470,8 @@ impl Stack {
         let earlier = self.past.handshakes.len() as u32;
         let mut above = AboveTls { layers: &mut self.layers, fallback, earlier, env };
         let (keys, sessions) = (secrets.keys, &mut *secrets.sessions);
-        let mut tls_env = tls::Env { keys, sessions, limits: env.limits, both_captured: !env.one_sided };
+        let (limits, both_captured, may_hold_back) = (env.limits, !env.one_sided, env.may_hold_back);
+        let mut tls_env = tls::Env { keys, sessions, limits, both_captured, may_hold_back };
         Some(f(connection, &mut tls_env, &mut above))
     }
 

@@ -22,6 +22,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 mod tls13;
+mod together;
 mod waiting;
 
 use epoch::Epoch;
@@ -48,11 +49,15 @@ pub struct Env<'a> {
     pub limits: &'a Limits,
     /// Frames of both sides are in the capture: a side that was not heard said nothing.
     pub both_captured: bool,
+    /// There is memory to hold a few records back.
+    pub may_hold_back: bool,
 }
 
 /// One direction.
 struct Half {
     framer: Framer,
+    /// Records in it that wait to be opened together.
+    back: together::Back,
     joiner: Joiner,
     epoch: Epoch,
     /// What follows the next ChangeCipherSpec; in TLS 1.3, what may follow unseen.
@@ -85,6 +90,7 @@ impl Half {
     fn new() -> Self {
         Half {
             framer: Framer::new(),
+            back: Vec::new(),
             joiner: Joiner::default(),
             epoch: Epoch::clear(),
             pending: None,
@@ -102,11 +108,21 @@ impl Half {
         }
     }
 
+    /// Counts a whole record.
+    fn count(&mut self, header: Header) {
+        self.records += 1;
+        // A ClientHello's record may say another one than those that follow.
+        if !self.epoch.is_clear() {
+            self.wire_version = Some(header.version);
+        }
+    }
+
     /// Memory beside its own fields, roughly.
     fn cost(&self) -> usize {
+        let back = self.back.capacity() * size_of::<(Header, Span)>();
         let inflater = self.inflater.as_ref().map_or(0, |inflater| inflater.cost());
         let pending = self.pending.as_ref().map_or(0, Epoch::cost);
-        self.framer.cost() + self.joiner.cost() + self.epoch.cost() + pending + inflater
+        self.framer.cost() + back + self.joiner.cost() + self.epoch.cost() + pending + inflater
     }
 
     fn enter(&mut self, epoch: Epoch) {
@@ -199,6 +215,7 @@ impl Connection {
 
     /// The next bytes of a direction.
     pub fn data(&mut self, dir: Direction, bytes: &[u8], span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
+        self.open_held_back(dir.opposite(), env, up);
         if self.keep_data(dir, bytes, span, env) {
             return;
         }
@@ -237,6 +254,11 @@ impl Connection {
                 Some((header, span)) => Step::Record { header, span },
                 None => self.halves[i].framer.step(&mut chunk, span),
             };
+            match step {
+                Step::More => {}
+                Step::Record { header, span } if !again && self.hold_back(dir, header, span, env, up) => continue,
+                _ => self.open_held_back(dir, env, up),
+            }
             match step {
                 Step::More => break,
                 Step::Record { header, span: of }
@@ -286,6 +308,7 @@ impl Connection {
 
     /// Bytes of a direction are missing.
     pub fn gap(&mut self, dir: Direction, len: u64, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) {
+        self.open_all_held_back(env, up);
         if self.keep_gap(dir, len, span, env) {
             return;
         }

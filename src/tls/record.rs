@@ -100,11 +100,13 @@ pub(super) struct Cut {
     pub(super) exact: bool,
 }
 
-/// Cuts one direction's bytes into records. Holds at most one record and one chunk.
+/// Cuts one direction's bytes into records. Holds at most one record and one chunk, and what it is told to hold back.
 #[derive(Debug)]
 pub(super) struct Framer {
     buf: Vec<u8>,
     start: usize,
+    /// Bytes of whole records from `start` on that are held back.
+    back: usize,
     mode: Mode,
     first: FramePos,
     last: FramePos,
@@ -116,6 +118,7 @@ impl Framer {
         Framer {
             buf: Vec::new(),
             start: 0,
+            back: 0,
             mode: Mode::Start,
             first: FramePos::default(),
             last: FramePos::default(),
@@ -128,14 +131,14 @@ impl Framer {
         self.buf.capacity() + self.residue.capacity()
     }
 
-    /// Bytes held back.
+    /// Bytes that it has.
     pub(super) fn held(&self) -> usize {
         self.buf.len() - self.start
     }
 
     /// Goes on, taking from `chunk` as much as it needs.
     pub(super) fn step(&mut self, chunk: &mut &[u8], span: Span) -> Step {
-        if self.held() == 0 {
+        if self.rest().is_empty() {
             self.first = span.first;
         }
         self.last = span.last;
@@ -218,9 +221,9 @@ impl Framer {
         Step::More
     }
 
-    /// The bytes held.
+    /// The bytes behind what is held back.
     pub(super) fn rest(&self) -> &[u8] {
-        self.buf.get(self.start..).unwrap_or_default()
+        self.buf.get(self.start + self.back..).unwrap_or_default()
     }
 
     fn span(&self) -> Span {
@@ -229,13 +232,36 @@ impl Framer {
 
     /// Takes bytes until `need` are there.
     fn fill(&mut self, chunk: &mut &[u8], need: usize) -> bool {
-        let missing = need.saturating_sub(self.held());
+        let missing = need.saturating_sub(self.rest().len());
         let n = missing.min(chunk.len());
         if let Some((head, tail)) = chunk.split_at_checked(n) {
             self.buf.extend_from_slice(head);
             *chunk = tail;
         }
         n == missing
+    }
+
+    /// Holds the record of `len` bytes back that comes next, the first of `of` such; they are taken together with
+    /// [`Framer::take_held_back`].
+    pub(super) fn hold_back(&mut self, len: usize, of: usize) {
+        if self.back == 0 {
+            self.buf.reserve_exact(len.saturating_mul(of).saturating_sub(self.held()));
+        }
+        self.back += len;
+        self.first = self.last;
+    }
+
+    /// All that is held back, to work on in place; [`Framer::put_back_held_back`] must follow.
+    pub(super) fn take_held_back(&mut self) -> Taken {
+        let len = std::mem::take(&mut self.back);
+        self.take(len)
+    }
+
+    /// Returns the buffer; what was held back is done with, and what came behind it is as it was.
+    pub(super) fn put_back_held_back(&mut self, taken: Taken) {
+        let first = self.first;
+        self.put_back(taken);
+        self.first = first;
     }
 
     /// The first `len` bytes held, to work on in place; [`Framer::put_back`] must follow.

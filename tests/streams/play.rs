@@ -21,6 +21,8 @@ pub(crate) struct Out {
     pub(crate) first_established: Option<u64>,
     pub(crate) lost: [u64; 2],
     pub(crate) odd: Vec<(Code, String)>,
+    /// Most bytes of records that waited, for their end or for others.
+    pub(crate) most_held: u64,
 }
 
 impl Upper for Out {
@@ -147,10 +149,20 @@ pub(crate) fn run(
     sessions: &mut SessionCache,
     drop: &Range<usize>,
 ) -> (Out, Vec<TlsHandshake>) {
+    run_with(true, pieces, keys, sessions, drop)
+}
+
+pub(crate) fn run_with(
+    may_hold_back: bool,
+    pieces: &[(Direction, Given<'_>)],
+    keys: &KeyRing,
+    sessions: &mut SessionCache,
+    drop: &Range<usize>,
+) -> (Out, Vec<TlsHandshake>) {
     let limits = Limits::default();
     let mut connection = Connection::new();
     let mut out = Out::default();
-    let mut env = Env { keys, sessions, limits: &limits, both_captured: false };
+    let mut env = Env { keys, sessions, limits: &limits, both_captured: false, may_hold_back };
     let (mut given, mut span) = (0, Span::default());
     for (number, &(dir, piece)) in pieces.iter().enumerate() {
         span = Span::at(FramePos { index: number as u64, ..FramePos::default() });
@@ -164,6 +176,7 @@ pub(crate) fn run(
             }
             Given::Gap(len) => connection.gap(dir, len, span, &mut env, &mut out),
         }
+        out.most_held = out.most_held.max(connection.held_bytes());
     }
     let handshakes = connection.finish(span, &mut env, &mut out);
     let counted = connection.opened_bytes() + connection.overhead_bytes() + connection.undecrypted_bytes();

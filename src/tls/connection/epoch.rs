@@ -107,6 +107,17 @@ impl Epoch {
         }
     }
 
+    /// The only keys that there can be.
+    pub(super) fn protection(&mut self) -> Option<&mut Protection> {
+        match &mut self.cipher {
+            Cipher::Keyed(candidates) => match candidates.as_mut_slice() {
+                [one] => Some(&mut one.protection),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether a record that opens proves the keys.
     pub(super) fn proves(&self) -> bool {
         match &self.cipher {

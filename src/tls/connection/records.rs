@@ -6,6 +6,7 @@ use crate::diagnostic::Code;
 use crate::event::Alert;
 use crate::limits::tls::FAILURES;
 use crate::position::{Direction, Span};
+use crate::tls::protection::{OpenError, Opened};
 use crate::tls::record::{HEADER, Header, content};
 use crate::tls::{Reason, Upper};
 
@@ -20,12 +21,7 @@ impl Connection {
         env: &mut Env<'_>,
         up: &mut dyn Upper,
     ) {
-        let half = &mut self.halves[dir.index()];
-        half.records += 1;
-        // A ClientHello's record may say another one than those that follow.
-        if !half.epoch.is_clear() {
-            half.wire_version = Some(header.version);
-        }
+        self.halves[dir.index()].count(header);
         let Some(fragment) = record.get_mut(HEADER..) else { return };
         if self.halves[dir.index()].lost.is_some() {
             self.record_after_loss(dir, header, fragment, span, env, up);
@@ -116,6 +112,27 @@ impl Connection {
         let (kind, plain) = (opened.content_type, &*opened.plaintext);
         self.opened(dir, header, kind, plain, span, env, up);
         true
+    }
+
+    /// A record of content behind the handshake is open, or not, under keys that have proved right.
+    pub(super) fn opened_together(
+        &mut self,
+        dir: Direction,
+        header: Header,
+        opened: Result<Opened<'_>, OpenError>,
+        span: Span,
+        env: &mut Env<'_>,
+        up: &mut dyn Upper,
+    ) {
+        let half = &mut self.halves[dir.index()];
+        half.count(header);
+        let failure = match (&half.epoch.cipher, opened) {
+            // By the failure of those before.
+            (Cipher::Closed(reason), _) => Failure::Closed(*reason),
+            (_, Err(error)) => Failure::Bad(error),
+            (_, Ok(opened)) => return self.opened(dir, header, opened.content_type, opened.plaintext, span, env, up),
+        };
+        self.unopened(dir, header, failure, span, up);
     }
 
     /// A record is open: counts it, settles which secret is right, decompresses.

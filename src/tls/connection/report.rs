@@ -13,6 +13,7 @@ use crate::tls::{Reason, Upper, explain};
 impl Connection {
     /// The connection is over: what became of each handshake, in order. Bytes still held are counted as undecrypted.
     pub fn finish(&mut self, span: Span, env: &mut Env<'_>, up: &mut dyn Upper) -> Vec<TlsHandshake> {
+        self.open_all_held_back(env, up);
         self.go_on(env, up);
         // Not even a hello came whole.
         let begun = self.halves.iter().any(|half| half.framer.begins_handshake());

@@ -79,7 +79,7 @@ fn play_all(pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, Vec<TlsHands
 
 fn play_with(keys: &KeyRing, pieces: &[(Direction, Vec<u8>)], chunk: usize) -> (Out, Vec<TlsHandshake>) {
     let (mut sessions, limits) = (SessionCache::new(), Limits::default());
-    let mut env = Env { keys, sessions: &mut sessions, limits: &limits, both_captured: false };
+    let mut env = Env { keys, sessions: &mut sessions, limits: &limits, both_captured: false, may_hold_back: true };
     let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
     let mut given = 0;
     for (dir, bytes) in pieces {
@@ -224,7 +224,8 @@ fn the_word_for_what_is_missing() {
 #[test]
 fn a_silent_peer_whose_frames_were_captured_is_not_one_sided() {
     let (keys, mut sessions, limits) = (KeyRing::new(), SessionCache::new(), Limits::default());
-    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true };
+    let mut env =
+        Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: true, may_hold_back: true };
     let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
     connection.data(Client, &client_hello(), span, &mut env, &mut out);
     connection.end(Client, span, &mut env);
@@ -258,7 +259,8 @@ fn gaps_are_told_at_their_place() {
 #[test]
 fn hostile_gap_lengths_do_not_overflow() {
     let (keys, mut sessions, limits) = (KeyRing::new(), SessionCache::new(), Limits::default());
-    let mut env = Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: false };
+    let mut env =
+        Env { keys: &keys, sessions: &mut sessions, limits: &limits, both_captured: false, may_hold_back: true };
     let (mut connection, mut out, span) = (Connection::new(), Out::default(), Span::default());
     for (dir, bytes) in handshake() {
         connection.data(dir, &bytes, span, &mut env, &mut out);

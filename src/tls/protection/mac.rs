@@ -4,10 +4,12 @@ use hmac::{Hmac, Mac};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384};
+use zeroize::Zeroizing;
 
 use super::super::prf::{SSL3_PAD1, SSL3_PAD2, SSL3_SHA_PAD, hmac};
 use super::super::suites::{MacAlgorithm, Version};
 use super::Header;
+use super::lanes::{self, LANES};
 
 /// Longest MAC, of HMAC-SHA384.
 const MAX_LEN: usize = 48;
@@ -23,12 +25,21 @@ pub(super) struct RecordMac {
 enum Keyed {
     None,
     Md5(Hmac<Md5>),
-    Sha1(Hmac<Sha1>),
+    /// With the key, for several at once.
+    Sha1(Hmac<Sha1>, Zeroizing<[u8; lanes::SIZE]>),
     Sha256(Hmac<Sha256>),
     Sha384(Hmac<Sha384>),
     /// Inner and outer hash behind secret and padding.
     Ssl3Md5(Md5, Md5),
     Ssl3Sha1(Sha1, Sha1),
+}
+
+/// What is to match.
+#[derive(Copy, Clone)]
+pub(super) struct Authenticated<'a> {
+    pub(super) header: Header,
+    pub(super) content: &'a [u8],
+    pub(super) tag: &'a [u8],
 }
 
 impl RecordMac {
@@ -51,7 +62,7 @@ impl RecordMac {
             }
             (_, true) => return None,
             (MacAlgorithm::Md5, false) => Keyed::Md5(hmac(key)),
-            (MacAlgorithm::Sha1, false) => Keyed::Sha1(hmac(key)),
+            (MacAlgorithm::Sha1, false) => Keyed::Sha1(hmac(key), Zeroizing::new(key.try_into().ok()?)),
             (MacAlgorithm::Sha256, false) => Keyed::Sha256(hmac(key)),
             (MacAlgorithm::Sha384, false) => Keyed::Sha384(hmac(key)),
         };
@@ -71,6 +82,25 @@ impl RecordMac {
         tag.len() == self.len && computed.get(..self.len) == Some(tag)
     }
 
+    /// Whether [`RecordMac::match_together`] takes less time than one by one.
+    pub(super) fn is_faster_together(&self) -> bool {
+        matches!(self.keyed, Keyed::Sha1(..)) && lanes::are_faster()
+    }
+
+    /// As [`RecordMac::matches`]; false for those that there are not.
+    pub(super) fn match_together(&self, records: [Option<Authenticated<'_>>; LANES]) -> [bool; LANES] {
+        if let Keyed::Sha1(_, key) = &self.keyed
+            && let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h)] = records
+        {
+            let all = [a, b, c, d, e, f, g, h];
+            let heads = all.map(|record| record.header.bytes(record.content.len()));
+            if let Some(macs) = lanes::hmac_sha1(key, &heads, &all.map(|record| record.content)) {
+                return std::array::from_fn(|lane| macs[lane].get(..self.len) == Some(all[lane].tag));
+            }
+        }
+        records.map(|record| record.is_some_and(|it| self.matches(it.header, it.content, it.tag)))
+    }
+
     /// The MAC before truncation, at the start of `out`.
     fn compute(&self, header: Header, content: &[u8], out: &mut [u8; MAX_LEN]) {
         let head = header.bytes(content.len());
@@ -82,7 +112,9 @@ impl RecordMac {
         match &self.keyed {
             Keyed::None => {}
             Keyed::Md5(mac) => put(out, &mac.clone().chain_update(head).chain_update(content).finalize().into_bytes()),
-            Keyed::Sha1(mac) => put(out, &mac.clone().chain_update(head).chain_update(content).finalize().into_bytes()),
+            Keyed::Sha1(mac, _) => {
+                put(out, &mac.clone().chain_update(head).chain_update(content).finalize().into_bytes())
+            }
             Keyed::Sha256(mac) => {
                 put(out, &mac.clone().chain_update(head).chain_update(content).finalize().into_bytes());
             }

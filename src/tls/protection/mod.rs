@@ -10,11 +10,14 @@
 mod aead;
 mod cbc;
 mod des;
+mod lanes;
 mod mac;
 mod rc4;
 mod seed;
 #[cfg(test)]
 pub(super) mod tests;
+
+use std::ops::RangeInclusive;
 
 use self::aead::Aead;
 pub(crate) use self::cbc::BlockCipher;
@@ -23,6 +26,9 @@ use self::mac::RecordMac;
 use self::rc4::Rc4;
 use super::schedule::Options;
 use super::suites::{BulkCipher, Suite, Version};
+
+/// Records that [`Protection::open_together`] takes.
+pub const TOGETHER: usize = lanes::LANES;
 
 /// A record that was opened.
 #[derive(Debug, PartialEq, Eq)]
@@ -128,14 +134,48 @@ impl Protection {
         wire_version: u16,
         fragment: &'a mut [u8],
     ) -> Result<Opened<'a>, OpenError> {
-        let header = Header { sequence: self.sequence, content_type, wire_version };
-        self.sequence = self.sequence.wrapping_add(1);
+        let header = self.next_header(content_type, wire_version);
         let plaintext = match &mut self.mode {
             Mode::Stream(stream) => stream.open(header, fragment)?,
             Mode::Cbc(cbc) => cbc.open(header, fragment)?,
             Mode::Aead(aead) => return aead.open(header, fragment),
         };
         Ok(Opened { plaintext, content_type })
+    }
+
+    fn next_header(&mut self, content_type: u8, wire_version: u16) -> Header {
+        let sequence = self.sequence;
+        self.sequence = sequence.wrapping_add(1);
+        Header { sequence, content_type, wire_version }
+    }
+
+    /// Where [`Protection::open_together`] takes less time than one by one: the bytes of content that a fragment of `len` bytes
+    /// has, if its padding is as short as can be.
+    pub fn gains_together(&self, len: usize) -> Option<RangeInclusive<usize>> {
+        match &self.mode {
+            Mode::Cbc(cbc) if cbc.is_faster_together() => Some(cbc.content_len(len)),
+            _ => None,
+        }
+    }
+
+    /// Opens the next records: content type and version of each, and its fragment. What comes of one does not depend on
+    /// what comes of another.
+    pub fn open_together<'a>(
+        &mut self,
+        records: [(u8, u16, &'a mut [u8]); TOGETHER],
+    ) -> [Result<Opened<'a>, OpenError>; TOGETHER] {
+        let types = records.each_ref().map(|record| record.0);
+        let records = records.map(|(kind, version, fragment)| (self.next_header(kind, version), fragment));
+        let opened = match &mut self.mode {
+            Mode::Stream(stream) => records.map(|(header, fragment)| stream.open(header, fragment)),
+            Mode::Cbc(cbc) => cbc.open_together(records),
+            Mode::Aead(aead) => return records.map(|(header, fragment)| aead.open(header, fragment)),
+        };
+        let mut types = types.into_iter();
+        opened.map(|opened| {
+            let (content_type, plaintext) = (types.next().unwrap_or_default(), opened?);
+            Ok(Opened { plaintext, content_type })
+        })
     }
 
     /// Number of the next record.
