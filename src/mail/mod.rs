@@ -237,6 +237,11 @@ impl Emitter {
         }
     }
 
+    /// Whether nothing waits to be taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
     /// Takes what has been collected.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Event> {
         self.events.drain(..)

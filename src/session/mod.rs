@@ -102,6 +102,8 @@ struct Live {
     open_gaps: [Option<Box<OpenGap>>; 2],
     /// Application bytes by client and server.
     bytes: [u64; 2],
+    /// All of them, by the most that what is below the dialogue can have made of them.
+    below: u64,
     diagnostics: BTreeMap<Code, (usize, String)>,
     /// Directions whose end was told.
     ended: [bool; 2],
@@ -135,6 +137,10 @@ const LATE: i64 = 5_000_000_000;
 /// A session is weighed again when it may have grown by that part, or by so many bytes.
 const WEIGHED_PART: u64 = 4;
 const WEIGHED_BYTES: u64 = 2048;
+
+/// Bytes that are kept for a byte of a list of names, and for a command that waits.
+const NAME: u64 = 16;
+const WAITING: u64 = 256;
 
 /// TLS records are held back as long as this part of what all sessions may keep is kept by those of the same shard.
 const ROOMY: usize = 256;
@@ -267,6 +273,7 @@ impl Live {
             cut_packets: false,
             open_gaps: [None, None],
             bytes: [0; 2],
+            below: 0,
             diagnostics: BTreeMap::new(),
             ended: [false; 2],
             fin: false,
@@ -326,7 +333,10 @@ impl Live {
         match chunk {
             StreamChunk::Data { side, bytes, at, .. } => {
                 let dir = self.direction(side);
-                self.bytes[dir.index()] += bytes.len() as u64;
+                let len = bytes.len() as u64;
+                self.bytes[dir.index()] += len;
+                // Behind a handshake bytes wait in a buffer for the rest of their record.
+                self.below += if self.stack.is_established() { 2 } else { NAME } * len;
                 let input = Input { dir, bytes, span: Span::at(at), roles_sure: info.roles == Roles::Handshake };
                 if self.stack.data(input, env, &mut secrets) {
                     self.swap();
@@ -433,11 +443,10 @@ impl Live {
         self.held = bytes;
     }
 
-    /// What it has been given, by the most that it can have made of it: a byte of a list of names takes 16, a command
-    /// that waits 256.
+    /// What it has been given, by the most that it can have made of it.
     fn given(&self) -> u64 {
         let layers = &self.stack.layers;
-        16 * (self.bytes[0] + self.bytes[1] + layers.given) + 256 * layers.emitter.count()
+        self.below + NAME * layers.given + WAITING * layers.emitter.count()
     }
 
     /// Notes what it takes, if that may have changed by much.
@@ -467,6 +476,9 @@ impl Live {
 
     /// Passes on what is ready, once it is known to be mail.
     fn flush(&mut self, info: &ConnectionInfo, world: &mut World<'_>) {
+        if self.stack.layers.emitter.is_empty() {
+            return;
+        }
         if !self.is_mail(info, world) {
             // What may never be told must not grow.
             self.stack.layers.emitter.truncate(UNDECIDED);

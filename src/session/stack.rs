@@ -179,6 +179,11 @@ impl Stack {
         self.tls.is_some()
     }
 
+    /// Whether TLS's handshake is over.
+    pub(super) fn is_established(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.connection.is_established())
+    }
+
     /// Whether all that was said can be read, and something was said: in TLS, if there is any.
     pub(super) fn reads_all(&self) -> bool {
         self.undecrypted_bytes() == 0 && self.tls.as_ref().is_none_or(|tls| tls.connection.opened_bytes() > 0)
