@@ -161,12 +161,14 @@ pub struct Emitter {
     next_seq: u64,
     events: Vec<Event>,
     veil: veil::Veil,
+    passed: u64,
 }
 
 impl Emitter {
     /// An emitter for the session with that id.
     pub fn new(session: u64) -> Self {
-        Emitter { layer: SecurityLayer::None, session, next_seq: 1, events: Vec::new(), veil: veil::Veil::default() }
+        let veil = veil::Veil::default();
+        Emitter { layer: SecurityLayer::None, session, next_seq: 1, events: Vec::new(), veil, passed: 0 }
     }
 
     /// Takes the next place in the story for an event that will be known later.
@@ -220,6 +222,16 @@ impl Emitter {
     /// Events so far.
     pub(crate) fn count(&self) -> u64 {
         self.next_seq
+    }
+
+    /// Notes that many bytes of the dialogue of which nothing is kept.
+    pub(crate) fn pass(&mut self, bytes: usize) {
+        self.passed += bytes as u64;
+    }
+
+    /// Bytes of which nothing is kept, so far.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed
     }
 
     /// The session's id.

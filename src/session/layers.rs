@@ -19,6 +19,9 @@ use crate::mail::{Chunk, Context, Dissector, Emitter, Held, Missing, Next, Optio
 use crate::position::{Direction, Span};
 use crate::tls;
 
+/// Bytes that are kept for a byte of a list of names: more than for most.
+pub(super) const NAME: u64 = 16;
+
 /// The dissector for a protocol.
 fn dissector(protocol: Protocol) -> Box<dyn Dissector + Send> {
     match protocol {
@@ -158,8 +161,12 @@ impl Layers {
             Top::Mail(mail) => mail.cost(),
             Top::Other => 0,
         };
-        let inflaters = self.inflate.iter().flat_map(|states| states.iter().flatten()).count();
-        top + inflaters * Inflate::COST + self.emitter.kept() + self.handshakes.capacity() * size_of::<u64>()
+        top + self.inflaters_cost() + self.emitter.kept() + self.handshakes.capacity() * size_of::<u64>()
+    }
+
+    /// Memory of decompression, roughly.
+    pub(super) fn inflaters_cost(&self) -> usize {
+        self.inflate.iter().flat_map(|states| states.iter().flatten()).count() * Inflate::COST
     }
 
     /// Memory held, roughly, while it is not known what this is.

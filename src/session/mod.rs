@@ -31,7 +31,7 @@ use crate::ports::is_mail_port;
 use crate::position::{Direction, FramePos, Span, Timestamp};
 use crate::tls::{KeyRing, SessionCache};
 
-use layers::Env;
+use layers::{Env, NAME};
 use stack::{Input, Secrets, Stack};
 
 /// What a session works with besides its own bytes.
@@ -138,8 +138,7 @@ const LATE: i64 = 5_000_000_000;
 const WEIGHED_PART: u64 = 4;
 const WEIGHED_BYTES: u64 = 2048;
 
-/// Bytes that are kept for a byte of a list of names, and for a command that waits.
-const NAME: u64 = 16;
+/// Bytes that are kept for a command that waits.
 const WAITING: u64 = 256;
 
 /// TLS records are held back as long as this part of what all sessions may keep is kept by those of the same shard.
@@ -335,8 +334,7 @@ impl Live {
                 let dir = self.direction(side);
                 let len = bytes.len() as u64;
                 self.bytes[dir.index()] += len;
-                // Behind a handshake bytes wait in a buffer for the rest of their record.
-                self.below += if self.stack.is_established() { 2 } else { NAME } * len;
+                self.below += self.stack.most_below() * len;
                 let input = Input { dir, bytes, span: Span::at(at), roles_sure: info.roles == Roles::Handshake };
                 if self.stack.data(input, env, &mut secrets) {
                     self.swap();
@@ -446,7 +444,8 @@ impl Live {
     /// What it has been given, by the most that it can have made of it.
     fn given(&self) -> u64 {
         let layers = &self.stack.layers;
-        self.below + NAME * layers.given + WAITING * layers.emitter.count()
+        let kept = layers.given.saturating_sub(layers.emitter.passed());
+        self.below + NAME * kept + WAITING * layers.emitter.count() + layers.inflaters_cost() as u64
     }
 
     /// Notes what it takes, if that may have changed by much.

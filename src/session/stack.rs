@@ -4,7 +4,7 @@ mod fallback;
 
 use super::decode_as::DecodeAs;
 use super::detect::{Beginning, Verdict, Waiting, is_cut_hello};
-use super::layers::{AboveTls, Ask, Env, Layers};
+use super::layers::{AboveTls, Ask, Env, Layers, NAME};
 use super::proxied::{Opened, Piece, ProxyTalk, Settled, Taken};
 use super::proxy_header::{self, Preamble};
 use crate::diagnostic::Code;
@@ -179,9 +179,14 @@ impl Stack {
         self.tls.is_some()
     }
 
-    /// Whether TLS's handshake is over.
-    pub(super) fn is_established(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.connection.is_established())
+    /// Bytes that are kept for a byte that comes next, at most, besides what the dialogue makes of it.
+    pub(super) fn most_below(&self) -> u64 {
+        match &self.tls {
+            // It waits for the rest of its record, in a buffer that doubles.
+            Some(tls) if tls.connection.is_established() => 2,
+            None if self.layers.is_mail() => 0,
+            _ => NAME,
+        }
     }
 
     /// Whether all that was said can be read, and something was said: in TLS, if there is any.

@@ -126,6 +126,8 @@ impl MessageBuilder {
             walker.push(bytes, &mut self.attachments);
             self.describe();
             self.tell(span, out);
+        } else {
+            out.pass(bytes.len());
         }
     }
 
