@@ -29,6 +29,9 @@ const USUAL_SNAPLEN: u32 = 262_144;
 /// Seconds between which two records of damaged files are taken for neighbours.
 const DAY: u32 = 86_400;
 
+/// Searches for records near in time that may find none in a file: each reads far ahead.
+const MOST_VAIN: u32 = 8;
+
 /// Nanoseconds in a second.
 const MOST_FRACTIONS: u32 = 1_000_000_000;
 
@@ -51,8 +54,8 @@ pub(super) struct Pcap {
     fractions: u32,
     /// Its writer states original lengths below the captured ones.
     understates: bool,
-    /// Times say nothing of what is a record.
-    erratic: bool,
+    /// Searches for records near in time that found none.
+    vain: u32,
     ended: bool,
 }
 
@@ -90,7 +93,7 @@ impl Pcap {
             last_seconds: None,
             fractions: if magic == MICROSECONDS || magic == MODIFIED { 1_000_000 } else { MOST_FRACTIONS },
             understates: false,
-            erratic: false,
+            vain: 0,
             ended: false,
         };
         buffer.consume(HEADER);
@@ -253,18 +256,17 @@ impl Pcap {
             return self.resynchronise(buffer, offset, 0, format!("a packet claims {captured} captured bytes"));
         }
         let size = self.behind(0, captured);
-        if captured > 0 && !odd && !self.erratic && (!self.is_near(seconds) || fraction >= self.fractions) {
+        if captured > 0 && !odd && self.vain < MOST_VAIN && (!self.is_near(seconds) || fraction >= self.fractions) {
             // A clock that was set, a pause, a writer of nanoseconds; or bytes too many or too few before it.
-            if self.has_usual(buffer, size) {
+            if self.has_record(buffer, size, seconds) {
                 if (self.fractions..MOST_FRACTIONS).contains(&fraction) {
                     self.fractions = MOST_FRACTIONS;
                 }
-            } else if let Some(at) = self.find(buffer) {
+            } else if let Some(at) = self.find(buffer, self.last_seconds) {
                 buffer.consume(at);
                 return Self::skipped(offset, "a packet's header can't be right", at as u64);
             } else {
-                // Looked for but once: it takes time.
-                self.erratic = true;
+                self.vain += 1;
             }
         }
         if !buffer.ensure(size) {
@@ -300,7 +302,7 @@ impl Pcap {
                 && (seconds >= MOST_FRACTIONS
                     || self.last_seconds.is_none_or(|t| seconds >= t)
                     // A clock that fell back to its first day; such writers do it in each record.
-                    || self.understates && self.has_usual(buffer, self.behind(size, captured)))
+                    || self.understates && self.has_record(buffer, self.behind(size, captured), seconds))
     }
 
     /// Whether a record of that time may be the last one's neighbour.
@@ -313,13 +315,20 @@ impl Pcap {
         at.saturating_add(self.record_header).saturating_add(captured as usize)
     }
 
-    /// Whether a record of usual lengths stands at that place, of any time; or another file, or nothing at all.
-    fn has_usual(&self, buffer: &mut Buffer, at: usize) -> bool {
+    /// Whether a record stands at that place, or another file, or nothing at all. A record is near in time to the last
+    /// one or to the one before that place, or has usual lengths.
+    fn has_record(&self, buffer: &mut Buffer, at: usize, before: u32) -> bool {
         buffer.ensure(at.saturating_add(16));
         let Some(rest) = buffer.data().get(at..) else { return false };
         let Some(head) = rest.first_chunk::<16>() else { return rest.is_empty() };
-        let [_, fraction, captured, original] = self.fields(head);
-        detect(head).is_some() || fraction < MOST_FRACTIONS && self.are_usual(captured, original)
+        let [seconds, fraction, captured, original] = self.fields(head);
+        let is_near = self.is_near(seconds) || seconds.abs_diff(before) <= DAY;
+        detect(head).is_some()
+            // Records may be empty, or larger than the file's header says; zeros are none.
+            || is_near && captured <= USUAL_SNAPLEN && (1..=4 * USUAL_SNAPLEN).contains(&original.max(captured))
+            || fraction < MOST_FRACTIONS
+                && self.are_usual(captured, original)
+                && (captured <= original || self.understates)
     }
 
     /// The stream ended where more was due.
@@ -332,23 +341,31 @@ impl Pcap {
         }
     }
 
-    /// The next place from which two records follow one another.
-    fn find(&self, buffer: &mut Buffer) -> Option<usize> {
+    /// The next place from which two records follow one another, of about that time if there is one.
+    fn find(&self, buffer: &mut Buffer, near: Option<u32>) -> Option<usize> {
         /// How far: beyond the largest packets in use.
         const REACH: usize = 1 << 20;
         buffer.ensure(REACH);
         let data = buffer.data();
         (1..data.len().min(REACH)).find(|&at| {
             let head = |at: usize| data.get(at..).and_then(|d| d.first_chunk::<16>());
-            let Some(first) = head(at).and_then(|h| self.plausible(h, self.last_seconds)) else { return false };
-            let second = self.behind(at, first);
-            second == data.len() || head(second).is_some_and(|h| self.plausible(h, self.last_seconds).is_some())
+            let Some(first) = head(at) else { return false };
+            let Some(captured) = self.plausible(first, near) else { return false };
+            let [seconds, ..] = self.fields(first);
+            let second = self.behind(at, captured);
+            second == data.len() || head(second).is_some_and(|h| self.plausible(h, near.or(Some(seconds))).is_some())
         })
     }
 
     /// Goes on at the next place that looks like records; `passed` bytes were passed over already.
     fn resynchronise(&mut self, buffer: &mut Buffer, offset: u64, passed: u64, text: String) -> Step {
-        match self.find(buffer) {
+        let mut found = self.find(buffer, self.last_seconds);
+        if found.is_none() && self.vain < MOST_VAIN {
+            // The last record may have been none, or the clock was set within the damage.
+            self.vain += 1;
+            found = self.find(buffer, None);
+        }
+        match found {
             Some(at) => {
                 buffer.consume(at);
                 Self::skipped(offset, &text, passed + at as u64)

@@ -289,6 +289,36 @@ fn a_jump_of_the_clock_is_no_damage() {
     assert_eq!((times(&got).len(), problems(&got).len()), (9000, 0));
 }
 
+/// What follows a jump may be empty, or larger than the file's header says, or lie between two more: then it was not
+/// taken for a record, and up to the next two of the last one's day all was skipped.
+#[test]
+fn records_behind_a_jump_of_the_clock_may_have_any_lengths() {
+    let mut file = pcap_header(Order::Little, MICRO, 1);
+    file[16..20].copy_from_slice(&Order::Little.u32(68));
+    for n in 0..50 {
+        let time = 1_700_000_000 + n % 2 * 9 * 86_400;
+        file.extend(pcap_record(Order::Little, time, 1, &[0xab; 60]));
+        file.extend(pcap_record_of(Order::Little, time, 2, 60, b""));
+        file.extend(pcap_record(Order::Little, time + 9 * 86_400, 3, &[0xab; 1400]));
+        file.extend(pcap_record(Order::Little, time, 4, &[0xab; 1400]));
+    }
+    let got = read(file);
+    assert_eq!((times(&got).len(), problems(&got).len()), (200, 0));
+}
+
+/// Of a wrong time, or no record at all: damage behind it made the rest of the file unreadable, as nothing was near.
+#[test]
+fn damage_behind_a_record_of_another_time_costs_one_packet() {
+    let mut file = pcap_header(Order::Little, MICRO, 1);
+    for n in 0..90 {
+        let time = if n == 40 || n == 41 { (n - 39) * 100_000 } else { 1_700_000_000 + n };
+        file.extend(pcap_record(Order::Little, time, 1, &[0xab; 60]));
+    }
+    file[24 + 76 * 42..][..16].fill(0xff);
+    let got = read(file);
+    assert_eq!((times(&got).len(), problems(&got).len()), (89, 1));
+}
+
 #[test]
 fn a_clock_that_falls_back_to_its_first_day_ends_no_file_without_original_lengths() {
     for first in [0, 10, 946_684_800] {
