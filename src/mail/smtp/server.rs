@@ -267,6 +267,11 @@ impl Smtp {
             self.trail.lost[Direction::Client.index()] = false;
         } else if let Some(verdict) = reply.code.and_then(reply::auth_verdict).filter(|_| !maybe_anothers) {
             if self.login.is_none() {
+                // Some servers refuse MAIL so. Nobody sends more behind AUTH.
+                let awaits_auth = self.pending.iter().all(|p| p.kind == Kind::Unseen);
+                if !awaits_auth || self.pending.is_empty() && !self.trail.joined {
+                    return;
+                }
                 self.all_answered(reply.span, cx);
                 self.begin_login_midway(reply.span, cx);
             }

@@ -119,7 +119,9 @@ impl Transaction {
         let named = named(reply)?;
         let is_named = |recipient: &Recipient| {
             let address = recipient.address.0.as_slice();
-            !address.is_empty() && named.strip_prefix(address).is_some_and(|rest| rest.starts_with(b">"))
+            let said = named.split_at_checked(address.len());
+            !address.is_empty()
+                && said.is_some_and(|(it, rest)| it.eq_ignore_ascii_case(address) && rest.starts_with(b">"))
         };
         self.taken().skip(self.verdicts).position(is_named).map(|at| self.verdicts + at)
     }
@@ -140,6 +142,7 @@ impl Transaction {
 
     /// A final reply. Gives whether it was the last one.
     pub(super) fn verdict(&mut self, reply: &Reply, lmtp: bool) -> bool {
+        const SHORTEST_RCPT: u64 = "RCPT TO:<>\r\n".len() as u64;
         if reply.code == Some(353) && self.verdicts == 0 {
             self.prdr = true;
             return false;
@@ -147,7 +150,7 @@ impl Transaction {
         let expected = self.replies_expected(lmtp);
         let each = lmtp || self.prdr;
         let ours = self.names(reply).filter(|_| lmtp);
-        if lmtp && ours.is_none() && self.gap_bytes > 0 && named(reply).is_some() {
+        if lmtp && ours.is_none() && self.gap_bytes >= SHORTEST_RCPT && named(reply).is_some() {
             // Of a recipient whose RCPT is missing.
             if reply.ok() {
                 self.outcome = Some(MessageOutcome::Accepted);

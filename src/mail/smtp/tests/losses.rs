@@ -770,6 +770,22 @@ fn a_login_in_a_gap_is_not_that_of_who_was_refused() {
     assert_eq!(summary.user, None);
 }
 
+/// Some servers answer MAIL so where nobody is logged in; the 235 is missing, and no command.
+#[test]
+fn a_535_that_answers_mail_behind_a_gap_is_no_login() {
+    let steps = [
+        &[s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250 AUTH PLAIN\r\n")][..],
+        &[c("AUTH PLAIN AGJvYgBodW50ZXI=\r\n"), Step::Gap(Direction::Server, 14)],
+        &[c("MAIL FROM:<a@x>\r\n"), s("250 ok\r\n"), c("RCPT TO:<b@y>\r\n"), s("535 5.7.3 not for you\r\n")],
+        &[c("QUIT\r\n"), s("221 bye\r\n")],
+    ];
+    let (events, summary) = Run::default().feed(&steps.concat(), usize::MAX);
+    let auths = events.iter().filter_map(|e| if let EventBody::Auth(a) = &e.body { Some(a) } else { None });
+    let told: Vec<_> = auths.map(|auth| (auth.user.clone(), auth.outcome)).collect();
+    assert_eq!(told, [(Some("bob".into()), AuthOutcome::Unknown)]);
+    assert_eq!((summary.outcome, summary.user), (Some(Outcome::Completed), Some("bob".into())));
+}
+
 /// QUIT is missing, and its 221 is not: nothing was broken off.
 #[test]
 fn the_answer_to_a_lost_quit_ends_the_session_in_order() {
@@ -827,6 +843,25 @@ fn a_verdict_on_a_recipient_in_a_gap_is_nobody_elses() {
     let told: Vec<_> = message.rcpt_to.iter().map(|r| (r.address.to_str_lossy().into_owned(), r.code)).collect();
     assert_eq!(told, [("a@x".into(), Some(250)), ("c@x".into(), Some(552))], "{events:?}");
     assert_eq!(message.outcome, MessageOutcome::Accepted);
+}
+
+/// A server may write the recipient otherwise, and a gap too short for RCPT holds none: what follows is as ever.
+#[test]
+fn a_verdict_behind_a_gap_names_its_recipient_in_any_letters() {
+    for (lost, named) in [("RCPT TO:<a@x>\r\n", "<C@X>"), ("DATA\r\n", "<c@x>"), ("DATA\r\n", "<charlie>")] {
+        let rcpt = |line: &str| if line == lost { Step::Gap(CLIENT, line.len() as u64) } else { c(line) };
+        let steps = [
+            &[s("220 x LMTP\r\n"), c("LHLO me\r\n"), s("250 x\r\n"), c("MAIL FROM:<s@x>\r\n"), s("250 2.1.0 OK\r\n")][..],
+            &[rcpt("RCPT TO:<a@x>\r\n"), s("250 2.1.5 OK\r\n"), c("RCPT TO:<c@x>\r\n"), s("250 2.1.5 OK\r\n")],
+            &[rcpt("DATA\r\n"), s("354 OK\r\n"), c("A: 1\r\n\r\n.\r\n")],
+            &[s("250 2.0.0 <A@X> q1 Saved\r\n"), s(&format!("552 5.2.2 {named} over quota\r\n"))],
+            &[c("QUIT\r\n"), s("221 bye\r\n")],
+        ];
+        let events = Run::default().feed(&steps.concat(), usize::MAX).0;
+        let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None });
+        let last = message.unwrap().rcpt_to.last().unwrap().clone();
+        assert_eq!((last.address, last.code, last.accepted), ("c@x".into(), Some(552), Some(false)), "{lost} {named}");
+    }
 }
 
 /// Postfix's postscreen: a greeting's first line, and then the refusal.
