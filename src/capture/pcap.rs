@@ -270,6 +270,11 @@ impl Pcap {
             }
         }
         if !buffer.ensure(size) {
+            // A length that can't be right, or the last packet.
+            if let Some(at) = self.find(buffer, self.last_seconds) {
+                buffer.consume(at);
+                return Self::skipped(offset, &format!("a packet claims {captured} captured bytes"), at as u64);
+            }
             self.ended = true;
             return self.cut(buffer, offset, "the last packet");
         }

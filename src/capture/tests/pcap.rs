@@ -306,6 +306,16 @@ fn records_behind_a_jump_of_the_clock_may_have_any_lengths() {
     assert_eq!((times(&got).len(), problems(&got).len()), (200, 0));
 }
 
+/// A length that may be one, but reaches beyond the file's end, was taken for that of a last packet that is cut.
+#[test]
+fn a_length_beyond_the_end_does_not_hide_what_is_before_it() {
+    let mut file = pcap_at(&[1, 2, 3, 4, 5]);
+    file[24 + 17 + 8..][..8].copy_from_slice(&[100_000, 200_000].map(|n| Order::Little.u32(n)).concat());
+    let got = read(file);
+    assert_eq!((times(&got).len(), problems(&got).len()), (4, 1));
+    assert_eq!(problems(&got)[0].1, "a packet claims 100000 captured bytes; 17 bytes skipped up to the next packet");
+}
+
 /// Of a wrong time, or no record at all: damage behind it made the rest of the file unreadable, as nothing was near.
 #[test]
 fn damage_behind_a_record_of_another_time_costs_one_packet() {
