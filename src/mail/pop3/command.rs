@@ -33,6 +33,12 @@ impl Kind {
     }
 }
 
+/// Whether the server does that for users alone (RFC 1939 §5): CAPA and bare AUTH, which are answered in lines as well,
+/// it answers anybody.
+pub(super) fn is_of_users(verb: &[u8]) -> bool {
+    matches!(verb, b"STAT" | b"LIST" | b"RETR" | b"DELE" | b"TOP" | b"UIDL" | b"LAST")
+}
+
 /// A client's line, taken apart.
 pub(super) struct Parsed<'a> {
     pub(super) verb: &'a [u8],

@@ -1,7 +1,7 @@
 //! The server's side: greeting, status lines.
 
 use super::Pop3;
-use super::command::{Kind, Status, begins_mail, response_code, status};
+use super::command::{Kind, Status, begins_mail, is_of_users, response_code, status};
 use super::download::{Download, feed};
 use super::listing::Listing;
 use crate::diagnostic::Code;
@@ -370,9 +370,11 @@ impl Pop3 {
 
     fn accepted(&mut self, mut pending: Pending<Kind>, reply: Reply, line: &Line<'_>, cx: &mut Context<'_>) -> Next {
         let span = line.span;
+        if is_of_users(&pending.verb.0) {
+            self.queue.login.served();
+        }
         match pending.kind {
             Kind::Listing | Kind::UniqueIds => {
-                self.queue.login.served();
                 let mut listing = Listing::new(reply, span, None, pending.kind == Kind::UniqueIds);
                 listing.of_numbers = true;
                 self.mode = Mode::Listing(Box::new(listing));
@@ -392,11 +394,7 @@ impl Pop3 {
                 self.mode = Mode::Body(download);
                 return Next::Continue;
             }
-            Kind::UniqueId => {
-                self.queue.login.served();
-                self.unique_id(&reply.text.0, cx);
-            }
-            Kind::Single if pending.verb.0 == b"STAT" || pending.verb.0 == b"DELE" => self.queue.login.served(),
+            Kind::UniqueId => self.unique_id(&reply.text.0, cx),
             Kind::Quit => self.quit = true,
             Kind::Auth => self.challenged = false,
             // What came behind it was read as commands.

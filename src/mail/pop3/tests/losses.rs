@@ -175,3 +175,22 @@ fn mails_behind_a_refusal_show_a_login_that_was_lost() {
         assert_eq!(told.summary.3, Some(Outcome::Completed), "{:?}", told.lines());
     }
 }
+
+/// CAPA is answered in lines too, and to anybody.
+#[test]
+fn capabilities_behind_a_refusal_show_no_login() {
+    for (verb, lines) in [("CAPA", "TOP\r\nUSER"), ("AUTH", "PLAIN\r\nLOGIN"), ("LANG", "en English\r\nde Deutsch")] {
+        let told = told(&[
+            s("+OK ready\r\n"),
+            c("USER alice\r\n"),
+            s("+OK\r\n"),
+            c("PASS wrongone\r\n"),
+            s("-ERR no\r\n"),
+            c(&format!("{verb}\r\n")),
+            s(&format!("+OK\r\n{lines}\r\n.\r\n")),
+            c("QUIT\r\n"),
+            s("+OK bye\r\n"),
+        ]);
+        assert_eq!(told.summary.3, Some(Outcome::AuthFailed), "{verb} {:?}", told.lines());
+    }
+}
