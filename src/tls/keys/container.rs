@@ -25,57 +25,59 @@ pub(super) struct Block {
 /// How a block's first line begins.
 pub(super) const BEGIN: &str = "-----BEGIN ";
 
-/// A text in which line ends that are written as `\n`, as in a string of JSON or YAML, are such, and each block's first
-/// line is one: before it a name and a quotation mark may stand, or a tag.
-fn unquoted(text: &str) -> Zeroizing<String> {
-    // What grows leaves copies.
-    let mut out = Zeroizing::new(String::with_capacity(text.len() + text.matches(BEGIN).count()));
-    for (at, line) in text.split("\\n").enumerate() {
-        out.push_str(if at > 0 { "\n" } else { "" });
-        let line = line.strip_suffix("\\r").unwrap_or(line);
-        for (at, part) in line.split(BEGIN).enumerate() {
-            if at > 0 {
-                out.push('\n');
-                out.push_str(BEGIN);
-            }
-            // Some write a slash so in JSON.
-            part.split("\\/").enumerate().for_each(|(at, piece)| {
-                out.push_str(if at > 0 { "/" } else { "" });
-                out.push_str(piece);
-            });
-        }
-    }
-    out
-}
-
-/// Every PEM block of a text, whatever stands between them. Takes any line ends, indentation and blank lines.
+/// Every PEM block of a text, whatever stands between them. Takes any line ends, indentation and blank lines; strings of
+/// JSON, YAML or a program, of which each line may be one.
 pub(super) fn pem_blocks(text: &str) -> Vec<Block> {
-    let label = |line: &str| Some(line.strip_prefix(BEGIN)?.strip_suffix("-----")?.trim().to_owned());
-    let text = unquoted(text);
+    let mut pieces = text.split(BEGIN).peekable();
+    let mut before = pieces.next().unwrap_or_default();
     let mut blocks = Vec::new();
-    let mut lines = text.split(['\n', '\r']).map(str::trim).peekable();
-    while let Some(line) = lines.next() {
-        let Some(name) = label(line) else { continue };
+    while let Some(piece) = pieces.next() {
+        let quote = before.chars().next_back().filter(|c| matches!(c, '"' | '\'' | '`'));
+        before = piece;
+        let Some((label, rest)) = piece.split_once("-----").filter(|(label, _)| !label.contains(['\n', '\r'])) else {
+            continue;
+        };
+        let (content, ended) = rest.split_once("-----END").map_or((rest, false), |(content, _)| (content, true));
+        let strings = Zeroizing::new(match quote {
+            Some(quote) => content.split(quote).step_by(2).collect::<Vec<_>>().join("\n"),
+            None => content.to_owned(),
+        });
         let mut dek_info = None;
-        let mut digits = Vec::new();
-        while let Some(line) = lines.next_if(|line| !line.starts_with("-----END") && label(line).is_none()) {
+        let mut digits = Zeroizing::new(String::with_capacity(strings.len()));
+        for line in strings.split("\\n").flat_map(|line| line.split(['\n', '\r'])) {
+            let line = line.trim().trim_end_matches('\\');
+            let line = line.strip_suffix("\\r").unwrap_or(line);
             match line.split_once(':') {
                 Some((name, value)) if name.eq_ignore_ascii_case("DEK-Info") => {
                     dek_info = Some(value.trim().to_owned())
                 }
                 Some(_) => {}
-                None => digits.push(line),
+                None => unescape(line, &mut digits),
             }
         }
-        let digits = Zeroizing::new(digits.concat());
         let der = Zeroizing::new(BASE64.decode(digits.as_bytes()).unwrap_or_default());
-        // A sample whose end was left out, and the next block follows.
-        let mention = der.is_empty() && lines.peek().is_some_and(|line| line.starts_with(BEGIN));
-        if !mention {
-            blocks.push(Block { label: name, dek_info, der });
+        // Words about a block have more on their line, a sample no end where the next one begins.
+        let first = rest.split(['\n', '\r', '\\']).next().unwrap_or_default();
+        let is_line = first.chars().all(|c| c.is_whitespace() || c == ',' || Some(c) == quote);
+        let is_block = match is_line {
+            true => ended || !digits.is_empty() || pieces.peek().is_none(),
+            false => ended && !der.is_empty(),
+        };
+        if is_block {
+            blocks.push(Block { label: label.trim().to_owned(), dek_info, der });
         }
     }
     blocks
+}
+
+/// Digits of base64 as strings have them: `\/` is a slash, `\u002B` a plus; spaces may stand for line ends.
+fn unescape(line: &str, digits: &mut String) {
+    for (at, part) in line.split("\\u").enumerate() {
+        let code = part.split_at_checked(4).filter(|_| at > 0);
+        let code = code.and_then(|(hex, rest)| Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, rest)));
+        let (escaped, part) = code.map_or((None, part), |(c, rest)| (Some(c), rest));
+        digits.extend(escaped.into_iter().chain(part.chars()).filter(|c| !c.is_whitespace() && *c != '\\'));
+    }
 }
 
 /// What a DER structure looks like.

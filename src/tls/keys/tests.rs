@@ -168,6 +168,33 @@ fn keys_in_any_kind_of_lines_of_one_file() {
         assert!(ring.by_modulus(&modulus()).is_some(), "{what}");
         assert!(notes.iter().all(|note| note.contains("is an EC private key")), "{what}: {notes:?}");
     }
+    // Each line a string, of a program or of JSON; escaped twice, or more than need be; no line ends at all.
+    let strings = |begin: &str, between: &str, end: &str| {
+        let lines: Vec<_> = key.lines().collect();
+        format!("{begin}\"{}\"{end}\n", lines.join(between))
+    };
+    for (what, content) in [
+        ("C", strings("char k[] =\n  ", "\\n\"\n  \"", ";")),
+        ("C, continued", strings("#define K ", "\\n\" \\\n  \"", "")),
+        ("C, CRLF", strings("char *k = ", "\\r\\n\"\r\n\"", ";")),
+        ("Java", strings("String k = ", "\\n\" +\n    \"", ";")),
+        ("Java, plus first", strings("String k = ", "\\n\"\n    + \"", ";")),
+        ("an array of lines", strings("{\"key\": [", "\",\n  \"", "]}")),
+        ("an array on one line", strings("[", "\", \"", "]")),
+        ("JSON in JSON", format!("{{\"a\": \"{{\\\"k\\\": \\\"{}\\\"}}\"}}", wanted.replace('\n', r"\\n"))),
+        ("CRLF in JSON in JSON", format!("\"\\\"{}\\\"\"", wanted.replace('\n', r"\\r\\n"))),
+        ("escaped digits", format!("\"{}\"", line(&wanted).replace('+', r"\u002B").replace('/', r"\/"))),
+        ("spaces", format!("KEY={}\n", key.replace('\n', " "))),
+    ] {
+        let mut ring = KeyRing::new();
+        let notes = ring.add_key_bytes(what.as_ref(), content.as_bytes(), &mut no_password);
+        assert_eq!(notes.unwrap_or_else(|e| panic!("{what}: {e}")).len(), 0, "{what}");
+        assert!(ring.by_modulus(&modulus()).is_some(), "{what}");
+    }
+    // A key that lacks its end is damaged, whatever follows.
+    let cut = format!("{}\n{ec}", &key[..key.len() / 2]);
+    let error = KeyRing::new().add_key_bytes("cut".as_ref(), cut.as_bytes(), &mut no_password).unwrap_err();
+    assert!(matches!(error, KeyError::Damaged { .. } | KeyError::Malformed { .. }), "{error:?}");
     // What can't be used is what it is on one line, too.
     let error = KeyRing::new().add_key_bytes("ec".as_ref(), line(&ec).as_bytes(), &mut no_password).unwrap_err();
     assert!(matches!(error, KeyError::NotRsa { .. }), "{error}");
