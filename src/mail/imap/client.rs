@@ -370,6 +370,7 @@ impl Imap {
             effect: Effect::Auth(Box::new(Exchange::begun_before(cx.tls, span))),
             messages: Vec::new(),
             doubtful: false,
+            gap_behind: false,
             transaction: None,
         };
         self.shared.table.insert(seq, pending);
@@ -476,12 +477,15 @@ impl Imap {
             self.shared.resynchronised("client", skipped, span, cx.out);
             self.client.state = State::Lines;
         }
+        let exact = !cx.tls && !self.shared.deflate;
+        if !matches!(&self.client.state, State::Literal(literal) if exact && len <= literal.rest) {
+            self.shared.table.commands_lost();
+        }
         match &mut self.client.state {
             State::Literal(literal) => {
                 if let Some(builder) = &mut literal.builder {
                     builder.gap();
                 }
-                let exact = !cx.tls && !self.shared.deflate;
                 if exact && len <= literal.rest {
                     literal.rest -= len;
                 } else {

@@ -224,6 +224,7 @@ impl Imap {
             effect,
             messages: open.messages,
             doubtful: false,
+            gap_behind: false,
             transaction: open.transaction,
         };
         if self.shared.table.len() >= cx.limits.pending_commands

@@ -91,6 +91,8 @@ pub(super) struct Pending {
     pub(super) messages: Vec<Appended>,
     /// Its reply may be in a gap.
     pub(super) doubtful: bool,
+    /// Commands behind it may be in a gap.
+    pub(super) gap_behind: bool,
     /// Its number among the commands that carried messages.
     pub(super) transaction: Option<u64>,
 }
@@ -244,6 +246,11 @@ impl Table {
             pending.doubtful = true;
         }
         self.doubtful = self.by_seq.len();
+    }
+
+    /// Commands are missing.
+    pub(super) fn commands_lost(&mut self) {
+        self.by_seq.values_mut().for_each(|pending| pending.gap_behind = true);
     }
 
     /// Takes one that is doubtful and older than `seq`: a later command was answered, so it had been too.

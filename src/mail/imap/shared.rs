@@ -153,7 +153,8 @@ impl Shared {
         fetches.flatten().filter(|r| r.origin == origin).map(|r| r.len).min()
     }
 
-    /// The command that untagged data answers: the only one under way, unless that one waits for news.
+    /// The command that untagged data answers: the only one under way, unless that one waits for news, or may be over and
+    /// another missing behind it.
     pub(super) fn solicitor(&self) -> Option<u64> {
         if self.table.len() != 1 {
             return None;
@@ -161,7 +162,7 @@ impl Shared {
         self.table
             .iter()
             .next()
-            .filter(|(_, p)| !p.tag.is_empty() && !matches!(p.effect, Effect::Idle))
+            .filter(|(_, p)| !p.tag.is_empty() && !matches!(p.effect, Effect::Idle) && !(p.doubtful && p.gap_behind))
             .map(|(seq, _)| seq)
     }
 

@@ -338,3 +338,21 @@ fn a_lost_login_and_a_lost_select_are_seen_by_what_follows() {
     let told: Vec<_> = story.messages().iter().map(|m| (m.mailbox.clone(), m.uidvalidity)).collect();
     assert_eq!(told, [(None, Some(99))]);
 }
+
+/// The reply to a command and the next command are missing: what comes then is the next one's. With one of the two
+/// missing it is the first one's.
+#[test]
+fn data_behind_two_neighbouring_losses_is_nobodys() {
+    for (lost, is_known) in [([true, true], false), ([true, false], true), ([false, true], false)] {
+        let mut steps = vec![s("* OK hi\r\n"), c("a1 NOOP\r\n")];
+        steps.push(if lost[0] { Step::GapS(12) } else { s("a1 OK done\r\n") });
+        steps.extend(lost[1].then_some(Step::GapC(20)));
+        steps.extend([s("* OK [COPYUID 9 6 3] Moved\r\n* 1 EXPUNGE\r\n"), c("a3 LOGOUT\r\n"), s("* BYE\r\na3 OK\r\n")]);
+        let story = tell(&steps);
+        let expunge = story.events.iter().find_map(|event| match &event.body {
+            EventBody::Reply(reply) if reply.text == "1 EXPUNGE".into() => Some(reply),
+            _ => None,
+        });
+        assert_eq!(expunge.unwrap().command.is_some(), is_known, "{lost:?}");
+    }
+}
