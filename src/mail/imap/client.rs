@@ -478,9 +478,7 @@ impl Imap {
             self.client.state = State::Lines;
         }
         let exact = !cx.tls && !self.shared.deflate;
-        if !matches!(&self.client.state, State::Literal(literal) if exact && len <= literal.rest) {
-            self.shared.table.commands_lost();
-        }
+        let within = matches!(&self.client.state, State::Literal(literal) if exact && len <= literal.rest);
         match &mut self.client.state {
             State::Literal(literal) => {
                 if let Some(builder) = &mut literal.builder {
@@ -507,6 +505,9 @@ impl Imap {
                 let pending = self.client.lines.take_pending().map_or(0, |(bytes, _)| bytes.len() as u64);
                 self.client.skipped = self.client.skipped.saturating_add(pending);
             }
+        }
+        if !within {
+            self.shared.table.commands_lost();
         }
         self.client.scanner = Scanner::default();
     }
