@@ -151,6 +151,8 @@ pub struct Reply {
     pub text: Text,
     /// Each line's text, without its code and line end.
     pub lines: Vec<Text>,
+    /// How many of the lines come first with another code, and which: of a greeting that became a refusal.
+    pub began: Option<(u16, u32)>,
     /// Nanoseconds from the command's last byte (or the final dot's, or chunk's) to the reply's first.
     pub latency: Option<i64>,
     /// Only one direction was captured.

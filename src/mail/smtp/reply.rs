@@ -13,8 +13,9 @@ pub(super) struct Reply {
     pub(super) code: Option<u16>,
     /// Text of each line behind its code.
     pub(super) lines: Vec<Text>,
-    /// Lines that had another code: a greeting that became a refusal (Postfix's postscreen).
+    /// Lines that had another code, and the last one's: a greeting that became a refusal (Postfix's postscreen).
     others: usize,
+    other_code: Option<u16>,
     /// Text of the last line.
     pub(super) text: Text,
     pub(super) span: Span,
@@ -79,6 +80,11 @@ impl Reply {
     /// The lines of a greeting, without a refusal behind them.
     pub(super) fn greeting(&self) -> &[Text] {
         self.lines.get(..self.others).filter(|lines| !lines.is_empty()).unwrap_or(&self.lines)
+    }
+
+    /// The lines that had another code: which, and how many.
+    pub(super) fn began(&self) -> Option<(u16, u32)> {
+        Some((self.other_code?, self.others.try_into().ok()?))
     }
 
     /// The enhanced status code at the beginning of the text.
@@ -172,7 +178,7 @@ impl Assembler {
         reply.torn = line.end == LineEnd::Missing;
         reply.incomplete |= reply.torn;
         if reply.code != code {
-            reply.others = reply.lines.len();
+            (reply.others, reply.other_code) = (reply.lines.len(), reply.code);
         }
         reply.code = code;
         reply.span.last = line.span.last;

@@ -182,6 +182,7 @@ impl Smtp {
             command,
             text: reply.text.clone(),
             lines: reply.lines.clone(),
+            began: reply.began(),
             latency,
             assumed: cx.one_sided,
             incomplete: reply.incomplete,

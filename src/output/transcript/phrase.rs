@@ -150,6 +150,7 @@ pub(super) fn reply(reply: &Reply, protocol: Option<Protocol>, joiner: &str, ass
             if i > 0 {
                 out.push_str(joiner);
             }
+            let code = reply.began.filter(|&(_, lines)| i < lines as usize).map_or(code, |(other, _)| other);
             let _ = write!(out, "{code}{}", if last { ' ' } else { '-' });
             escape::push(&mut out, &line.0);
         }

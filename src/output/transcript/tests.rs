@@ -155,6 +155,11 @@ fn imap_pop3_and_sieve_replies() {
     assert_eq!(said(Protocol::Imap, None, "+", &[""]), "+");
     assert_eq!(said(Protocol::Pop3, None, "+OK", &["2 messages", "1 120", "2 200"]), "+OK 2 messages / 1 120 / 2 200");
     assert_eq!(said(Protocol::Sieve, None, "OK", &["done"]), "OK done");
+    // Each line with the code that it had.
+    let lines = ["mx.example ESMTP", "5.7.1 blocked"].map(Into::into).to_vec();
+    let refusal = Reply { code: Some(550), lines, began: Some((220, 1)), ..Reply::default() };
+    let told = phrase::reply(&refusal, Some(Protocol::Smtp), " / ", false);
+    assert_eq!(told, "220-mx.example ESMTP / 550 5.7.1 blocked");
     // Only ManageSieve's code is no part of the text.
     let coded = |status: &str, code: &str, text: &str| {
         let (status, text, enhanced) = (status.into(), text.into(), Some(code.into()));

@@ -868,5 +868,8 @@ fn a_verdict_behind_a_gap_names_its_recipient_in_any_letters() {
 #[test]
 fn a_refusal_behind_a_teaser_is_no_part_of_the_banner() {
     let steps = [s("220-mx.example ESMTP\r\n"), s("550 5.7.1 Service unavailable\r\n")];
-    assert_eq!(Run::default().feed(&steps, usize::MAX).1.banner, Some("mx.example ESMTP".into()));
+    let (events, summary) = Run::default().feed(&steps, usize::MAX);
+    assert_eq!(summary.banner, Some("mx.example ESMTP".into()));
+    let reply = events.iter().find_map(|e| if let EventBody::Reply(r) = &e.body { Some(r) } else { None });
+    assert_eq!(reply.map(|reply| (reply.code, reply.began)), Some((Some(550), Some((220, 1)))));
 }
