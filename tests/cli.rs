@@ -100,7 +100,7 @@ fn help_of_a_command_speaks_of_that_command() {
     };
     for command in ["decode", "sessions", "services", "tls", "auth", "extract", "decrypt", "keylog", "batch"] {
         let text = help(command);
-        let json = !["extract", "decrypt", "keylog"].contains(&command);
+        let json = !["decrypt", "keylog"].contains(&command);
         assert_eq!(text.contains("--json"), json, "{command}");
         assert_eq!(text.contains("--compute"), command == "auth", "{command}");
         assert_eq!(text.contains("The folder to write to"), ["extract", "batch"].contains(&command), "{command}");

@@ -54,6 +54,16 @@ fn a_manifest_of_nothing_is_not_in_the_way() {
 }
 
 #[test]
+fn json_shows_the_manifest_as_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailcap"));
+    command.arg("extract").arg(testdata().join("servers/pop3-full.pcap")).arg("--json").arg("-o").arg(dir.path());
+    let output = command.output().unwrap();
+    assert!(output.status.success() && !output.stdout.is_empty());
+    assert_eq!(output.stdout, fs::read(dir.path().join("manifest.jsonl")).unwrap());
+}
+
+#[test]
 fn files_are_what_servers_and_clients_recorded() {
     let key = Some("servers/keys/server.key");
     for (name, key) in [("rsa12-smtp-starttls", key), ("pop3-stls-rsa", key), ("pop3-full", None), ("smtp-bdat", None)]

@@ -35,7 +35,9 @@ impl Cli {
                     "Only this user (part of the name, any case; repeatable); with --compute, the user's full name";
                 say(say(command, "user", user), "errors", "Only authentications that did not succeed")
             }
-            "extract" => folder(hide(command, &["json", "color"])),
+            "extract" => {
+                folder(say(hide(command, &["color"]), "json", "Write the manifest's lines to standard output as well"))
+            }
             "decrypt" => say(hide(command, &["json", "color", "show_secrets"]), "output", "The file to write"),
             "keylog" => hide(command, &["json", "color", "show_secrets"]),
             "batch" => folder(say(hide(command, &["color"]), "json", "Write JSON Lines instead of Parquet")),

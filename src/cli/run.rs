@@ -1,6 +1,6 @@
 //! Each command: from its options to a run, and from the run to an exit code.
 
-use std::io;
+use std::io::{self, BufWriter};
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
@@ -149,7 +149,7 @@ pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Exit> {
     let Some(dir) = options.common.file() else { bail!("extract writes messages into a folder: name it with -o DIR") };
     open::check_folder(dir)?;
     let mut job = Job::new(&options.common, &options.input.files)?;
-    // The manifest is JSON with --json and without it; nothing of it goes to standard output.
+    // Standard output has the manifest's lines, or nothing.
     job.told = options.common.stats;
     let shape = extract::Options {
         format: match options.format {
@@ -161,8 +161,11 @@ pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Exit> {
         parts: options.parts,
         force: options.common.force,
     };
-    let sink = extract::Extract::new(dir, shape, &limits(options.common.max_memory))
+    let mut sink = extract::Extract::new(dir, shape, &limits(options.common.max_memory))
         .with_context(|| format!("{}: can't be written to", dir.display()))?;
+    if options.common.json {
+        sink.copy_manifest(Box::new(BufWriter::new(io::stdout())));
+    }
     let written = sink.written();
     let (seen, report) = job.run(Box::new(sink), Wanted { digests: true, bodies: true, ..Wanted::default() })?;
     complain(&format!("{}: {}", dir.display(), told(&written)));

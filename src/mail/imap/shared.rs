@@ -162,7 +162,8 @@ impl Shared {
         self.table
             .iter()
             .next()
-            .filter(|(_, p)| !p.tag.is_empty() && !matches!(p.effect, Effect::Idle) && !(p.doubtful && p.gap_behind))
+            .filter(|(_, p)| !p.tag.is_empty() && !matches!(p.effect, Effect::Idle))
+            .filter(|(_, p)| !p.doubtful || !p.gap_behind)
             .map(|(seq, _)| seq)
     }
 

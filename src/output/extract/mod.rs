@@ -58,6 +58,8 @@ pub struct Extract {
     files: Files,
     /// None once it stands under its name.
     manifest: Option<Whole>,
+    /// Where its lines go as well.
+    copy: Option<Box<dyn Write + Send>>,
     line: Vec<u8>,
     written: Arc<Written>,
 }
@@ -116,11 +118,17 @@ impl Extract {
         Ok(Extract {
             messages: Messages::new(dir, options, limits)?,
             manifest: Some(Whole::new(temporary(dir)?)?),
+            copy: None,
             dir: dir.to_owned(),
             files: Files::default(),
             line: Vec::new(),
             written: Arc::default(),
         })
+    }
+
+    /// Writes the manifest's lines there as well.
+    pub fn copy_manifest(&mut self, out: Box<dyn Write + Send>) {
+        self.copy = Some(out);
     }
 
     /// What it counts while it runs.
@@ -185,11 +193,12 @@ impl Sink for Extract {
             let line = &self.line;
             manifest.append(|out| out.write_all(line)).map_err(|e| FileError::wrap(&self.dir.join(MANIFEST), &e))?;
         }
-        Ok(())
+        self.copy.as_mut().map_or(Ok(()), |copy| copy.write_all(&self.line))
     }
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {
-        self.settle()
+        self.settle()?;
+        self.copy.as_mut().map_or(Ok(()), Write::flush)
     }
 }
 
