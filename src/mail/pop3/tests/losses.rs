@@ -186,8 +186,8 @@ fn capabilities_behind_a_refusal_show_no_login() {
             s("+OK\r\n"),
             c("PASS wrongone\r\n"),
             s("-ERR no\r\n"),
-            c(&format!("{verb}\r\n")),
-            s(&format!("+OK\r\n{lines}\r\n.\r\n")),
+            c(format!("{verb}\r\n")),
+            s(format!("+OK\r\n{lines}\r\n.\r\n")),
             c("QUIT\r\n"),
             s("+OK bye\r\n"),
         ]);

@@ -854,7 +854,7 @@ fn a_verdict_behind_a_gap_names_its_recipient_in_any_letters() {
             &[s("220 x LMTP\r\n"), c("LHLO me\r\n"), s("250 x\r\n"), c("MAIL FROM:<s@x>\r\n"), s("250 2.1.0 OK\r\n")][..],
             &[rcpt("RCPT TO:<a@x>\r\n"), s("250 2.1.5 OK\r\n"), c("RCPT TO:<c@x>\r\n"), s("250 2.1.5 OK\r\n")],
             &[rcpt("DATA\r\n"), s("354 OK\r\n"), c("A: 1\r\n\r\n.\r\n")],
-            &[s("250 2.0.0 <A@X> q1 Saved\r\n"), s(&format!("552 5.2.2 {named} over quota\r\n"))],
+            &[s("250 2.0.0 <A@X> q1 Saved\r\n"), s(format!("552 5.2.2 {named} over quota\r\n"))],
             &[c("QUIT\r\n"), s("221 bye\r\n")],
         ];
         let events = Run::default().feed(&steps.concat(), usize::MAX).0;
