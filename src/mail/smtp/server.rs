@@ -216,8 +216,9 @@ impl Smtp {
             && self.pending.is_empty()
             && likelihood(Kind::Greeting, &reply) > 0
             && !self.trail.joined;
-        // QUIT was sent, be it before the capture or in a gap.
-        self.course.quit |= reply.code == Some(221) && (self.doubt.lossy || cx.one_sided);
+        // QUIT was sent, be it before the capture or in a gap; but Postfix hangs up on HTTP with 221 2.7.0.
+        let of_policy = reply.enhanced().is_some_and(|code| code.0.starts_with(b"2.7."));
+        self.course.quit |= reply.code == Some(221) && (self.doubt.lossy || cx.one_sided) && !of_policy;
         self.tell_reply(None, &reply, None, None, cx);
         if greeting {
             self.greet(&reply);
@@ -268,9 +269,8 @@ impl Smtp {
             self.trail.lost[Direction::Client.index()] = false;
         } else if let Some(verdict) = reply.code.and_then(reply::auth_verdict).filter(|_| !maybe_anothers) {
             if self.login.is_none() {
-                // Some servers refuse MAIL so. Nobody sends more behind AUTH.
-                let awaits_auth = self.pending.iter().all(|p| p.kind == Kind::Unseen);
-                if !awaits_auth || self.pending.is_empty() && !self.trail.joined {
+                // Some servers refuse MAIL so; and nobody sends more behind AUTH.
+                if !self.pending.back().map_or(self.trail.joined, |last| last.kind == Kind::Unseen) {
                     return;
                 }
                 self.all_answered(reply.span, cx);

@@ -784,6 +784,11 @@ fn a_535_that_answers_mail_behind_a_gap_is_no_login() {
     let told: Vec<_> = auths.map(|auth| (auth.user.clone(), auth.outcome)).collect();
     assert_eq!(told, [(Some("bob".into()), AuthOutcome::Unknown)]);
     assert_eq!((summary.outcome, summary.user), (Some(Outcome::Completed), Some("bob".into())));
+    // A command before the gap that had its reply in another one does not hide AUTH.
+    let steps = [s("220 x\r\n"), c("EHLO me\r\n"), Step::Gap(Direction::Server, 60), Step::Gap(CLIENT, 40)];
+    let steps = [&steps[..], &[s("235 2.7.0 ok\r\n"), c("QUIT\r\n"), s("221 bye\r\n")]].concat();
+    let events = Run::default().feed(&steps, usize::MAX).0;
+    assert!(events.iter().any(|e| matches!(&e.body, EventBody::Auth(a) if a.outcome == AuthOutcome::Success)));
 }
 
 /// QUIT is missing, and its 221 is not: nothing was broken off.
@@ -791,6 +796,10 @@ fn a_535_that_answers_mail_behind_a_gap_is_no_login() {
 fn the_answer_to_a_lost_quit_ends_the_session_in_order() {
     let steps = [&[s("220 x\r\n"), c("NOOP\r\n"), s("250 ok\r\n")][..], &[Step::Gap(CLIENT, 6), s("221 bye\r\n")]];
     assert_eq!(Run::default().feed(&steps.concat(), usize::MAX).1.outcome, Some(Outcome::Completed));
+    // It was HTTP that is missing.
+    let steps = [s("220 x\r\n"), Step::Gap(CLIENT, 27), s("221 2.7.0 Error: I can break rules, too. Goodbye.\r\n")];
+    let steps = [&steps[..], &[Step::End(Direction::Server), Step::End(Direction::Client)]].concat();
+    assert_ne!(Run::default().feed(&steps, usize::MAX).1.outcome, Some(Outcome::Completed));
 }
 
 /// The last chunk is missing, and the client goes on: the server may have taken the message, or not.
