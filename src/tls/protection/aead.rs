@@ -4,11 +4,16 @@
 //! drafts before it, `draft-agl-tls-chacha20poly1305-04` and `draft-ietf-tls-chacha20-poly1305-00`. TLS 1.3: RFC 8446
 //! section 5.
 
+#[cfg(feature = "aws-lc")]
+use std::sync::Arc;
+
 use aes::cipher::consts::{U8, U12, U16};
 use aes::cipher::{Array, KeyInit, KeyIvInit, StreamCipher};
 use aes::{Aes128, Aes256};
 use aes_gcm::{AeadInOut, AesGcm};
 use aria::{Aria128, Aria256};
+#[cfg(feature = "aws-lc")]
+use aws_lc_rs::aead::{self, LessSafeKey, UnboundKey};
 use camellia::{Camellia128, Camellia256};
 use ccm::Ccm;
 use chacha20::ChaCha20Legacy;
@@ -34,6 +39,9 @@ enum Cipher {
     Aes256Ccm8(Ccm<Aes256, U8, U12>),
     ChaCha20Poly1305(ChaCha20Poly1305),
     ChaCha20Poly1305Old(Secret),
+    /// AWS-LC's, of the ciphers that it has.
+    #[cfg(feature = "aws-lc")]
+    Fast(Arc<LessSafeKey>),
 }
 
 /// How a record's nonce is made.
@@ -59,6 +67,8 @@ impl Aead {
     pub(super) fn new(material: &KeyMaterial<'_>) -> Option<Self> {
         let key = material.key;
         let cipher = match material.suite.cipher {
+            #[cfg(feature = "aws-lc")]
+            cipher if let Some(key) = fast_key(cipher, key) => Cipher::Fast(Arc::new(key)),
             BulkCipher::Aes128Gcm => Cipher::Aes128Gcm(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Aes256Gcm => Cipher::Aes256Gcm(KeyInit::new_from_slice(key).ok()?),
             BulkCipher::Camellia128Gcm => Cipher::Camellia128Gcm(KeyInit::new_from_slice(key).ok()?),
@@ -78,7 +88,10 @@ impl Aead {
         let tls13 = material.version == Version::Tls13;
         let mut iv = Zeroizing::new([0; 12]);
         iv.iter_mut().zip(material.iv).for_each(|(i, m)| *i = *m);
-        let chacha = matches!(cipher, Cipher::ChaCha20Poly1305(_) | Cipher::ChaCha20Poly1305Old(_));
+        let chacha = matches!(
+            material.suite.cipher,
+            BulkCipher::ChaCha20Poly1305 | BulkCipher::ChaCha20Poly1305Draft | BulkCipher::ChaCha20Poly1305Old
+        );
         Some(Aead {
             cipher,
             iv,
@@ -112,13 +125,13 @@ impl Aead {
             }
         };
         let content_len = ciphertext.len().checked_sub(self.tag_len).ok_or(OpenError::BadLength)?;
-        let (content, tag) = ciphertext.split_at_mut(content_len);
         let full = header.bytes(content_len);
         let outer = header.outer_bytes(fragment_len);
         let aad: &[u8] = if self.tls13 { &outer } else { &full };
-        if !self.cipher.decrypt(&nonce, aad, content, tag) {
+        if !self.cipher.decrypt(&nonce, aad, (ciphertext, content_len)) {
             return Err(OpenError::BadMac);
         }
+        let (content, _) = ciphertext.split_at_mut(content_len);
         if !self.tls13 {
             return Ok(Opened { plaintext: content, content_type: header.content_type });
         }
@@ -131,27 +144,49 @@ impl Aead {
 }
 
 impl Cipher {
-    fn decrypt(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> bool {
+    /// Decrypts in place; whether the tag fits.
+    fn decrypt(&self, nonce: &[u8; 12], aad: &[u8], sealed: Sealed<'_>) -> bool {
         match self {
-            Cipher::Aes128Gcm(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::Aes256Gcm(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::Camellia128Gcm(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::Camellia256Gcm(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::Aria128Gcm(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::Aria256Gcm(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::Aes128Ccm(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::Aes256Ccm(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::Aes128Ccm8(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::Aes256Ccm8(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::ChaCha20Poly1305(c) => decrypt(c, nonce, aad, data, tag),
-            Cipher::ChaCha20Poly1305Old(key) => decrypt_old_chacha(key, nonce, aad, data, tag),
+            Cipher::Aes128Gcm(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::Aes256Gcm(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::Camellia128Gcm(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::Camellia256Gcm(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::Aria128Gcm(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::Aria256Gcm(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::Aes128Ccm(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::Aes256Ccm(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::Aes128Ccm8(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::Aes256Ccm8(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::ChaCha20Poly1305(c) => decrypt(c, nonce, aad, sealed),
+            Cipher::ChaCha20Poly1305Old(key) => decrypt_old_chacha(key, nonce, aad, sealed),
+            #[cfg(feature = "aws-lc")]
+            Cipher::Fast(key) => {
+                let nonce = aead::Nonce::assume_unique_for_key(*nonce);
+                key.open_in_place(nonce, aead::Aad::from(aad), sealed.0).is_ok()
+            }
         }
     }
 }
 
-fn decrypt<A: AeadInOut>(aead: &A, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> bool {
+/// None for ciphers that AWS-LC does not have.
+#[cfg(feature = "aws-lc")]
+fn fast_key(cipher: BulkCipher, key: &[u8]) -> Option<LessSafeKey> {
+    let algorithm = match cipher {
+        BulkCipher::Aes128Gcm => &aead::AES_128_GCM,
+        BulkCipher::Aes256Gcm => &aead::AES_256_GCM,
+        BulkCipher::ChaCha20Poly1305 | BulkCipher::ChaCha20Poly1305Draft => &aead::CHACHA20_POLY1305,
+        _ => return None,
+    };
+    UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new)
+}
+
+/// A ciphertext with its tag behind it, and the length of the content.
+type Sealed<'a> = (&'a mut [u8], usize);
+
+fn decrypt<A: AeadInOut>(aead: &A, nonce: &[u8; 12], aad: &[u8], sealed: Sealed<'_>) -> bool {
+    let Some((data, tag)) = sealed.0.split_at_mut_checked(sealed.1) else { return false };
     let (Ok(nonce), Ok(tag)) =
-        (<&Array<u8, A::NonceSize>>::try_from(&nonce[..]), <&Array<u8, A::TagSize>>::try_from(tag))
+        (<&Array<u8, A::NonceSize>>::try_from(&nonce[..]), <&Array<u8, A::TagSize>>::try_from(&*tag))
     else {
         return false;
     };
@@ -160,7 +195,8 @@ fn decrypt<A: AeadInOut>(aead: &A, nonce: &[u8; 12], aad: &[u8], data: &mut [u8]
 
 /// `draft-agl-tls-chacha20poly1305-04` section 5: the nonce is the last eight bytes, and Poly1305 takes both lengths
 /// behind their parts, without padding.
-fn decrypt_old_chacha(key: &[u8], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8]) -> bool {
+fn decrypt_old_chacha(key: &[u8], nonce: &[u8; 12], aad: &[u8], sealed: Sealed<'_>) -> bool {
+    let Some((data, tag)) = sealed.0.split_at_mut_checked(sealed.1) else { return false };
     let Ok(mut cipher) = ChaCha20Legacy::new_from_slices(key, &nonce[4..]) else { return false };
     let mut first_block = Zeroizing::new([0; 64]);
     cipher.apply_keystream(&mut first_block[..]);
@@ -183,12 +219,16 @@ mod tests {
     fn check<A: AeadInOut + KeyInit>(key: &str, nonce: &str, aad: &str, sealed: (&str, &str), plain: &str) {
         let cipher = A::new_from_slice(&unhex(key)).unwrap();
         let nonce: [u8; 12] = unhex(nonce).try_into().unwrap();
-        let (mut data, mut tag) = (unhex(sealed.0), unhex(sealed.1));
-        assert!(decrypt(&cipher, &nonce, &unhex(aad), &mut data, &tag));
-        assert_eq!(hex(&data), plain);
+        let (data, mut tag) = (unhex(sealed.0), unhex(sealed.1));
+        let opened = |tag: &[u8]| {
+            let mut sealed = [&data, tag].concat();
+            let opens = decrypt(&cipher, &nonce, &unhex(aad), (&mut sealed, data.len()));
+            opens.then(|| hex(&sealed[..data.len()]))
+        };
+        assert_eq!(opened(&tag).as_deref(), Some(plain));
+        assert_eq!(opened(&tag[1..]), None, "a tag of another length");
         tag[0] ^= 1;
-        assert!(!decrypt(&cipher, &nonce, &unhex(aad), &mut unhex(sealed.0), &tag));
-        assert!(!decrypt(&cipher, &nonce, &unhex(aad), &mut unhex(sealed.0), &tag[1..]), "a tag of another length");
+        assert_eq!(opened(&tag), None);
     }
 
     /// McGrew and Viega, The Galois/Counter Mode of Operation, test cases 4 and 16.
@@ -285,10 +325,12 @@ mod tests {
         let key = unhex("4290bcb154173531f314af57f3be3b5006da371ece272afa1b5dbdd1100a1007");
         let nonce: [u8; 12] = unhex("00000000cd7cf67be39c794a").try_into().unwrap();
         let (aad, mut tag) = (unhex("87e229d4500845a079c0"), unhex("677dabf4e3d24b876bb284753896e1d6"));
-        let mut data = unhex("e3e446f7ede9a19b62a4");
-        assert!(decrypt_old_chacha(&key, &nonce, &aad, &mut data, &tag));
-        assert_eq!(hex(&data), "86d09974840bded2a5ca");
+        let opened = |tag: &[u8]| {
+            let mut sealed = [&unhex("e3e446f7ede9a19b62a4"), tag].concat();
+            decrypt_old_chacha(&key, &nonce, &aad, (&mut sealed, 10)).then(|| hex(&sealed[..10]))
+        };
+        assert_eq!(opened(&tag).as_deref(), Some("86d09974840bded2a5ca"));
         tag[15] ^= 1;
-        assert!(!decrypt_old_chacha(&key, &nonce, &aad, &mut unhex("e3e446f7ede9a19b62a4"), &tag));
+        assert_eq!(opened(&tag), None);
     }
 }
