@@ -161,7 +161,7 @@ pub struct Emitter {
     next_seq: u64,
     events: Vec<Event>,
     veil: veil::Veil,
-    passed: u64,
+    passed: u32,
 }
 
 impl Emitter {
@@ -226,12 +226,12 @@ impl Emitter {
 
     /// Notes that many bytes of the dialogue of which nothing is kept.
     pub(crate) fn pass(&mut self, bytes: usize) {
-        self.passed += bytes as u64;
+        self.passed = self.passed.saturating_add(bytes as u32);
     }
 
-    /// Bytes of which nothing is kept, so far.
+    /// Bytes of which nothing is kept, so far, as far as 32 bits count.
     pub(crate) fn passed(&self) -> u64 {
-        self.passed
+        self.passed.into()
     }
 
     /// The session's id.

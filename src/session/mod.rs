@@ -102,8 +102,6 @@ struct Live {
     open_gaps: [Option<Box<OpenGap>>; 2],
     /// Application bytes by client and server.
     bytes: [u64; 2],
-    /// All of them, by the most that what is below the dialogue can have made of them.
-    below: u64,
     diagnostics: BTreeMap<Code, (usize, String)>,
     /// Directions whose end was told.
     ended: [bool; 2],
@@ -111,9 +109,10 @@ struct Live {
     fin: bool,
     /// Its part of [`Undecided::held`].
     held: usize,
-    /// Its part of [`World::kept`], and how much it had been given by then, see [`Live::given`].
+    /// Its part of [`World::kept`], and how much it had been given by then, see [`Live::given`], less what came below the
+    /// dialogue since.
     kept: usize,
-    weighed: u64,
+    weighed: i64,
     /// It is not weighed up to that frame.
     frozen: u64,
     /// Handshakes so far that resume an earlier TLS session.
@@ -135,8 +134,8 @@ struct OpenGap {
 const LATE: i64 = 5_000_000_000;
 
 /// A session is weighed again when it may have grown by that part, or by so many bytes.
-const WEIGHED_PART: u64 = 4;
-const WEIGHED_BYTES: u64 = 2048;
+const WEIGHED_PART: i64 = 4;
+const WEIGHED_BYTES: i64 = 2048;
 
 /// Bytes that are kept for a command that waits.
 const WAITING: u64 = 256;
@@ -272,7 +271,6 @@ impl Live {
             cut_packets: false,
             open_gaps: [None, None],
             bytes: [0; 2],
-            below: 0,
             diagnostics: BTreeMap::new(),
             ended: [false; 2],
             fin: false,
@@ -334,7 +332,7 @@ impl Live {
                 let dir = self.direction(side);
                 let len = bytes.len() as u64;
                 self.bytes[dir.index()] += len;
-                self.below += self.stack.most_below() * len;
+                self.weighed = self.weighed.saturating_sub_unsigned(self.stack.most_below() * len);
                 let input = Input { dir, bytes, span: Span::at(at), roles_sure: info.roles == Roles::Handshake };
                 if self.stack.data(input, env, &mut secrets) {
                     self.swap();
@@ -441,11 +439,12 @@ impl Live {
         self.held = bytes;
     }
 
-    /// What it has been given, by the most that it can have made of it.
-    fn given(&self) -> u64 {
+    /// What the dialogue has been given, by the most that it can have made of it.
+    fn given(&self) -> i64 {
         let layers = &self.stack.layers;
         let kept = layers.given.saturating_sub(layers.emitter.passed());
-        self.below + NAME * kept + WAITING * layers.emitter.count() + layers.inflaters_cost() as u64
+        let most = NAME * kept + WAITING * layers.emitter.count() + layers.inflaters_cost() as u64;
+        most.try_into().unwrap_or(i64::MAX)
     }
 
     /// Notes what it takes, if that may have changed by much.
@@ -455,7 +454,7 @@ impl Live {
         }
         let given = self.given();
         let grown = given.saturating_sub(self.weighed);
-        if self.kept == 0 || grown > WEIGHED_BYTES.max(self.kept as u64 / WEIGHED_PART) {
+        if self.kept == 0 || grown > WEIGHED_BYTES.max(self.kept as i64 / WEIGHED_PART) {
             self.weighed = given;
             let details = self.diagnostics.values().map(|(_, detail)| 64 + detail.len()).sum::<usize>();
             self.keep(size_of::<Live>() + details + self.stack.cost(), world);
