@@ -1,8 +1,13 @@
 //! Records of long messages wait for one another to be opened together: what comes out is what comes one by one, in the same
 //! order, also where records are damaged or segments lost.
 
+mod common;
 mod streams;
 
+use common::packets::dialogues;
+use common::script::{decode, in_order};
+use common::{How, testdata};
+use mailcap::event::EventBody;
 use mailcap::position::Direction;
 use mailcap::tls::{KeyRing, SessionCache};
 use streams::play::{Case, Given, all_cases, cut, pieces, run_with};
@@ -69,4 +74,35 @@ fn held_back_or_not_the_same_comes_out() {
             }
         }
     }
+}
+
+#[test]
+fn what_was_held_back_is_told_before_the_gap_behind_it() {
+    let mut gaps = 0;
+    for name in ["f-bulk-tls10-smtp", "f-bulk-tls12-smtp"] {
+        let file = |extension| testdata().join(format!("tls/{name}.{extension}"));
+        let keylogs = [file("keylog")];
+        let how = How { keylogs: &keylogs, bodies: true, ..How::default() };
+        let dialogue = dialogues(file("pcap")).remove(0);
+        let whole = in_order(&dialogue);
+        for lost in 3..whole.len() - 3 {
+            let mut list = whole.clone();
+            list.remove(lost);
+            let told = decode(&dialogue, &list, &how);
+            let events = told.stories.values().flat_map(|story| &story.events);
+            let mut between = 0;
+            for event in events {
+                match &event.body {
+                    EventBody::Gap(_) => between = 0,
+                    EventBody::MessageData(data) if data.after_gap => {
+                        assert_eq!(between, 0, "{name} without packet {lost}");
+                        gaps += 1;
+                    }
+                    EventBody::MessageData(_) => between += 1,
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(gaps > 20, "{gaps}");
 }

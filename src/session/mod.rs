@@ -318,6 +318,7 @@ impl Live {
         let chunk = match chunk {
             // A frame that fills a hole releases what stands behind it.
             StreamChunk::Data { side, offset, bytes, at } if self.stack.layers.has_enough(env) => {
+                self.stack.open_held_back(env, &mut secrets);
                 let detail = "one frame releases more than can be processed at once; the rest of it is skipped";
                 self.stack.layers.emitter.diagnose(Span::at(at), Code::ReassemblyLimit, detail);
                 StreamChunk::Gap { side, offset, len: bytes.len() as u64, cause: GapCause::Limit, at }
@@ -326,6 +327,10 @@ impl Live {
         };
         if let StreamChunk::Data { side, .. } | StreamChunk::Gap { side, .. } | StreamChunk::End { side, .. } = chunk {
             self.tell_gap(side, info);
+        }
+        if !matches!(chunk, StreamChunk::Data { .. }) {
+            // What came before takes its places in the story first.
+            self.stack.open_held_back(env, &mut secrets);
         }
         match chunk {
             StreamChunk::Data { side, bytes, at, .. } => {

@@ -485,6 +485,11 @@ impl Stack {
         Some(f(connection, &mut tls_env, &mut above))
     }
 
+    /// Opens the TLS records that were held back.
+    pub(super) fn open_held_back(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
+        self.with_tls(env, secrets, |tls, tls_env, above| tls.open_all_held_back(tls_env, above));
+    }
+
     /// Bytes are missing from the TCP stream.
     pub(super) fn gap(
         &mut self,

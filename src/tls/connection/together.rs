@@ -60,7 +60,7 @@ impl Connection {
     }
 
     /// As [`Connection::open_held_back`], in both directions: in one of them there is nothing.
-    pub(super) fn open_all_held_back(&mut self, env: &mut Env<'_>, up: &mut dyn Upper) {
+    pub(crate) fn open_all_held_back(&mut self, env: &mut Env<'_>, up: &mut dyn Upper) {
         self.open_held_back(Direction::Client, env, up);
         self.open_held_back(Direction::Server, env, up);
     }
