@@ -322,6 +322,9 @@ fn together(name: &str, file: &str) {
     let mut keys = KeyRing::new();
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys");
     keys.add_key_path(&home.join(file), &mut |_| None).expect("a key");
+    if !keys.opens_together() {
+        return;
+    }
     let key = keys.keys()[0].clone();
     let mut number = 0;
     let mut next = || {
