@@ -20,12 +20,17 @@ pub(super) type Output = Box<dyn Write + Send>;
 /// `private` is for what holds messages; passwords make it so, too.
 pub(super) fn output(options: &Common, reads: &Reads, private: bool) -> anyhow::Result<Output> {
     match options.file() {
-        None => Ok(Box::new(BufWriter::with_capacity(64 << 10, io::stdout()))),
+        None => Ok(stdout()),
         Some(path) => {
             let file = create(path, options.force, private || options.show_secrets, reads)?;
             Ok(Box::new(buffered(file, path, "; it holds what was written before")))
         }
     }
+}
+
+/// Standard output.
+pub(super) fn stdout() -> Output {
+    Box::new(BufWriter::with_capacity(64 << 10, io::stdout()))
 }
 
 /// Files that a run reads: an output never replaces one of them.

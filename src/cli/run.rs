@@ -1,6 +1,6 @@
 //! Each command: from its options to a run, and from the run to an exit code.
 
-use std::io::{self, BufWriter};
+use std::io;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
@@ -164,7 +164,7 @@ pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Exit> {
     let mut sink = extract::Extract::new(dir, shape, &limits(options.common.max_memory))
         .with_context(|| format!("{}: can't be written to", dir.display()))?;
     if options.common.json {
-        sink.copy_manifest(Box::new(BufWriter::new(io::stdout())));
+        sink.copy_manifest(open::stdout());
     }
     let written = sink.written();
     let (seen, report) = job.run(Box::new(sink), Wanted { digests: true, bodies: true, ..Wanted::default() })?;

@@ -161,6 +161,7 @@ pub struct Emitter {
     next_seq: u64,
     events: Vec<Event>,
     veil: veil::Veil,
+    /// See [`Emitter::passed`].
     passed: u32,
 }
 

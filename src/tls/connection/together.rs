@@ -82,11 +82,10 @@ impl Connection {
         let protection = self.halves[i].epoch.protection().filter(|_| back.len() == TOGETHER);
         if let (Some(protection), Some(&(header, _))) = (protection, back.first()) {
             // All headers are the same.
-            let records = std::array::from_fn(|_| {
-                let fragment = next(header).and_then(|record| record.get_mut(HEADER..)).unwrap_or_default();
-                (header.content_type, header.version, fragment)
-            });
-            for (opened, (header, span)) in protection.open_together(records).into_iter().zip(back) {
+            let fragments =
+                std::array::from_fn(|_| next(header).and_then(|record| record.get_mut(HEADER..)).unwrap_or_default());
+            let opened = protection.open_together(header.content_type, header.version, fragments);
+            for (opened, (_, span)) in opened.into_iter().zip(back) {
                 self.opened_together(dir, header, opened, span, env, up);
             }
         } else {

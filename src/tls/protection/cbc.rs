@@ -186,10 +186,10 @@ impl Cbc {
     /// Records that follow one another, each as by [`Cbc::open`].
     pub(super) fn open_together<'a>(
         &mut self,
-        records: [(Header, &'a mut [u8]); LANES],
+        headers: [Header; LANES],
+        fragments: [&'a mut [u8]; LANES],
     ) -> [Result<&'a mut [u8], OpenError>; LANES] {
-        let headers = records.each_ref().map(|(header, _)| *header);
-        let mut sealed = records.map(|(_, fragment)| self.split(fragment));
+        let mut sealed = fragments.map(|fragment| self.split(fragment));
         if self.encrypt_then_mac {
             let fits = self.mac.match_together(std::array::from_fn(|lane| {
                 let Sealed { ciphertext, tag, .. } = sealed[lane].as_ref().ok()?;

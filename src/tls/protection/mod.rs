@@ -134,19 +134,14 @@ impl Protection {
         wire_version: u16,
         fragment: &'a mut [u8],
     ) -> Result<Opened<'a>, OpenError> {
-        let header = self.next_header(content_type, wire_version);
+        let header = Header { sequence: self.sequence, content_type, wire_version };
+        self.sequence = self.sequence.wrapping_add(1);
         let plaintext = match &mut self.mode {
             Mode::Stream(stream) => stream.open(header, fragment)?,
             Mode::Cbc(cbc) => cbc.open(header, fragment)?,
             Mode::Aead(aead) => return aead.open(header, fragment),
         };
         Ok(Opened { plaintext, content_type })
-    }
-
-    fn next_header(&mut self, content_type: u8, wire_version: u16) -> Header {
-        let sequence = self.sequence;
-        self.sequence = sequence.wrapping_add(1);
-        Header { sequence, content_type, wire_version }
     }
 
     /// Where [`Protection::open_together`] takes less time than one by one: the bytes of content that a fragment of `len` bytes
@@ -158,24 +153,25 @@ impl Protection {
         }
     }
 
-    /// Opens the next records: content type and version of each, and its fragment. What comes of one does not depend on
-    /// what comes of another.
+    /// Opens the next records, which have the same type and version. What comes of one does not depend on what comes of
+    /// another.
     pub fn open_together<'a>(
         &mut self,
-        records: [(u8, u16, &'a mut [u8]); TOGETHER],
+        content_type: u8,
+        wire_version: u16,
+        fragments: [&'a mut [u8]; TOGETHER],
     ) -> [Result<Opened<'a>, OpenError>; TOGETHER] {
-        let types = records.each_ref().map(|record| record.0);
-        let records = records.map(|(kind, version, fragment)| (self.next_header(kind, version), fragment));
-        let opened = match &mut self.mode {
-            Mode::Stream(stream) => records.map(|(header, fragment)| stream.open(header, fragment)),
-            Mode::Cbc(cbc) => cbc.open_together(records),
-            Mode::Aead(aead) => return records.map(|(header, fragment)| aead.open(header, fragment)),
-        };
-        let mut types = types.into_iter();
-        opened.map(|opened| {
-            let (content_type, plaintext) = (types.next().unwrap_or_default(), opened?);
-            Ok(Opened { plaintext, content_type })
-        })
+        match &mut self.mode {
+            Mode::Cbc(cbc) => {
+                let headers = std::array::from_fn(|n| {
+                    let sequence = self.sequence.wrapping_add(n as u64);
+                    Header { sequence, content_type, wire_version }
+                });
+                self.sequence = self.sequence.wrapping_add(TOGETHER as u64);
+                cbc.open_together(headers, fragments).map(|opened| Ok(Opened { plaintext: opened?, content_type }))
+            }
+            _ => fragments.map(|fragment| self.open(content_type, wire_version, fragment)),
+        }
     }
 
     /// Number of the next record.
