@@ -11,6 +11,9 @@ use crate::wire::Segment;
 /// Premaster secrets of a round that are looked for: fewer than a key remembers.
 const PREMASTERS: usize = 512;
 
+/// Work on so many segments takes about as long as opening a premaster secret.
+const OPENING: usize = 1000;
+
 /// A segment without its payload, which lies in [`Batch::bytes`].
 pub(super) struct Item {
     pub(super) segment: Segment<'static>,
@@ -25,6 +28,8 @@ pub(super) struct Item {
 pub(super) struct Batch {
     bytes: Vec<u8>,
     shards: Vec<Vec<Item>>,
+    /// What each shard has to do, in segments.
+    work: Vec<usize>,
     /// Where in `bytes` encrypted premaster secrets lie, as far as a look at each segment shows.
     premasters: Vec<Range<usize>>,
     /// The shards with the most to do come first: the last one to finish then finishes early.
@@ -40,6 +45,7 @@ impl Batch {
         Batch {
             bytes: Vec::new(),
             shards: std::iter::repeat_with(Vec::new).take(SHARDS).collect(),
+            work: vec![0; SHARDS],
             premasters: Vec::new(),
             order: (0..SHARDS).collect(),
             boundary: None,
@@ -50,6 +56,7 @@ impl Batch {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.shards.iter_mut().for_each(Vec::clear);
+        self.work.fill(0);
         self.premasters.clear();
         self.boundary = None;
         self.last = false;
@@ -58,10 +65,12 @@ impl Batch {
     pub(super) fn push(&mut self, shard: usize, segment: &Segment<'_>, at: FramePos, now: i64, interface: Option<u32>) {
         let (from, len) = (self.bytes.len(), segment.payload.len());
         self.bytes.extend_from_slice(segment.payload);
+        let mut work = 1;
         if self.premasters.len() < PREMASTERS
             && let Some(premaster) = premaster_in_segment(segment.payload)
         {
             self.premasters.push(from + premaster.start..from + premaster.end);
+            work = OPENING;
         }
         let Segment { src, dst, seq, ack, window, window_scale, flags, payload: _, missing_tail, vlan, tunnel } =
             *segment;
@@ -70,12 +79,15 @@ impl Batch {
         if let Some(items) = self.shards.get_mut(shard) {
             items.push(Item { segment, from, len, at, now, interface });
         }
+        if let Some(sum) = self.work.get_mut(shard) {
+            *sum += work;
+        }
     }
 
     /// No more will come: settles the order of work.
     pub(super) fn seal(&mut self) {
-        let shards = &self.shards;
-        self.order.sort_by_key(|&shard| std::cmp::Reverse(shards.get(shard).map_or(0, Vec::len)));
+        let work = &self.work;
+        self.order.sort_by_key(|&shard| std::cmp::Reverse(work.get(shard)));
     }
 
     /// Of the shard of that number, in order of capture.

@@ -129,7 +129,14 @@ impl Run {
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&shared, &share, &cache))).collect();
         let reader = Reader {
             show_secrets: shared.options.show_secrets,
-            load: Load { digests: shared.options.digests, opens_together: keys.opens_together(), ..Load::default() },
+            load: Load {
+                digests: shared.options.digests,
+                opens_together: keys.opens_together(),
+                // With keys, TLS is to be expected, until a round has shown it: one thread alone takes a tenth of a second
+                // to open a round.
+                in_tls: if shared.opens_tls() { u64::MAX } else { 0 },
+                ..Load::default()
+            },
             told_files: files.len(),
             own: Vec::new(),
             refusals: config.connections,
