@@ -9,6 +9,9 @@ pub struct Limits {
     /// Bytes that the inputs which are open together hold: a plain file 256 KiB, `xz -6` 9 MiB, `xz -9` 65 MiB of a
     /// file that is as long.
     pub input_bytes: usize,
+    /// Bytes left of a plain file from which on several threads may each read it for themselves: less is done before they
+    /// have begun. With 0 they do wherever it is possible.
+    pub several_readers_bytes: u64,
     /// Key-log text taken from a capture's secrets blocks over all, bytes: about 200 a session.
     pub secret_bytes: usize,
     /// Members of one archive that are looked at: name and place of each are kept. Zip has room for 65,535 before
@@ -122,6 +125,7 @@ impl Default for Limits {
         Limits {
             record_bytes: 64 * MIB,
             input_bytes: 1024 * MIB,
+            several_readers_bytes: 8 << 20,
             secret_bytes: 256 * MIB,
             archive_members: 100_000,
             archive_name_bytes: 1024,

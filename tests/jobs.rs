@@ -79,6 +79,9 @@ fn all() -> Vec<PathBuf> {
     found
 }
 
+/// For `Limits::several_readers_bytes`.
+const ONE_READER: u64 = u64::MAX;
+
 /// Every key that a capture of the folder could need.
 fn keys() -> Vec<PathBuf> {
     ["rsa1024.pem", "rsa3072.pem", "rsa4096.pem", "encoded/rsa2048.pkcs8.pem"]
@@ -108,10 +111,11 @@ fn the_same_bytes_whatever_the_number_of_threads() {
         let inputs = [capture.clone()];
         let alone = with_jobs(config(&inputs, &how), 1);
         resumed += alone.matches("\"secret\":\"resumption\"").count();
-        for jobs in [2, 4, 7] {
-            let threaded = with_jobs(config(&inputs, &how), jobs);
-            if let Some(line) = differ(&alone, &threaded) {
-                panic!("{}: 1 and {jobs} threads differ: {line}", capture.display());
+        for (jobs, several) in [(2, ONE_READER), (4, ONE_READER), (7, ONE_READER), (2, 0), (7, 0)] {
+            let mut config = config(&inputs, &how);
+            config.limits.several_readers_bytes = several;
+            if let Some(line) = differ(&alone, &with_jobs(config, jobs)) {
+                panic!("{}: 1 and {jobs} threads differ, several readers from {several}: {line}", capture.display());
             }
         }
     }
@@ -125,14 +129,16 @@ fn many_captures_in_one_are_the_same_whatever_the_number_of_threads() {
     let captures = all();
     // Without digests, rounds of plain text are worked on without threads: here both kinds take turns.
     for digests in [true, false] {
-        let with = |jobs| {
+        let with = |jobs, several| {
             let mut config = config(&captures, &how);
             config.mail.digests = digests;
+            config.limits.several_readers_bytes = several;
             with_jobs(config, jobs)
         };
-        let alone = with(1);
-        for jobs in [2, 7] {
-            assert_eq!(differ(&alone, &with(jobs)), None, "{jobs} threads, digests: {digests}");
+        let alone = with(1, ONE_READER);
+        for (jobs, several) in [(2, ONE_READER), (7, ONE_READER), (2, 0), (7, 0)] {
+            let differ = differ(&alone, &with(jobs, several));
+            assert_eq!(differ, None, "{jobs} threads, digests: {digests}, several readers from {several}");
         }
     }
 }
@@ -143,11 +149,26 @@ fn the_same_bytes_when_rounds_stop_as_there_is_much_to_tell() {
     let how = How { keys: &keys, bodies: true, ..How::default() };
     let captures = all();
     let whole = with_jobs(config(&captures, &how), 1);
-    for jobs in [1, 2, 7] {
+    for (jobs, several) in [(1, ONE_READER), (2, ONE_READER), (7, ONE_READER)] {
         let mut config = config(&captures, &how);
         // Shards stop behind each frame that has something to tell.
         config.limits.round_event_bytes = 0;
+        config.limits.several_readers_bytes = several;
         assert_eq!(differ(&whole, &with_jobs(config, jobs)), None, "{jobs} threads");
+    }
+    // Each by itself: of files that overlap in time there is one reader only.
+    for capture in &captures {
+        let with = |jobs, round_event_bytes| {
+            let mut config = config(std::slice::from_ref(capture), &how);
+            config.limits.round_event_bytes = round_event_bytes;
+            config.limits.several_readers_bytes = 0;
+            with_jobs(config, jobs)
+        };
+        let whole = with(1, usize::MAX);
+        for (jobs, round_event_bytes) in [(2, 0), (3, 0), (4, 20), (2, 200)] {
+            let differ = differ(&whole, &with(jobs, round_event_bytes));
+            assert_eq!(differ, None, "{}: {jobs} threads, {round_event_bytes} bytes", capture.display());
+        }
     }
 }
 

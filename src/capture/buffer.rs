@@ -37,6 +37,10 @@ pub(super) struct Buffer {
     /// What it holds, with the decoder below.
     share: Share,
     window: Window,
+    /// It comes out of a decoder.
+    decoded: bool,
+    /// Its own window grows no further.
+    most: usize,
     /// The offset from which on the decoder holds more.
     recount: u64,
 }
@@ -53,8 +57,32 @@ impl Buffer {
             eof: false,
             error: None,
             share: room.share(),
+            decoded: false,
+            most: usize::MAX,
             recount: if window.bytes() > 0 { STEP } else { u64::MAX },
             window,
+        }
+    }
+
+    /// As [`Buffer::new`], of what comes out of a decoder.
+    pub(super) fn decoded(reader: Box<dyn Read + Send>, window: Window, room: &Room) -> Self {
+        Buffer { decoded: true, ..Buffer::new(reader, window, room) }
+    }
+
+    /// A window onto the same file from that offset on, no larger than usual.
+    pub(super) fn twin(reader: Box<dyn Read + Send>, offset: u64, room: &Room) -> Self {
+        Buffer { offset, most: USUAL, ..Buffer::new(reader, Window::default(), room) }
+    }
+
+    /// Whether offsets are those of the file as it is stored.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.decoded
+    }
+
+    /// Reads on from another reader, which stands behind what is in memory: no thread reads ahead any more.
+    pub(super) fn read_from(&mut self, reader: impl FnOnce(u64) -> Box<dyn Read + Send>) {
+        if !matches!(self.from, From::Nowhere) {
+            self.from = From::Reader(reader(self.offset.saturating_add(self.data().len() as u64)));
         }
     }
 
@@ -71,15 +99,16 @@ impl Buffer {
         false
     }
 
-    /// Lets a thread of its own read what is to come, if that may be much. Not for what has to be used as it comes.
-    pub(super) fn read_ahead(&mut self) {
+    /// Lets a thread of its own read what is to come, if that may be much; whether it does. Not for what has to be used as it comes.
+    pub(super) fn read_ahead(&mut self) -> bool {
         if self.data().len() < WORTH_A_THREAD {
-            return;
+            return false;
         }
         self.from = match std::mem::replace(&mut self.from, From::Nowhere) {
             From::Reader(reader) => From::Ahead(Ahead::new(reader)),
             other => other,
         };
+        true
     }
 
     /// Offset in the stream of the first unread byte.
@@ -110,6 +139,10 @@ impl Buffer {
             len => len,
         };
         if len > self.data.len() {
+            if len > self.most {
+                self.eof = true;
+                return false;
+            }
             if !self.count(len) {
                 return false;
             }

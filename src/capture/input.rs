@@ -50,6 +50,18 @@ impl Input {
         }
     }
 
+    /// Opens it as [`Input::open`] does, and for others who read a file at any place, if that can be.
+    pub(super) fn open_for_several(&self, stop: &Stop) -> Result<(Box<dyn Read + Send>, Option<File>), CaptureError> {
+        match self {
+            Input::File(path) | Input::Found(path) if cfg!(unix) && self.reopens() => {
+                let file = opened(path)?;
+                let others = file.try_clone().ok();
+                Ok((Box::new(file), others))
+            }
+            _ => Ok((self.open(false, stop)?, None)),
+        }
+    }
+
     /// The secrets that a file of that format holds wherever they are; none of what can't be sought.
     pub(super) fn secrets(&self, format: &Format, limits: &Limits) -> Ahead {
         let path = self.path().filter(|_| matches!(format, Format::PcapNg(_)) && self.reopens());
@@ -113,7 +125,7 @@ impl Read for LazyFile {
 }
 
 /// What a stream holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Format {
     Pcap(pcap::Pcap),
     PcapNg(pcapng::PcapNg),
@@ -207,7 +219,7 @@ fn look_into(name: &str, (reader, window): Decoder, mut stored: Stored, free: u6
         })?;
         let ratio = Limits::default().expansion_ratio;
         let bounded = Bounded { inner, made: 0, stored: stored.read.clone(), ratio, free };
-        buffer = Buffer::new(Box::new(bounded), window, &stored.room);
+        buffer = Buffer::decoded(Box::new(bounded), window, &stored.room);
         plain = false;
     }
     buffer.ensure(HEAD);

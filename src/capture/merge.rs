@@ -7,6 +7,7 @@
 //! Here is whose turn it is; how inputs come to be in the queue is in `opening`.
 
 mod opening;
+mod several;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -23,6 +24,7 @@ use super::input::{self, Content};
 use super::pipe::Stop;
 use super::room::Room;
 use super::source::Source;
+use super::twin::Horizon;
 use super::{Input, Item, Problem};
 
 /// Files held open at once; beyond it they are opened for each read, 256 KiB or more. Few captures have so many files
@@ -57,6 +59,8 @@ pub struct Capture {
     live: bool,
     /// A thread of its own may read.
     ahead: bool,
+    /// Up to where twins read what this reads.
+    horizon: Option<Horizon>,
     /// Captures that come after this one.
     later: VecDeque<Vec<Input>>,
     /// Named inputs that can't be used, if they are to be left out.
@@ -162,6 +166,7 @@ impl Capture {
             ready: false,
             live: false,
             ahead: false,
+            horizon: None,
             later: VecDeque::new(),
             refused: None,
             unusable: Arc::default(),
@@ -233,20 +238,10 @@ impl Capture {
 
     /// The slot whose record is next. Adds to `troubles` instead when an input can't be opened.
     fn select(&mut self) -> Option<usize> {
-        if let Some(slot) = self.current.take() {
-            let opened = self.open.get_mut(slot)?.as_mut()?;
-            if opened.source.advance(&self.limits) {
-                let turn = (opened.source.turn(), opened.rank, slot);
-                if self.turns.peek().is_none_or(|Reverse(next)| turn <= *next)
-                    && self.waiting.last().is_none_or(|w| (turn.0, turn.1) <= (w.first, w.rank))
-                {
-                    self.current = Some(slot);
-                    return Some(slot);
-                }
-                self.turns.push(Reverse(turn));
-            } else {
-                self.finish(slot);
-            }
+        if let Some(slot) = self.current
+            && self.goes_on(slot)
+        {
+            return Some(slot);
         }
         loop {
             let next = self.turns.peek().map(|Reverse(next)| *next);
@@ -265,6 +260,25 @@ impl Capture {
                 }
             }
         }
+    }
+
+    /// Steps on in the slot whose record was handed out last; false if the next one's turn has not come, or there is none.
+    fn goes_on(&mut self, slot: usize) -> bool {
+        self.current = None;
+        let Some(opened) = self.open.get_mut(slot).and_then(Option::as_mut) else { return false };
+        if !opened.source.advance(&self.limits) {
+            self.finish(slot);
+            return false;
+        }
+        let turn = (opened.source.turn(), opened.rank, slot);
+        if self.turns.peek().is_none_or(|Reverse(next)| turn <= *next)
+            && self.waiting.last().is_none_or(|w| (turn.0, turn.1) <= (w.first, w.rank))
+        {
+            self.current = Some(slot);
+            return true;
+        }
+        self.turns.push(Reverse(turn));
+        false
     }
 
     /// Opens an input whose turn has come.
@@ -293,12 +307,17 @@ impl Capture {
                 Source::new(id, buffer, format)
             }
             How::Reopen(input) => {
-                let opened = input.open(lazily, &self.stop).map(|reader| self.metered(reader));
-                let opened = opened.and_then(|r| Ok(input::recognise(&input.name(), r, &self.room)?));
-                match opened.map_err(failed)? {
+                let opened = match self.ahead && self.is_first() {
+                    true => input.open_for_several(&self.stop),
+                    false => input.open(lazily, &self.stop).map(|reader| (reader, None)),
+                };
+                let (reader, file) = opened.map_err(failed)?;
+                match input::recognise(&input.name(), self.metered(reader), &self.room)
+                    .map_err(|no| failed(no.into()))?
+                {
                     Content::Capture(buffer, format) => {
                         let secrets = input.secrets(&format, &self.limits);
-                        Source::new(id, buffer, format).with_secrets(secrets)
+                        Source::new(id, buffer, format).with_secrets(secrets).with_file(file)
                     }
                     Content::Archive(kind, buffer, stored) => {
                         let stream = Stream::new(kind, buffer, stored, Notes::new(id, &self.limits));
@@ -309,7 +328,7 @@ impl Capture {
             }
         };
         // One thread is enough: files that overlap in time are read in turn.
-        if self.ahead && !self.live && self.open.len() == self.free.len() {
+        if self.ahead && !self.live && self.is_first() && !self.is_for_twins(&new) {
             new.read_ahead();
         }
         if new.advance(&self.limits) {

@@ -20,6 +20,7 @@ mod ring;
 mod room;
 mod source;
 mod time;
+mod twin;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use expand::{expand, expand_usable};
 pub use group::group;
 pub use merge::Capture;
 pub use ring::{Ring, rings};
+pub use twin::Twin;
 
 /// Where a capture comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -36,7 +36,7 @@ const MOST_VAIN: u32 = 8;
 const MOST_FRACTIONS: u32 = 1_000_000_000;
 
 /// A pcap file's state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pcap {
     big_endian: bool,
     /// Nanoseconds in a unit of the second timestamp field.

@@ -50,7 +50,7 @@ struct Interface {
 }
 
 /// A pcapng file's state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PcapNg {
     big_endian: bool,
     interfaces: Vec<Interface>,

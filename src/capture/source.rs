@@ -1,6 +1,9 @@
 //! One input being read: its buffer, its format's state, and the record that is next.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -12,6 +15,8 @@ use super::buffer::Buffer;
 use super::hop::Ahead;
 use super::input::Format;
 use super::record::{Record, Step};
+use super::room::Room;
+use super::twin::{FileAt, Horizon};
 use super::{Frame, Item, Problem};
 
 /// A jump of the clock beyond this is believed only when the next frame agrees.
@@ -36,6 +41,10 @@ pub(super) struct Source {
     ahead: Zeroizing<Vec<u8>>,
     /// Blocks that it was found in.
     known: VecDeque<u64>,
+    /// The file, if it is a plain one that several can read.
+    file: Option<Arc<File>>,
+    /// A thread of its own reads it.
+    is_ahead: bool,
 }
 
 impl Source {
@@ -43,7 +52,61 @@ impl Source {
         let step = Step { record: Record::End, size: 0 };
         let (ahead, known) = (Zeroizing::default(), VecDeque::new());
         let clock = Clock::default();
-        Source { id, buffer, format, step, number: 0, clock, problems: 0, loses_packets: false, ahead, known }
+        Source {
+            id,
+            buffer,
+            format,
+            step,
+            number: 0,
+            clock,
+            problems: 0,
+            loses_packets: false,
+            ahead,
+            known,
+            file: None,
+            is_ahead: false,
+        }
+    }
+
+    /// With the file that it reads, for twins.
+    pub(super) fn with_file(mut self, file: Option<File>) -> Self {
+        self.file = file.filter(|_| self.buffer.is_plain()).map(Arc::new);
+        self
+    }
+
+    /// Bytes of the file behind the record at hand, if several can read it; and its length.
+    pub(super) fn left_for_twins(&self) -> Option<(u64, u64)> {
+        let len = self.file.as_ref()?.metadata().ok()?.len();
+        Some((len.saturating_sub(self.next_offset()), len))
+    }
+
+    /// Offset of the record behind the one at hand.
+    fn next_offset(&self) -> u64 {
+        self.buffer.offset().saturating_add(self.step.size as u64)
+    }
+
+    /// Another that reads the same from the next record on.
+    pub(super) fn twin(&self, room: &Room) -> Option<Source> {
+        let file = self.file.as_ref().filter(|_| self.ahead.is_empty() && self.at_packet())?;
+        let offset = self.next_offset();
+        let buffer = Buffer::twin(Box::new(FileAt::new(file, offset)), offset, room);
+        let twin = Source::new(self.id, buffer, self.format.clone());
+        let (number, clock, known) = (self.number, self.clock.clone(), self.known.clone());
+        Some(Source { number, clock, known, ..twin })
+    }
+
+    /// Whether it stands at a packet that its twins find as well.
+    #[inline]
+    pub(super) fn is_common(&self, horizon: &Horizon, rank: usize) -> bool {
+        self.at_packet() && horizon.has(self.buffer.offset(), &self.step, (self.turn(), rank))
+    }
+
+    /// Lets no thread read it ahead any more.
+    pub(super) fn read_directly(&mut self, metered: impl FnOnce(FileAt) -> Box<dyn Read + Send>) {
+        if let Some(file) = self.file.as_ref().filter(|_| self.is_ahead) {
+            self.is_ahead = false;
+            self.buffer.read_from(|offset| metered(FileAt::new(file, offset)));
+        }
     }
 
     /// Begins with the secrets that were found ahead.
@@ -55,7 +118,7 @@ impl Source {
 
     /// Lets a thread of its own read it.
     pub(super) fn read_ahead(&mut self) {
-        self.buffer.read_ahead();
+        self.is_ahead = self.is_ahead || self.buffer.read_ahead();
     }
 
     /// Steps to the next record; false at the end.
@@ -130,22 +193,21 @@ impl Source {
         matches!(self.step.record, Record::Packet(_))
     }
 
+    /// The current record as a packet, numbered `index` over all inputs.
+    #[inline]
+    pub(super) fn frame(&self, index: u64) -> Option<Frame<'_>> {
+        let Record::Packet(p) = &self.step.record else { return None };
+        let pos = FramePos { index, number: self.number, file: self.id, ts: p.ts };
+        let data = self.buffer.data().get(p.at..p.at.saturating_add(p.len)).unwrap_or_default();
+        Some(Frame { pos, interface: p.interface, link_type: p.link_type, data, original_len: p.original_len })
+    }
+
     /// The current record, numbered `index` over all inputs.
     #[inline]
     pub(super) fn item(&self, index: u64) -> Option<Item<'_>> {
         let data = self.buffer.data();
         match &self.step.record {
-            Record::Packet(p) => {
-                let pos = FramePos { index, number: self.number, file: self.id, ts: p.ts };
-                let bytes = data.get(p.at..p.at.saturating_add(p.len)).unwrap_or_default();
-                Some(Item::Frame(Frame {
-                    pos,
-                    interface: p.interface,
-                    link_type: p.link_type,
-                    data: bytes,
-                    original_len: p.original_len,
-                }))
-            }
+            Record::Packet(_) => self.frame(index).map(Item::Frame),
             Record::Secrets { at, len } => {
                 let keylog = data.get(*at..at.saturating_add(*len)).unwrap_or_default();
                 Some(Item::Secrets { file: self.id, keylog })
@@ -184,7 +246,7 @@ impl Source {
 }
 
 /// A file's time for the merge. One wild timestamp must not put the rest of its file behind all others.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Clock {
     now: Option<Timestamp>,
     /// A far-off time, not yet confirmed.

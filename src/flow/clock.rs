@@ -10,7 +10,7 @@ const JUMP: i64 = 60_000_000_000;
 /// Frames in a row that have to agree.
 const AGREE: u32 = 8;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 /// A clock that follows the frames' timestamps and that no single frame can move far.
 pub struct Clock {
     now: Option<i64>,

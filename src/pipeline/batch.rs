@@ -62,6 +62,12 @@ impl Batch {
         self.last = false;
     }
 
+    /// Nothing but the input's end.
+    pub(super) fn end(&mut self) {
+        self.clear();
+        self.last = true;
+    }
+
     pub(super) fn push(&mut self, shard: usize, segment: &Segment<'_>, at: FramePos, now: i64, interface: Option<u32>) {
         let (from, len) = (self.bytes.len(), segment.payload.len());
         self.bytes.extend_from_slice(segment.payload);

@@ -9,11 +9,15 @@
 //! their events become one sequence. How many threads there are and where rounds end is never seen in what comes out.
 
 mod batch;
+mod common;
+mod load;
 mod reader;
 mod round;
+mod run;
 mod sessions;
 mod shard;
 mod sink;
+mod twins;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +31,7 @@ use crate::mail::Options;
 use crate::position::Timestamp;
 use crate::tls::KeyRing;
 
-use reader::Run;
+use run::Run;
 
 pub use crate::session::DecodeAs;
 pub use sink::Sink;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::sessions::Given;
 use super::shard::{Place, SHARDS, Shard, Told, before};
 use crate::flow::Consumer;
 use crate::limits::Limits;
@@ -18,6 +19,9 @@ pub(super) const BOUNDARY: u64 = 4096;
 
 /// Payload bytes after which a round ends early, as it is held in memory.
 pub(super) const ROUND_BYTES: u64 = 4 << 20;
+
+/// The same of the first round, which is to show soon what others will be like.
+pub(super) const FIRST_BYTES: u64 = 64 << 10;
 
 /// Of the free reassembly memory, what each shard may take until the next boundary: one in this many. Loss comes in few
 /// connections at a time, so that 1 in [`SHARDS`] would be mean.
@@ -45,13 +49,13 @@ impl Shards {
     }
 
     /// Ends a round, or the part of it before the first frame at which a shard stopped: nobody works on the shards.
-    /// What there is to tell of it, in order, goes to `out`; `own` is what the reader has to add. Adds the bytes of
-    /// connections in TLS to `tls`. Says whether the round is over.
+    /// What there is to tell of it, in order, goes to `out`; `own` is what the reader has to add. Adds what sessions were
+    /// given to `given`. Says whether the round is over.
     pub(super) fn end_round(
         &self,
         cache: &SessionCache,
         own: &mut Vec<(Place, Told)>,
-        tls: &mut u64,
+        given: &mut Given,
         out: &mut Vec<Told>,
     ) -> bool {
         let mut stops: Vec<u64> = self.all().filter_map(|shard| shard.stopped).collect();
@@ -63,7 +67,7 @@ impl Shards {
         let over = settled.is_none() && stopped.is_none();
         let mut told: Vec<Vec<(Place, Told)>> = Vec::new();
         for mut shard in self.all() {
-            *tls += std::mem::take(&mut shard.sessions.in_tls);
+            *given += std::mem::take(&mut shard.sessions.given);
             if !shard.sessions.events.is_empty() {
                 told.push(shard.sessions.take_events(until));
             }

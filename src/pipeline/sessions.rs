@@ -2,6 +2,7 @@
 //! parked until the round's end, with what comes for it meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,11 +50,26 @@ pub(super) struct Sessions {
     /// Those that have been through it and that their connection has not picked up again.
     back: BTreeMap<u64, Session>,
     pub(super) tally: ReportPart,
-    /// Bytes of the round that went to connections in TLS.
-    pub(super) in_tls: u64,
+    /// What they were given in this round.
+    pub(super) given: Given,
     undecided: Undecided,
     /// Memory that they take.
     kept: usize,
+}
+
+/// Bytes that sessions were given to work on.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Given {
+    pub(super) bytes: u64,
+    /// Those of connections in TLS.
+    pub(super) in_tls: u64,
+}
+
+impl AddAssign for Given {
+    fn add_assign(&mut self, other: Given) {
+        self.bytes += other.bytes;
+        self.in_tls += other.in_tls;
+    }
 }
 
 /// A session in its connection, or away from it.
@@ -109,7 +125,7 @@ impl Sessions {
             parked: BTreeMap::new(),
             back: BTreeMap::new(),
             tally: ReportPart::default(),
-            in_tls: 0,
+            given: Given::default(),
             undecided: Undecided { bound: limits.undecided_bytes, ..Undecided::default() },
             kept: 0,
         };
@@ -316,10 +332,10 @@ impl Consumer for Sessions {
             return Interest::Keep;
         }
         let Seat::Here(session) = seat else { return Interest::Keep };
-        if let StreamChunk::Data { bytes, .. } = chunk
-            && session.is_in_tls()
-        {
-            self.in_tls += bytes.len() as u64;
+        if let StreamChunk::Data { bytes, .. } = chunk {
+            let len = bytes.len() as u64;
+            self.given.bytes += len;
+            self.given.in_tls += if session.is_in_tls() { len } else { 0 };
         }
         let interest = self.with(place, |world| session.chunk(info, chunk, world));
         if session.is_waiting() {

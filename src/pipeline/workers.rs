@@ -1,4 +1,4 @@
-//! Threads that work on the shards of a round while the reader fills the next.
+//! Threads that work on the shards of a round while the reader fills the next, or read with it (`twins`).
 //!
 //! Each takes the next shard that nobody has taken; the reader helps once it has nothing to read. Nobody waits for anybody
 //! within a round, so nothing can deadlock, and which thread does what is not seen in what comes out.
@@ -8,12 +8,24 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::batch::Batch;
 use super::round::Shards;
+use super::twins::Twins;
 use crate::tls::KeyRing;
+
+/// What a round is for the threads.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// A batch that the reader has filled.
+    #[default]
+    Batch,
+    /// Frames that each reads for itself, the reader too.
+    Twins,
+}
 
 #[derive(Default)]
 struct State {
     /// Rounds begun.
     round: usize,
+    kind: Kind,
     /// Workers that have not finished the round.
     busy: usize,
     /// No further round will come.
@@ -33,6 +45,7 @@ pub(super) struct Workers {
     next_premasters: AtomicUsize,
     /// The round being worked on, and the one being filled.
     batches: [RwLock<Batch>; 2],
+    pub(super) twins: Twins,
     threads: usize,
 }
 
@@ -46,8 +59,14 @@ impl Workers {
             keys,
             next_premasters: AtomicUsize::new(0),
             batches: [RwLock::new(Batch::new()), RwLock::new(Batch::new())],
+            twins: Twins::new(threads),
             threads,
         }
+    }
+
+    /// Threads besides the reader's.
+    pub(super) fn threads(&self) -> usize {
+        self.threads
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -63,27 +82,38 @@ impl Workers {
     /// Begins the next round. The one before must be done.
     pub(super) fn begin(&self) {
         self.next_premasters.store(0, Ordering::SeqCst);
-        self.begin_after(1);
+        self.begin_after(1, Kind::Batch);
+    }
+
+    /// Lets the twins read what the reader itself is going to read.
+    pub(super) fn begin_twins(&self) {
+        self.begin_after(2, Kind::Twins);
     }
 
     /// Every second round has the same batch.
-    fn begin_after(&self, rounds: usize) {
+    fn begin_after(&self, rounds: usize, kind: Kind) {
         self.next.store(0, Ordering::SeqCst);
         let mut state = self.state();
         state.round += rounds;
+        state.kind = kind;
         state.busy = self.threads;
         self.begun.notify_all();
     }
 
     /// Goes on with the round that was not finished, its batch being the same.
     pub(super) fn again(&self) {
-        self.begin_after(2);
+        self.begin_after(2, Kind::Batch);
     }
 
     /// Works on what nobody has taken, then waits for the others. False when one of them panicked.
     pub(super) fn join(&self, shards: &Shards) -> bool {
         let round = self.state().round;
         self.work(round, shards);
+        self.wait()
+    }
+
+    /// Waits for the others. False when one of them panicked.
+    pub(super) fn wait(&self) -> bool {
         let mut state = self.state();
         while state.busy > 0 && !state.broken {
             state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -103,8 +133,8 @@ impl Workers {
         }
     }
 
-    /// What a thread does until all is over.
-    pub(super) fn run(&self, shards: &Shards) {
+    /// What the thread of that number does until all is over.
+    pub(super) fn run(&self, number: usize, shards: &Shards) {
         let mut seen = 0;
         loop {
             let mut state = self.state();
@@ -115,9 +145,13 @@ impl Workers {
                 return;
             }
             seen = state.round;
+            let kind = state.kind;
             drop(state);
             let busy = Busy(self);
-            self.work(seen, shards);
+            match kind {
+                Kind::Batch => self.work(seen, shards),
+                Kind::Twins => self.twins.work(number, shards),
+            }
             drop(busy);
         }
     }

@@ -58,7 +58,7 @@ pub(super) enum Outcome {
     Complete { data: Vec<u8>, cut: u32, protocol: u8 },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Datagram {
     /// Tells it from an earlier one under the same key.
     serial: u64,
@@ -75,7 +75,7 @@ struct Datagram {
 }
 
 /// The datagrams being put together.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Defragmenter {
     datagrams: HashMap<Key, Datagram>,
     /// Keys by age; may name some that are gone.

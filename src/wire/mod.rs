@@ -206,7 +206,7 @@ impl Counters {
 }
 
 /// Decodes frames; holds fragments between them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
     limits: Limits,
     defragmenter: Defragmenter,

@@ -96,13 +96,18 @@ impl Capture {
             let id = self.name(input.name());
             let reopens = input.reopens();
             self.live |= !reopens;
-            let opened = input.open(false, &self.stop).map(|reader| self.metered(reader));
-            let opened = opened.and_then(|reader| Ok(input::recognise(&input.name(), reader, &self.room)?));
-            let used = opened.and_then(|content| match content {
+            let opened = match alone {
+                true => input.open_for_several(&self.stop),
+                false => input.open(false, &self.stop).map(|reader| (reader, None)),
+            };
+            let opened = opened.and_then(|(reader, file)| {
+                Ok((input::recognise(&input.name(), self.metered(reader), &self.room)?, file))
+            });
+            let used = opened.and_then(|(content, file)| match content {
                 Content::Capture(buffer, format) if alone => {
                     // Nothing to compare with, and a live pipe may not have a packet yet.
                     let secrets = input.secrets(&format, &self.limits);
-                    let source = Source::new(id, buffer, format).with_secrets(secrets);
+                    let source = Source::new(id, buffer, format).with_secrets(secrets).with_file(file);
                     let how = How::Opened(Box::new(source), false);
                     self.waiting.push(Waiting { id, first: i64::MIN, rank: 0, how });
                     Ok(())

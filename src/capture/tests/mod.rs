@@ -6,6 +6,7 @@ mod docs;
 mod merged;
 mod pcap;
 mod pcapng;
+mod twins;
 
 use std::io::Read;
 
