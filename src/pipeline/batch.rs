@@ -28,10 +28,10 @@ pub(super) struct Item {
 pub(super) struct Batch {
     bytes: Vec<u8>,
     shards: Vec<Vec<Item>>,
-    /// What each shard has to do, in segments.
-    work: Vec<usize>,
     /// Where in `bytes` encrypted premaster secrets lie, as far as a look at each segment shows.
     premasters: Vec<Range<usize>>,
+    /// The shards whose they are.
+    openings: Vec<usize>,
     /// The shards with the most to do come first: the last one to finish then finishes early.
     pub(super) order: Vec<usize>,
     /// All shards look at the clock behind this round: the last frame, and the reader's clock.
@@ -45,8 +45,8 @@ impl Batch {
         Batch {
             bytes: Vec::new(),
             shards: std::iter::repeat_with(Vec::new).take(SHARDS).collect(),
-            work: vec![0; SHARDS],
             premasters: Vec::new(),
+            openings: Vec::new(),
             order: (0..SHARDS).collect(),
             boundary: None,
             last: false,
@@ -56,8 +56,8 @@ impl Batch {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.shards.iter_mut().for_each(Vec::clear);
-        self.work.fill(0);
         self.premasters.clear();
+        self.openings.clear();
         self.boundary = None;
         self.last = false;
     }
@@ -71,12 +71,11 @@ impl Batch {
     pub(super) fn push(&mut self, shard: usize, segment: &Segment<'_>, at: FramePos, now: i64, interface: Option<u32>) {
         let (from, len) = (self.bytes.len(), segment.payload.len());
         self.bytes.extend_from_slice(segment.payload);
-        let mut work = 1;
         if self.premasters.len() < PREMASTERS
             && let Some(premaster) = premaster_in_segment(segment.payload)
         {
             self.premasters.push(from + premaster.start..from + premaster.end);
-            work = OPENING;
+            self.openings.push(shard);
         }
         let Segment { src, dst, seq, ack, window, window_scale, flags, payload: _, missing_tail, vlan, tunnel } =
             *segment;
@@ -85,14 +84,16 @@ impl Batch {
         if let Some(items) = self.shards.get_mut(shard) {
             items.push(Item { segment, from, len, at, now, interface });
         }
-        if let Some(sum) = self.work.get_mut(shard) {
-            *sum += work;
-        }
     }
 
     /// No more will come: settles the order of work.
     pub(super) fn seal(&mut self) {
-        let work = &self.work;
+        let mut work: Vec<usize> = self.shards.iter().map(Vec::len).collect();
+        for shard in self.openings.drain(..) {
+            if let Some(work) = work.get_mut(shard) {
+                *work += OPENING;
+            }
+        }
         self.order.sort_by_key(|&shard| std::cmp::Reverse(work.get(shard)));
     }
 

@@ -178,7 +178,8 @@ impl Reader {
         if self.track.at.index > 0 {
             self.capture.read_ahead_again();
         }
-        if way == Way::Twins { self.load.without_twins() } else { way }
+        // Framing plain text is done before another thread could be told of it.
+        if way == Way::Twins { Way::Straight } else { way }
     }
 
     fn may_have_twins(&mut self, workers: &Workers) -> bool {
@@ -334,23 +335,24 @@ impl Reader {
                     }
                     let [earliest, latest] = self.report.span.get_or_insert([pos.ts; 2]);
                     (*earliest, *latest) = (pos.ts.min(*earliest), pos.ts.max(*latest));
-                    match self.track.take(&frame) {
-                        (Decoded::Segment(segment), now) => {
+                    self.track.observe(pos);
+                    match self.track.decoder.decode(&frame) {
+                        Decoded::Segment(segment) => {
                             self.load.segments += 1;
                             if segment.flags.syn && !segment.flags.ack && is_mail_port(segment.dst.port()) {
                                 self.report.tried.insert(segment.dst.port());
                             }
                             self.load.bytes += segment.payload.len() as u64;
-                            full = take(shard_of(&segment), &segment, pos, now, frame.interface);
+                            full = take(shard_of(&segment), &segment, pos, self.track.clock.now(), frame.interface);
                         }
-                        (Decoded::Unreachable(what), _) => {
+                        Decoded::Unreachable(what) => {
                             if self.refusals {
                                 let (source, destination, code) = (what.src, what.dst, what.code);
                                 let what = Unreachable { source, destination, code, at: pos };
                                 self.own.push(((pos.index, 0), Told::Unreachable(what)));
                             }
                         }
-                        (Decoded::Skipped(_), _) => {}
+                        Decoded::Skipped(_) => {}
                     }
                     if pos.index % BOUNDARY == 0 {
                         self.boundary = true;

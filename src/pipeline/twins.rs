@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::round::{BOUNDARY, Shards};
 use super::shard::{SHARDS, Shard, shard_of};
-use crate::capture::{Frame, Twin};
+use crate::capture::Twin;
 use crate::flow::Clock;
 use crate::position::FramePos;
 use crate::wire::{Decoded, Decoder, Segment};
@@ -32,14 +32,13 @@ pub(super) struct Track {
 }
 
 impl Track {
-    /// What the next frame holds, and the clock behind it.
+    /// The next frame is there.
     #[inline]
-    pub(super) fn take<'a>(&'a mut self, frame: &Frame<'a>) -> (Decoded<'a>, i64) {
-        if frame.pos.index != self.at.index {
-            self.clock.observe(frame.pos.ts.0);
+    pub(super) fn observe(&mut self, at: FramePos) {
+        if at.index != self.at.index {
+            self.clock.observe(at.ts.0);
         }
-        self.at = frame.pos;
-        (self.decoder.decode(frame), self.clock.now())
+        self.at = at;
     }
 }
 
@@ -96,9 +95,12 @@ impl Side {
                 return;
             };
             let (at, interface) = (frame.pos, frame.interface);
-            let full = match self.track.take(&frame) {
-                (Decoded::Segment(segment), now) => own.take(shard_of(&segment), &segment, at, now, interface),
-                (Decoded::Unreachable(_) | Decoded::Skipped(_), _) => false,
+            self.track.observe(at);
+            let full = match self.track.decoder.decode(&frame) {
+                Decoded::Segment(segment) => {
+                    own.take(shard_of(&segment), &segment, at, self.track.clock.now(), interface)
+                }
+                Decoded::Unreachable(_) | Decoded::Skipped(_) => false,
             };
             if at.index % BOUNDARY == 0 {
                 own.tick(at, self.track.clock.now());
