@@ -4,6 +4,9 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use super::room::Window;
 
+#[cfg(feature = "compression")]
+mod lz4;
+
 /// A stream of what was compressed, and what its decoder may remember.
 pub(super) type Decoder = (Box<dyn Read + Send>, Window);
 
@@ -49,7 +52,7 @@ pub(super) fn decoder(kind: &str, inner: Box<dyn Read + Send>) -> io::Result<Dec
             Ok((Box::new(xz), window))
         }
         #[cfg(feature = "compression")]
-        "lz4" => Ok((Box::new(Lz4 { frames: lz4_flex::frame::FrameDecoder::new(inner) }), window(16 << 10))),
+        "lz4" => Ok((Box::new(lz4::Lz4::new(inner)), Window::new(INPUT as u64 + lz4::MEMORY))),
         #[cfg(feature = "compression")]
         "bzip2" => Ok((Box::new(Members::<_, bzip2::Decompress>::new(inner)), window(4 << 10))),
         _ => Err(io::Error::new(io::ErrorKind::Unsupported, "built without the `compression` feature")),
@@ -175,39 +178,6 @@ impl<R: BufRead, C: Codec> Read for Members<R, C> {
                 return Ok(made);
             }
         }
-    }
-}
-
-/// lz4 frames one behind the other: the decoder stops after each.
-#[cfg(feature = "compression")]
-struct Lz4<R: BufRead> {
-    frames: lz4_flex::frame::FrameDecoder<R>,
-}
-
-#[cfg(feature = "compression")]
-impl<R: BufRead> Read for Lz4<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let got = match self.frames.read(buf) {
-                Err(e) if let Some(len) = skippable(&e) => {
-                    io::copy(&mut self.frames.get_mut().take(len.into()), &mut io::sink())?;
-                    continue;
-                }
-                got => got?,
-            };
-            if got > 0 || buf.is_empty() || self.frames.get_mut().fill_buf()?.is_empty() {
-                return Ok(got);
-            }
-        }
-    }
-}
-
-/// The length of a skippable frame, behind whose header the decoder stopped.
-#[cfg(feature = "compression")]
-fn skippable(error: &io::Error) -> Option<u32> {
-    match error.get_ref()?.downcast_ref() {
-        Some(lz4_flex::frame::Error::SkippableFrame(len)) => Some(*len),
-        _ => None,
     }
 }
 

@@ -119,14 +119,92 @@ mod others {
         }
     }
 
+    /// The legacy frame of lz4_Frame_format.md: magic, then blocks of 8 MiB, the last one smaller, behind their sizes. These
+    /// are all literals.
+    fn lz4_as_it_was(data: &[u8]) -> Vec<u8> {
+        let mut frame = vec![2, 0x21, 0x4c, 0x18];
+        for part in data.chunks(8 << 20) {
+            let more = part.len() - 15;
+            let block = [&[0xf0][..], &vec![255; more / 255], &[(more % 255) as u8], part].concat();
+            frame.extend((block.len() as u32).to_le_bytes());
+            frame.extend(block);
+        }
+        frame
+    }
+
+    fn decoded(name: &str, bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
+        let mut made = Vec::new();
+        let (mut decoder, _) = super::super::super::compress::decoder(name, Box::new(std::io::Cursor::new(bytes)))?;
+        decoder.read_to_end(&mut made).map(|_| made)
+    }
+
     #[test]
-    fn lz4_as_it_was() {
-        // The legacy frame of lz4_Frame_format.md: magic, then blocks behind their sizes. This one is all literals.
+    fn lz4_legacy_frames_are_read() {
         let file = sample();
-        let more = file.len() - 15;
-        let block = [&[0xf0][..], &vec![255; more / 255], &[(more % 255) as u8], &file].concat();
-        let frame = [&[2, 0x21, 0x4c, 0x18][..], &(block.len() as u32).to_le_bytes(), &block].concat();
-        assert_eq!(read(frame), read(file));
+        assert_eq!(read(lz4_as_it_was(&file)), read(file));
+    }
+
+    #[test]
+    fn lz4_legacy_blocks_that_did_not_compress_are_read() {
+        // The first is larger than what it holds.
+        let data: Vec<u8> = sample().iter().copied().cycle().take((8 << 20) + 1000).collect();
+        assert!(decoded("lz4", lz4_as_it_was(&data)).unwrap() == data);
+    }
+
+    #[test]
+    fn lz4_frames_of_any_kind_behind_a_legacy_one_are_read() {
+        let file = sample();
+        let lz4 = |part: &[u8]| all(part).into_iter().find(|(name, _)| *name == "lz4").unwrap().1;
+        let skipped = [&[0x5f, 0x2a, 0x4d, 0x18, 5, 0, 0, 0][..], b"hello"].concat();
+        let parts: Vec<&[u8]> = file.chunks(file.len() / 4 + 1).collect();
+        let joined = [
+            lz4_as_it_was(parts[0]),
+            lz4_as_it_was(parts[1]),
+            lz4(parts[2]),
+            lz4_as_it_was(b""),
+            skipped,
+            lz4_as_it_was(parts[3]),
+        ]
+        .concat();
+        assert_eq!(decoded("lz4", joined.clone()).unwrap(), file);
+        assert_eq!(read(joined), read(file));
+    }
+
+    #[test]
+    fn lz4_frames_with_blocks_of_other_sizes_are_read() {
+        use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+        let file = sample();
+        let sizes = [BlockSize::Max4MB, BlockSize::Max64KB, BlockSize::Max1MB, BlockSize::Max256KB];
+        let modes = [BlockMode::Linked, BlockMode::Linked, BlockMode::Independent, BlockMode::Linked];
+        let mut joined = Vec::new();
+        for ((part, size), mode) in file.chunks(file.len() / 4 + 1).zip(sizes).zip(modes) {
+            let mut frame =
+                FrameEncoder::with_frame_info(FrameInfo::new().block_size(size).block_mode(mode), Vec::new());
+            frame.write_all(part).unwrap();
+            joined.extend(frame.finish().unwrap());
+        }
+        assert_eq!(decoded("lz4", joined).unwrap(), file);
+    }
+
+    #[test]
+    fn what_is_no_frame_behind_a_legacy_one_is_an_error() {
+        let file = sample();
+        for garbage in [&b"no such format"[..], &[0xff; 7], &[0xff; 4], &[0; 4], &[1]] {
+            assert!(decoded("lz4", [&lz4_as_it_was(&file), garbage].concat()).is_err(), "{garbage:?}");
+        }
+        // Cut within a block and within its size.
+        for left in [file.len() / 2, 7, 5] {
+            assert!(decoded("lz4", lz4_as_it_was(&file)[..left].to_vec()).is_err(), "{left}");
+        }
+    }
+
+    #[test]
+    fn an_lz4_frame_that_is_cut_anywhere_is_an_error() {
+        let (_, whole) = all(b"some bytes").into_iter().find(|(name, _)| *name == "lz4").unwrap();
+        for len in 1..whole.len() {
+            assert!(decoded("lz4", whole[..len].to_vec()).is_err(), "{len}");
+        }
+        assert_eq!(decoded("lz4", whole).unwrap(), b"some bytes");
     }
 
     /// What decoding gives byte by byte before it fails.

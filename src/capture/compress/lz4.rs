@@ -1,0 +1,147 @@
+//! lz4 frames one behind the other, of all kinds (lz4_Frame_format.md).
+
+use std::io::{self, BufRead, Chain, Cursor, Read, Take};
+
+use lz4_flex::frame::FrameDecoder;
+
+/// Magic numbers.
+const MODERN: u32 = 0x184d_2204;
+/// As `lz4 -l` writes it.
+const LEGACY: u32 = 0x184c_2102;
+
+/// What each block of a legacy frame holds but its last, which may hold less.
+const BLOCK: usize = 8 << 20;
+
+/// What a block takes at most that did not compress at all.
+const COMPRESSED: usize = BLOCK + BLOCK / 255 + 16;
+
+/// What is remembered at most: a block, compressed and not. Other frames remember less.
+pub(super) const MEMORY: u64 = (BLOCK + COMPRESSED) as u64;
+
+pub(super) struct Lz4<R: BufRead> {
+    /// `None` at the end, and where it failed between two.
+    frame: Option<Frame<R>>,
+}
+
+enum Frame<R: BufRead> {
+    /// A decoder for each frame: it asserts that its buffers have the frame's size, but keeps larger ones.
+    Modern(FrameDecoder<Source<R>>),
+    /// The same decoder could read this if nothing followed and if each block had become smaller.
+    Legacy(Legacy<R>),
+    Skippable(Take<R>),
+}
+
+impl<R: BufRead> Lz4<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Lz4 { frame: Some(Frame::Skippable(inner.take(0))) }
+    }
+}
+
+impl<R: BufRead> Read for Lz4<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while let Some(frame) = &mut self.frame {
+            let got = match frame {
+                Frame::Modern(frame) => frame.read(buf)?,
+                Frame::Legacy(frame) => frame.read(buf)?,
+                Frame::Skippable(rest) => io::copy(rest, &mut io::sink()).map(|_| 0)?,
+            };
+            if got > 0 || buf.is_empty() {
+                return Ok(got);
+            }
+            self.frame = self.frame.take().map(Frame::next).transpose()?.flatten();
+        }
+        Ok(0)
+    }
+}
+
+impl<R: BufRead> Frame<R> {
+    /// What follows this one, which is over.
+    fn next(self) -> io::Result<Option<Self>> {
+        let (mut inner, magic) = match self {
+            Frame::Modern(frame) if frame.get_ref().ended => {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the lz4 frame is cut off"));
+            }
+            Frame::Modern(frame) => (frame.into_inner().inner.into_inner().1, None),
+            Frame::Legacy(frame) => (frame.inner, frame.next),
+            Frame::Skippable(rest) => (rest.into_inner(), None),
+        };
+        let magic = match magic {
+            None => number(&mut inner)?,
+            some => some,
+        };
+        Ok(match magic {
+            None => None,
+            Some(MODERN) => {
+                let inner = Cursor::new(MODERN.to_le_bytes()).chain(inner);
+                Some(Frame::Modern(FrameDecoder::new(Source { inner, ended: false })))
+            }
+            Some(LEGACY) => Some(Frame::Legacy(Legacy::new(inner))),
+            Some(0x184d_2a50..=0x184d_2a5f) => {
+                let len = number(&mut inner)?.unwrap_or(0);
+                Some(Frame::Skippable(inner.take(len.into())))
+            }
+            Some(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "no lz4 frame")),
+        })
+    }
+}
+
+/// What the decoder of a frame reads: its magic number once more, and what follows.
+struct Source<R> {
+    inner: Chain<Cursor<[u8; 4]>, R>,
+    /// The decoder wanted more than there is. It takes that for the end in some places.
+    ended: bool,
+}
+
+impl<R: BufRead> Read for Source<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buf)?;
+        self.ended |= got == 0 && !buf.is_empty();
+        Ok(got)
+    }
+}
+
+/// The number that comes next, if anything comes.
+fn number(inner: &mut impl BufRead) -> io::Result<Option<u32>> {
+    if inner.fill_buf()?.is_empty() {
+        return Ok(None);
+    }
+    let mut bytes = [0; 4];
+    inner.read_exact(&mut bytes)?;
+    Ok(Some(u32::from_le_bytes(bytes)))
+}
+
+/// Blocks behind their sizes. Nothing tells the end but that what comes is no size.
+struct Legacy<R> {
+    inner: R,
+    /// The magic number of what follows.
+    next: Option<u32>,
+    compressed: Vec<u8>,
+    plain: Vec<u8>,
+    /// Where in `plain` is what was not yet given out.
+    from: usize,
+    to: usize,
+}
+
+impl<R: BufRead> Legacy<R> {
+    fn new(inner: R) -> Self {
+        Legacy { inner, next: None, compressed: Vec::new(), plain: vec![0; BLOCK], from: 0, to: 0 }
+    }
+
+    /// Nothing at the frame's end.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.from == self.to && self.next.is_none() {
+            let Some(size) = number(&mut self.inner)? else { return Ok(0) };
+            if size as usize > COMPRESSED {
+                self.next = Some(size);
+                return Ok(0);
+            }
+            self.compressed.resize(size as usize, 0);
+            self.inner.read_exact(&mut self.compressed)?;
+            self.to = lz4_flex::block::decompress_into(&self.compressed, &mut self.plain).map_err(io::Error::other)?;
+            self.from = 0;
+        }
+        let got = (&self.plain[self.from..self.to]).read(buf)?;
+        self.from += got;
+        Ok(got)
+    }
+}
