@@ -55,6 +55,8 @@ impl Imap {
             Some(Outcome::AuthFailed)
         } else if s.logout {
             Some(Outcome::Completed)
+        } else if !s.saw[Direction::Server.index()] && !s.one_sided {
+            Some(Outcome::NoBanner)
         } else {
             None
         }

@@ -188,6 +188,20 @@ fn cancelled_and_failed() {
     assert_eq!(story.summary.outcome, Some(Outcome::AuthFailed));
 }
 
+/// As the dissectors of the other protocols do; within TLS nothing else tells.
+#[test]
+fn a_server_that_never_spoke_is_no_banner() {
+    let silent = [c("a CAPABILITY\r\n")];
+    assert_eq!(tell(&silent).summary.outcome, Some(Outcome::NoBanner));
+    assert_eq!(tell(&[]).summary.outcome, Some(Outcome::NoBanner));
+    assert_eq!(tell(&[s("* OK hi\r\n"), c("a CAPABILITY\r\n")]).summary.outcome, None);
+    // It may have spoken, or is not in the capture.
+    assert_eq!(tell(&[Step::GapS(9), c("a CAPABILITY\r\n")]).summary.outcome, None);
+    assert_eq!(tell_with(&silent, |run| run.one_sided = true).summary.outcome, None);
+    let joined = |run: &mut Run| run.imap.join(None);
+    assert_eq!(tell_with(&silent, joined).summary.outcome, None);
+}
+
 #[test]
 fn shown_secrets() {
     let steps = [s("* OK hi\r\n"), c("a LOGIN alice pass\r\n"), s("a OK\r\n")];
