@@ -316,6 +316,38 @@ fn a_refusal_behind_the_beginning_is_no_refused_service() {
     }
 }
 
+/// Of three recipients the capture has the last. It got the first one's verdict.
+#[test]
+fn a_verdict_of_lmtp_on_a_recipient_before_the_capture_is_not_the_first_ones_behind() {
+    let told = |verdicts: &[Turn]| {
+        let begin = [
+            c("RCPT TO:<c@x>\r\n"),
+            s("250 2.1.5 OK\r\n"),
+            c("DATA\r\n"),
+            s("354 OK\r\n"),
+            c("Subject: x\r\n\r\ny\r\n.\r\n"),
+        ];
+        let told = joined(24, &[&begin[..], verdicts, &[c("QUIT\r\n"), s("221 2.0.0 Bye\r\n")]].concat());
+        let [message] = &only(&told).messages[..] else { panic!("{:?}", only(&told).messages) };
+        let [recipient] = &message.rcpt_to[..] else { panic!("{:?}", message.rcpt_to) };
+        assert_eq!(recipient.address, "c@x".into());
+        assert_eq!(only(&told).session().outcome, Outcome::Completed);
+        (message.protocol, message.outcome, recipient.code, recipient.accepted)
+    };
+    let named =
+        ["250 2.0.0 <a@x> q1 Saved\r\n", "250 2.0.0 <b@x> q2 Saved\r\n", "552 5.2.2 <c@x> over quota\r\n"].map(s);
+    assert_eq!(told(&named), (Protocol::Lmtp, MessageOutcome::Accepted, Some(552), Some(false)));
+    // Whose each is nothing tells, nor whether there are more than those that came.
+    let (yes, no) = (s("250 2.0.0 queued as 4711\r\n"), s("552 5.2.2 over quota\r\n"));
+    for (verdicts, outcome) in [
+        (&[yes.clone(), no.clone()][..], MessageOutcome::Accepted),
+        (&[no.clone(), yes.clone()], MessageOutcome::Unknown),
+        (&[no], MessageOutcome::Unknown),
+    ] {
+        assert_eq!(told(verdicts), (Protocol::Lmtp, outcome, None, None), "{verdicts:?}");
+    }
+}
+
 #[test]
 fn the_rest_of_a_mail_is_a_message_and_no_commands() {
     let told = joined(

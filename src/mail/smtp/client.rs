@@ -309,7 +309,8 @@ impl Smtp {
         };
         if self.open_transaction().is_none() {
             // MAIL is missing, or will be missed by the server.
-            self.begin_transaction(cx);
+            let unseen = self.trail.joined && self.next_transaction == 1;
+            self.begin_transaction(cx).begins_unseen = unseen;
         }
         let transaction = self.open_transaction()?;
         transaction.torn |= torn && address.is_empty();

@@ -23,6 +23,8 @@ pub(super) struct Transaction {
     pub(super) torn: bool,
     /// So many of the first recipients may be those of a transaction before it.
     pub(super) forgotten: usize,
+    /// The capture begins behind its MAIL: it may have recipients before the first.
+    pub(super) begins_unseen: bool,
     /// Bytes of the client that went missing after its MAIL.
     pub(super) gap_bytes: u64,
     /// How many recipients there were when they did, if they may have been commands that begin another transaction.
@@ -150,7 +152,8 @@ impl Transaction {
         let expected = self.replies_expected(lmtp);
         let each = lmtp || self.prdr;
         let ours = self.names(reply).filter(|_| lmtp);
-        if lmtp && ours.is_none() && self.gap_bytes >= SHORTEST_RCPT && named(reply).is_some() {
+        let others = self.begins_unseen || self.gap_bytes >= SHORTEST_RCPT;
+        if lmtp && ours.is_none() && others && named(reply).is_some() {
             // Of a recipient whose RCPT is missing.
             if reply.ok() {
                 self.outcome = Some(MessageOutcome::Accepted);
@@ -165,10 +168,13 @@ impl Transaction {
             self.passed_over |= named > self.verdicts;
             self.verdicts = named;
         }
+        // Its place tells nothing where recipients may be missing before it.
+        let anybodys = lmtp && self.begins_unseen && ours.is_none();
+        self.passed_over |= anybodys;
         // RCPT's refusals do not count; their order is that of the recipients.
         if each && let Some(recipient) = taken(&mut self.recipients, self.forgotten).nth(self.verdicts) {
-            recipient.code = reply.code;
-            recipient.text = reply.said();
+            let said = if anybodys { (None, Text::default()) } else { (reply.code, reply.said()) };
+            (recipient.code, recipient.text) = said;
             // `accepted` is set when all verdicts are in, so that the count above stays right.
         }
         self.verdicts += 1;
