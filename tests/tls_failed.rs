@@ -5,7 +5,7 @@ mod common;
 
 use common::essence::essence;
 use common::packets::{Dialogue, Turn, dialogues, disturbed};
-use common::script::{c, codes, decode, digest, in_order, only, play, s};
+use common::script::{c, codes, decode, digest, flights, in_order, only, play, s};
 use common::{How, Story, Told, testdata};
 use mailcap::event::{MessageOutcome, Outcome, Protocol, Security};
 use mailcap::flow::Side;
@@ -271,6 +271,76 @@ fn tls_at_the_second_try() {
     let inside = |story: &Story| story.commands.iter().filter(|c| c.tls).cloned().collect::<Vec<_>>();
     assert!(!inside(story).is_empty());
     assert_eq!(inside(story), inside(only(&alone)));
+}
+
+/// A client that does not like the certificate of a server that sends it in several packets.
+fn refused_by_the_client() -> Dialogue {
+    let mut dialogue = dialogues(testdata().join("servers/rsa12-smtp-starttls.pcap")).remove(0);
+    let hello = dialogue.turns.iter().position(is_tls).unwrap();
+    dialogue.turns.truncate(hello + 2);
+    let flight = dialogue.turns.pop().unwrap().bytes;
+    with(dialogue, flight.chunks(500).map(s).chain([c([0x15, 3, 3, 0, 2, 2, 42])]))
+}
+
+/// One packet of the TLS that fails is lost, whichever. What follows was told as TLS that stayed closed.
+#[test]
+fn what_goes_on_in_the_clear_is_told_also_behind_a_packet_of_tls_that_is_lost() {
+    let rest = [
+        c("MAIL FROM:<a@example.com>\r\n"),
+        s("554 Security failure\r\n"),
+        c("QUIT\r\n"),
+        s("221 2.0.0 closing connection\r\n"),
+    ];
+    for dialogue in [failed(), refused_by_the_client()] {
+        let dialogue = with(dialogue, rest.clone());
+        let first = dialogue.turns.iter().position(is_tls).unwrap();
+        let last = dialogue.turns.len() - rest.len() - 1;
+        assert!(first < last);
+        for at in first..=last {
+            let mut list = flights(&dialogue);
+            // Behind the three packets of TCP's handshake.
+            list.remove(3 + at);
+            let told = decode(&dialogue, &list, &How::default());
+            let story = only(&told);
+            assert_eq!(behind(story, "STARTTLS").0, ["MAIL", "QUIT"], "{at}");
+            assert_eq!(behind(story, "STARTTLS").1, ["Security failure", "2.0.0 closing connection"], "{at}");
+            assert!(story.commands.iter().all(|c| !c.tls && !c.injected), "{at}");
+            let session = story.session();
+            assert_eq!((session.security, session.complete), (Security::None, false), "{at}");
+            let bytes = |turns: &[Turn]| turns.iter().map(|turn| turn.bytes.len() as u64).sum::<u64>();
+            let lost = bytes(&dialogue.turns[at..=at]);
+            let (account, closed) = (session.account, session.undecrypted_bytes);
+            assert!(closed <= bytes(&dialogue.turns[first..=last]) - lost, "{at}: {closed}");
+            assert_eq!(account.decoded + account.overhead + closed, bytes(&dialogue.turns) - lost, "{at}");
+            let codes = codes(&told);
+            assert!(codes.contains(&"plaintext-after-starttls") && !codes.contains(&"bad-record"), "{at}: {codes:?}");
+            let steps = story.tls.last().map(|tls| tls.steps.join("\n")).unwrap_or_default();
+            assert!(!steps.contains("The server answered in the clear"), "{at}: {steps}");
+        }
+    }
+}
+
+/// The server has gone on in the clear, and of the client, which is about to, a packet is lost.
+#[test]
+fn a_packet_lost_amid_what_goes_on_in_the_clear_makes_no_tls_of_it() {
+    let more = [
+        s("454 4.7.0 TLS not available\r\n"),
+        c("MAIL FROM:<a@example.com>\r\n"),
+        s("250 2.1.0 Ok\r\n"),
+        c("QUIT\r\n"),
+        s("221 2.0.0 Bye\r\n"),
+    ];
+    let dialogue = with(failed(), more);
+    let mut list = flights(&dialogue);
+    let lost = list.iter().position(|packet| packet.payload.starts_with(b"MAIL")).unwrap();
+    let len = list.remove(lost).payload.len() as u64;
+    let told = decode(&dialogue, &list, &How::default());
+    let story = only(&told);
+    assert_eq!(behind(story, "STARTTLS").0, ["QUIT"]);
+    assert_eq!(behind(story, "STARTTLS").1, ["4.7.0 TLS not available", "2.1.0 Ok", "2.0.0 Bye"]);
+    let session = story.session();
+    assert_eq!((session.undecrypted_bytes, session.gap_bytes), (0, len));
+    assert!(codes(&told).contains(&"plaintext-after-starttls"));
 }
 
 #[test]

@@ -509,4 +509,8 @@ impl tls::Upper for AboveTls<'_> {
     fn no_record(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
         self.fallback.begin(dir, bytes, span)
     }
+
+    fn adrift(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
+        self.fallback.begin_adrift(dir, bytes, span, self.layers)
+    }
 }

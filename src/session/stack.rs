@@ -506,7 +506,10 @@ impl Stack {
             gate.lost[dir.index()] = Some((so_far.saturating_add(len), before.to(span)));
             return;
         }
-        self.give_back(env, secrets);
+        let missing = Missing { len, tail: cause == GapCause::Snaplen, span };
+        if self.tls.as_mut().is_some_and(|tls| tls.fallback.takes_gap(dir, missing)) {
+            return;
+        }
         let through_tls = self.with_tls(env, secrets, |tls, tls_env, above| tls.gap(dir, len, span, tls_env, above));
         if through_tls.is_none() {
             // While nothing is decided the gap is kept, and comes here again.
@@ -514,7 +517,7 @@ impl Stack {
                 self.layers.record_loss(dir, len, cause == GapCause::Snaplen);
                 self.tls_may_begin[dir.index()] = true;
             }
-            self.layers.gap(dir, Missing { len, tail: cause == GapCause::Snaplen, span }, env);
+            self.layers.gap(dir, missing, env);
         }
     }
 

@@ -238,6 +238,10 @@ impl Connection {
         up: &mut dyn Upper,
     ) {
         let i = dir.index();
+        if found.is_none() && self.is_adrift(dir) && up.adrift(dir, bytes, span) {
+            let n = self.halves[i].framer.clear();
+            return self.passed(dir, n, span, up);
+        }
         let mut chunk = bytes;
         loop {
             if self.halves[i].dead {
@@ -326,19 +330,35 @@ impl Connection {
         self.halves[dir.index()].ended = true;
     }
 
+    /// Whether a hello was seen, or the end of a handshake.
+    fn has_begun(&self) -> bool {
+        self.handshakes.iter().any(|h| h.client.is_some() || h.server.is_some() || h.failed)
+    }
+
     /// Whether what is no record may be no TLS any more, rather than TLS out of step.
     fn may_be_over(&self, dir: Direction) -> bool {
-        let begun = |h: &Handshake| h.client.is_some() || h.server.is_some() || h.failed;
-        self.halves[dir.index()].lost.is_none() && self.handshakes.iter().any(begun)
+        self.halves[dir.index()].lost.as_ref().is_none_or(Lost::ends_in_sight) && self.has_begun()
+    }
+
+    /// Whether TLS may have ended in what is missing, or behind it where records are only searched for.
+    fn is_adrift(&self, dir: Direction) -> bool {
+        let half = &self.halves[dir.index()];
+        !half.dead && half.lost.as_ref().is_some_and(Lost::is_adrift) && self.has_begun()
     }
 
     /// The peers went on without TLS, and `first` was the first to do so: a handshake under way failed, with an alert
-    /// or without.
-    pub fn break_off(&mut self, first: Direction) {
+    /// or without. What was missing before may have been the dialogue's, too.
+    pub fn break_off(&mut self, first: Direction, span: Span, up: &mut dyn Upper) {
         let spoke_tls = self.halves[Direction::Server.index()].records > 0;
         let last = self.last();
         last.failed |= !last.established;
-        last.answered_in_clear = last.failed && first == Direction::Server && !spoke_tls;
+        last.answered_in_clear = last.failed && first == Direction::Server && !spoke_tls && !last.answer_lost;
+        for dir in [first, first.opposite()] {
+            let lost = self.halves[dir.index()].lost.take().filter(Lost::is_adrift);
+            if let Some(len) = lost.and_then(|lost| lost.deferred) {
+                up.lost(dir, len, span);
+            }
+        }
     }
 
     /// Whether the server answered a hello in the clear, and never in TLS.

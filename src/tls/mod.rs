@@ -123,4 +123,9 @@ pub trait Upper {
     fn no_record(&mut self, _dir: Direction, _bytes: &[u8], _span: Span) -> bool {
         false
     }
+
+    /// As [`Upper::no_record`], of bytes behind a loss, where a record may begin or go on anywhere.
+    fn adrift(&mut self, _dir: Direction, _bytes: &[u8], _span: Span) -> bool {
+        false
+    }
 }

@@ -5,20 +5,41 @@
 //! protocol and the other side speaks such a line, too, or says nothing in TLS any more; else it is given back to TLS,
 //! which passes it over.
 
-use super::super::layers::Env;
+use super::super::layers::{Env, Layers};
 use super::{BOTH, Input, Secrets, Stack, Tls};
 use crate::diagnostic::Code;
-use crate::event::{Security, TlsHandshake};
-use crate::mail::hold::{Front, Hold};
-use crate::mail::{Chunk, Missing};
+use crate::event::{GapCause, Security, TlsHandshake};
+use crate::mail::Missing;
 use crate::position::{Direction, Span};
+
+/// A piece of what is held.
+#[derive(Copy, Clone)]
+enum Piece {
+    Bytes(Direction, usize, Span),
+    Gap(Direction, Missing),
+}
+
+impl Piece {
+    fn dir(self) -> Direction {
+        match self {
+            Piece::Bytes(dir, ..) | Piece::Gap(dir, _) => dir,
+        }
+    }
+
+    fn span(self) -> Span {
+        match self {
+            Piece::Bytes(_, _, span) | Piece::Gap(_, Missing { span, .. }) => span,
+        }
+    }
+}
 
 /// What may be the dialogue in the clear again.
 #[derive(Default)]
 pub(in super::super) struct Fallback {
-    held: [Hold; 2],
-    /// The direction that was the first to have some.
-    first: Option<Direction>,
+    /// Of both directions, as they came.
+    held: Vec<Piece>,
+    /// The bytes of these, by direction.
+    text: [Vec<u8>; 2],
     /// It was something else: whatever comes is TLS's.
     off: bool,
     /// FINs that came meanwhile.
@@ -28,22 +49,55 @@ pub(in super::super) struct Fallback {
 }
 
 impl Fallback {
+    fn holds(&self, dir: Direction) -> bool {
+        self.held.iter().any(|piece| piece.dir() == dir)
+    }
+
+    fn push(&mut self, dir: Direction, bytes: &[u8], span: Span) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.text[dir.index()].extend_from_slice(bytes);
+        match self.held.last_mut() {
+            Some(Piece::Bytes(before, len, of)) if (*before, *of) == (dir, span) => *len += bytes.len(),
+            _ => self.held.push(Piece::Bytes(dir, bytes.len(), span)),
+        }
+    }
+
     /// Whether what comes in that direction is held; then it has been.
     pub(in super::super) fn takes(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
-        let begun = !self.held[dir.index()].is_empty();
+        let begun = self.holds(dir);
         if begun {
-            self.held[dir.index()].push(Chunk { bytes, span });
+            self.push(dir, bytes, span);
         }
         begun
+    }
+
+    /// As [`Fallback::takes`], of bytes that are missing: also of the direction that has not spoken in the clear yet, so
+    /// that a reply stays behind what is missing of its command.
+    pub(super) fn takes_gap(&mut self, dir: Direction, missing: Missing) -> bool {
+        match self.held.last_mut() {
+            None => return false,
+            Some(Piece::Gap(before, of)) if *before == dir => {
+                let (len, span) = (of.len.saturating_add(missing.len), of.span.to(missing.span));
+                *of = Missing { len, span, tail: of.tail && missing.tail };
+            }
+            Some(_) => self.held.push(Piece::Gap(dir, missing)),
+        }
+        true
     }
 
     /// Begins to hold a direction, or goes on with it.
     pub(in super::super) fn begin(&mut self, dir: Direction, bytes: &[u8], span: Span) -> bool {
         if !self.off {
-            self.first.get_or_insert(dir);
-            self.held[dir.index()].push(Chunk { bytes, span });
+            self.push(dir, bytes, span);
         }
         !self.off
+    }
+
+    /// As [`Fallback::begin`], where it is not known that no record goes on here: only what is sure to be text.
+    pub(in super::super) fn begin_adrift(&mut self, dir: Direction, bytes: &[u8], span: Span, layers: &Layers) -> bool {
+        begins_with_a_line(dir, bytes, layers) == Some(true) && self.begin(dir, bytes, span)
     }
 
     /// TLS is over in a direction by an alert, before it was established.
@@ -57,19 +111,28 @@ impl Fallback {
     }
 
     pub(super) fn cost(&self) -> usize {
-        self.held.iter().map(Hold::cost).sum()
-    }
-
-    /// The frames of what came first.
-    fn begins(&self) -> Option<Span> {
-        match self.held[self.first?.index()].front()? {
-            Front::Bytes(Chunk { span, .. }) | Front::Gap(Missing { span, .. }) => Some(span),
-        }
+        self.held.capacity() * size_of::<Piece>() + self.text.iter().map(Vec::capacity).sum::<usize>()
     }
 
     fn bytes(&self) -> usize {
-        self.held.iter().map(|held| held.bytes().len()).sum()
+        self.text.iter().map(Vec::len).sum()
     }
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    let control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t');
+    !bytes.iter().any(control)
+}
+
+/// Whether it is text that begins with a line of the dialogue; none if the line has not ended.
+fn begins_with_a_line(dir: Direction, text: &[u8], layers: &Layers) -> Option<bool> {
+    if !is_text(text) {
+        return Some(false);
+    }
+    let end = text.iter().position(|&byte| byte == b'\n');
+    let line = text.get(..end.unwrap_or(text.len()))?;
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    end.map(|_| layers.recognises(dir, line))
 }
 
 /// What was spoken in TLS before it was given up.
@@ -93,38 +156,33 @@ impl Stack {
         }
     }
 
-    /// Whether what is held of a direction is text that begins with a line of the dialogue; none if the line has not
-    /// ended.
+    /// See [`begins_with_a_line`], of what is held of a direction.
     fn resumes(&self, dir: Direction) -> Option<bool> {
-        let held = self.tls.as_ref()?.fallback.held[dir.index()].bytes();
-        let control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t');
-        if held.iter().any(control) {
-            return Some(false);
-        }
-        let end = held.iter().position(|&byte| byte == b'\n');
-        let line = held.get(..end.unwrap_or(held.len()))?;
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        end.map(|_| self.layers.recognises(dir, line))
+        let Fallback { held, text, .. } = &self.tls.as_ref()?.fallback;
+        let text = &text[dir.index()];
+        let torn = matches!(held.iter().find(|piece| piece.dir() == dir), Some(Piece::Gap(..)));
+        // Behind a gap it may be the rest of a line, or anything else.
+        begins_with_a_line(dir, text, &self.layers).filter(|&line| line || !torn || !is_text(text))
     }
 
     /// It was TLS's after all.
     pub(super) fn give_back(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
         let Some(fallback) = self.tls.as_mut().map(|tls| &mut tls.fallback) else { return };
-        if let Some(first) = fallback.first.take() {
+        if !fallback.held.is_empty() {
             fallback.off = true;
-            let held = std::mem::take(&mut fallback.held);
-            self.release(first, held, env, secrets);
+            let (held, text) = (std::mem::take(&mut fallback.held), std::mem::take(&mut fallback.text));
+            self.release(&held, &text, env, secrets);
         }
     }
 
     fn go_on_in_the_clear(&mut self, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        let first = self.tls.as_ref().and_then(|tls| tls.fallback.first).unwrap_or(Direction::Server);
-        let told = self.with_tls(env, secrets, |tls, _, _| {
-            tls.break_off(first);
+        let Some(begins) = self.tls.as_ref().and_then(|tls| tls.fallback.held.first().copied()) else { return };
+        let span = begins.span();
+        let told = self.with_tls(env, secrets, |tls, _, above| {
+            tls.break_off(begins.dir(), span, above);
             (tls.is_established(), tls.was_answered_in_clear())
         });
         let (established, in_clear) = told.unwrap_or_default();
-        let Some(span) = self.tls.as_ref().and_then(|tls| tls.fallback.begins()) else { return };
         self.past.handshakes = self.handshakes(span, env, secrets);
         let Some(Tls { connection, fallback }) = self.tls.take().map(|tls| *tls) else { return };
         self.past.undecrypted += connection.undecrypted_bytes();
@@ -145,9 +203,7 @@ impl Stack {
             false => (Code::PlaintextAfterStartTls, "the handshake failed, and the dialogue went on in the clear"),
         };
         self.layers.emitter.diagnose(span, code, detail);
-        if let Some(first) = fallback.first {
-            self.release(first, fallback.held, env, secrets);
-        }
+        self.release(&fallback.held, &fallback.text, env, secrets);
         for dir in BOTH {
             if let Some(span) = fallback.fins[dir.index()] {
                 self.end(dir, span, env, secrets);
@@ -156,13 +212,20 @@ impl Stack {
     }
 
     /// Passes on what was held, as if it came now.
-    fn release(&mut self, first: Direction, mut both: [Hold; 2], env: Env<'_>, secrets: &mut Secrets<'_>) {
-        for dir in [first, first.opposite()] {
-            let held = &mut both[dir.index()];
-            while let Some(Front::Bytes(Chunk { bytes, span })) = held.front() {
-                let len = bytes.len();
-                self.above_preamble(Input { dir, bytes, span, roles_sure: true }, env, secrets);
-                held.advance(len);
+    fn release(&mut self, held: &[Piece], text: &[Vec<u8>; 2], env: Env<'_>, secrets: &mut Secrets<'_>) {
+        let mut at = [0; 2];
+        for piece in held {
+            match *piece {
+                Piece::Bytes(dir, len, span) => {
+                    let from = &mut at[dir.index()];
+                    let bytes = text[dir.index()].get(*from..*from + len).unwrap_or_default();
+                    *from += len;
+                    self.above_preamble(Input { dir, bytes, span, roles_sure: true }, env, secrets);
+                }
+                Piece::Gap(dir, Missing { len, tail, span }) => {
+                    let cause = if tail { GapCause::Snaplen } else { GapCause::Lost };
+                    self.gap(dir, len, cause, span, env, secrets);
+                }
             }
         }
     }

@@ -26,7 +26,9 @@ pub(super) struct Lost {
     /// Records tried in vain.
     unmatched: u32,
     /// Lost while nothing was encrypted yet: told only if it turns out that application data was in it.
-    deferred: Option<u64>,
+    pub(super) deferred: Option<u64>,
+    /// Bytes are missing; else it is only that what came was no record.
+    missing: bool,
 }
 
 /// A whole record behind a loss, whose place is not known.
@@ -39,6 +41,16 @@ struct Adrift<'a> {
 }
 
 impl Lost {
+    /// Whether nothing but a record is lost whose end is known.
+    pub(super) fn ends_in_sight(&self) -> bool {
+        self.exact.is_some()
+    }
+
+    /// Whether more is missing than that.
+    pub(super) fn is_adrift(&self) -> bool {
+        self.missing && !self.ends_in_sight()
+    }
+
     /// A record was looked at in vain.
     fn skip(&mut self, header: Header, fragment: &[u8]) {
         self.bytes = self.bytes.saturating_add(header.record_len() as u64);
@@ -73,6 +85,7 @@ impl Connection {
         let lost = half.lost.get_or_insert_default();
         lost.bytes = lost.bytes.saturating_add(cut.before).saturating_add(len);
         lost.previous.clear();
+        lost.missing = true;
         if !known {
             lost.exact = exact;
         } else if !same_record {
