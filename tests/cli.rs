@@ -514,6 +514,20 @@ fn data(name: &str) -> PathBuf {
 }
 
 #[test]
+fn sessions_says_where_tls_that_was_not_decrypted_is_explained() {
+    let tip = "`mailcap tls --explain` says why";
+    let name = "tls/tls12-aes128-sha256-smtp-starttls";
+    let (capture, keylog) = (data(&format!("{name}.pcap")), data(&format!("{name}.keylog")));
+    let (capture, keylog) = (capture.to_str().unwrap(), keylog.to_str().unwrap());
+    assert_complaint(&run(&["sessions", capture]), 3, &["not decrypted (no-key)", tip]);
+    assert_eq!(run(&["sessions", capture, "--keylog", keylog]).stderr, "");
+    // For programs, and of what is incomplete for another reason.
+    assert!(!run(&["sessions", capture, "--json"]).stderr.contains(tip));
+    let failed = data("tls/f-handshake-failure-smtp-starttls.pcap");
+    assert!(!run(&["sessions", failed.to_str().unwrap()]).stderr.contains(tip));
+}
+
+#[test]
 fn a_capture_without_and_with_its_key_log() {
     let name = "tls/tls12-aes128-sha256-smtp-starttls";
     let (capture, keylog) = (data(&format!("{name}.pcap")), data(&format!("{name}.keylog")));

@@ -54,6 +54,10 @@ pub(super) fn sessions(options: &args::Sessions) -> anyhow::Result<Exit> {
         false => Box::new(Sessions::new(out, job.look())),
     };
     let (seen, report) = job.run(sink, Wanted::counts())?;
+    if seen.closed && !options.common.json {
+        // The table has room for a word.
+        complain("`mailcap tls --explain` says why TLS was not decrypted, and what to do");
+    }
     Ok(exit_of_mail(&seen, &report))
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) incomplete: u64,
     /// A line for each of the first of these.
     pub(super) lines: Vec<String>,
+    /// TLS of one of these stayed closed.
+    pub(super) closed: bool,
     /// What a selection by time has to be held against.
     pub(super) times: String,
     /// Some input could not be used, and the others were.
@@ -69,6 +71,7 @@ impl<S: Sink> Sink for Watch<'_, S> {
                 self.seen.sessions += 1;
                 if let Some(missing) = incomplete(session) {
                     self.seen.incomplete += 1;
+                    self.seen.closed |= session.tls.iter().any(|tls| tls.closed_for().is_some());
                     if self.seen.lines.len() < NAMED {
                         let (id, client, server) = (session.id, session.client, session.server);
                         self.seen.lines.push(format!("session {id} ({client} → {server}): {missing}"));

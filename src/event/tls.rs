@@ -148,7 +148,7 @@ pub struct TlsHandshake {
 
 impl TlsHandshake {
     /// Why records stayed closed, unless it failed between its peers, which leaves nothing to decrypt.
-    pub(crate) fn closed_for(&self) -> Option<crate::tls::Reason> {
+    pub fn closed_for(&self) -> Option<crate::tls::Reason> {
         self.reason.filter(|reason| *reason != crate::tls::Reason::HandshakeFailed)
     }
 
