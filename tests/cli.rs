@@ -528,6 +528,20 @@ fn sessions_says_where_tls_that_was_not_decrypted_is_explained() {
 }
 
 #[test]
+fn files_that_are_missing_amid_a_ring_are_named() {
+    let dir = folder();
+    let files = [1, 3, 4].map(|n| write(dir.path(), &format!("mail.pcap{n}"), EMPTY_PCAP));
+    let [first, third, fourth] = files.each_ref().map(String::as_str);
+    let missing = format!("{} is not among the inputs", dir.path().join("mail.pcap2").display());
+    for named in [&[dir.path().to_str().unwrap()][..], &[fourth, first, third]] {
+        // It is no reason for another exit code.
+        assert_complaint(&run(&[&["sessions"], named].concat()), 1, &[&missing]);
+        assert!(!run(&[&["sessions", "--separate"], named].concat()).stderr.contains("not among"));
+    }
+    assert!(!run(&["sessions", third, fourth]).stderr.contains("not among"));
+}
+
+#[test]
 fn a_capture_without_and_with_its_key_log() {
     let name = "tls/tls12-aes128-sha256-smtp-starttls";
     let (capture, keylog) = (data(&format!("{name}.pcap")), data(&format!("{name}.keylog")));

@@ -35,7 +35,7 @@ pub use error::CaptureError;
 pub use expand::{expand, expand_usable};
 pub use group::group;
 pub use merge::Capture;
-pub use ring::{Ring, rings};
+pub use ring::{Hole, Ring, holes, rings};
 pub use twin::Twin;
 
 /// Where a capture comes from.

@@ -62,6 +62,87 @@ pub fn rings(inputs: &[Input]) -> Vec<Ring> {
     all
 }
 
+/// Files that are missing amid a ring, by the numbers in the names of the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The first that is missing; with `*` for a time that nobody knows.
+    pub first: PathBuf,
+    /// The last, if it is another.
+    pub last: Option<PathBuf>,
+}
+
+/// The holes in rings that count their files. The beginning of a ring is lost to rotation, and its end is yet to come: a hole
+/// has files on both sides. One with more files than are there is more likely between what two captures have left.
+pub fn holes(inputs: &[Input]) -> Vec<Hole> {
+    // By name but for the number, and by number.
+    let mut all: BTreeMap<(PathBuf, String), BTreeMap<u64, Numbered<'_>>> = BTreeMap::new();
+    for input in inputs {
+        let (Input::File(path) | Input::Found(path)) = input else { continue };
+        let Some(Counted { before, digits, behind, time }) =
+            path.file_name().and_then(|n| n.to_str()).and_then(counted)
+        else {
+            continue;
+        };
+        let Ok(number) = digits.parse() else { continue };
+        let series = all.entry((path.with_file_name(before), behind)).or_default();
+        let it = series.entry(number).or_insert(Numbered { digits, earliest: time, latest: time });
+        (it.earliest, it.latest) = (time.min(it.earliest), time.max(it.latest));
+    }
+    let mut holes = Vec::new();
+    for ((before, behind), files) in &all {
+        for ((a, before_it), (b, behind_it)) in files.iter().zip(files.iter().skip(1)) {
+            let missing = b - a - 1;
+            // dumpcap counts from 1 again when it is started again.
+            if missing == 0 || missing > files.len() as u64 || before_it.earliest > behind_it.latest {
+                continue;
+            }
+            let name = |number: u64| {
+                let mut path = before.clone().into_os_string();
+                path.push(format!("{number:0width$}{behind}", width = before_it.digits.len()));
+                PathBuf::from(path)
+            };
+            holes.push(Hole { first: name(a + 1), last: (missing > 1).then(|| name(b - 1)) });
+        }
+    }
+    holes
+}
+
+/// The files of one number: several where dumpcap was started again.
+struct Numbered<'a> {
+    digits: &'a str,
+    earliest: &'a str,
+    latest: &'a str,
+}
+
+/// A name that counts.
+struct Counted<'a> {
+    before: String,
+    digits: &'a str,
+    behind: String,
+    /// The time that dumpcap writes beside the count, for which `before` or `behind` has a `*`.
+    time: &'a str,
+}
+
+fn counted(name: &str) -> Option<Counted<'_>> {
+    let name = uncompressed(name);
+    let (dated, _) = without_time(name);
+    let stem = uncounted(&dated);
+    if is_capture(stem) && stem.len() < dated.len() {
+        let (before, digits) = name.split_at(name.trim_end_matches(|c: char| c.is_ascii_digit()).len());
+        return Some(Counted { before: before.to_owned(), digits, behind: String::new(), time: "" });
+    }
+    let at = dated.find('*')?;
+    let time = name.get(at..at + 1 + name.len().checked_sub(dated.len())?)?;
+    let parts: Vec<&str> = dated.split('_').collect();
+    let count = (0..parts.len()).find(|&part| count_beside_time(&parts, part).is_some())?;
+    let len = count_beside_time(&parts, count)?.len();
+    let start: usize = parts.iter().take(count).map(|part| part.len() + 1).sum();
+    let (before, behind) = (dated.get(..start)?.to_owned(), dated.get(start + len..)?.to_owned());
+    // The time stands before it, or behind it.
+    let from = if at < start { start + name.len() - dated.len() } else { start };
+    Some(Counted { before, digits: name.get(from..from + len)?, behind, time })
+}
+
 /// What the paths of a ring's files have in common; of a file that could be of no ring, its path.
 pub(super) fn key(path: &Path) -> PathBuf {
     let name = path.file_name().and_then(|n| n.to_str()).and_then(pattern);
@@ -80,18 +161,23 @@ fn pattern(name: &str) -> Option<String> {
 /// A name without tcpdump's and logrotate's count behind the capture's ending, and dumpcap's beside the time; whether it has
 /// such an ending.
 fn without_count(name: &str) -> (String, bool) {
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let stem = uncounted(name);
     let ends = is_capture(stem);
     let name = if ends { format!("{stem}*") } else { name.to_owned() };
     let parts: Vec<&str> = name.split('_').collect();
-    let timed = |at: usize| parts.get(at).is_some_and(|part| part.starts_with('*'));
-    let without = |(at, part): (usize, &&str)| {
-        let number = part.split('.').next().unwrap_or_default();
-        let counts = number.len() >= 5 && digits(number) && (timed(at.wrapping_sub(1)) || timed(at + 1));
-        if counts { part.replacen(number, "*", 1) } else { (*part).to_owned() }
+    let without = |(at, part): (usize, &&str)| match count_beside_time(&parts, at) {
+        Some(number) => part.replacen(number, "*", 1),
+        None => (*part).to_owned(),
     };
     (parts.iter().enumerate().map(without).collect::<Vec<_>>().join("_"), ends)
+}
+
+/// dumpcap's count, if that part of a name is it.
+fn count_beside_time<'a>(parts: &[&'a str], at: usize) -> Option<&'a str> {
+    let timed = |at: usize| parts.get(at).is_some_and(|part| part.starts_with('*'));
+    let number = parts.get(at)?.split('.').next()?;
+    let digits = number.len() >= 5 && number.bytes().all(|b| b.is_ascii_digit());
+    (digits && (timed(at.wrapping_sub(1)) || timed(at + 1))).then_some(number)
 }
 
 /// The name without a count, `1` or `.1`.
@@ -211,6 +297,54 @@ mod tests {
         // One file is called what it is called.
         assert_eq!(group(&["mail.pcap"]), [("mail.pcap".to_owned(), 1)]);
         assert_eq!(group(&["mail-20261124.pcap"]), [("mail-20261124.pcap".to_owned(), 1)]);
+    }
+
+    /// As they are told.
+    fn missing(names: &[&str]) -> Vec<String> {
+        let inputs: Vec<Input> = names.iter().map(|n| Input::Found(Path::new("d").join(n))).collect();
+        let name = |path: PathBuf| path.to_string_lossy()[2..].to_owned();
+        let hole = |hole: Hole| [Some(hole.first), hole.last].into_iter().flatten().map(name).collect::<Vec<_>>();
+        holes(&inputs).into_iter().map(|it| hole(it).join(" to ")).collect()
+    }
+
+    #[test]
+    fn a_file_that_is_missing_amid_a_ring_is_named() {
+        assert_eq!(missing(&["mail.pcap", "mail.pcap1", "mail.pcap3"]), ["mail.pcap2"]);
+        assert_eq!(
+            missing(&["mail.pcap08", "mail.pcap09.gz", "mail.pcap12", "mail.pcap13"]),
+            ["mail.pcap10 to mail.pcap11"]
+        );
+        assert_eq!(missing(&["mail.pcap.4.gz", "mail.pcap.2", "mail.pcap"]), ["mail.pcap.3"]);
+        assert_eq!(missing(&["m-20261124.pcap1", "m-20261124.pcap3", "m-20261125.pcap2"]), ["m-20261124.pcap2"]);
+        let dumpcap = ["mail_00009_20261124100000.pcapng", "mail_00011_20261124120000.pcapng.zst"];
+        assert_eq!(missing(&dumpcap), ["mail_00010_*.pcapng"]);
+        let dumpcap = ["mail_20261124100000_00009.pcapng", "mail_20261124120000_00011.pcapng"];
+        assert_eq!(missing(&dumpcap), ["mail_*_00010.pcapng"]);
+    }
+
+    #[test]
+    fn what_rotation_takes_and_what_is_no_count_is_no_hole() {
+        for names in [
+            // The beginning, whatever is there still, and one that may be of somebody who counts as people do.
+            &["mail.pcap7", "mail.pcap8", "mail.pcap9"][..],
+            &["mail.pcap", "mail.pcap7", "mail.pcap8"],
+            &["mail.pcap", "mail.pcap2", "mail.pcap3"],
+            &["mail_00042_20261124100000.pcapng", "mail_00043_20261124110000.pcapng"],
+            // Started again: the second run has not come so far, or is far ahead.
+            &["m_00008_20261124100000.pcapng", "m_00005_20261125100000.pcapng", "m_00009_20261124110000.pcapng"],
+            &["m_00008_20261124100000.pcapng", "m_00100_20261125100000.pcapng", "m_00101_20261125110000.pcapng"],
+            // An hour that comes twice.
+            &["m_00001_20261025025900.pcapng", "m_00002_20261025020500.pcapng", "m_00003_20261025030500.pcapng"],
+            &["case1.pcap", "case3.pcap"],
+            &["x_00001.pcap", "x_00003.pcap"],
+            &["mail-20261124.pcap", "mail-20261126.pcap"],
+            &["mail.pcap1", "other.pcap3"],
+            &["mail.pcap.20261124", "mail.pcap.20261126"],
+        ] {
+            assert_eq!(missing(names), [""; 0], "{names:?}");
+        }
+        let inputs = [Input::Found("a/mail.pcap1".into()), Input::Found("b/mail.pcap3".into()), Input::Stdin];
+        assert_eq!(holes(&inputs), [], "other folders");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
-use mailcap::capture::{self, Capture, Input};
+use mailcap::capture::{self, Capture, Hole, Input};
 use mailcap::limits::Limits;
 use mailcap::mail;
 use mailcap::output::filter::{Criteria, Filter};
@@ -80,6 +80,8 @@ impl<'a> Job<'a> {
         let capture = Capture::open_usable(captures, &limits(options.max_memory))?;
         missing.iter().chain(capture.refused()).for_each(|error| complain(&error.to_string()));
         let unusable = !missing.is_empty() || !capture.refused().is_empty();
+        let holes = if options.separate { Vec::new() } else { capture::holes(&inputs) };
+        holes.iter().for_each(|hole| complain(&hole_line(hole)));
         let live = inputs.contains(&Input::Stdin);
         let several = inputs.len() > 1;
         let told = options.stats && !options.json;
@@ -272,6 +274,15 @@ pub(super) fn problem_line(problem: &InputProblem) -> String {
     match problem.offset {
         0 => format!("{}: {}", problem.file, problem.text),
         offset => format!("{}: {} (at byte {offset})", problem.file, problem.text),
+    }
+}
+
+/// Of files of a ring that are not read.
+fn hole_line(Hole { first, last }: &Hole) -> String {
+    let (first, others) = (first.display(), "though files before and after are: what was captured then is missing");
+    match last {
+        None => format!("{first} is not among the inputs, {others}"),
+        Some(last) => format!("{first} to {} are not among the inputs, {others}", last.display()),
     }
 }
 
