@@ -168,7 +168,7 @@ pub(super) fn extract(options: &args::Extract) -> anyhow::Result<Exit> {
     let mut sink = extract::Extract::new(dir, shape, &limits(options.common.max_memory))
         .with_context(|| format!("{}: can't be written to", dir.display()))?;
     if options.common.json {
-        sink.copy_manifest(open::stdout());
+        sink.copy_manifest("standard output", open::stdout());
     }
     let written = sink.written();
     let (seen, report) = job.run(Box::new(sink), Wanted { digests: true, bodies: true, ..Wanted::default() })?;

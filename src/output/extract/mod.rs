@@ -58,8 +58,8 @@ pub struct Extract {
     files: Files,
     /// None once it stands under its name.
     manifest: Option<Whole>,
-    /// Where its lines go as well.
-    copy: Option<Box<dyn Write + Send>>,
+    /// Where its lines go as well, and what that is called.
+    copy: Option<(&'static str, Box<dyn Write + Send>)>,
     line: Vec<u8>,
     written: Arc<Written>,
 }
@@ -126,9 +126,20 @@ impl Extract {
         })
     }
 
-    /// Writes the manifest's lines there as well.
-    pub fn copy_manifest(&mut self, out: Box<dyn Write + Send>) {
-        self.copy = Some(out);
+    /// Writes the manifest's lines there as well; `name` stands for it in an error.
+    pub fn copy_manifest(&mut self, name: &'static str, out: Box<dyn Write + Send>) {
+        self.copy = Some((name, out));
+    }
+
+    /// Does that with the copy and the line at hand.
+    fn on_copy(&mut self, f: impl FnOnce(&mut dyn Write, &[u8]) -> io::Result<()>) -> io::Result<()> {
+        let Some((name, copy)) = &mut self.copy else { return Ok(()) };
+        match f(copy, &self.line) {
+            // Who reads it has had enough; the messages are written all the same.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => self.copy = None,
+            done => done.map_err(|e| FileError::wrap(Path::new(name), &e))?,
+        }
+        Ok(())
     }
 
     /// What it counts while it runs.
@@ -193,12 +204,12 @@ impl Sink for Extract {
             let line = &self.line;
             manifest.append(|out| out.write_all(line)).map_err(|e| FileError::wrap(&self.dir.join(MANIFEST), &e))?;
         }
-        self.copy.as_mut().map_or(Ok(()), |copy| copy.write_all(&self.line))
+        self.on_copy(|copy, line| copy.write_all(line))
     }
 
     fn finish(&mut self, _report: &Report) -> io::Result<()> {
         self.settle()?;
-        self.copy.as_mut().map_or(Ok(()), Write::flush)
+        self.on_copy(|copy, _| copy.flush())
     }
 }
 

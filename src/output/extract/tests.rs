@@ -160,3 +160,32 @@ fn attachments_of_a_message_with_a_gap_are_those_that_are_told() {
         assert_eq!(files, told, "7 bytes at {lost} are lost");
     }
 }
+
+/// As of `mailcap extract --json … | head`: the messages behind were not written, and nothing said so.
+#[test]
+fn who_stops_reading_the_copy_of_the_manifest_misses_no_message() {
+    struct Failing(io::ErrorKind);
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = Extract::new(dir.path(), Options::default(), &Limits::default()).unwrap();
+    sink.copy_manifest("the copy", Box::new(Failing(io::ErrorKind::BrokenPipe)));
+    feed(&mut sink, 4, 1, MAIL, true);
+    feed(&mut sink, 4, 2, MAIL, true);
+    sink.finish(&Report::default()).unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join(MANIFEST)).unwrap().lines().count(), 2);
+    // What else goes wrong is told, and where.
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = Extract::new(dir.path(), Options::default(), &Limits::default()).unwrap();
+    sink.copy_manifest("the copy", Box::new(io::BufWriter::new(Failing(io::ErrorKind::StorageFull))));
+    feed(&mut sink, 4, 1, MAIL, true);
+    let error = sink.finish(&Report::default()).unwrap_err();
+    assert_eq!(FileError::of(&error).map(|error| error.path.as_path()), Some(Path::new("the copy")));
+}
