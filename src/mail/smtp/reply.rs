@@ -178,7 +178,8 @@ impl Assembler {
         reply.torn = line.end == LineEnd::Missing;
         reply.incomplete |= reply.torn;
         if reply.code != code {
-            (reply.others, reply.other_code) = (reply.lines.len(), reply.code);
+            // Where it changes again, those before it did not all have it.
+            (reply.other_code, reply.others) = (reply.code.filter(|_| reply.others == 0), reply.lines.len());
         }
         reply.code = code;
         reply.span.last = line.span.last;
@@ -285,6 +286,18 @@ mod tests {
         );
         // Another code in the last line decides; a line without a code amid others is text.
         assert_eq!(assemble(&["250-a", "oops", "550 b"]), [(Some(550), vec!["a".into(), "oops".into(), "b".into()])]);
+        let began = |lines: &[&str]| {
+            let mut assembler = Assembler::default();
+            let lines =
+                lines.iter().map(|line| Line { bytes: line.as_bytes(), end: LineEnd::CrLf, span: Span::default() });
+            lines.fold(None, |last, line| match assembler.line(line, 10, || {}) {
+                Assembled::Whole(reply) => reply.began(),
+                Assembled::More => last,
+            })
+        };
+        assert_eq!(began(&["220-a", "oops", "550-b", "550 c"]), Some((220, 2)));
+        // A damaged code amid others is not theirs.
+        assert_eq!(began(&["250-a", "250-b", "251-c", "250 d"]), None);
         assert_eq!(assemble(&["* OK"]), [(None, vec!["* OK".into()])]);
         assert_eq!(assemble(&["2500"]), [(None, vec!["2500".into()])]);
     }
