@@ -338,7 +338,11 @@ impl Fetch {
         message.section = Some(self.name.as_slice().into());
         shared.selected(&mut message);
         self.len = 0;
-        self.content = Some((MessageBuilder::new(message, cx.options, cx.limits), content));
+        let mut builder = MessageBuilder::new(message, cx.options, cx.limits);
+        if content.joins || content.half == Some(Half::Header) {
+            builder.goes_elsewhere();
+        }
+        self.content = Some((builder, content));
         match content.half {
             Some(Half::Header) => shared.joins.halves.begin_header(self.number, &self.name),
             Some(Half::Text) => self.begin_text(shared, cx),
@@ -365,7 +369,9 @@ impl Fetch {
         whole.joined = true;
         whole.section = Some(section);
         shared.selected(&mut whole);
-        shared.joins.halves.begin_text(MessageBuilder::new(whole, cx.options, cx.limits), cx.out);
+        let mut whole = MessageBuilder::new(whole, cx.options, cx.limits);
+        whole.goes_elsewhere();
+        shared.joins.halves.begin_text(whole, cx.out);
     }
 
     fn data(&mut self, bytes: &[u8], span: Span, shared: &mut Shared, cx: &mut Context<'_>) {

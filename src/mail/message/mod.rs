@@ -74,6 +74,8 @@ pub struct MessageBuilder {
     digest: Option<Sha256>,
     /// For what has a header: messages of part `full` and `headers`.
     walker: Option<Box<Walker>>,
+    /// Nothing is kept of its bytes, see [`Emitter::pass`].
+    passes: bool,
     attachments: Attachments,
     told: Told,
 }
@@ -98,6 +100,7 @@ impl MessageBuilder {
             bodies: options.bodies,
             digest: options.digests.then(Sha256::new),
             walker: has_header.then(|| Box::new(Walker::new(limits))),
+            passes: !has_header,
             attachments: Attachments::new(options.digests, limits.attachments),
             told: Told::default(),
         }
@@ -126,9 +129,15 @@ impl MessageBuilder {
             walker.push(bytes, &mut self.attachments);
             self.describe();
             self.tell(span, out);
-        } else {
+        }
+        if self.passes {
             out.pass(bytes.len());
         }
+    }
+
+    /// What becomes of its bytes is counted where they go as well.
+    pub(crate) fn goes_elsewhere(&mut self) {
+        self.passes = false;
     }
 
     /// Bytes are missing here: it will not be complete.

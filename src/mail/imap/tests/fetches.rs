@@ -288,6 +288,36 @@ fn ranges_that_overlap_or_come_out_of_order_make_a_whole() {
     assert_eq!(run.finish().codes(), ["entry-limit"]);
 }
 
+/// By what a session is weighed: bytes that are kept for a message that may become whole are not passed, and none is
+/// twice.
+#[test]
+fn bytes_that_are_kept_to_be_joined_are_not_passed() {
+    let range = |origin: u64| {
+        let text = "x".repeat(1000);
+        [
+            c(&format!("r{origin} FETCH 2 BODY.PEEK[]<{origin}.1000>\r\n")),
+            s(&format!("* 2 FETCH (BODY[]<{origin}> {{1000}}\r\n{text})\r\nr{origin} OK\r\n")),
+        ]
+    };
+    let header = [c("h FETCH 2 RFC822.HEADER\r\n"), s("* 2 FETCH (RFC822.HEADER {8}\r\nA: 1\r\n\r\n)\r\nh OK\r\n")];
+    let text = [c("t FETCH 2 BODY[TEXT]\r\n"), s("* 2 FETCH (BODY[TEXT] {4}\r\ntext)\r\nt OK\r\n")];
+    let passed = |envelopes_only: bool, steps: &[Step]| {
+        let mut run = Run::default();
+        run.options.envelopes_only = envelopes_only;
+        run.feed(&session(steps), usize::MAX);
+        run.out.passed()
+    };
+    // One is held until the one before it comes.
+    assert_eq!(passed(true, &range(1000)), 0);
+    assert_eq!(passed(true, &[range(1000), range(0)].concat()), 2000);
+    assert_eq!(passed(true, &[range(0), range(1000)].concat()), 2000);
+    // The header is kept for whatever text comes behind it.
+    assert_eq!(passed(true, &header), 0);
+    assert_eq!(passed(true, &[header.clone(), text.clone(), text.clone()].concat()), 8);
+    // Where headers are read the whole message's may be kept.
+    assert_eq!(passed(false, &range(0)), 0);
+}
+
 #[test]
 fn ranges_with_a_hole_make_none() {
     let story = tell(&session(&[
