@@ -108,6 +108,8 @@ impl Pop3 {
             Direction::Client => {
                 self.lost[at] = true;
                 self.transmits = None;
+                // Another USER may be missing.
+                self.login_user = None;
                 self.unseen = self.unseen.saturating_add(1 + len / SHORTEST);
                 cx.loses_client();
                 self.queue.exchanges_gap();

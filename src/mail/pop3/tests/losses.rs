@@ -176,6 +176,26 @@ fn mails_behind_a_refusal_show_a_login_that_was_lost() {
     }
 }
 
+/// A second USER is missing: who was refused is not who got in.
+#[test]
+fn a_user_in_a_gap_is_not_the_one_before() {
+    let told = told(&[
+        s("+OK ready\r\n"),
+        c("USER bob\r\n"),
+        s("+OK\r\n"),
+        c("PASS wrongone\r\n"),
+        s("-ERR no\r\n"),
+        Step::Gap(Direction::Client, 12),
+        s("+OK\r\n"),
+        c("PASS rightone\r\n"),
+        s("+OK logged in\r\n"),
+        c("QUIT\r\n"),
+        s("+OK bye\r\n"),
+    ]);
+    let tried: Vec<_> = told.auths().iter().map(|auth| (auth.user.clone(), auth.outcome)).collect();
+    assert_eq!(tried, [(Some("bob".into()), AuthOutcome::Failure), (None, AuthOutcome::Success)]);
+}
+
 /// CAPA is answered in lines too, and to anybody.
 #[test]
 fn capabilities_behind_a_refusal_show_no_login() {
