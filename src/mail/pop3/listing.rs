@@ -3,8 +3,8 @@
 use super::Pop3;
 use super::server::{Mode, push_reply};
 use crate::diagnostic::Code;
-use crate::event::Reply;
 use crate::event::weight::texts;
+use crate::event::{Reply, Text};
 use crate::fmt::count;
 use crate::mail::Context;
 use crate::mail::line::{Line, LineEnd};
@@ -42,6 +42,10 @@ impl Pop3 {
     pub(super) fn finish_listing(&mut self, mut listing: Listing, cx: &mut Context<'_>) {
         let (span, dropped) = (listing.span, listing.dropped);
         listing.reply.incomplete |= listing.gapped;
+        if listing.seq.is_some() && lists_messages(&listing.reply) {
+            // Of a command that is missing, LIST or UIDL: no capability is a number.
+            self.queue.login.served();
+        }
         push_reply(listing.seq, listing.reply, span, cx.out);
         if dropped > 0 {
             cx.out.diagnose(
@@ -64,6 +68,15 @@ impl Pop3 {
             self.unique_ids.insert(number, id.into());
         }
     }
+}
+
+/// Whether each line behind the first begins with a number.
+fn lists_messages(reply: &Reply) -> bool {
+    let begins_with_number = |line: &Text| {
+        let digits = line.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        digits > 0 && line.0.get(digits).is_some_and(u8::is_ascii_whitespace)
+    };
+    reply.lines.len() > 1 && reply.lines.iter().skip(1).all(begins_with_number)
 }
 
 impl Listing {

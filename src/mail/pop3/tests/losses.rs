@@ -176,6 +176,26 @@ fn mails_behind_a_refusal_show_a_login_that_was_lost() {
     }
 }
 
+/// The commands are missing with the login: a list of mails shows it as well, and one of capabilities does not.
+#[test]
+fn a_list_without_its_command_shows_a_login_that_was_lost() {
+    for (lines, outcome) in [("1 120\r\n2 200", Outcome::Completed), ("TOP\r\nUSER", Outcome::AuthFailed)] {
+        let told = told(&[
+            s("+OK ready\r\n"),
+            c("USER alice\r\n"),
+            s("+OK\r\n"),
+            c("PASS wrongone\r\n"),
+            s("-ERR no\r\n"),
+            Step::Gap(Direction::Server, 20),
+            Step::Gap(Direction::Client, 40),
+            s(format!("+OK\r\n{lines}\r\n.\r\n")),
+            c("QUIT\r\n"),
+            s("+OK bye\r\n"),
+        ]);
+        assert_eq!(told.summary.3, Some(outcome), "{:?}", told.lines());
+    }
+}
+
 /// A second USER is missing: who was refused is not who got in.
 #[test]
 fn a_user_in_a_gap_is_not_the_one_before() {
