@@ -269,12 +269,18 @@ impl Smtp {
             self.trail.lost[Direction::Client.index()] = false;
         } else if let Some(verdict) = reply.code.and_then(reply::auth_verdict).filter(|_| !maybe_anothers) {
             if self.login.is_none() {
-                // Some servers refuse MAIL so; and nobody sends more behind AUTH.
-                if !self.pending.back().map_or(self.trail.joined, |last| last.kind == Kind::Unseen) {
+                if self.pending.back().map_or(self.trail.joined, |last| last.kind == Kind::Unseen) {
+                    self.all_answered(reply.span, cx);
+                    self.begin_login_midway(reply.span, cx);
+                } else if verdict == AuthOutcome::Success {
+                    // AUTH alone gets that, whatever was sent behind it in one flight.
+                    let lost = self.pending.iter().rposition(|command| command.kind == Kind::Unseen);
+                    self.settle_before(lost.map_or(0, |at| at + 1), reply.span, cx);
+                    self.login = Some(Exchange::begun_before(cx.tls, reply.span));
+                } else {
+                    // Some servers refuse MAIL so.
                     return;
                 }
-                self.all_answered(reply.span, cx);
-                self.begin_login_midway(reply.span, cx);
             }
             self.end_login(verdict, reply.span, cx);
         }

@@ -791,6 +791,25 @@ fn a_535_that_answers_mail_behind_a_gap_is_no_login() {
     assert!(events.iter().any(|e| matches!(&e.body, EventBody::Auth(a) if a.outcome == AuthOutcome::Success)));
 }
 
+/// AUTH is missing, and what the client sent with it is not: a 235 is AUTH's alone, and takes no command's reply from it.
+#[test]
+fn a_login_in_a_gap_is_seen_with_commands_in_the_same_flight() {
+    let steps = [
+        &[s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250-PIPELINING\r\n250 AUTH PLAIN\r\n")][..],
+        &[Step::Gap(CLIENT, 29), c("MAIL FROM:<a@x>\r\n"), s("235 2.7.0 ok\r\n"), s("250 2.1.0 ok\r\n")],
+        &[c("QUIT\r\n"), s("221 bye\r\n")],
+    ];
+    let events = Run::default().feed(&steps.concat(), usize::MAX).0;
+    let outcome = events.iter().find_map(|e| if let EventBody::Auth(a) = &e.body { Some(a.outcome) } else { None });
+    assert_eq!(outcome, Some(AuthOutcome::Success));
+    let mail = events.iter().find(|e| matches!(&e.body, EventBody::Command(command) if command.verb == "MAIL".into()));
+    let answered = events.iter().find_map(|event| match &event.body {
+        EventBody::Reply(reply) if reply.enhanced == Some("2.1.0".into()) => Some(reply.command),
+        _ => None,
+    });
+    assert_eq!(answered, Some(mail.map(|event| event.seq)));
+}
+
 /// QUIT is missing, and its 221 is not: nothing was broken off.
 #[test]
 fn the_answer_to_a_lost_quit_ends_the_session_in_order() {
