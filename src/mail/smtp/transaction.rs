@@ -152,7 +152,9 @@ impl Transaction {
         let expected = self.replies_expected(lmtp);
         let each = lmtp || self.prdr;
         let ours = self.names(reply).filter(|_| lmtp);
-        let others = self.begins_unseen || self.gap_bytes >= SHORTEST_RCPT;
+        // A recipient may be missing with MAIL, before those that are not.
+        let lacks_first = self.mail_from.is_none() && self.taken().next().is_some();
+        let others = self.begins_unseen || lacks_first || self.gap_bytes >= SHORTEST_RCPT;
         if lmtp && ours.is_none() && others && named(reply).is_some() {
             // Of a recipient whose RCPT is missing.
             if reply.ok() {

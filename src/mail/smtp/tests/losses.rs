@@ -873,6 +873,21 @@ fn a_verdict_on_a_recipient_in_a_gap_is_nobody_elses() {
     assert_eq!(message.outcome, MessageOutcome::Accepted);
 }
 
+/// The transaction seems to begin with its second recipient.
+#[test]
+fn a_verdict_on_who_is_missing_with_mail_is_nobody_elses() {
+    let steps = [
+        &[s("220 x LMTP\r\n"), c("LHLO me\r\n"), s("250 x\r\n"), Step::Gap(CLIENT, 17), s("250 2.1.0 OK\r\n")][..],
+        &[Step::Gap(CLIENT, 15), s("250 2.1.5 OK\r\n"), c("RCPT TO:<c@x>\r\n"), s("250 2.1.5 OK\r\n")],
+        &[c("DATA\r\n"), s("354 OK\r\n"), c("A: 1\r\n\r\n.\r\n")],
+        &[s("250 2.0.0 <a@x> q1 Saved\r\n"), s("552 5.2.2 <c@x> over quota\r\n"), c("QUIT\r\n"), s("221 bye\r\n")],
+    ];
+    let events = Run::default().feed(&steps.concat(), usize::MAX).0;
+    let message = events.iter().find_map(|e| if let EventBody::Message(m) = &e.body { Some(m) } else { None }).unwrap();
+    let told: Vec<_> = message.rcpt_to.iter().map(|r| (r.address.to_str_lossy().into_owned(), r.code)).collect();
+    assert_eq!((told, message.outcome), (vec![("c@x".into(), Some(552))], MessageOutcome::Accepted));
+}
+
 /// A server may write the recipient otherwise, and a gap too short for RCPT holds none: what follows is as ever.
 #[test]
 fn a_verdict_behind_a_gap_names_its_recipient_in_any_letters() {
