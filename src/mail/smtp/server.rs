@@ -253,9 +253,16 @@ impl Smtp {
         self.login.as_ref().is_some_and(|login| login.lacks_replies() && (login.is_torn() || !self.hold.is_empty()))
     }
 
+    /// Whether a verdict would be told of somebody, and may be another's.
+    fn verdict_may_be_anothers(&self) -> bool {
+        let named = self.login.as_ref().is_some_and(|login| login.user().is_some());
+        self.login_may_be_over() && (named || !self.hold.bytes().is_empty())
+    }
+
     /// What the client said is lost, which got a reply that AUTH gets alone, maybe.
     fn authenticates_behind_gap(&mut self, reply: &Reply, cx: &mut Context<'_>) {
-        let maybe_anothers = self.login_may_be_over();
+        let verdict = reply.code.and_then(reply::auth_verdict);
+        let maybe_anothers = self.login_may_be_over() && (verdict.is_none() || self.verdict_may_be_anothers());
         if maybe_anothers {
             self.end_login(AuthOutcome::Unknown, reply.span, cx);
         }
@@ -267,7 +274,7 @@ impl Smtp {
             self.challenged(reply);
             self.mode = Mode::Response;
             self.trail.lost[Direction::Client.index()] = false;
-        } else if let Some(verdict) = reply.code.and_then(reply::auth_verdict).filter(|_| !maybe_anothers) {
+        } else if let Some(verdict) = verdict.filter(|_| !maybe_anothers) {
             if self.login.is_none() {
                 if self.pending.back().map_or(self.trail.joined, |last| last.kind == Kind::Unseen) {
                     self.all_answered(reply.span, cx);
@@ -510,7 +517,7 @@ impl Smtp {
             self.mode = Mode::Response;
         } else {
             let outcome = match reply.ok() {
-                _ if self.login_may_be_over() => AuthOutcome::Unknown,
+                _ if self.verdict_may_be_anothers() => AuthOutcome::Unknown,
                 true => AuthOutcome::Success,
                 false => AuthOutcome::Failure,
             };

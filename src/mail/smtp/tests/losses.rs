@@ -770,6 +770,24 @@ fn a_login_in_a_gap_is_not_that_of_who_was_refused() {
     assert_eq!(summary.user, None);
 }
 
+/// The challenge is missing with the response, or another login is; whoever it was got in, and not who was refused before.
+#[test]
+fn a_verdict_behind_losses_of_both_sides_is_told_where_it_names_nobody() {
+    for (verdict, outcome) in [("235 2.7.0 ok\r\n", AuthOutcome::Success), ("535 5.7.8 no\r\n", AuthOutcome::Failure)] {
+        let steps = [
+            &[s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250 AUTH PLAIN\r\n")][..],
+            &[c("AUTH PLAIN AGFsaWNlAHdyb25n\r\n"), s("535 5.7.8 no\r\n"), c("AUTH PLAIN\r\n")],
+            &[Step::Gap(Direction::Server, 6), Step::Gap(CLIENT, 18), s(verdict), c("QUIT\r\n"), s("221 bye\r\n")],
+        ]
+        .concat();
+        let (events, summary) = Run::default().feed(&steps, usize::MAX);
+        let auths = events.iter().filter_map(|e| if let EventBody::Auth(a) = &e.body { Some(a) } else { None });
+        let told: Vec<_> = auths.map(|auth| (auth.user.clone(), auth.outcome)).collect();
+        assert_eq!(told, [(Some("alice".into()), AuthOutcome::Failure), (None, outcome)]);
+        assert_eq!(summary.user, Some("alice".into()).filter(|_| outcome == AuthOutcome::Failure));
+    }
+}
+
 /// Some servers answer MAIL so where nobody is logged in; the 235 is missing, and no command.
 #[test]
 fn a_535_that_answers_mail_behind_a_gap_is_no_login() {
