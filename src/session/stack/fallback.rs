@@ -12,6 +12,9 @@ use crate::event::{GapCause, Security, TlsHandshake};
 use crate::mail::Missing;
 use crate::position::{Direction, Span};
 
+/// Pieces that are held: more gaps than that, and nobody can say what goes on.
+const PIECES: usize = 256;
+
 /// A piece of what is held.
 #[derive(Copy, Clone)]
 enum Piece {
@@ -146,12 +149,13 @@ pub(super) struct Past {
 impl Stack {
     /// Looks at what is held. `over`: nothing more will come.
     pub(super) fn fall_back(&mut self, over: bool, env: Env<'_>, secrets: &mut Secrets<'_>) {
-        let Some(held) = self.tls.as_ref().map(|tls| tls.fallback.bytes()).filter(|&held| held > 0) else { return };
+        let Some(fallback) = self.tls.as_ref().map(|tls| &tls.fallback).filter(|it| it.bytes() > 0) else { return };
+        let much = fallback.bytes() > env.limits.detect_bytes || fallback.held.len() > PIECES;
         let lines = BOTH.map(|dir| self.resumes(dir));
         let garbage = lines.contains(&Some(false));
         if !garbage && (lines == [Some(true); 2] || over && lines.contains(&Some(true))) {
             self.go_on_in_the_clear(env, secrets);
-        } else if garbage || over || held > env.limits.detect_bytes {
+        } else if garbage || over || much {
             self.give_back(env, secrets);
         }
     }
