@@ -140,7 +140,7 @@ impl Default for Limits {
             syn_timeout: 75 * SECOND,
             reassembly_bytes: 4 * MIB,
             reassembly_segments: 8192,
-            reassembly_total_bytes: 16 * MIB,
+            reassembly_total_bytes: 8 * MIB,
             reorder_frames: 2000,
             reorder_least_time: SECOND,
             reorder_most_frames: 1_000_000,

@@ -12,6 +12,7 @@ use crate::diagnostic::Code;
 use crate::event::{EndReason, GapCause};
 use crate::flow::connection::{Connection, Context};
 use crate::flow::half::{Half, Start, UNRESOLVED};
+use crate::flow::spare;
 use crate::flow::{Consumer, Interest, Side, StreamChunk};
 use crate::position::FramePos;
 
@@ -240,7 +241,10 @@ impl<S> Connection<S> {
         let half = self.half_mut(side);
         match half.buffers().store.pop() {
             Some((_, piece)) if piece.data.is_empty() => self.skip(side, piece.len, GapCause::Snaplen, ctx),
-            Some((_, piece)) => self.deliver(side, &piece.data, at, ctx),
+            Some((_, piece)) => {
+                self.deliver(side, &piece.data, at, ctx);
+                spare::take_back(piece.data);
+            }
             None => {
                 half.ended = true;
                 self.info.closed_by.get_or_insert(side);

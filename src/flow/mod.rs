@@ -56,6 +56,7 @@ mod recent;
 mod remnant;
 mod seq;
 mod slab;
+mod spare;
 mod store;
 mod table;
 #[cfg(test)]

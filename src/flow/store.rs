@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::flow::spare;
 use crate::position::FramePos;
 
 /// What a piece costs beside its bytes, for the bound over all connections.
@@ -115,11 +116,11 @@ impl Store {
                 |from: u64, to: u64| bytes.get((from - offset) as usize..(to - offset) as usize).unwrap_or_default();
             match self.overlapping(cursor, end) {
                 None => {
-                    self.put(cursor, part(cursor, end).to_vec(), bound, at);
+                    self.put(cursor, spare::copy(part(cursor, end)), bound, at);
                     break;
                 }
                 Some((start, _)) if start > cursor => {
-                    self.put(cursor, part(cursor, start).to_vec(), bound, at);
+                    self.put(cursor, spare::copy(part(cursor, start)), bound, at);
                     cursor = start;
                 }
                 Some((start, piece_end)) => {
@@ -128,7 +129,7 @@ impl Store {
                     if piece.data.is_empty() {
                         let bound = bound.min(piece.bound);
                         self.replace_missing(start, cursor, stop);
-                        self.put(cursor, part(cursor, stop).to_vec(), bound, at);
+                        self.put(cursor, spare::copy(part(cursor, stop)), bound, at);
                     } else {
                         let held = piece.data.get((cursor - start) as usize..(stop - start) as usize);
                         let copy = part(cursor, stop);

@@ -25,7 +25,7 @@ pub(super) const FIRST_BYTES: u64 = 64 << 10;
 
 /// Of the free reassembly memory, what each shard may take until the next boundary: one in this many. Loss comes in few
 /// connections at a time, so that 1 in [`SHARDS`] would be mean.
-const GRANT: usize = 8;
+const GRANT: usize = 4;
 
 /// Likewise of what sessions may keep: one in so many, as there are more of them.
 const SESSION_GRANT: usize = 16;
