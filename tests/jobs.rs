@@ -258,3 +258,51 @@ fn the_same_bytes_however_a_pipe_delivers_them() {
         }
     }
 }
+
+/// Changes the file that is being read, once.
+struct Meddler<F>(Option<F>);
+
+impl<F: FnOnce()> mailcap::output::Sink for Meddler<F> {
+    fn event(&mut self, _event: mailcap::event::Event) -> io::Result<()> {
+        if let Some(change) = self.0.take() {
+            change();
+        }
+        Ok(())
+    }
+}
+
+/// Reads it while `change` happens to it; frames, and what was wrong.
+fn meddled_with(path: &Path, jobs: usize, change: impl FnOnce()) -> (u64, Vec<String>) {
+    let mut config = config(&[path.to_owned()], &How::default());
+    config.jobs = NonZeroUsize::new(jobs);
+    config.limits.several_readers_bytes = 0;
+    let report = run(config, &mut Meddler(Some(change))).unwrap();
+    (report.frames, report.problems.into_iter().map(|problem| problem.text).collect())
+}
+
+#[test]
+fn a_file_that_changes_while_several_threads_read_it_is_read_as_far_as_it_goes() {
+    let workload = Workload { bytes: 12_000_000, ..Workload::named("plain").unwrap() };
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    workload::write(&workload, file.as_file_mut()).unwrap();
+    let whole = fs::read(file.path()).unwrap();
+    let (frames, problems) = meddled_with(file.path(), 1, || {});
+    assert!(frames > 8000 && problems.is_empty());
+    for jobs in [2, 4] {
+        // Half of its end comes later, behind a record.
+        let end = (0..frames * 3 / 4).fold(24, |at, _| {
+            let len = whole[at + 8..at + 12].first_chunk().map(|len| u32::from_le_bytes(*len)).unwrap();
+            at + 16 + len as usize
+        });
+        fs::write(file.path(), &whole[..end]).unwrap();
+        let append = || {
+            let mut file = fs::OpenOptions::new().append(true).open(file.path()).unwrap();
+            io::Write::write_all(&mut file, &whole[end..]).unwrap();
+        };
+        assert_eq!(meddled_with(file.path(), jobs, append), (frames, vec![]), "{jobs} threads");
+
+        let cut_off = || fs::OpenOptions::new().write(true).open(file.path()).unwrap().set_len(6_000_001).unwrap();
+        let (some, problems) = meddled_with(file.path(), jobs, cut_off);
+        assert!(some < frames && !problems.is_empty(), "{jobs} threads: {some} frames, {problems:?}");
+    }
+}
