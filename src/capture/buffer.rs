@@ -86,8 +86,8 @@ impl Buffer {
         }
     }
 
-    /// Counts what it holds when its own window is `len` bytes; what does not fit ends it. By what was taken from it, as a
-    /// thread may have read on.
+    /// Counts what it holds when its own window is `len` bytes; what does not fit ends it. By what was taken from it,
+    /// as a thread may have read on.
     #[cold]
     fn count(&mut self, len: usize) -> bool {
         let remembered = self.window.bytes().min(self.offset.saturating_add(STEP));
@@ -99,7 +99,8 @@ impl Buffer {
         false
     }
 
-    /// Lets a thread of its own read what is to come, if that may be much; whether it does. Not for what has to be used as it comes.
+    /// Lets a thread of its own read what is to come, if that may be much; whether it does. Not for what has to be used
+    /// as it comes.
     pub(super) fn read_ahead(&mut self) -> bool {
         if self.data().len() < WORTH_A_THREAD {
             return false;
@@ -128,8 +129,8 @@ impl Buffer {
         self.end - self.start >= n || self.fill(n)
     }
 
-    /// Grows only once half of it is unread: a length that lies costs no more than four times what the file holds. Moves
-    /// only once half of it is done with: a copy costs no more than what was read.
+    /// Grows only once half of it is unread: a length that lies costs no more than four times what the file holds.
+    /// Moves only once half of it is done with: a copy costs no more than what was read.
     fn make_space(&mut self) -> bool {
         let unread = self.end - self.start;
         let len = match self.data.len() {

@@ -71,8 +71,9 @@ pub struct Hole {
     pub last: Option<PathBuf>,
 }
 
-/// The holes in rings that count their files. The beginning of a ring is lost to rotation, and its end is yet to come: a hole
-/// has files on both sides. One with more files than are there is more likely between what two captures have left.
+/// The holes in rings that count their files. The beginning of a ring is lost to rotation, and its end is yet to come:
+/// a hole has files on both sides. One with more files than are there is more likely between what two captures have
+/// left.
 pub fn holes(inputs: &[Input]) -> Vec<Hole> {
     // By name but for the number, and by number.
     let mut all: BTreeMap<(PathBuf, String), BTreeMap<u64, Numbered<'_>>> = BTreeMap::new();
@@ -158,8 +159,8 @@ fn pattern(name: &str) -> Option<String> {
     (has_time || ends).then_some(counted)
 }
 
-/// A name without tcpdump's and logrotate's count behind the capture's ending, and dumpcap's beside the time; whether it has
-/// such an ending.
+/// A name without tcpdump's and logrotate's count behind the capture's ending, and dumpcap's beside the time; whether
+/// it has such an ending.
 fn without_count(name: &str) -> (String, bool) {
     let stem = uncounted(name);
     let ends = is_capture(stem);

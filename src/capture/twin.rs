@@ -1,7 +1,7 @@
 //! Several readers of one plain file, each in a thread of its own: they find the same packets at the same time.
 //!
-//! A packet's bytes are then in the cache of the processor that works on them. That is less work than to hand them over:
-//! reading once more costs a copy out of the kernel's memory, and a look at the headers.
+//! A packet's bytes are then in the cache of the processor that works on them. That is less work than to hand them
+//! over: reading once more costs a copy out of the kernel's memory, and a look at the headers.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,5 +1,6 @@
-//! Memory of segments that are held back no longer, for those that are next. A hole holds back and lets go hundreds of one size:
-//! what a thread has used last is in its processor's cache, and the allocator would join and split it each time.
+//! Memory of segments that are held back no longer, for those that are next. A hole holds back and lets go hundreds of
+//! one size: what a thread has used last is in its processor's cache, and the allocator would join and split it each
+//! time.
 
 use std::cell::RefCell;
 

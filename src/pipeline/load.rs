@@ -57,8 +57,8 @@ impl Load {
         } else if !threads {
             Way::Straight
         } else if self.given.in_tls > self.of / 4 || self.digests {
-            // How long an operation with a key takes is no matter of bytes: whoever is free takes the next shard. And beside the
-            // hash of what is copied, its copy costs less than a second look at all the rest.
+            // How long an operation with a key takes is no matter of bytes: whoever is free takes the next shard. And
+            // beside the hash of what is copied, its copy costs less than a second look at all the rest.
             Way::Batch
         } else if self.given.bytes > self.of / 4 && !self.mixed {
             Way::Twins

@@ -86,8 +86,8 @@ impl Reader {
                 digests: shared.options.digests,
                 opens_together: shared.keys.opens_together(),
                 always_twins: limits.several_readers_bytes == 0,
-                // With keys, TLS is to be expected, until a round has shown it: one thread alone takes a tenth of a second
-                // to open a round.
+                // With keys, TLS is to be expected, until a round has shown it: one thread alone takes a tenth of a
+                // second to open a round.
                 given: Given { in_tls: if shared.opens_tls() { u64::MAX } else { 0 }, bytes: 0 },
                 ..Load::default()
             },
@@ -198,8 +198,8 @@ impl Reader {
         }
     }
 
-    /// Reads and ends a round while twins do the same, which have the time meanwhile in which the `events` of the round before are
-    /// told; its own are there then. False when one of them panicked.
+    /// Reads and ends a round while twins do the same, which have the time meanwhile in which the `events` of the round
+    /// before are told; its own are there then. False when one of them panicked.
     pub(super) fn with_twins(
         &mut self,
         workers: &Workers,

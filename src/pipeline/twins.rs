@@ -1,8 +1,8 @@
 //! Rounds in which each thread reads the capture for itself and works on its own part of the shards.
 //!
 //! All of them find the same frames, and stop at the same one, so that shards stand where one thread alone would have
-//! brought them. Who works on which shard is settled by the time that the last round took each, and by what its shards had to
-//! do; nothing of that is seen in what comes out.
+//! brought them. Who works on which shard is settled by the time that the last round took each, and by what its shards
+//! had to do; nothing of that is seen in what comes out.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -123,8 +123,8 @@ pub(super) struct Twins {
 struct Parts {
     /// By shard: the side's number, or, for the first reader, how many there are.
     owners: [usize; SHARDS],
-    /// What the first reader has to do besides, in what shards weigh: it tells, and ends rounds. Less than nothing where the sides are
-    /// slower.
+    /// What the first reader has to do besides, in what shards weigh: it tells, and ends rounds. Less than nothing
+    /// where the sides are slower.
     besides: i64,
 }
 
@@ -170,8 +170,8 @@ impl Twins {
         }
     }
 
-    /// Ends a round, which has taken the first reader so long: whether all stand at that frame. `weights` is what each shard had to
-    /// do in it, by which the next one is shared out.
+    /// Ends a round, which has taken the first reader so long: whether all stand at that frame. `weights` is what each
+    /// shard had to do in it, by which the next one is shared out.
     pub(super) fn end_round(&self, at: FramePos, weights: &[usize; SHARDS], busy: Duration) -> bool {
         let mut together = true;
         let mut sides = Duration::ZERO;
@@ -192,7 +192,8 @@ impl Twins {
 }
 
 impl Parts {
-    /// Half of the difference between the first reader and the others, who each had so much to do, goes to whoever was faster.
+    /// Half of the difference between the first reader and the others, who each had so much to do, goes to whoever was
+    /// faster.
     fn correct(&mut self, first: Duration, others: Duration, weight: usize) {
         let (first, others) = (first.as_nanos() as i64, others.as_nanos() as i64);
         let weight = weight as i64;

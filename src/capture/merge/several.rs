@@ -7,8 +7,8 @@ use super::super::twin::{Horizon, Twin};
 use super::Capture;
 
 impl Capture {
-    /// That many readers of the file at hand, from the next packet on, for other threads. None where there is little left of it, it
-    /// is not plain, or others are open beside it.
+    /// That many readers of the file at hand, from the next packet on, for other threads. None where there is little
+    /// left of it, it is not plain, or others are open beside it.
     pub fn twins(&mut self, count: usize) -> Option<Vec<Twin>> {
         let idle = !self.ready && self.told.is_none() && self.troubles.is_empty() && self.turns.is_empty();
         let slot = self.current.filter(|_| idle && self.ahead)?;

@@ -26,8 +26,8 @@ fn essence(frame: &Frame<'_>) -> Essence {
     (frame.pos, frame.interface, frame.data.to_vec())
 }
 
-/// Lets it and two twins read together, wherever they can be had, for at most `most` packets at a time; all numbers of packets that
-/// were read together, one after the other, and everything that was read.
+/// Lets it and two twins read together, wherever they can be had, for at most `most` packets at a time; all numbers of
+/// packets that were read together, one after the other, and everything that was read.
 fn together(capture: &mut Capture, most: usize) -> (Vec<usize>, Vec<Essence>) {
     let (mut shared, mut all) = (Vec::new(), Vec::new());
     while let Some(item) = capture.next() {

@@ -76,8 +76,8 @@ impl Fallback {
         begun
     }
 
-    /// As [`Fallback::takes`], of bytes that are missing: also of the direction that has not spoken in the clear yet, so
-    /// that a reply stays behind what is missing of its command.
+    /// As [`Fallback::takes`], of bytes that are missing: also of the direction that has not spoken in the clear yet,
+    /// so that a reply stays behind what is missing of its command.
     pub(super) fn takes_gap(&mut self, dir: Direction, missing: Missing) -> bool {
         match self.held.last_mut() {
             None => return false,
