@@ -174,6 +174,19 @@ impl Pcap {
         Some(self.record_header.saturating_add(captured as usize))
     }
 
+    /// Size of the next record if it is a packet with nothing odd about it: whoever reads it finds the same, however far
+    /// he sees.
+    #[inline]
+    pub(super) fn plain_packet(&self, buffer: &mut Buffer) -> Option<usize> {
+        let head = buffer.ensure(16).then(|| buffer.data().first_chunk::<16>().copied()).flatten()?;
+        let [seconds, fraction, captured, original] = self.fields(&head);
+        let plain = self.record_header == 16
+            && self.last_seconds.is_some_and(|t| seconds.abs_diff(t) <= DAY)
+            && fraction < self.fractions
+            && (1..=original.min(USUAL_SNAPLEN)).contains(&captured);
+        plain.then(|| self.record_header + captured as usize)
+    }
+
     /// The next record. Its bytes start at the buffer's first unread one.
     #[inline]
     pub(super) fn next(&mut self, buffer: &mut Buffer, limits: &Limits) -> Step {

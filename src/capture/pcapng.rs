@@ -137,6 +137,28 @@ impl PcapNg {
         self.u32(data, 4).map(|size| size as usize)
     }
 
+    /// Size of the next block if it is an enhanced packet with nothing odd about it, of at most so many bytes: whoever
+    /// reads it finds the same, however far he sees.
+    #[inline]
+    pub(super) fn plain_packet(&self, buffer: &mut Buffer, longest: usize) -> Option<usize> {
+        let len = buffer.ensure(FRAME).then(|| self.u32(buffer.data(), 4)).flatten()?;
+        let size = len as usize;
+        if self.ended
+            || self.suspect.is_some()
+            || self.commented.is_some()
+            || self.u32(buffer.data(), 0) != Some(EPB_MAGIC)
+            || !(32..=longest).contains(&size)
+            || !size.is_multiple_of(4)
+            || !buffer.ensure(size)
+        {
+            return None;
+        }
+        let block = buffer.data();
+        let known = (self.u32(block, 8)? as usize) < self.interfaces.len();
+        let fits = self.u32(block, 20)? as usize <= size - 32;
+        (known && fits && self.u32(block, size - 4)? == len).then_some(size)
+    }
+
     /// The next record. Its bytes start at the buffer's first unread one.
     pub(super) fn next(&mut self, buffer: &mut Buffer, limits: &Limits) -> Step {
         if self.ended {

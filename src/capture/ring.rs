@@ -62,6 +62,13 @@ pub fn rings(inputs: &[Input]) -> Vec<Ring> {
     all
 }
 
+/// Numbers from there on count files only where there are that many.
+const LARGE: u64 = 100;
+const MANY: usize = 5;
+
+/// Digits of the time that dumpcap writes beside its count.
+const DUMPCAP_TIME: usize = 14;
+
 /// Files that are missing amid a ring, by the numbers in the names of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hole {
@@ -74,6 +81,7 @@ pub struct Hole {
 /// The holes in rings that count their files. The beginning of a ring is lost to rotation, and its end is yet to come:
 /// a hole has files on both sides. One with more files than are there is more likely between what two captures have
 /// left.
+/// Large numbers of a few files are ports or years.
 pub fn holes(inputs: &[Input]) -> Vec<Hole> {
     // By name but for the number, and by number.
     let mut all: BTreeMap<(PathBuf, String), BTreeMap<u64, Numbered<'_>>> = BTreeMap::new();
@@ -93,8 +101,9 @@ pub fn holes(inputs: &[Input]) -> Vec<Hole> {
     for ((before, behind), files) in &all {
         for ((a, before_it), (b, behind_it)) in files.iter().zip(files.iter().skip(1)) {
             let missing = b - a - 1;
+            let counts = !before_it.earliest.is_empty() || *b < LARGE || files.len() >= MANY;
             // dumpcap counts from 1 again when it is started again.
-            if missing == 0 || missing > files.len() as u64 || before_it.earliest > behind_it.latest {
+            if missing == 0 || missing > files.len() as u64 || before_it.earliest > behind_it.latest || !counts {
                 continue;
             }
             let name = |number: u64| {
@@ -102,7 +111,16 @@ pub fn holes(inputs: &[Input]) -> Vec<Hole> {
                 path.push(format!("{number:0width$}{behind}", width = before_it.digits.len()));
                 PathBuf::from(path)
             };
-            holes.push(Hole { first: name(a + 1), last: (missing > 1).then(|| name(b - 1)) });
+            // Another ending may be behind it: an archive's.
+            let is_there = |name: &PathBuf| {
+                let name = name.to_string_lossy();
+                let behind =
+                    |path: &Path| path.to_string_lossy().strip_prefix(&*name).is_some_and(|rest| rest.starts_with('.'));
+                inputs.iter().any(|input| matches!(input, Input::File(path) | Input::Found(path) if behind(path)))
+            };
+            if !(a + 1..*b).map(name).any(|name| is_there(&name)) {
+                holes.push(Hole { first: name(a + 1), last: (missing > 1).then(|| name(b - 1)) });
+            }
         }
     }
     holes
@@ -134,6 +152,9 @@ fn counted(name: &str) -> Option<Counted<'_>> {
     }
     let at = dated.find('*')?;
     let time = name.get(at..at + 1 + name.len().checked_sub(dated.len())?)?;
+    if time.len() != DUMPCAP_TIME || !time.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
     let parts: Vec<&str> = dated.split('_').collect();
     let count = (0..parts.len()).find(|&part| count_beside_time(&parts, part).is_some())?;
     let len = count_beside_time(&parts, count)?.len();
@@ -341,6 +362,13 @@ mod tests {
             &["mail-20261124.pcap", "mail-20261126.pcap"],
             &["mail.pcap1", "other.pcap3"],
             &["mail.pcap.20261124", "mail.pcap.20261126"],
+            // Other numbers: of a case, ports, years.
+            &["case_10234_2026-11-24.pcap", "case_10236_2026-11-25.pcap"],
+            &["smtp_00025_20261124.pcap", "smtp_00027_20261124.pcap"],
+            &["mail.pcap.993", "mail.pcap.995"],
+            &["mail.pcap2024", "mail.pcap2026"],
+            // It is there, in another wrapping.
+            &["mail.pcap1", "mail.pcap2.zip", "mail.pcap3"],
         ] {
             assert_eq!(missing(names), [""; 0], "{names:?}");
         }

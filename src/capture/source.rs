@@ -16,7 +16,7 @@ use super::hop::Ahead;
 use super::input::Format;
 use super::record::{Record, Step};
 use super::room::Room;
-use super::twin::{FileAt, Horizon};
+use super::twin::{FileAt, Horizon, LONGEST};
 use super::{Frame, Item, Problem};
 
 /// A jump of the clock beyond this is believed only when the next frame agrees.
@@ -95,10 +95,23 @@ impl Source {
         Some(Source { number, clock, known, ..twin })
     }
 
-    /// Whether it stands at a packet that its twins find as well.
+    /// Whether what comes next is a packet that its twins find as well, whatever else there is behind it. Leaves the
+    /// record at hand.
+    #[inline]
+    pub(super) fn has_plain_packet(&mut self, horizon: &Horizon) -> bool {
+        self.buffer.consume(self.step.size);
+        self.step = Step::end();
+        let size = match &self.format {
+            Format::Pcap(pcap) => pcap.plain_packet(&mut self.buffer),
+            Format::PcapNg(ng) => ng.plain_packet(&mut self.buffer, LONGEST),
+        };
+        size.is_some_and(|size| horizon.has(self.buffer.offset(), size))
+    }
+
+    /// Whether it stands at a packet that its twins find as well, and its turn has come.
     #[inline]
     pub(super) fn is_common(&self, horizon: &Horizon, rank: usize) -> bool {
-        self.at_packet() && horizon.has(self.buffer.offset(), &self.step, (self.turn(), rank))
+        self.at_packet() && horizon.is_due((self.turn(), rank))
     }
 
     /// Lets no thread read it ahead any more.

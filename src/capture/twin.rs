@@ -8,15 +8,12 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::Frame;
-use super::record::Step;
 use super::source::Source;
 use crate::limits::Limits;
 
-/// A longer record is for one reader alone: its window may grow.
-pub(super) const LONGEST: usize = 64 << 10;
-
-/// Bytes behind a record that formats look at to judge it.
-const LOOKED_AT: u64 = 64;
+/// A longer record is for one reader alone: a twin's window does not grow. Packets that a network interface has joined
+/// have 64 KiB.
+pub(super) const LONGEST: usize = 68 << 10;
 
 /// What all readers of a file know of its end, so that they agree on it.
 #[derive(Copy, Clone, Debug)]
@@ -28,10 +25,14 @@ pub(super) struct Horizon {
 }
 
 impl Horizon {
-    /// Whether each of them finds the record at that offset and takes it at once.
-    pub(super) fn has(&self, offset: u64, step: &Step, turn: (i64, usize)) -> bool {
-        let end = offset.saturating_add(step.size as u64).saturating_add(LOOKED_AT);
-        step.size <= LONGEST && end <= self.len && self.turn.is_none_or(|other| turn <= other)
+    /// Whether each of them has the record of that size at that offset.
+    pub(super) fn has(&self, offset: u64, size: usize) -> bool {
+        size <= LONGEST && offset.saturating_add(size as u64) <= self.len
+    }
+
+    /// Whether it is its file's turn, and no other's.
+    pub(super) fn is_due(&self, turn: (i64, usize)) -> bool {
+        self.turn.is_none_or(|other| turn <= other)
     }
 }
 
@@ -48,7 +49,9 @@ impl Twin {
     /// Steps to the next packet. False where something else is next, as
     /// [`Capture::advance_with_twins`](super::Capture::advance_with_twins) says at the same place; then it is over.
     pub fn advance(&mut self) -> bool {
-        let more = self.source.advance(&self.limits) && self.source.is_common(&self.horizon, self.rank);
+        let more = self.source.has_plain_packet(&self.horizon)
+            && self.source.advance(&self.limits)
+            && self.source.is_common(&self.horizon, self.rank);
         self.frames += u64::from(more);
         more
     }

@@ -35,7 +35,8 @@ impl Capture {
     pub fn advance_with_twins(&mut self) -> bool {
         self.told = None;
         let (Some(slot), Some(horizon)) = (self.current, self.horizon) else { return false };
-        if !self.goes_on(slot) {
+        let opened = self.open.get_mut(slot).and_then(Option::as_mut);
+        if !opened.is_some_and(|opened| opened.source.has_plain_packet(&horizon)) || !self.goes_on(slot) {
             return false;
         }
         let common = self.open.get(slot).and_then(Option::as_ref);
