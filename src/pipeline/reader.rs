@@ -310,7 +310,7 @@ impl Reader {
         let mut comments = 0;
         let mut full = false;
         let first = if self.load.always_twins { 0 } else { FIRST_BYTES };
-        let most = if self.track.at.index == 0 { first } else { ROUND_BYTES };
+        let most = if self.load.of == 0 { first } else { ROUND_BYTES };
         loop {
             if with_twins {
                 if !self.capture.advance_with_twins() {

@@ -20,7 +20,7 @@ pub(super) const BOUNDARY: u64 = 4096;
 /// Payload bytes after which a round ends early, as it is held in memory.
 pub(super) const ROUND_BYTES: u64 = 4 << 20;
 
-/// The same of the first round, which is to show soon what others will be like.
+/// The same until a first round is over, which is to show soon what others will be like.
 pub(super) const FIRST_BYTES: u64 = 64 << 10;
 
 /// Of the free reassembly memory, what each shard may take until the next boundary: one in this many. Loss comes in few
