@@ -11,6 +11,7 @@ mod several;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -307,19 +308,12 @@ impl Capture {
                 Source::new(id, buffer, format)
             }
             How::Reopen(input) => {
-                let opened = match self.ahead && self.is_first() {
-                    true => input.open_for_several(&self.stop),
-                    false => input.open(lazily, &self.stop).map(|reader| (reader, None)),
-                };
-                let (reader, file) = opened.map_err(failed)?;
-                match input::recognise(&input.name(), self.metered(reader), &self.room)
-                    .map_err(|no| failed(no.into()))?
-                {
-                    Content::Capture(buffer, format) => {
+                match self.open_input(&input, self.ahead && self.is_first(), lazily).map_err(failed)? {
+                    (Content::Capture(buffer, format), file) => {
                         let secrets = input.secrets(&format, &self.limits);
                         Source::new(id, buffer, format).with_secrets(secrets).with_file(file)
                     }
-                    Content::Archive(kind, buffer, stored) => {
+                    (Content::Archive(kind, buffer, stored), _) => {
                         let stream = Stream::new(kind, buffer, stored, Notes::new(id, &self.limits));
                         self.go_on((id, Box::new(stream)), rank);
                         return Ok(());
@@ -337,6 +331,15 @@ impl Capture {
         }
         self.finished_bytes = self.finished_bytes.saturating_add(new.bytes_read());
         Ok(())
+    }
+
+    /// Opens an input and looks what it is; with the file for twins, if `several` may read it.
+    fn open_input(&self, input: &Input, several: bool, lazily: bool) -> Result<(Content, Option<File>), CaptureError> {
+        let (reader, file) = match several {
+            true => input.open_for_several(&self.stop)?,
+            false => (input.open(lazily, &self.stop)?, None),
+        };
+        Ok((input::recognise(&input.name(), self.metered(reader), &self.room)?, file))
     }
 
     /// Goes on to the next member of an archive that is read as a stream.

@@ -9,7 +9,8 @@
 //!
 //! A number that stands anywhere else (`case1.pcap`, `case2.pcap`) says nothing.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Input;
@@ -80,8 +81,7 @@ pub struct Hole {
 
 /// The holes in rings that count their files. The beginning of a ring is lost to rotation, and its end is yet to come:
 /// a hole has files on both sides. One with more files than are there is more likely between what two captures have
-/// left.
-/// Large numbers of a few files are ports or years.
+/// left, and large numbers of a few files are ports or years.
 pub fn holes(inputs: &[Input]) -> Vec<Hole> {
     // By name but for the number, and by number.
     let mut all: BTreeMap<(PathBuf, String), BTreeMap<u64, Numbered<'_>>> = BTreeMap::new();
@@ -97,6 +97,16 @@ pub fn holes(inputs: &[Input]) -> Vec<Hole> {
         let it = series.entry(number).or_insert(Numbered { digits, earliest: time, latest: time });
         (it.earliest, it.latest) = (time.min(it.earliest), time.max(it.latest));
     }
+    let path = |input| match input {
+        &Input::Stdin => None,
+        Input::File(path) | Input::Found(path) => Some(path.to_string_lossy()),
+    };
+    let names: BTreeSet<_> = inputs.iter().filter_map(path).collect();
+    // Another ending may be behind it: an archive's.
+    let is_there = |name: &Path| {
+        let with_dot = format!("{}.", name.display());
+        names.range(Cow::from(&with_dot)..).next().is_some_and(|next| next.starts_with(&with_dot))
+    };
     let mut holes = Vec::new();
     for ((before, behind), files) in &all {
         for ((a, before_it), (b, behind_it)) in files.iter().zip(files.iter().skip(1)) {
@@ -110,13 +120,6 @@ pub fn holes(inputs: &[Input]) -> Vec<Hole> {
                 let mut path = before.clone().into_os_string();
                 path.push(format!("{number:0width$}{behind}", width = before_it.digits.len()));
                 PathBuf::from(path)
-            };
-            // Another ending may be behind it: an archive's.
-            let is_there = |name: &PathBuf| {
-                let name = name.to_string_lossy();
-                let behind =
-                    |path: &Path| path.to_string_lossy().strip_prefix(&*name).is_some_and(|rest| rest.starts_with('.'));
-                inputs.iter().any(|input| matches!(input, Input::File(path) | Input::Found(path) if behind(path)))
             };
             if !(a + 1..*b).map(name).any(|name| is_there(&name)) {
                 holes.push(Hole { first: name(a + 1), last: (missing > 1).then(|| name(b - 1)) });

@@ -108,12 +108,6 @@ impl Source {
         size.is_some_and(|size| horizon.has(self.buffer.offset(), size))
     }
 
-    /// Whether it stands at a packet that its twins find as well, and its turn has come.
-    #[inline]
-    pub(super) fn is_common(&self, horizon: &Horizon, rank: usize) -> bool {
-        self.at_packet() && horizon.is_due((self.turn(), rank))
-    }
-
     /// Lets no thread read it ahead any more.
     pub(super) fn read_directly(&mut self, metered: impl FnOnce(FileAt) -> Box<dyn Read + Send>) {
         if let Some(file) = self.file.as_ref().filter(|_| self.is_ahead) {

@@ -51,7 +51,8 @@ impl Twin {
     pub fn advance(&mut self) -> bool {
         let more = self.source.has_plain_packet(&self.horizon)
             && self.source.advance(&self.limits)
-            && self.source.is_common(&self.horizon, self.rank);
+            && self.source.at_packet()
+            && self.horizon.is_due((self.source.turn(), self.rank));
         self.frames += u64::from(more);
         more
     }

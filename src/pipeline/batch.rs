@@ -28,10 +28,8 @@ pub(super) struct Item {
 pub(super) struct Batch {
     bytes: Vec<u8>,
     shards: Vec<Vec<Item>>,
-    /// Where in `bytes` encrypted premaster secrets lie, as far as a look at each segment shows.
-    premasters: Vec<Range<usize>>,
-    /// The shards whose they are.
-    openings: Vec<usize>,
+    /// Where in `bytes` encrypted premaster secrets lie, as far as a look at each segment shows, and whose shard's they are.
+    premasters: Vec<(usize, Range<usize>)>,
     /// The shards with the most to do come first: the last one to finish then finishes early.
     pub(super) order: Vec<usize>,
     /// All shards look at the clock behind this round: the last frame, and the reader's clock.
@@ -46,7 +44,6 @@ impl Batch {
             bytes: Vec::new(),
             shards: std::iter::repeat_with(Vec::new).take(SHARDS).collect(),
             premasters: Vec::new(),
-            openings: Vec::new(),
             order: (0..SHARDS).collect(),
             boundary: None,
             last: false,
@@ -57,7 +54,6 @@ impl Batch {
         self.bytes.clear();
         self.shards.iter_mut().for_each(Vec::clear);
         self.premasters.clear();
-        self.openings.clear();
         self.boundary = None;
         self.last = false;
     }
@@ -74,8 +70,7 @@ impl Batch {
         if self.premasters.len() < PREMASTERS
             && let Some(premaster) = premaster_in_segment(segment.payload)
         {
-            self.premasters.push(from + premaster.start..from + premaster.end);
-            self.openings.push(shard);
+            self.premasters.push((shard, from + premaster.start..from + premaster.end));
         }
         let Segment { src, dst, seq, ack, window, window_scale, flags, payload: _, missing_tail, vlan, tunnel } =
             *segment;
@@ -89,8 +84,8 @@ impl Batch {
     /// No more will come: settles the order of work.
     pub(super) fn seal(&mut self) {
         let mut work: Vec<usize> = self.shards.iter().map(Vec::len).collect();
-        for shard in self.openings.drain(..) {
-            if let Some(work) = work.get_mut(shard) {
+        for (shard, _) in &self.premasters {
+            if let Some(work) = work.get_mut(*shard) {
                 *work += OPENING;
             }
         }
@@ -110,7 +105,7 @@ impl Batch {
     /// Encrypted premaster secrets that may be in the round, the group of that number.
     pub(super) fn premasters(&self, group: usize) -> Option<Vec<&[u8]>> {
         let group = self.premasters.chunks(TOGETHER).nth(group)?;
-        Some(group.iter().filter_map(|range| self.bytes.get(range.clone())).collect())
+        Some(group.iter().filter_map(|(_, range)| self.bytes.get(range.clone())).collect())
     }
 
     pub(super) fn payload(&self, item: &Item) -> &[u8] {

@@ -96,14 +96,7 @@ impl Capture {
             let id = self.name(input.name());
             let reopens = input.reopens();
             self.live |= !reopens;
-            let opened = match alone {
-                true => input.open_for_several(&self.stop),
-                false => input.open(false, &self.stop).map(|reader| (reader, None)),
-            };
-            let opened = opened.and_then(|(reader, file)| {
-                Ok((input::recognise(&input.name(), self.metered(reader), &self.room)?, file))
-            });
-            let used = opened.and_then(|(content, file)| match content {
+            let used = self.open_input(input, alone, false).and_then(|(content, file)| match content {
                 Content::Capture(buffer, format) if alone => {
                     // Nothing to compare with, and a live pipe may not have a packet yet.
                     let secrets = input.secrets(&format, &self.limits);

@@ -39,8 +39,8 @@ impl Capture {
         if !opened.is_some_and(|opened| opened.source.has_plain_packet(&horizon)) || !self.goes_on(slot) {
             return false;
         }
-        let common = self.open.get(slot).and_then(Option::as_ref);
-        if !common.is_some_and(|opened| opened.source.is_common(&horizon, opened.rank)) {
+        let opened = self.open.get(slot).and_then(Option::as_ref);
+        if !opened.is_some_and(|opened| opened.source.at_packet()) {
             self.ready = true;
             return false;
         }
