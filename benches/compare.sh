@@ -26,6 +26,8 @@ fi
 generate() {
     cargo bench --quiet --bench generate -- "$1" "$2" "$dir/capture" > "$dir/generated"
     cat "$dir/capture" > "$dir/out" && rm "$dir/out"
+    # What a build and the generator left to write would be written while commands run.
+    sync
 }
 
 # once WORKLOAD LABEL COMMAND...: adds a line to results: name, seconds of wall clock and of processor, megabytes
