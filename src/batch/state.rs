@@ -100,6 +100,28 @@ struct Step {
     replaces: Vec<String>,
 }
 
+/// The journal, open for more.
+#[derive(Debug)]
+struct Journal<W> {
+    out: W,
+    /// Its last line is not whole, as the disk was full.
+    cut: bool,
+}
+
+impl<W: Write> Journal<W> {
+    /// Adds a line. One that was cut is ended first, or this one could not be read either: other threads finish what
+    /// they have even when the run is about to end.
+    fn add(&mut self, step: &Step) -> io::Result<()> {
+        let mut line = if self.cut { b"\n".to_vec() } else { Vec::new() };
+        serde_json::to_writer(&mut line, step)?;
+        line.push(b'\n');
+        self.cut = true;
+        self.out.write_all(&line)?;
+        self.cut = false;
+        Ok(())
+    }
+}
+
 /// What is in the dataset.
 #[derive(Debug, Default)]
 struct Contents {
@@ -148,7 +170,7 @@ impl Contents {
 /// The state of a dataset, locked.
 pub(super) struct State {
     dir: PathBuf,
-    journal: File,
+    journal: Journal<File>,
     contents: Contents,
     /// Groups of which nothing was missing when this began.
     whole: HashSet<String>,
@@ -177,7 +199,8 @@ impl State {
         }
         recover(dir, &contents, &stale).map_err(at(dir))?;
         // Only now may it be forgotten what was to be removed.
-        let journal = rewrite(&home, contents.groups.values()).map_err(at(&home.join(DONE)))?;
+        let out = rewrite(&home, contents.groups.values()).map_err(at(&home.join(DONE)))?;
+        let journal = Journal { out, cut: false };
         let is_whole = |group: &&Group| group.paths().all(|path| dir.join(path).exists());
         let whole = contents.groups.values().filter(is_whole).map(|group| group.id.clone()).collect();
         Ok(State { journal, contents, whole, dir: dir.to_owned(), _lock: lock })
@@ -224,10 +247,8 @@ impl State {
         let groups: Vec<Group> = [group].into_iter().chain(left).collect();
 
         let step = Step { groups, replaces };
-        let mut line = serde_json::to_vec(&step)?;
-        line.push(b'\n');
-        self.journal.write_all(&line)?;
-        self.journal.sync_data()?;
+        self.journal.add(&step)?;
+        self.journal.out.sync_data()?;
         let stale = self.contents.apply(step.clone());
         let own: HashSet<&str> = step.groups.iter().flat_map(Group::paths).collect();
         for path in stale.iter().filter(|p| !own.contains(p.as_str())) {

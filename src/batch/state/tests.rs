@@ -129,6 +129,46 @@ fn ended_before_the_record_was_written() {
     assert!(open(dir.path()).get("/a").is_some());
 }
 
+/// Takes as many bytes as there is room for, as a disk does.
+struct Disk {
+    room: usize,
+    taken: Vec<u8>,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = bytes.len().min(self.room);
+        self.room -= len;
+        self.taken.extend(&bytes[..len]);
+        if len == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(len) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_record_that_a_full_disk_cut_does_not_spoil_the_next() {
+    let groups = ["a", "b", "c"].map(|id| group(id, id, &[id]));
+    let steps = groups.map(|group| Step { groups: vec![group], replaces: Vec::new() });
+    let len = serde_json::to_vec(&steps[0]).unwrap().len();
+    for cut in 0..=len {
+        let mut journal = Journal { out: Disk { room: cut, taken: Vec::new() }, cut: false };
+        assert!(journal.add(&steps[0]).is_err());
+        // Another thread had less to write, or somebody made room.
+        journal.out.room = usize::MAX;
+        journal.add(&steps[1]).unwrap();
+        journal.add(&steps[2]).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &journal.out.taken).unwrap();
+        let read: Vec<String> = load(file.path()).unwrap().0.groups.into_keys().collect();
+        // It may be whole but for its end.
+        let all = if cut == len { &["a", "b", "c"][..] } else { &["b", "c"] };
+        assert_eq!(read, all, "cut at {cut} of {len}");
+    }
+}
+
 #[test]
 fn ended_between_the_record_and_the_last_move() {
     let dir = tempfile::tempdir().unwrap();
