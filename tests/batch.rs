@@ -456,6 +456,14 @@ fn a_ring_is_one_capture_and_unrelated_names_are_several() {
     let whole = story(rows(&whole.out, "sessions"));
     assert_eq!(story(ring), whole, "sessions that cross a rotation are one");
 
+    // Unless each file is to be by itself.
+    assert_eq!(code(&archive.batch(&["--separate"])), 3);
+    let torn = rows(&archive.out, "sessions");
+    assert_eq!(column(&torn, "input").len(), 3);
+    assert_ne!(story(torn), whole);
+    assert_eq!(code(&archive.batch(&[])), 0);
+    assert_eq!(story(rows(&archive.out, "sessions")), whole, "and one again");
+
     let apart = Archive::new(&[]);
     for (name, piece) in ["case1.pcap", "case2.pcap", "case3.pcap"].iter().zip(&pieces) {
         fs::write(apart.captures.join(name), piece).unwrap();

@@ -47,7 +47,8 @@ pub struct Options {
     pub format: Format,
     /// Messages to files, too.
     pub messages: Option<extract::Options>,
-    /// Keys, ports and whether secrets are shown. Inputs, threads and limits are not looked at.
+    /// Keys, ports, whether secrets are shown, and whether rings are torn apart. Inputs, threads and limits are not
+    /// looked at.
     pub config: Config,
     /// Only these sessions.
     pub criteria: Criteria,
@@ -148,7 +149,7 @@ pub struct Summary {
 
 /// Reads what is below `paths` into the dataset, but for what is there already.
 pub fn run(paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<Summary, Error> {
-    let (bundles, missing) = plan::plan(paths, &options.dir, options.bundle)?;
+    let (bundles, missing) = plan::plan(paths, &options.dir, options.bundle, options.config.separate)?;
     let mut state = State::open(&options.dir, options.force)?;
     let (digest, keys) = (options.digest(), hex(&options.config.keys.digest()));
     let jobs = || bundles.iter().flatten();

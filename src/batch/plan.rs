@@ -41,11 +41,14 @@ const BUNDLED: usize = 4096;
 /// read one after the other into the same parts, up to `bundle` bytes. The largest come first, so that none is left
 /// alone at the end.
 ///
+/// With `separate` every file is an input, of a ring, too.
+///
 /// With the paths that give none, where others do.
 pub(super) fn plan(
     paths: &[PathBuf],
     out: &Path,
     bundle: u64,
+    separate: bool,
 ) -> Result<(Vec<Vec<Job>>, Vec<CaptureError>), CaptureError> {
     let (inputs, missing) = expand_usable(paths)?;
     let own = out.canonicalize().ok();
@@ -57,7 +60,8 @@ pub(super) fn plan(
         Input::Stdin => false,
     };
     let inputs: Vec<Input> = inputs.into_iter().filter(foreign).collect();
-    let mut jobs: Vec<Job> = rings(&inputs).into_iter().map(job).collect();
+    let rings = if separate { inputs.chunks(1).flat_map(rings).collect() } else { rings(&inputs) };
+    let mut jobs: Vec<Job> = rings.into_iter().map(job).collect();
     jobs.sort_by(|a, b| a.key.cmp(&b.key));
     let mut bundles = bundles(jobs, bundle);
     bundles.sort_by_key(|jobs| std::cmp::Reverse(jobs.iter().map(|job| job.bytes).sum::<u64>()));
