@@ -406,6 +406,36 @@ fn a_broken_input_is_told_and_spoils_nothing() {
 }
 
 #[test]
+fn rows_of_an_input_that_can_be_used_no_more_are_said_to_stay() {
+    let archive = Archive::new(&["smtp-auth-all", "pop3-full"]);
+    archive.batch(&[]);
+    let before = sorted(dataset(&archive.out));
+    let first = archive.captures.join("smtp-auth-all.pcap");
+    fs::write(&first, "<html>no capture").unwrap();
+    let output = archive.batch(&[]);
+    assert_eq!(code(&output), 2);
+    let text = stderr(&output);
+    assert!(text.contains("not a capture; download the raw file (its rows of an earlier run stay)"), "{text}");
+    // Named, and gone; and a folder.
+    fs::remove_file(&first).unwrap();
+    fs::remove_dir_all(archive.captures.join("deep")).unwrap();
+    let other = archive.captures.join("other.pcap");
+    fs::copy(capture("smtp-bdat"), &other).unwrap();
+    let [named, folder, never] = ["smtp-auth-all.pcap", "deep", "never.pcap"].map(|name| archive.captures.join(name));
+    let paths = [&other, &named, &folder, &never].map(|path| path.to_str().unwrap());
+    let output = mailcap(&[&["batch", "-o", archive.out.to_str().unwrap()], &paths[..], FORMAT].concat());
+    assert_eq!(code(&output), 2);
+    let text = stderr(&output);
+    for kept in ["smtp-auth-all.pcap: no such file or folder (its rows", "deep: no such file or folder (its rows"] {
+        assert!(text.contains(kept), "{text}");
+    }
+    assert!(text.contains("never.pcap: no such file or folder (nothing of it is in"), "{text}");
+    let mut after = dataset(&archive.out);
+    after.values_mut().for_each(|rows| rows.retain(|row| !row["input"].as_str().unwrap().contains("other.pcap")));
+    assert_same(sorted(after), before);
+}
+
+#[test]
 fn a_cut_capture_is_in_the_dataset_as_far_as_it_goes() {
     let archive = Archive::new(&[]);
     let whole = fs::read(capture("smtp-auth-all")).unwrap();

@@ -120,6 +120,15 @@ pub enum Error {
     Foreign(PathBuf),
 }
 
+/// An input that can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Failed {
+    /// Which, and why.
+    pub text: String,
+    /// It could be used in an earlier run: its rows of that time stay.
+    pub kept: bool,
+}
+
 /// How a run went.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
@@ -133,8 +142,8 @@ pub struct Summary {
     pub redone: [u64; 3],
     /// Bytes read in this run, as stored.
     pub bytes: u64,
-    /// What can't be used, and why; each with the input's name.
-    pub failed: Vec<String>,
+    /// What can't be used, and why.
+    pub failed: Vec<Failed>,
     /// What was wrong with inputs that were read, the first of it.
     pub problems: Vec<InputProblem>,
     /// How much more there was of that.
@@ -154,7 +163,9 @@ pub fn run(paths: &[PathBuf], options: &Options, progress: &Progress) -> Result<
     let (digest, keys) = (options.digest(), hex(&options.config.keys.digest()));
     let jobs = || bundles.iter().flatten();
     let inputs = (jobs().count() + missing.len()) as u64;
-    let failed = missing.iter().map(ToString::to_string).collect();
+    let failed =
+        |error: &CaptureError| Failed { text: error.to_string(), kept: state.holds_any(Path::new(&error.file)) };
+    let failed = missing.iter().map(failed).collect();
     let mut summary = Summary { inputs, failed, ..Summary::default() };
     let here: HashSet<&str> = jobs().flat_map(|job| job.files.iter().map(String::as_str)).collect();
     let is_gone = |record: &&Record| !record.files.iter().any(|f| here.contains(f.as_str()) || Path::new(f).exists());
@@ -215,19 +226,21 @@ fn due<'a>(
     for jobs in bundles {
         let mut tasks = Vec::new();
         for job in jobs {
+            let before = state.get(&job.key);
+            let kept = before.is_some();
             let input = match job.fingerprint() {
                 Ok(input) => input,
                 Err(error) => {
-                    summary.failed.push(format!("{}: can't be read: {error}", job.name));
+                    summary.failed.push(Failed { text: format!("{}: can't be read: {error}", job.name), kept });
                     continue;
                 }
             };
-            match state.get(&job.key) {
+            match before {
                 Some(record) if !is_due(record, &input, digest, keys, state, summary) => {
                     summary.skipped += 1;
                     summary.tally.add(&record.tally);
                 }
-                _ => tasks.push(Task { job, input, options: digest.to_owned(), keys: keys.to_owned() }),
+                _ => tasks.push(Task { job, input, options: digest.to_owned(), keys: keys.to_owned(), kept }),
             }
         }
         if !tasks.is_empty() {

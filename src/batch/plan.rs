@@ -15,7 +15,7 @@ use crate::output::escape::escape;
 const SAMPLE: u64 = 4096;
 
 /// A path, absolute, as text that no other path has: one that is no UTF-8 has escapes.
-fn absolute(path: &Path) -> String {
+pub(super) fn absolute(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     path.to_str().map_or_else(|| escape(path.as_os_str().as_encoded_bytes()).into_owned(), str::to_owned)
 }

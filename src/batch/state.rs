@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::plan::short;
+use super::plan::{absolute, short};
 use crate::output::dataset::{Part, Table, Tally, copy_rows};
 
 const HOME: &str = ".mailcap-batch";
@@ -225,6 +225,12 @@ impl State {
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
         self.contents.groups.values().flat_map(|group| &group.inputs)
+    }
+
+    /// Whether rows are there of a file, or of files in a folder.
+    pub(super) fn holds_any(&self, path: &Path) -> bool {
+        let path = absolute(path);
+        self.contents.by_file.keys().any(|file| Path::new(file).starts_with(&path))
     }
 
     /// Whether everything of an input was in its place when this began.

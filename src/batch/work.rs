@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::plan::Job;
 use super::state::{Group, Record, State};
-use super::{Options, Progress};
+use super::{Failed, Options, Progress};
 use crate::capture::Capture;
 use crate::event::{Connection, Event, EventBody, Unreachable};
 use crate::output::Sink;
@@ -23,6 +23,8 @@ pub(super) struct Task<'a> {
     pub(super) input: String,
     pub(super) options: String,
     pub(super) keys: String,
+    /// Rows of an earlier run are there.
+    pub(super) kept: bool,
 }
 
 /// What became of some inputs.
@@ -31,7 +33,7 @@ pub(super) struct Outcome {
     /// Those that were read. Their parts are whole, and not yet in their places.
     pub(super) groups: Vec<Group>,
     /// Those that can't be used, and why.
-    pub(super) failed: Vec<String>,
+    pub(super) failed: Vec<Failed>,
     pub(super) problems: Vec<InputProblem>,
 }
 
@@ -65,7 +67,8 @@ pub(super) fn process(
         Ok(outcome) => Ok(outcome),
         Err(Failure::Output(error)) => Err(error),
         Err(Failure::Input(text) | Failure::Spoiled(text)) if tasks.len() < 2 => {
-            Ok(Outcome { failed: vec![text], ..Outcome::default() })
+            let failed = tasks.iter().map(|task| Failed { text: text.clone(), kept: task.kept }).collect();
+            Ok(Outcome { failed, ..Outcome::default() })
         }
         // What breaks one input must not spoil the others: each half is read for itself.
         Err(_) => {
@@ -112,7 +115,7 @@ fn bundle(
                 inputs.push(record);
                 outcome.problems.extend(report.problems);
             }
-            Err(Failure::Input(text)) => outcome.failed.push(text),
+            Err(Failure::Input(text)) => outcome.failed.push(Failed { text, kept: task.kept }),
             Err(other) => return Err(other),
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use indicatif::{BinaryBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
-use mailcap::batch::{self, Progress, Summary};
+use mailcap::batch::{self, Failed, Progress, Summary};
 use mailcap::output::dataset::Format;
 use mailcap::output::escape::escape;
 use mailcap::output::extract;
@@ -141,8 +141,9 @@ fn tell(summary: &Summary, dir: &Path, stats: bool) -> io::Result<()> {
     if summary.more_problems > 0 {
         complain(&format!("and {} of this kind", count(summary.more_problems, "more problem")));
     }
-    for failed in summary.failed.iter().take(NAMED) {
-        complain(&format!("{failed} (nothing of it is in the dataset)"));
+    for Failed { text, kept } in summary.failed.iter().take(NAMED) {
+        let there = if *kept { "its rows of an earlier run stay" } else { "nothing of it is in the dataset" };
+        complain(&format!("{text} ({there})"));
     }
     if let Some(rest) = summary.failed.len().checked_sub(NAMED).filter(|rest| *rest > 0) {
         complain(&format!("and {} that can't be used", count(rest as u64, "more input")));
