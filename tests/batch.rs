@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use common::packets::Random;
+use common::packets::{Frames, Random};
 use common::{hex, testdata};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -636,6 +636,28 @@ fn only_one_run_at_a_time_and_only_into_its_own_folder() {
     assert_eq!(files(&other.out).len(), 1, "untouched");
     assert_eq!(code(&other.batch(&["--force"])), 0);
     assert!(other.out.join("precious").exists());
+}
+
+#[test]
+fn endpoints_that_are_too_many_to_keep_are_told() {
+    let archive = Archive::new(&[]);
+    let (client, mut frames) = (([10, 0, 0, 1], 40000), Frames::default());
+    // With 16 MiB 2,048 are kept.
+    for n in 0..2_050_u16 {
+        let [high, low] = n.to_be_bytes();
+        let server = ([10, 1, high, low], 25);
+        frames.tcp(client, server, 100, 0, 2, b"");
+        frames.tcp(server, client, 0, 101, 0x14, b"");
+    }
+    fs::write(archive.captures.join("scan.pcap"), frames.bytes(1)).unwrap();
+    let more = "not or not fully in `services`: 2 connections to more endpoints than are kept";
+    for _ in 0..2 {
+        let output = archive.batch(&["--max-memory", "16M"]);
+        assert!(stderr(&output).contains(more), "{output:?}");
+        assert_eq!(rows(&archive.out, "services").len(), 2048);
+    }
+    assert!(!stderr(&archive.batch(&[])).contains("services"));
+    assert_eq!(rows(&archive.out, "services").len(), 2050);
 }
 
 #[test]

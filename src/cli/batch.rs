@@ -178,6 +178,13 @@ fn tell(summary: &Summary, dir: &Path, stats: bool) -> io::Result<()> {
     if tally.undecided > 0 {
         complain(&undecided_line(tally.undecided));
     }
+    let limited = [
+        (tally.beyond, "connection", "to more endpoints than are kept of an input"),
+        (tally.unoffered, "session", "in which servers offered more than is kept of an input"),
+    ];
+    for (n, what, why) in limited.iter().filter(|(n, ..)| *n > 0) {
+        complain(&format!("not or not fully in `services`: {} {why} (--max-memory sets the bound)", count(*n, what)));
+    }
     if stats {
         writeln!(out, "frames read: {}; messages written: {}", tally.frames, tally.extracted)?;
     }

@@ -152,6 +152,7 @@ impl Sink for Dataset<'_> {
         );
         let input = self.options.input.clone();
         services.tell(Some(&input), &mut |line, last| self.parts.push(Table::Services, Day::of(last), line))?;
+        [self.tally.beyond, self.tally.unoffered] = services.unlisted();
         self.tally.finish(report);
         self.messages.as_mut().map_or(Ok(()), extract::Messages::finish)
     }

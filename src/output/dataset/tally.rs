@@ -30,6 +30,10 @@ pub struct Tally {
     pub undecided: u64,
     /// Inputs that are cut or damaged: packets may be missing.
     pub damaged: u64,
+    /// Connections to endpoints beyond the bound, which are no rows of `services`.
+    pub beyond: u64,
+    /// Mail sessions of which `services` does not have all that was offered, as that was too much.
+    pub unoffered: u64,
 }
 
 /// Something of it was not decrypted. A handshake that failed between its peers leaves nothing to decrypt.
@@ -65,8 +69,19 @@ impl Tally {
 
     /// Adds another's counts.
     pub fn add(&mut self, other: &Tally) {
-        let Tally { frames, sessions, incomplete, messages, extracted, undecrypted, closed, undecided, damaged } =
-            other;
+        let Tally {
+            frames,
+            sessions,
+            incomplete,
+            messages,
+            extracted,
+            undecrypted,
+            closed,
+            undecided,
+            damaged,
+            beyond,
+            unoffered,
+        } = other;
         self.frames += frames;
         self.sessions += sessions;
         self.incomplete += incomplete;
@@ -78,5 +93,7 @@ impl Tally {
         self.closed += closed;
         self.undecided += undecided;
         self.damaged += damaged;
+        self.beyond += beyond;
+        self.unoffered += unoffered;
     }
 }

@@ -214,6 +214,11 @@ impl<W: Write> Services<W> {
         show::each(&self.endpoints, input, tell)
     }
 
+    /// Connections to endpoints that were not kept, and sessions of which not all that was offered was.
+    pub(super) fn unlisted(&self) -> [u64; 2] {
+        [self.beyond, self.cut]
+    }
+
     fn live(&mut self, id: u64) -> Option<&mut Live> {
         if (self.live.len() >= self.live_limit || self.bytes > self.bound) && !self.live.contains_key(&id) {
             return None;
@@ -330,7 +335,8 @@ impl<W: Write> Sink for Services<W> {
 
     fn finish(&mut self, report: &Report) -> io::Result<()> {
         self.settle();
-        show::write(&mut self.out, &self.endpoints, [self.beyond, self.cut], &self.options)?;
+        let unlisted = self.unlisted();
+        show::write(&mut self.out, &self.endpoints, unlisted, &self.options)?;
         if self.options.json && self.options.stats {
             let mut line = Vec::new();
             push_stats(&mut line, report, &self.tally);
