@@ -667,7 +667,14 @@ fn what_batch_does_not_take() {
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("no capture in this folder"), "{output:?}");
     assert!(!archive.out.exists(), "nothing is begun");
-    assert_eq!(code(&mailcap(&["batch", archive.captures.to_str().unwrap()])), 2, "-o is missing");
+    // The captures' folder itself is no place for a dataset.
+    fs::copy(capture("smtp-bdat"), archive.captures.join("a.pcap")).unwrap();
+    let captures = archive.captures.to_str().unwrap();
+    let output = mailcap(&[&["batch", captures, "-o", captures, "--force"], FORMAT].concat());
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("everything to be read is in the dataset's own folder"), "{output:?}");
+    assert_eq!(files(&archive.captures).len(), 1, "nothing is begun");
+    assert_eq!(code(&mailcap(&["batch", captures])), 2, "-o is missing");
     let output = mailcap(&["batch", "-", "-o", archive.out.to_str().unwrap()]);
     assert!(code(&output) == 2 && stderr(&output).contains("standard input"), "{output:?}");
 }

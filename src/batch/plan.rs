@@ -59,7 +59,15 @@ pub(super) fn plan(
         }),
         Input::Stdin => false,
     };
+    let found = inputs.len();
     let inputs: Vec<Input> = inputs.into_iter().filter(foreign).collect();
+    if inputs.is_empty() && found > 0 {
+        return Err(CaptureError {
+            file: out.display().to_string(),
+            what: "everything to be read is in the dataset's own folder, which is left out".to_owned(),
+            hint: "choose another folder for the dataset; it may be inside that of the captures".to_owned(),
+        });
+    }
     let rings = if separate { inputs.chunks(1).flat_map(rings).collect() } else { rings(&inputs) };
     let mut jobs: Vec<Job> = rings.into_iter().map(job).collect();
     jobs.sort_by(|a, b| a.key.cmp(&b.key));
