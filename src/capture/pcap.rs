@@ -32,6 +32,9 @@ const DAY: u32 = 86_400;
 /// Searches for records near in time that may find none in a file: each reads far ahead.
 const MOST_VAIN: u32 = 8;
 
+/// Records with nothing in them that are looked behind.
+const MOST_EMPTY: usize = 16;
+
 /// Nanoseconds in a second.
 const MOST_FRACTIONS: u32 = 1_000_000_000;
 
@@ -334,19 +337,33 @@ impl Pcap {
     }
 
     /// Whether a record stands at that place, or another file, or nothing at all. A record is near in time to the last
-    /// one or to the one before that place, or has usual lengths.
-    fn has_record(&self, buffer: &mut Buffer, at: usize, before: u32) -> bool {
-        buffer.ensure(at.saturating_add(16));
-        let Some(rest) = buffer.data().get(at..) else { return false };
-        let Some(head) = rest.first_chunk::<16>() else { return rest.is_empty() };
-        let [seconds, fraction, captured, original] = self.fields(head);
+    /// one or to the one before that place, or has usual lengths. Records with nothing in them say little: what stands
+    /// behind them counts.
+    fn has_record(&self, buffer: &mut Buffer, mut at: usize, before: u32) -> bool {
+        let mut head = self.head(buffer, at);
+        for _ in 0..MOST_EMPTY {
+            let Some([seconds, fraction, 0, 0]) = head.map(|head| self.fields(&head)) else { break };
+            if seconds == 0 || seconds.abs_diff(before) > DAY || fraction >= self.fractions {
+                break;
+            }
+            at = self.behind(at, 0);
+            head = self.head(buffer, at);
+        }
+        let Some(head) = head else { return buffer.data().len() == at };
+        let [seconds, fraction, captured, original] = self.fields(&head);
         let is_near = self.is_near(seconds) || seconds.abs_diff(before) <= DAY;
-        detect(head).is_some()
+        detect(&head).is_some()
             // Records may be empty, or larger than the file's header says; zeros are none.
             || is_near && captured <= USUAL_SNAPLEN && (1..=4 * USUAL_SNAPLEN).contains(&original.max(captured))
             || fraction < MOST_FRACTIONS
                 && self.are_usual(captured, original)
                 && (captured <= original || self.understates)
+    }
+
+    /// A record's header, or what stands at that place.
+    fn head(&self, buffer: &mut Buffer, at: usize) -> Option<[u8; 16]> {
+        buffer.ensure(at.saturating_add(16));
+        buffer.data().get(at..)?.first_chunk().copied()
     }
 
     /// The stream ended where more was due.

@@ -306,6 +306,23 @@ fn records_behind_a_jump_of_the_clock_may_have_any_lengths() {
     assert_eq!((times(&got).len(), problems(&got).len()), (200, 0));
 }
 
+/// They were no records, so that all the days between the jumps were skipped.
+#[test]
+fn empty_records_behind_a_jump_of_the_clock_hide_nothing() {
+    for empty in [1, 3] {
+        let mut file = pcap_header(Order::Little, MICRO, 1);
+        for n in 0..60 {
+            let time = 1_700_000_000 + n + if (20..40).contains(&n) { 3 * 86_400 } else { 0 };
+            file.extend(pcap_record(Order::Little, time, 1, &[0xab; 60]));
+            if n == 20 || n == 40 || n == 59 {
+                (0..empty).for_each(|_| file.extend(pcap_record(Order::Little, time, 2, b"")));
+            }
+        }
+        let got = read(file);
+        assert_eq!((times(&got).len(), problems(&got)), (60 + 3 * empty, vec![]));
+    }
+}
+
 /// A length that may be one, but reaches beyond the file's end, was taken for that of a last packet that is cut.
 #[test]
 fn a_length_beyond_the_end_does_not_hide_what_is_before_it() {
