@@ -69,9 +69,15 @@ impl Buffer {
         Buffer { decoded: true, ..Buffer::new(reader, window, room) }
     }
 
-    /// A window onto the same file from that offset on, no larger than usual.
-    pub(super) fn twin(reader: Box<dyn Read + Send>, offset: u64, room: &Room) -> Self {
-        Buffer { offset, most: USUAL, ..Buffer::new(reader, Window::default(), room) }
+    /// A window onto the same file from that offset on, no larger than usual; none if there is no room for it.
+    pub(super) fn twin(reader: Box<dyn Read + Send>, offset: u64, room: &Room) -> Option<Self> {
+        let mut twin = Buffer { offset, most: USUAL, ..Buffer::new(reader, Window::default(), room) };
+        twin.has_room().then_some(twin)
+    }
+
+    /// Whether a plain file's window can be as large as usual, whatever others come to hold.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.share.hold(USUAL as u64).is_ok()
     }
 
     /// Whether offsets are those of the file as it is stored.

@@ -80,6 +80,11 @@ impl Source {
         Some((len.saturating_sub(self.next_offset()), len))
     }
 
+    /// Whether it has room to read on beside others.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.buffer.has_room()
+    }
+
     /// Offset of the record behind the one at hand.
     fn next_offset(&self) -> u64 {
         self.buffer.offset().saturating_add(self.step.size as u64)
@@ -89,7 +94,7 @@ impl Source {
     pub(super) fn twin(&self, room: &Room) -> Option<Source> {
         let file = self.file.as_ref().filter(|_| self.ahead.is_empty() && self.at_packet())?;
         let offset = self.next_offset();
-        let buffer = Buffer::twin(Box::new(FileAt::new(file, offset)), offset, room);
+        let buffer = Buffer::twin(Box::new(FileAt::new(file, offset)), offset, room)?;
         let twin = Source::new(self.id, buffer, self.format.clone());
         let (number, clock, known) = (self.number, self.clock.clone(), self.known.clone());
         Some(Source { number, clock, known, ..twin })

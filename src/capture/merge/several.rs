@@ -13,9 +13,10 @@ impl Capture {
         let idle = !self.ready && self.told.is_none() && self.troubles.is_empty() && self.turns.is_empty();
         let slot = self.current.filter(|_| idle && self.ahead)?;
         let turn = self.waiting.last().map(|next| (next.first, next.rank));
-        let opened = self.open.get(slot)?.as_ref()?;
+        let opened = self.open.get_mut(slot)?.as_mut()?;
         let (left, len) = opened.source.left_for_twins()?;
-        if left < self.limits.several_readers_bytes {
+        // None of them may end before the others do.
+        if left < self.limits.several_readers_bytes || !opened.source.has_room() {
             return None;
         }
         let horizon = Horizon { len, turn };

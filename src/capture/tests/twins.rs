@@ -13,7 +13,11 @@ fn write(dir: &Path, name: &str, bytes: &[u8]) -> Input {
 }
 
 fn open(inputs: &[Input]) -> Capture {
-    let limits = Limits { several_readers_bytes: 0, ..Limits::default() };
+    open_within(inputs, Limits::default())
+}
+
+fn open_within(inputs: &[Input], limits: Limits) -> Capture {
+    let limits = Limits { several_readers_bytes: 0, ..limits };
     let mut capture = Capture::open(inputs, &limits).unwrap();
     capture.read_ahead();
     capture
@@ -174,6 +178,21 @@ fn there_are_no_twins_of_what_is_compressed_or_short() {
     let mut capture = Capture::open(&[write(dir.path(), "a", &plain)], &Limits::default()).unwrap();
     capture.read_ahead();
     assert!(capture.next().is_some() && capture.twins(1).is_none());
+}
+
+#[test]
+fn there_are_twins_only_where_all_have_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = pcap_at(&[]);
+    (0..2000).for_each(|n| bytes.extend(pcap_record(Order::Little, n, 0, &[1; 1000])));
+    let inputs = [write(dir.path(), "a", &bytes)];
+    // Three windows of the usual size, or two.
+    for (kib, count) in [(800, 1999), (600, 0)] {
+        let mut capture = open_within(&inputs, Limits { input_bytes: kib << 10, ..Limits::default() });
+        let (shared, all) = together(&mut capture, usize::MAX);
+        assert_eq!(all, alone(&inputs));
+        assert_eq!(shared.iter().sum::<usize>(), count, "{kib}: {shared:?}");
+    }
 }
 
 #[test]
