@@ -189,6 +189,8 @@ impl Limits {
         let mut limits = Limits::default();
         // As much as one `xz -9` needs comes first.
         limits.input_bytes = (memory / 4).max((80 << 20).min(memory / 4 * 3));
+        // A window onto a file has up to four times what it is grown for: a length that lies must find room.
+        limits.record_bytes = limits.record_bytes.min(limits.input_bytes / 4);
         limits.reassembly_total_bytes = memory / 4;
         limits.reassembly_bytes = limits.reassembly_bytes.min(memory / 8);
         limits.fragment_bytes = limits.fragment_bytes.min(memory / 32);

@@ -146,6 +146,30 @@ fn read(bytes: Vec<u8>) -> Vec<Got> {
     read_by(bytes, usize::MAX).unwrap()
 }
 
+/// A length that lies was waited for until there was no room for more of the file, whose rest was lost with it.
+#[test]
+fn a_length_that_lies_hides_nothing_where_there_is_little_memory() {
+    const PACKETS: usize = 250;
+    let order = Order::Little;
+    let data = [0xab; 65_000];
+    let mut pcap = pcap_header(order, 0xa1b2_c3d4, 1);
+    let mut pcapng = [section(order), interface(order, 1, 0, &[])].concat();
+    for n in 0..PACKETS as u32 {
+        let (at, block) = (pcap.len(), pcapng.len());
+        pcap.extend(pcap_record(order, n, 0, &data));
+        pcapng.extend(enhanced(order, 0, n.into(), 65_000, &data, &[]));
+        if n == 7 {
+            (pcap[at + 8..][..8]).copy_from_slice(&[order.u32(14 << 20); 2].concat());
+            (pcapng[block + 4..][..4]).copy_from_slice(&order.u32(14 << 20));
+        }
+    }
+    for file in [pcap, pcapng] {
+        let reader = Trickle { bytes: file, at: 0, step: usize::MAX };
+        let got = drain(&mut Capture::from_reader("test", Box::new(reader), &Limits::within(16 << 20)).unwrap());
+        assert_eq!((times(&got).len(), problems(&got).len()), (PACKETS - 1, 1), "{:?}", problems(&got));
+    }
+}
+
 /// The packets' bytes.
 fn packets(got: &[Got]) -> Vec<&[u8]> {
     got.iter().filter_map(|g| if let Got::Frame { data, .. } = g { Some(data.as_slice()) } else { None }).collect()
