@@ -41,14 +41,14 @@ impl<R: BufRead> Read for Lz4<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         while let Some(frame) = &mut self.frame {
             let got = match frame {
-                Frame::Modern(frame) => frame.read(buf)?,
-                Frame::Legacy(frame) => frame.read(buf)?,
+                Frame::Modern(frame) => modern(frame, buf).map_err(cut_off)?,
+                Frame::Legacy(frame) => frame.read(buf).map_err(cut_off)?,
                 Frame::Skippable(rest) => io::copy(rest, &mut io::sink()).map(|_| 0)?,
             };
             if got > 0 || buf.is_empty() {
                 return Ok(got);
             }
-            self.frame = self.frame.take().map(Frame::next).transpose()?.flatten();
+            self.frame = self.frame.take().map(Frame::next).transpose().map_err(cut_off)?.flatten();
         }
         Ok(0)
     }
@@ -58,9 +58,7 @@ impl<R: BufRead> Frame<R> {
     /// What follows this one, which is over.
     fn next(self) -> io::Result<Option<Self>> {
         let (mut inner, magic) = match self {
-            Frame::Modern(frame) if frame.get_ref().ended => {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the lz4 frame is cut off"));
-            }
+            Frame::Modern(frame) if !frame.get_ref().whole => return Err(io::ErrorKind::UnexpectedEof.into()),
             Frame::Modern(frame) => (frame.into_inner().inner.into_inner().1, None),
             Frame::Legacy(frame) => (frame.inner, frame.next),
             Frame::Skippable(rest) => (rest.into_inner(), None),
@@ -72,8 +70,7 @@ impl<R: BufRead> Frame<R> {
         Ok(match magic {
             None => None,
             Some(MODERN) => {
-                let inner = Cursor::new(MODERN.to_le_bytes()).chain(inner);
-                Some(Frame::Modern(FrameDecoder::new(Source { inner, ended: false })))
+                Some(Frame::Modern(FrameDecoder::new(Source::new(Cursor::new(MODERN.to_le_bytes()).chain(inner)))))
             }
             Some(LEGACY) => Some(Frame::Legacy(Legacy::new(inner))),
             Some(0x184d_2a50..=0x184d_2a5f) => {
@@ -85,17 +82,78 @@ impl<R: BufRead> Frame<R> {
     }
 }
 
-/// What the decoder of a frame reads: its magic number once more, and what follows.
+/// Reads of a frame. The decoder gives nothing at an empty block as well, not at the frame's end alone.
+fn modern<R: BufRead>(frame: &mut FrameDecoder<Source<R>>, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let got = frame.read(buf)?;
+        if got > 0 || buf.is_empty() || frame.get_ref().is_over() {
+            return Ok(got);
+        }
+    }
+}
+
+/// Whoever reads wanted more than there is. A stream around it that is cut off says so itself.
+fn cut_off(e: io::Error) -> io::Error {
+    match e.kind() {
+        io::ErrorKind::UnexpectedEof if e.get_ref().is_none() => io::Error::new(e.kind(), "the lz4 frame is cut off"),
+        _ => e,
+    }
+}
+
+/// What the decoder of a frame reads: its magic number once more, and what follows. It asks for one field at a time.
 struct Source<R> {
     inner: Chain<Cursor<[u8; 4]>, R>,
+    /// Bytes before the next field that tells how many others follow.
+    left: u64,
+    /// What a block's checksum takes.
+    checksum: u64,
+    /// The mark at the frame's end was read.
+    whole: bool,
     /// The decoder wanted more than there is. It takes that for the end in some places.
     ended: bool,
 }
 
+impl<R: BufRead> Source<R> {
+    fn new(inner: Chain<Cursor<[u8; 4]>, R>) -> Self {
+        Source { inner, left: 4, checksum: 0, whole: false, ended: false }
+    }
+
+    fn is_over(&self) -> bool {
+        self.whole || self.ended
+    }
+
+    /// Follows the frame by a field that was read whole.
+    fn follow(&mut self, field: &[u8]) {
+        match *field {
+            _ if self.left > 0 => self.left = self.left.saturating_sub(field.len() as u64),
+            // What the frame has, the size of its blocks, and a byte of what follows.
+            [flags, _, _] => {
+                let has = |bit: u8, len: u64| if flags & bit == 0 { 0 } else { len };
+                (self.checksum, self.left) = (has(0x10, 4), has(8, 8) + has(1, 4));
+            }
+            [0, 0, 0, 0] => self.whole = true,
+            // The highest bit says that the block is not compressed.
+            [a, b, c, d] => self.left = u64::from(u32::from_le_bytes([a, b, c, d & 0x7f])) + self.checksum,
+            _ => {}
+        }
+    }
+}
+
 impl<R: BufRead> Read for Source<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let got = self.inner.read(buf)?;
-        self.ended |= got == 0 && !buf.is_empty();
+        let mut got = 0;
+        while let Some(space) = buf.get_mut(got..).filter(|space| !space.is_empty()) {
+            match self.inner.read(space) {
+                Ok(0) => {
+                    self.ended = true;
+                    return Ok(got);
+                }
+                Ok(n) => got += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        self.follow(buf);
         Ok(got)
     }
 }

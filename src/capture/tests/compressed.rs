@@ -201,10 +201,51 @@ mod others {
     #[test]
     fn an_lz4_frame_that_is_cut_anywhere_is_an_error() {
         let (_, whole) = all(b"some bytes").into_iter().find(|(name, _)| *name == "lz4").unwrap();
-        for len in 1..whole.len() {
-            assert!(decoded("lz4", whole[..len].to_vec()).is_err(), "{len}");
+        for (whole, shortest) in [(&whole, 1), (&lz4_as_it_was(b"fifteen bytes and more"), 5)] {
+            for len in shortest..whole.len() {
+                let error = decoded("lz4", whole[..len].to_vec()).unwrap_err();
+                assert_eq!(error.to_string(), "the lz4 frame is cut off", "{len}");
+            }
         }
-        assert_eq!(decoded("lz4", whole).unwrap(), b"some bytes");
+        assert_eq!(decoded("lz4", whole.clone()).unwrap(), b"some bytes");
+        // What it is in is cut off, not the frame.
+        let around = gzip(&whole);
+        let error = read_by(around[..around.len() / 2].to_vec(), usize::MAX).unwrap_err();
+        assert_eq!(error.what, "can't be read: the gzip stream is cut off");
+    }
+
+    /// An lz4 frame of blocks that are not compressed, with those bytes amid it.
+    fn lz4_with(block: &[u8], header: [u8; 3], data: &[u8], checksum: &[u8]) -> Vec<u8> {
+        let mut frame = [&[4, 0x22, 0x4d, 0x18][..], &header].concat();
+        for (n, part) in data.chunks(60_000).enumerate() {
+            if n == 1 {
+                frame.extend(block);
+            }
+            frame.extend((part.len() as u32 | 1 << 31).to_le_bytes());
+            frame.extend(part);
+            let sum = twox_hash::XxHash32::oneshot(0, part).to_le_bytes();
+            frame.extend(if checksum.is_empty() { &[] } else { &sum[..] });
+        }
+        frame.extend([0; 4]);
+        frame
+    }
+
+    #[test]
+    fn an_empty_block_ends_no_lz4_frame() {
+        let file = sample();
+        let header = |flags: u8| [flags, 0x40, (twox_hash::XxHash32::oneshot(0, &[flags, 0x40]) >> 8) as u8];
+        // Not compressed, and what nothing compresses to.
+        for block in [&[0, 0, 0, 0x80][..], &[1, 0, 0, 0, 0]] {
+            let frame = lz4_with(block, header(0x60), &file, &[]);
+            assert_eq!(decoded("lz4", frame.clone()).unwrap(), file, "{block:?}");
+            assert_eq!(read([frame.clone(), frame].concat()), read([&file[..], &file].concat()), "{block:?}");
+            let checksum = twox_hash::XxHash32::oneshot(0, &block[4..]).to_le_bytes();
+            let frame = lz4_with(&[block, &checksum].concat(), header(0x70), &file, &checksum);
+            assert_eq!(decoded("lz4", frame).unwrap(), file, "{block:?}");
+        }
+        // Nor does one hide that the end is missing.
+        let cut = lz4_with(&[0, 0, 0, 0x80], header(0x60), &file[..60_001], &[]);
+        assert!(decoded("lz4", cut[..7 + 4 + 60_000 + 4].to_vec()).is_err());
     }
 
     /// What decoding gives byte by byte before it fails.
