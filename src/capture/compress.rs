@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use super::buffer::Buffer;
 use super::room::Window;
 
 #[cfg(feature = "compression")]
@@ -13,8 +14,26 @@ pub(super) type Decoder = (Box<dyn Read + Send>, Window);
 /// Reads on for a pipe, fewer system calls for a file.
 const INPUT: usize = 128 << 10;
 
+/// What a skippable frame may take that is looked behind.
+const SKIPPABLE: usize = 64 << 10;
+
+/// The compression that a stream begins with, if any.
+pub(super) fn detect(buffer: &mut Buffer) -> Option<&'static str> {
+    let mut at = 0usize;
+    // Skippable frames (RFC 8878 §3.1.2), as pzstd writes first, are of zstd and of lz4: what follows them tells.
+    while let Some(&[0x50..=0x5f, 0x2a, 0x4d, 0x18, a, b, c, d]) = buffer.data().get(at..).and_then(<[u8]>::first_chunk)
+    {
+        at = at.saturating_add(8).saturating_add(u32::from_le_bytes([a, b, c, d]) as usize);
+        if at > SKIPPABLE || !buffer.ensure(at + 8) {
+            break;
+        }
+    }
+    let behind = buffer.data().get(at..).unwrap_or_default();
+    shown_by(behind).or((at > 0).then_some("zstd"))
+}
+
 /// The compression that `head` shows, if any.
-pub(super) fn detect(head: &[u8]) -> Option<&'static str> {
+pub(super) fn shown_by(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x1f, 0x8b, ..] => Some("gzip"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
@@ -22,8 +41,6 @@ pub(super) fn detect(head: &[u8]) -> Option<&'static str> {
         // The second is the legacy frame, as `lz4 -l` writes it.
         [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Some("lz4"),
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some("bzip2"),
-        // A skippable frame (RFC 8878 §3.1.2), as pzstd writes first; lz4 shares the magic but does not begin with it.
-        [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some("zstd"),
         _ => None,
     }
 }

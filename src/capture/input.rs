@@ -213,7 +213,7 @@ fn look_into(name: &str, (reader, window): Decoder, mut stored: Stored, free: u6
     // A gzip file may be compressed once more by a rotation script; deeper is a trick.
     for _ in 0..3 {
         buffer.ensure(HEAD);
-        let Some(kind) = compress::detect(buffer.data()) else { break };
+        let Some(kind) = compress::detect(&mut buffer) else { break };
         let (inner, window) = compress::decoder(kind, Box::new(Unread { buffer })).map_err(|e| {
             CaptureError::new(name, format!("{kind} can't be read: {e}"), format!("decompress it with {kind} first"))
         })?;

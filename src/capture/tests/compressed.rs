@@ -109,7 +109,7 @@ mod others {
         let expected = read(file.clone());
         let (a, b) = file.split_at(123_457);
         for ((name, whole), ((_, a), (_, b))) in all(&file).into_iter().zip(all(a).into_iter().zip(all(b))) {
-            assert_eq!(super::super::super::compress::detect(&whole), Some(name));
+            assert_eq!(super::super::super::compress::shown_by(&whole), Some(name));
             assert_eq!(read(whole.clone()), expected, "{name}");
             assert_eq!(read([a, b].concat()), expected, "{name}, joined");
             // Blocks of bzip2 are large: cut late.
@@ -246,6 +246,19 @@ mod others {
         // Nor does one hide that the end is missing.
         let cut = lz4_with(&[0, 0, 0, 0x80], header(0x60), &file[..60_001], &[]);
         assert!(decoded("lz4", cut[..7 + 4 + 60_000 + 4].to_vec()).is_err());
+    }
+
+    #[test]
+    fn skippable_frames_come_before_those_of_any_kind() {
+        let file = sample();
+        let skipped = |len: u32| [&[0x50, 0x2a, 0x4d, 0x18][..], &len.to_le_bytes(), &vec![7; len as usize]].concat();
+        for (name, whole) in all(&file).into_iter().filter(|(name, _)| matches!(*name, "zstd" | "lz4")) {
+            for lens in [&[0][..], &[4], &[4, 0, 300], &[40_000]] {
+                let before: Vec<u8> = lens.iter().flat_map(|len| skipped(*len)).collect();
+                assert_eq!(read([before, whole.clone()].concat()), read(file.clone()), "{name}: {lens:?}");
+            }
+        }
+        assert_eq!(read([skipped(9), lz4_as_it_was(&file)].concat()), read(file));
     }
 
     /// What decoding gives byte by byte before it fails.

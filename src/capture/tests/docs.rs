@@ -23,7 +23,7 @@ fn support_page_is_in_step() {
         ("bzip2", b"BZh9"),
     ];
     for (name, head) in compressed {
-        assert_eq!(compress::detect(head), Some(name));
+        assert_eq!(compress::shown_by(head), Some(name));
     }
     let archives = [Kind::Tar, Kind::Zip].map(Kind::name);
     assert!(pcapng::detect(&section(Order::Big)) && pcapng::detect(&section(Order::Little)));
