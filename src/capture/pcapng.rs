@@ -194,6 +194,7 @@ impl PcapNg {
                     let text = format!("a block of type {kind:#x} claims length {len}");
                     return self.resynchronise(buffer, offset, text);
                 }
+                self.uncounted += u64::from(counts(kind));
                 let there = buffer.skip(u64::from(len));
                 self.ended = there < u64::from(len);
                 let text = format!("a block of type {kind:#x} and length {len} was skipped");
@@ -281,16 +282,10 @@ impl PcapNg {
             }
             IDB_MAGIC => self.interface(block, offset),
             DSB_MAGIC => self.secrets(block, offset),
-            // Wireshark counts these as frames.
-            SJE_MAGIC | CUSTOM | CUSTOM_UNCOPIED => {
-                self.uncounted += 1;
+            _ => {
+                self.uncounted += u64::from(counts(kind));
                 None
             }
-            _ if SYSDIG.contains(&kind) => {
-                self.uncounted += 1;
-                None
-            }
-            _ => None,
         }
     }
 
@@ -500,6 +495,11 @@ fn fcs(options: &[PcapNGOption<'_>]) -> u8 {
         Some(bits @ (16 | 32 | 64)) => bits / 8,
         _ => 0,
     }
+}
+
+/// Blocks that are no packets, and that Wireshark counts as frames.
+fn counts(kind: u32) -> bool {
+    matches!(kind, SJE_MAGIC | CUSTOM | CUSTOM_UNCOPIED) || SYSDIG.contains(&kind)
 }
 
 /// Block types that are in use; others are passed over by their length.

@@ -197,6 +197,24 @@ fn secrets_and_blocks_to_pass_over() {
 }
 
 #[test]
+fn a_block_that_is_too_large_counts_as_it_would_if_it_were_read() {
+    let order = Order::Little;
+    for (kind, number) in [(0x0bad, 2), (4, 1)] {
+        let blocks = [head(order), block(order, kind, &[1; 20_000]), enhanced(order, 0, 1, 3, b"one", &[])].concat();
+        for record_bytes in [30_000, 10_000] {
+            let reader = Trickle { bytes: blocks.clone(), at: 0, step: usize::MAX };
+            let limits = Limits { record_bytes, ..Limits::default() };
+            let got = drain(&mut Capture::from_reader("test", Box::new(reader), &limits).unwrap());
+            assert!(
+                matches!(got.last(), Some(Got::Frame { number: n, .. }) if *n == number),
+                "{record_bytes}: {got:?}"
+            );
+            assert_eq!(problems(&got).len(), usize::from(record_bytes < 20_000));
+        }
+    }
+}
+
+#[test]
 fn secrets_whose_length_lies_give_what_is_there() {
     let mut dsb = block(Little, 10, &[&0x544c_534bu32.to_le_bytes()[..], &[0xff; 4], b"LINE"].concat());
     assert_eq!(ng(&[head(Little), dsb.clone()]), [Got::Secrets(b"LINE".to_vec())]);
