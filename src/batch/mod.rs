@@ -36,7 +36,7 @@ const ROWS: usize = 64 << 20;
 const PROBLEMS: usize = 200;
 
 /// Rises when the same captures and options give other rows than before.
-const GENERATION: u32 = 8;
+const GENERATION: u32 = 9;
 
 /// What to do.
 #[derive(Clone)]

@@ -72,6 +72,7 @@ impl Window {
         Window(Arc::new(AtomicU64::new(bytes)))
     }
 
+    #[cfg(feature = "compression")]
     pub(super) fn set(&self, bytes: u64) {
         self.0.store(bytes, Ordering::Relaxed);
     }
