@@ -279,8 +279,12 @@ impl<S> Connection<S> {
                     hole.get_or_insert((side, target - half.next));
                 }
                 Some(Head::Hole(Some((behind, bound)))) => {
+                    // What the other side said behind its own hole, before it knew of this one, comes first.
+                    let said_before = self
+                        .head(side.opposite())
+                        .is_some_and(|head| matches!(head, Head::Hole(Some((_, bound))) if bound <= half.reach()));
                     let other = &mut targets[side.opposite().index()];
-                    if behind < target && *other < bound {
+                    if (behind < target || said_before) && *other < bound {
                         *other = bound;
                         return true;
                     }

@@ -59,3 +59,12 @@ fn what_was_lost_long_ago_yields_memory_without_a_word() {
     lab.ends[0].set_port(5);
     lab.handshake().c(3, 1, "y").expect(&["C 0 gap 2 Lost", "C 2 x"]);
 }
+
+/// The server's hole is acknowledged behind the client's, and comes before it all the same: what follows it was said
+/// before what the client's hole has.
+#[test]
+fn what_was_said_before_the_other_sides_hole_is_told_before_it() {
+    let mut lab = Lab::new();
+    lab.handshake().c(1, 1, "DATA").s(3, 5, "go").s(5, 7, "ok").c(7, 7, "QUIT").tick(20);
+    lab.expect(&["C 0 DATA", "S 0 gap 2 Lost", "S 2 go", "C 4 gap 2 Lost", "S 4 ok", "C 6 QUIT"]);
+}
