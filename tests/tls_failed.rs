@@ -7,7 +7,7 @@ use common::essence::essence;
 use common::packets::{Dialogue, Turn, dialogues, disturbed};
 use common::script::{c, codes, decode, digest, flights, in_order, only, play, s};
 use common::{How, Story, Told, testdata};
-use mailcap::event::{MessageOutcome, Outcome, Protocol, Security};
+use mailcap::event::{EventBody, MessageOutcome, Outcome, Protocol, Security};
 use mailcap::flow::Side;
 use mailcap::tls::Reason;
 
@@ -438,4 +438,48 @@ fn what_looks_like_tls_amid_a_line_behind_starttls_is_text_in_any_split() {
     let split = play(25, &[&turns[..4], &[s(answer), s(rest)]].concat());
     let story = |told: &Told| only(told).events.iter().filter_map(essence).collect::<Vec<_>>();
     assert_eq!(story(&split), story(&whole));
+}
+
+/// The server's word on the handshake is missing, and its next answer begins with no status: it is that command's all
+/// the same, and the one behind it is not.
+#[test]
+fn an_answer_behind_a_lost_one_is_not_passed_over() {
+    let mut dialogue = failed();
+    dialogue.server.set_port(4190);
+    dialogue.turns = vec![s("\"IMPLEMENTATION\" \"x\"\r\n\"STARTTLS\"\r\nOK\r\n"), c("STARTTLS\r\n"), s("OK\r\n")];
+    dialogue.turns.extend(tls_of(failed()));
+    let more = [
+        s("NO \"TLS failed\"\r\n"),
+        c("CAPABILITY\r\n"),
+        s("\"IMPLEMENTATION\" \"x\"\r\nOK \"listed\"\r\n"),
+        c("LOGOUT\r\n"),
+        s("OK \"bye\"\r\n"),
+    ];
+    let dialogue = with(dialogue, more);
+    let mut list = flights(&dialogue);
+    let lost = list.iter().position(|packet| packet.payload.starts_with(b"NO ")).unwrap();
+    list.remove(lost);
+    let told = decode(&dialogue, &list, &How::default());
+    let story = only(&told);
+    let asked = |text: &str| {
+        let reply = story.replies.iter().find(|reply| reply.text.0 == text.as_bytes())?;
+        let asked = story.events.iter().find(|event| Some(event.seq) == reply.command)?;
+        if let EventBody::Command(command) = &asked.body { Some(command.verb.clone()) } else { None }
+    };
+    assert_eq!(behind(story, "STARTTLS").0, ["CAPABILITY", "LOGOUT"]);
+    assert_eq!((asked("listed"), asked("bye")), (Some("CAPABILITY".into()), Some("LOGOUT".into())));
+}
+
+/// The beginning of the server's line is missing: the rest of it stands before the next one.
+#[test]
+fn what_goes_on_in_the_clear_amid_a_line_is_told() {
+    let more = [s("454 4.7.0 TLS not"), s(" available\r\n421 4.3.2 shutting down\r\n"), c("QUIT\r\n")];
+    let dialogue = with(failed(), more);
+    let mut list = flights(&dialogue);
+    let lost = list.iter().position(|packet| packet.payload.starts_with(b"454")).unwrap();
+    list.remove(lost);
+    let told = decode(&dialogue, &list, &How::default());
+    let story = only(&told);
+    assert_eq!(behind(story, "STARTTLS"), (vec!["QUIT".into()], vec!["4.3.2 shutting down".into()]));
+    assert!(codes(&told).contains(&"plaintext-after-starttls"));
 }

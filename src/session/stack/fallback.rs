@@ -43,6 +43,8 @@ pub(in super::super) struct Fallback {
     held: Vec<Piece>,
     /// The bytes of these, by direction.
     text: [Vec<u8>; 2],
+    /// By direction: what is held may begin amid a line, as bytes before it are missing.
+    torn: [bool; 2],
     /// It was something else: whatever comes is TLS's.
     off: bool,
     /// FINs that came meanwhile.
@@ -98,9 +100,14 @@ impl Fallback {
         !self.off
     }
 
-    /// As [`Fallback::begin`], where it is not known that no record goes on here: only what is sure to be text.
+    /// As [`Fallback::begin`], where it is not known that no record goes on here: only what is sure to be text. It is
+    /// if a line is the dialogue's, or if the other side speaks so already; then nothing of the answer may be passed
+    /// over, or the next would be taken for it.
     pub(in super::super) fn begin_adrift(&mut self, dir: Direction, bytes: &[u8], span: Span, layers: &Layers) -> bool {
-        begins_with_a_line(dir, bytes, layers) == Some(true) && self.begin(dir, bytes, span)
+        let answers = self.holds(dir.opposite()) && bytes.is_ascii();
+        let begins = is_text(bytes) && (answers || has_a_line(dir, bytes, layers)) && self.begin(dir, bytes, span);
+        self.torn[dir.index()] |= begins;
+        begins
     }
 
     /// TLS is over in a direction by an alert, before it was established.
@@ -138,6 +145,13 @@ fn begins_with_a_line(dir: Direction, text: &[u8], layers: &Layers) -> Option<bo
     end.map(|_| layers.recognises(dir, line))
 }
 
+/// Whether a whole line of text is one of the dialogue.
+fn has_a_line(dir: Direction, text: &[u8], layers: &Layers) -> bool {
+    let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    let mut lines = text.get(..whole).unwrap_or_default().split_inclusive(|&byte| byte == b'\n');
+    lines.any(|line| begins_with_a_line(dir, line, layers) == Some(true))
+}
+
 /// What was spoken in TLS before it was given up.
 #[derive(Default)]
 pub(super) struct Past {
@@ -162,11 +176,14 @@ impl Stack {
 
     /// See [`begins_with_a_line`], of what is held of a direction.
     fn resumes(&self, dir: Direction) -> Option<bool> {
-        let Fallback { held, text, .. } = &self.tls.as_ref()?.fallback;
+        let Fallback { held, text, torn, .. } = &self.tls.as_ref()?.fallback;
         let text = &text[dir.index()];
-        let torn = matches!(held.iter().find(|piece| piece.dir() == dir), Some(Piece::Gap(..)));
-        // Behind a gap it may be the rest of a line, or anything else.
-        begins_with_a_line(dir, text, &self.layers).filter(|&line| line || !torn || !is_text(text))
+        let torn = torn[dir.index()] || matches!(held.iter().find(|piece| piece.dir() == dir), Some(Piece::Gap(..)));
+        if torn && is_text(text) {
+            // It may begin with the rest of a line, or with anything else.
+            return has_a_line(dir, text, &self.layers).then_some(true);
+        }
+        begins_with_a_line(dir, text, &self.layers)
     }
 
     /// It was TLS's after all.
