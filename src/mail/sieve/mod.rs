@@ -12,7 +12,7 @@ mod server;
 
 use self::lines::{Lines, Logical};
 use super::hold::{Pause, Pauses};
-use super::queue::Queue;
+use super::queue::{Pending, Queue};
 use super::{Advance, Chunk, Context, Dissector, Held, Missing, Summary};
 use crate::diagnostic::Code;
 use crate::event::{MessageOutcome, Outcome, Protocol};
@@ -172,9 +172,9 @@ impl Dissector for Sieve {
         self.skip(unread);
         self.server_end(span, cx);
         self.one_sided = cx.one_sided;
-        if cx.one_sided {
-            self.logged_out |= self.queue.waiting.iter().any(|pending| pending.kind == Kind::Logout);
-        }
+        // Its answer is not in the capture.
+        let unheard = |pending: &Pending<Kind>| pending.kind == Kind::Logout && (cx.one_sided || pending.uncertain);
+        self.logged_out |= self.queue.waiting.iter().any(unheard);
         let fate = match (cx.one_sided, self.ended.contains(&true)) {
             (true, _) => MessageOutcome::Accepted,
             (false, true) => MessageOutcome::Aborted,
@@ -238,7 +238,7 @@ impl Dissector for Sieve {
             Some(Outcome::AuthFailed)
         } else if self.logged_out {
             Some(Outcome::Completed)
-        } else if !self.greeted && !self.one_sided && self.gap_seen == [false, false] {
+        } else if !self.greeted && !self.one_sided && !self.gap_seen[Direction::Server.index()] {
             Some(Outcome::NoBanner)
         } else {
             None

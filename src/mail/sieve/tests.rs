@@ -368,3 +368,17 @@ fn scripts_behind_a_refusal_show_a_login_that_was_lost() {
     ]);
     assert_eq!(told.summary.3, Some(Outcome::Completed), "{:?}", told.lines());
 }
+
+#[test]
+fn a_silent_server_is_no_banner_where_only_the_clients_bytes_are_missing() {
+    let client = Step::Gap(Direction::Client, 9);
+    assert_eq!(told(&[c("LOGOUT\r\n"), client.clone()]).summary.3, Some(Outcome::NoBanner));
+    assert_eq!(told(&[Step::Gap(Direction::Server, 9), client]).summary.3, None);
+}
+
+#[test]
+fn a_logout_whose_answer_may_be_missing_ends_the_session_in_order() {
+    let leaves = [s(GREETING), c("LOGOUT\r\n")];
+    assert_eq!(told(&[&leaves[..], &[Step::Gap(Direction::Server, 9)]].concat()).summary.3, Some(Outcome::Completed));
+    assert_eq!(told(&leaves).summary.3, None);
+}

@@ -234,3 +234,19 @@ fn capabilities_behind_a_refusal_show_no_login() {
         assert_eq!(told.summary.3, Some(Outcome::AuthFailed), "{verb} {:?}", told.lines());
     }
 }
+
+/// Of a server that never spoke all is known, whatever is missing of the client.
+#[test]
+fn a_silent_server_is_no_banner_where_only_the_clients_bytes_are_missing() {
+    let client = Step::Gap(Direction::Client, 9);
+    assert_eq!(told(&[c("QUIT\r\n"), client.clone()]).summary.3, Some(Outcome::NoBanner));
+    assert_eq!(told(&[Step::Gap(Direction::Server, 9), client]).summary.3, None);
+}
+
+/// QUIT's reply is missing: its client ended in order.
+#[test]
+fn a_quit_whose_answer_may_be_missing_ends_the_session_in_order() {
+    let quits = [s("+OK ready\r\n"), c("QUIT\r\n")];
+    assert_eq!(told(&[&quits[..], &[Step::Gap(Direction::Server, 9)]].concat()).summary.3, Some(Outcome::Completed));
+    assert_eq!(told(&quits).summary.3, None);
+}
