@@ -43,6 +43,8 @@ pub(super) struct Open {
     pub(super) transaction: Option<u64>,
     /// The server answered before the command was over.
     pub(super) answered: Option<Answer>,
+    /// Bytes of the server are missing since it began.
+    pub(super) unheard: bool,
     /// A lone word that may be a response to a challenge that was not seen.
     secret: bool,
 }
@@ -84,6 +86,7 @@ impl Open {
             messages: Vec::new(),
             transaction: None,
             answered: None,
+            unheard: false,
             secret: false,
         };
         let mut args = args;
@@ -223,7 +226,7 @@ impl Imap {
             last: open.span.last,
             effect,
             messages: open.messages,
-            doubtful: false,
+            doubtful: open.unheard,
             gap_behind: false,
             transaction: open.transaction,
         };

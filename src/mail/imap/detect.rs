@@ -97,7 +97,9 @@ fn server_line(line: &[u8], whole: bool) -> Likely {
             None => {}
         }
     }
-    let complete = plausible::untagged(line) || plausible::tagged(line).is_some();
+    // `354 OK` and `250 OK` are SMTP's and LMTP's.
+    let is_code = |tag: &[u8]| matches!(tag, [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9']);
+    let complete = plausible::untagged(line) || plausible::tagged(line).is_some_and(|tag| !is_code(tag));
     if complete && (whole || line.len() > 16) {
         return Likely::Maybe;
     }
@@ -168,6 +170,7 @@ mod tests {
         assert_eq!(likely(b"250-SIZE 1000\r\n250-AUTH=PLAIN LOGIN CRAM-MD5\r\n250 CHUNKING\r\n", b""), Likely::No);
         // Bodies and header fields may look like anything.
         assert_eq!(likely(b"POST /x HTTP/1.1\r\nHost: x\r\n\r\na LOGIN b\r\n", b""), Likely::No);
+        assert_eq!(likely(b"", b"550 5.1.1 <a@x> no\r\n250 2.1.5 OK\r\n354 OK\r\n"), Likely::No);
         for server in ["+OK POP3 ready\r\n", "220 smtp\r\n", "\"IMPLEMENTATION\" \"x\"\r\n", "*1\r\n$4\r\nPING\r\n"] {
             assert_eq!(likely(b"", server.as_bytes()), Likely::No, "{server}");
         }

@@ -163,6 +163,8 @@ pub(super) struct Table {
     by_tag: HashMap<Vec<u8>, VecDeque<u64>>,
     /// How many of them are doubtful.
     doubtful: usize,
+    /// Commands may be missing behind the one with that `seq`, and before any later one; none of both had a reply yet.
+    unseen_behind: Option<u64>,
 }
 
 impl Table {
@@ -185,7 +187,11 @@ impl Table {
 
     /// Takes the oldest with that tag.
     pub(super) fn take(&mut self, tag: &[u8]) -> Option<(u64, Pending)> {
-        let seq = *self.by_tag.get(tag)?.front()?;
+        let Some(seq) = self.by_tag.get(tag).and_then(|seqs| seqs.front().copied()) else {
+            self.unseen_behind = None;
+            return None;
+        };
+        self.unseen_behind.take_if(|before| *before < seq);
         self.remove(seq).map(|p| (seq, p))
     }
 
@@ -251,6 +257,12 @@ impl Table {
     /// Commands are missing.
     pub(super) fn commands_lost(&mut self) {
         self.by_seq.values_mut().for_each(|pending| pending.gap_behind = true);
+        self.unseen_behind = Some(self.by_seq.keys().next_back().copied().unwrap_or(0));
+    }
+
+    /// Whether a command that is missing may have come before that one, and have had no reply yet.
+    pub(super) fn may_follow_unseen(&self, seq: u64) -> bool {
+        self.unseen_behind.is_some_and(|before| before < seq)
     }
 
     /// Takes one that is doubtful and older than `seq`: a later command was answered, so it had been too.

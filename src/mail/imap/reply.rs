@@ -234,7 +234,10 @@ impl Imap {
 
     /// A command whose reply was not seen.
     pub(super) fn without_reply(&mut self, seq: u64, pending: Pending, span: Span, cx: &mut Context<'_>) {
-        let outcome = self.shared.without_reply();
+        let outcome = match self.shared.without_reply() {
+            MessageOutcome::Aborted if pending.doubtful => MessageOutcome::Unknown,
+            outcome => outcome,
+        };
         self.shared.settle(pending.messages, outcome, None, None, cx.out);
         self.forget(seq);
         match pending.effect {

@@ -199,6 +199,9 @@ impl Imap {
         };
         let skipped = std::mem::take(&mut self.server.skipped);
         self.shared.resynchronised("server", skipped, line.span, cx.out);
+        if let Kind::Fetch(_) = kind {
+            self.shared.mailbox_in_doubt();
+        }
         self.server.open = Some(Response::new(kind, line.span));
         self.response_text(rest, line.span, too_long, cx)
     }
@@ -415,6 +418,9 @@ impl Imap {
         self.shared.table.doubt();
         self.client.doubtful = true;
         self.client.idle_to_begin = None;
+        if let Some(open) = &mut self.client.open {
+            open.unheard = true;
+        }
         if self.server.state == State::Resync && tail && self.trusts(self.server.lines.pending()) {
             // A packet's end is missing, and its beginning is a response's.
             let skipped = std::mem::take(&mut self.server.skipped);
@@ -440,6 +446,8 @@ impl Imap {
             State::Lines => {
                 self.server_partial(cx);
                 self.server.state = State::Resync;
+                // What comes is no greeting.
+                self.shared.spoken = true;
             }
             State::Resync => {
                 let pending = self.server.lines.take_pending().map_or(0, |(bytes, _)| bytes.len() as u64);

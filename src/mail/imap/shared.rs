@@ -98,6 +98,15 @@ impl Shared {
         message
     }
 
+    /// A message comes: it may be another mailbox's where the reply to a SELECT may be missing.
+    pub(super) fn mailbox_in_doubt(&mut self) {
+        let selects = |(_, p): (u64, &Pending)| p.doubtful && matches!(p.effect, Effect::Select(..));
+        if self.table.iter().take(LOOK).any(selects) {
+            self.joins.clear();
+            self.mailbox = Mailbox::default();
+        }
+    }
+
     /// Names the selected mailbox.
     pub(super) fn selected(&self, message: &mut Message) {
         message.mailbox.clone_from(&self.mailbox.name);
@@ -153,8 +162,8 @@ impl Shared {
         fetches.flatten().filter(|r| r.origin == origin).map(|r| r.len).min()
     }
 
-    /// The command that untagged data answers: the only one under way, unless that one waits for news, or may be over and
-    /// another missing behind it.
+    /// The command that untagged data answers: the only one under way, unless that one waits for news, or another may be
+    /// missing: behind it, and it may be over, or before it.
     pub(super) fn solicitor(&self) -> Option<u64> {
         if self.table.len() != 1 {
             return None;
@@ -163,7 +172,7 @@ impl Shared {
             .iter()
             .next()
             .filter(|(_, p)| !p.tag.is_empty() && !matches!(p.effect, Effect::Idle))
-            .filter(|(_, p)| !p.doubtful || !p.gap_behind)
+            .filter(|(seq, p)| (!p.doubtful || !p.gap_behind) && !self.table.may_follow_unseen(*seq))
             .map(|(seq, _)| seq)
     }
 

@@ -1,7 +1,7 @@
 //! Gaps, and captures that begin or end within the dialogue.
 
 use super::*;
-use crate::event::{MessageOutcome, Outcome};
+use crate::event::{AuthOutcome, MessageOutcome, Outcome};
 
 #[test]
 fn gap_inside_a_literal() {
@@ -355,4 +355,63 @@ fn data_behind_two_neighbouring_losses_is_nobodys() {
         });
         assert_eq!(expunge.unwrap().command.is_some(), is_known, "{lost:?}");
     }
+}
+
+/// The greeting is missing, and the first line that is not is of something else.
+#[test]
+fn what_comes_behind_a_lost_greeting_is_none() {
+    for line in ["* OK [UIDVALIDITY 77] ok\r\n", "* BYE LOGOUT received\r\n"] {
+        let story = tell(&[Step::GapS(40), Step::GapC(20), s(line), c("a9 LOGOUT\r\n"), s("* BYE\r\na9 OK\r\n")]);
+        assert_eq!((story.summary.banner, story.summary.outcome), (None, Some(Outcome::Completed)), "{line}");
+    }
+}
+
+/// SELECT's reply is missing: the message is of the mailbox before it, or of that one.
+#[test]
+fn a_message_behind_a_lost_select_is_no_known_mailboxes() {
+    let select = |name: &str| [c(&format!("{name} SELECT {name}\r\n")), s(&format!("{name} OK [READ-WRITE] done\r\n"))];
+    let [again, _] = select("a2");
+    let lost = [again, Step::GapS(24)];
+    let fetch = [c("a3 FETCH 1 BODY[]\r\n"), s("* 1 FETCH (BODY[] {8}\r\nA: 1\r\n\r\n)\r\na3 OK done\r\n")];
+    let told = |second: &[Step]| {
+        let story = tell(&[&[s("* OK hi\r\n")], &select("a1")[..], second, &fetch[..]].concat());
+        story.messages()[0].mailbox.clone()
+    };
+    assert_eq!(told(&lost), None);
+    assert_eq!(told(&select("a2")), Some("a2".into()));
+    assert_eq!(told(&[]), Some("a1".into()));
+}
+
+#[test]
+fn a_login_whose_reply_may_be_missing_was_not_broken_off() {
+    let begins = [s("* OK hi\r\n"), c("a1 LOGIN alice goodpass1\r\n")];
+    let outcome = |more: &[Step]| tell(&[&begins, more].concat()).auths()[0].outcome;
+    assert_eq!(outcome(&[Step::GapS(9)]), AuthOutcome::Unknown);
+    assert_eq!(outcome(&[]), AuthOutcome::Aborted);
+}
+
+#[test]
+fn a_mail_whose_reply_may_be_missing_was_not_broken_off() {
+    let begins = [s("* OK hi\r\n"), c("a1 APPEND Sent {8}\r\n"), s("+ go\r\n")];
+    let outcome = |more: &[Step]| tell(&[&begins, more].concat()).messages()[0].outcome;
+    assert_eq!(outcome(&[Step::GapS(9), Step::GapC(10)]), MessageOutcome::Unknown);
+    assert_eq!(outcome(&[Step::GapC(10), Step::GapS(9)]), MessageOutcome::Unknown);
+    assert_eq!(outcome(&[c("A: 1")]), MessageOutcome::Aborted);
+}
+
+/// The first of two commands that were sent together is missing: its data is not the second one's.
+#[test]
+fn data_before_the_reply_to_a_lost_command_is_not_the_next_ones() {
+    let fetched = |at: u32| s(&format!("* {at} FETCH (FLAGS ())\r\na{at} OK done\r\n"));
+    let story = tell(&[
+        s("* OK hi\r\n"),
+        Step::GapC(16),
+        c("a2 FETCH 2 FLAGS\r\n"),
+        fetched(1),
+        fetched(2),
+        c("a3 FETCH 3 FLAGS\r\n"),
+        fetched(3),
+    ]);
+    let known: Vec<_> = story.replies().into_iter().filter(|r| r.tag.is_none()).map(|r| r.command.is_some()).collect();
+    assert_eq!(known, [false, false, true, true]);
 }
