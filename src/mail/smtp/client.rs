@@ -99,6 +99,7 @@ impl Smtp {
             if !command::is_trustworthy(line.bytes) {
                 self.skip(Direction::Client, line.wire_len());
                 self.trail.lines_skipped = self.trail.lines_skipped.saturating_add(1);
+                self.envelope_in_gap(line.wire_len() as u64);
                 return self.sift_text();
             }
             if self.withhold(&line, cx) {
@@ -293,7 +294,7 @@ impl Smtp {
         }
         let number = if cx.one_sided { self.numbered } else { 0 };
         let transaction = self.begin_transaction(cx);
-        transaction.number = number;
+        (transaction.number, transaction.begins_seen) = (number, true);
         if let Some(path) = command::path(args, b"FROM").filter(|_| !torn || command::is_path_whole(args, b"FROM")) {
             transaction.mail_from = Some(path.address.into());
             transaction.mail_params = (!path.params.is_empty() && !torn).then(|| path.params.into());

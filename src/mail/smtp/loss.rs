@@ -118,7 +118,7 @@ impl Smtp {
                 self.lose(Direction::Client, tail);
                 self.trail.too_long = false;
                 self.commands_lost(span, cx);
-                self.envelope_in_gap(len);
+                self.envelope_in_gap(len.saturating_add(partial.len() as u64));
             }
         }
     }
@@ -167,10 +167,14 @@ impl Smtp {
         false
     }
 
-    /// Commands are missing while an envelope is open: RSET and the next MAIL may be among them.
-    fn envelope_in_gap(&mut self, len: u64) {
+    /// Commands are missing while an envelope is open, with what is left of those that are torn: RSET and the next MAIL
+    /// may be among them.
+    pub(super) fn envelope_in_gap(&mut self, len: u64) {
         const SHORTEST: u64 = "RSET\r\nMAIL FROM:<>\r\n".len() as u64;
         let Some(transaction) = self.open_transaction() else { return };
+        if transaction.gap_bytes == 0 {
+            transaction.whole_to = transaction.recipients.len();
+        }
         transaction.gap_bytes = transaction.gap_bytes.saturating_add(len);
         if transaction.gap_bytes >= SHORTEST {
             transaction.gap_at = Some(transaction.recipients.len());
@@ -191,8 +195,9 @@ impl Smtp {
     /// A reply to what is missing: RSET's and MAIL's are two.
     pub(super) fn envelope_may_be_replaced(&mut self, reply: &Reply) {
         if reply.ok()
-            && let Some(transaction) = self.open_transaction().filter(|t| t.gap_at.is_some())
+            && let Some(transaction) = self.open_transaction().filter(|t| t.gap_bytes > 0)
         {
+            // RSET may be in one gap, and MAIL in the next.
             if transaction.reset_answered && likelihood(Kind::Mail, reply) > 0 {
                 transaction.forget_envelope();
             }
@@ -361,7 +366,10 @@ impl Smtp {
         self.give_up_unplaced(cx);
         let aborted = self.course.closed() && !self.course.server_gap && !cx.one_sided && !unsure;
         let message = if aborted { MessageOutcome::Aborted } else { MessageOutcome::Unknown };
-        let unheard = self.course.server_gap || cx.one_sided || self.login.as_ref().is_some_and(Exchange::lacks_lines);
+        // The beginning of the dialogue may have made its reply another's.
+        let awaited = self.doubt.lossy && self.pending.iter().any(|p| p.kind == Kind::Auth);
+        let lacks_lines = self.login.as_ref().is_some_and(Exchange::lacks_lines);
+        let unheard = self.course.server_gap || cx.one_sided || lacks_lines || awaited;
         let login = if self.course.closed() && !unheard { AuthOutcome::Aborted } else { AuthOutcome::Unknown };
         self.end_login(login, span, cx);
         self.pending.retain(|p| !matches!(p.kind, Kind::Greeting | Kind::Unseen));
@@ -393,6 +401,8 @@ impl Smtp {
             cx.out.diagnose(span, Code::MessageCut, "the session ended within a message");
         }
         let lossy = self.doubt.lossy;
+        // Its end may be missing, with the verdict.
+        let end_unseen = self.course.server_gap && self.trail.last_gap > 0;
         while let Some(transaction) = self.transactions.front_mut() {
             let id = transaction.id;
             transaction.verdicts_missing(lossy);
@@ -402,7 +412,7 @@ impl Smtp {
             let refused = transaction.refusal.is_some() && !open;
             let outcome = match open {
                 _ if refused => MessageOutcome::Rejected,
-                true if between_chunks => MessageOutcome::Unknown,
+                true if between_chunks || end_unseen => MessageOutcome::Unknown,
                 true if self.course.closed() => MessageOutcome::Aborted,
                 _ => message,
             };

@@ -349,7 +349,8 @@ impl Smtp {
     }
 
     fn at_rest(&self) -> bool {
-        self.pending.is_empty()
+        // QUIT may be what is missing.
+        self.pending.iter().all(|pending| pending.kind == Kind::Unseen)
             && self.mode == Mode::Command
             && matches!(self.wait, Wait::No | Wait::Beginning)
             && self.hold.is_empty()

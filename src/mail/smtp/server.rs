@@ -263,7 +263,9 @@ impl Smtp {
     fn authenticates_behind_gap(&mut self, reply: &Reply, cx: &mut Context<'_>) {
         let verdict = reply.code.and_then(reply::auth_verdict);
         let maybe_anothers = self.login_may_be_over() && (verdict.is_none() || self.verdict_may_be_anothers());
-        if maybe_anothers {
+        // As 501 does behind `*`: whatever comes behind it is another's.
+        let otherwise_over = verdict.is_none() && reply.negative();
+        if maybe_anothers || otherwise_over {
             self.end_login(AuthOutcome::Unknown, reply.span, cx);
         }
         if reply.code == Some(334) {

@@ -7,6 +7,7 @@ mod framing;
 mod losses;
 mod order;
 mod random;
+mod unsure;
 
 use super::*;
 use crate::event::{Event, EventBody, Outcome};

@@ -23,10 +23,13 @@ pub(super) struct Transaction {
     pub(super) torn: bool,
     /// So many of the first recipients may be those of a transaction before it.
     pub(super) forgotten: usize,
+    /// Its MAIL was seen, be it in part.
+    pub(super) begins_seen: bool,
     /// The capture begins behind its MAIL: it may have recipients before the first.
     pub(super) begins_unseen: bool,
-    /// Bytes of the client that went missing after its MAIL.
+    /// Bytes of the client that went missing after its MAIL, and how many recipients there were when the first did.
     pub(super) gap_bytes: u64,
+    pub(super) whole_to: usize,
     /// How many recipients there were when they did, if they may have been commands that begin another transaction.
     pub(super) gap_at: Option<usize>,
     /// Replies went missing.
@@ -100,7 +103,7 @@ impl Transaction {
         if !self.has_message()
             && let Some(recipients) = self.gap_at
         {
-            (self.mail_from, self.mail_params) = (None, None);
+            (self.mail_from, self.mail_params, self.begins_seen) = (None, None, false);
             self.forgotten = recipients;
         }
     }
@@ -113,6 +116,12 @@ impl Transaction {
     /// Recipients that RCPT's reply did not refuse.
     fn taken(&self) -> impl Iterator<Item = &Recipient> {
         self.told_recipients().filter(|r| r.accepted != Some(false))
+    }
+
+    /// Whether the next verdict's recipient came before any byte that is missing.
+    fn precedes_gap(&self) -> bool {
+        let before = self.recipients.iter().take(self.whole_to).skip(self.forgotten);
+        self.begins_seen && self.verdicts < before.filter(|recipient| recipient.accepted != Some(false)).count()
     }
 
     /// Which of the recipients that were taken and await a verdict this one names, as Dovecot's do: it begins with the
@@ -153,13 +162,12 @@ impl Transaction {
         let each = lmtp || self.prdr;
         let ours = self.names(reply).filter(|_| lmtp);
         // A recipient may be missing with MAIL, before those that are not.
-        let lacks_first = self.mail_from.is_none() && self.taken().next().is_some();
+        let lacks_first = !self.begins_seen && self.taken().next().is_some();
         let others = self.begins_unseen || lacks_first || self.gap_bytes >= SHORTEST_RCPT;
         if lmtp && ours.is_none() && others && named(reply).is_some() {
             // Of a recipient whose RCPT is missing.
-            if reply.ok() {
-                self.outcome = Some(MessageOutcome::Accepted);
-                self.status.get_or_insert_with(|| reply.status());
+            if reply.ok() && self.outcome.replace(MessageOutcome::Accepted) != Some(MessageOutcome::Accepted) {
+                self.status = Some(reply.status());
             }
             return false;
         }
@@ -171,8 +179,9 @@ impl Transaction {
             self.verdicts = named;
         }
         // Its place tells nothing where recipients may be missing before it.
-        let anybodys = lmtp && self.begins_unseen && ours.is_none();
-        self.passed_over |= anybodys;
+        let anybodys = lmtp && ours.is_none() && others && !self.precedes_gap();
+        // Theirs may be to come, or lost.
+        self.passed_over |= lmtp && (others || !self.begins_seen);
         // RCPT's refusals do not count; their order is that of the recipients.
         if each && let Some(recipient) = taken(&mut self.recipients, self.forgotten).nth(self.verdicts) {
             let said = if anybodys { (None, Text::default()) } else { (reply.code, reply.said()) };
