@@ -242,13 +242,13 @@ impl<K> Queue<K> {
 
     /// An exchange is over: its event, and what it says of the session.
     pub(crate) fn end_exchange(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
-        let cancelled = exchange.cancelled();
+        let (cancelled, torn) = (exchange.cancelled(), exchange.is_torn());
         let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
         let outcome = match outcome {
             AuthOutcome::Failure if cancelled => AuthOutcome::Aborted,
             outcome => outcome,
         };
-        self.login.ended(user, outcome);
+        self.login.ended(user, outcome, torn);
     }
 
     fn doubt(&mut self) {

@@ -463,6 +463,7 @@ impl Imap {
         self.client.challenged = false;
         self.client.unsure = None;
         cx.loses_client();
+        self.shared.login.loses_client(missing);
         self.shared.joins.halves.commands_lost();
         self.exchange_gap();
         if let State::Wait(Wait::Literal(announced)) = self.client.state {

@@ -228,8 +228,9 @@ impl Imap {
 
     /// An authentication ended.
     pub(super) fn auth_over(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
+        let torn = exchange.is_torn();
         let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
-        self.shared.login.ended(user, outcome);
+        self.shared.login.ended(user, outcome, torn);
     }
 
     /// A command whose reply was not seen.

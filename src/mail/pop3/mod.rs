@@ -112,6 +112,7 @@ impl Pop3 {
                 self.login_user = None;
                 self.unseen = self.unseen.saturating_add(1 + len / SHORTEST);
                 cx.loses_client();
+                self.queue.login.loses_client(missing);
                 self.queue.exchanges_gap();
                 self.client_speaks(true, span, cx);
             }

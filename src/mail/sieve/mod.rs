@@ -123,6 +123,7 @@ impl Sieve {
         match dir {
             Direction::Client => {
                 cx.loses_client();
+                self.queue.login.loses_client(missing);
                 self.queue.client_lost(self.replying(), span, cx);
             }
             Direction::Server => self.server_gap(span, cx),

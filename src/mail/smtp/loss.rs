@@ -77,6 +77,7 @@ impl Smtp {
         (self.trail.lines_skipped, self.trail.last_gap) = (0, len);
         self.sift.gap();
         cx.loses_client();
+        self.course.login.loses_client(missing);
         match self.mode {
             Mode::Data => {
                 let back = self.transactions.back_mut();

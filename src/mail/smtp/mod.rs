@@ -340,8 +340,9 @@ impl Smtp {
             AuthOutcome::Failure if login.cancelled() => AuthOutcome::Aborted,
             outcome => outcome,
         };
+        let torn = login.is_torn();
         let user = login.finish(outcome, span, cx.one_sided, cx.out);
-        self.course.login.ended(user, outcome);
+        self.course.login.ended(user, outcome, torn);
         self.summary.served |= outcome == AuthOutcome::Success;
         if self.mode == Mode::Response {
             self.mode = Mode::Command;

@@ -406,7 +406,7 @@ impl Smtp {
     fn mail_answered(&mut self, id: u64, reply: &Reply, span: Span, cx: &mut Context<'_>) {
         self.course.mail_refused &= !reply.ok();
         if reply.ok() {
-            self.course.login.refused = false;
+            self.course.login.goes_on();
             // A server that refused EHLO, or greeted so, and takes mail all the same has not refused service.
             self.course.hello_refused = false;
             self.course.greeting_refused = false;

@@ -110,6 +110,21 @@ fn refused() -> [Step; 5] {
     [s("220 x\r\n"), c("EHLO me\r\n"), s("250-x\r\n250 AUTH PLAIN LOGIN\r\n"), asked, no]
 }
 
+/// The second AUTH and its 235 are missing: bob was refused, and MAIL was taken.
+#[test]
+fn who_was_refused_is_not_the_user_where_another_may_have_got_in() {
+    let mail = [c("MAIL FROM:<a@x>\r\n"), s("250 2.1.0 ok\r\n"), c("QUIT\r\n"), s("221 bye\r\n")];
+    let gaps = [lost(CLIENT, "AUTH PLAIN AGFsaWNlAHI=\r\n"), lost(SERVER, "235 2.7.0 ok\r\n")];
+    let (events, summary) = told(&[&refused(), &gaps, &mail]);
+    assert_eq!((summary.user, summary.outcome), (None, Some(Outcome::Completed)));
+    assert_eq!(logins(&events), [(Some("bob".into()), AuthOutcome::Failure)]);
+    // Nothing of the client is missing, or only later.
+    let (_, summary) = told(&[&refused(), &mail]);
+    assert_eq!(summary.user, Some("bob".into()));
+    let (_, summary) = told(&[&refused(), &mail[..2], &gaps, &mail[2..]]);
+    assert_eq!(summary.user, Some("bob".into()));
+}
+
 /// `*` is missing, and the AUTH behind it: the verdict is not on who gave up.
 #[test]
 fn a_login_that_was_cancelled_in_a_gap_is_over() {
