@@ -273,6 +273,14 @@ impl<K> Queue<K> {
         self.orphans.extend(self.waiting.drain(..).filter_map(|pending| pending.exchange));
     }
 
+    /// Whether a command of that kind was sent whose reply may be missing in the capture.
+    pub(crate) fn is_unheard(&self, kind: K, one_sided: bool) -> bool
+    where
+        K: PartialEq,
+    {
+        self.waiting.iter().any(|pending| pending.kind == kind && (one_sided || pending.uncertain))
+    }
+
     /// The session is over; `sure` when no reply can be in a gap.
     pub(crate) fn finish(&mut self, sure: bool, span: Span, cx: &mut Context<'_>) {
         if let Some(first) = self.waiting.front().filter(|_| sure && !cx.one_sided) {

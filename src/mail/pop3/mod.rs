@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use self::command::Kind;
 use super::hold::{Pause, Pauses};
 use super::line::LineBuffer;
-use super::queue::{Pending, Queue};
+use super::queue::Queue;
 use super::{Advance, Chunk, Context, Dissector, Held, Missing, Next, Summary};
 use crate::diagnostic::Code;
 use crate::event::{Outcome, Protocol, Text};
@@ -169,9 +169,7 @@ impl Dissector for Pop3 {
         self.skip(unread);
         self.server_end(span, cx);
         self.one_sided = cx.one_sided;
-        // Its answer is not in the capture.
-        let unheard = |pending: &Pending<Kind>| pending.kind == Kind::Quit && (cx.one_sided || pending.uncertain);
-        self.quit |= self.queue.waiting.iter().any(unheard);
+        self.quit |= self.queue.is_unheard(Kind::Quit, cx.one_sided);
         self.queue.finish(self.gap_seen == [false, false], span, cx);
         for at in 0..2 {
             if let Some((partial, _)) = self.lines[at].take_pending() {

@@ -12,7 +12,7 @@ mod server;
 
 use self::lines::{Lines, Logical};
 use super::hold::{Pause, Pauses};
-use super::queue::{Pending, Queue};
+use super::queue::Queue;
 use super::{Advance, Chunk, Context, Dissector, Held, Missing, Summary};
 use crate::diagnostic::Code;
 use crate::event::{MessageOutcome, Outcome, Protocol};
@@ -173,9 +173,7 @@ impl Dissector for Sieve {
         self.skip(unread);
         self.server_end(span, cx);
         self.one_sided = cx.one_sided;
-        // Its answer is not in the capture.
-        let unheard = |pending: &Pending<Kind>| pending.kind == Kind::Logout && (cx.one_sided || pending.uncertain);
-        self.logged_out |= self.queue.waiting.iter().any(unheard);
+        self.logged_out |= self.queue.is_unheard(Kind::Logout, cx.one_sided);
         let fate = match (cx.one_sided, self.ended.contains(&true)) {
             (true, _) => MessageOutcome::Accepted,
             (false, true) => MessageOutcome::Aborted,
