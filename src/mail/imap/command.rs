@@ -216,7 +216,7 @@ impl Imap {
                     MessageOutcome::Accepted => crate::event::AuthOutcome::Success,
                     _ => crate::event::AuthOutcome::Failure,
                 };
-                self.auth_over(*exchange, outcome, open.span, cx);
+                self.shared.login.over(*exchange, outcome, open.span, cx);
             }
             return Next::Continue;
         }

@@ -10,7 +10,7 @@ use super::shared::Mailbox;
 use crate::diagnostic::Code;
 use crate::event::{AuthOutcome, MessageOutcome, Text};
 use crate::fmt::count;
-use crate::mail::sasl::{Exchange, is_challenge, is_response};
+use crate::mail::sasl::{is_challenge, is_response};
 use crate::mail::{Context, Next};
 use crate::position::Span;
 
@@ -178,7 +178,7 @@ impl Imap {
                     _ if exchange.cancelled() => AuthOutcome::Aborted,
                     _ => AuthOutcome::Failure,
                 };
-                self.auth_over(*exchange, outcome, span, cx);
+                self.shared.login.over(*exchange, outcome, span, cx);
             }
             Effect::StartTls if ok => return Next::StartTls,
             Effect::Compress if ok => {
@@ -226,13 +226,6 @@ impl Imap {
         }
     }
 
-    /// An authentication ended.
-    pub(super) fn auth_over(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
-        let torn = exchange.is_torn();
-        let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
-        self.shared.login.ended(user, outcome, torn);
-    }
-
     /// A command whose reply was not seen.
     pub(super) fn without_reply(&mut self, seq: u64, pending: Pending, span: Span, cx: &mut Context<'_>) {
         let outcome = match self.shared.without_reply() {
@@ -249,7 +242,7 @@ impl Imap {
                     MessageOutcome::Aborted => AuthOutcome::Aborted,
                     _ => AuthOutcome::Unknown,
                 };
-                self.auth_over(*exchange, outcome, span, cx);
+                self.shared.login.over(*exchange, outcome, span, cx);
             }
             _ => {}
         }

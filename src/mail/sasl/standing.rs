@@ -1,8 +1,9 @@
 //! Who is logged in, as far as it was seen.
 
-use super::AuthOutcome;
+use super::{AuthOutcome, Exchange};
 use crate::event::Text;
-use crate::mail::Missing;
+use crate::mail::{Context, Missing};
+use crate::position::Span;
 
 /// What the authentications of a session came to.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,13 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
+    /// An exchange is over: its event, and what it says of the session.
+    pub(crate) fn over(&mut self, exchange: Exchange, outcome: AuthOutcome, span: Span, cx: &mut Context<'_>) {
+        let torn = exchange.is_torn();
+        let user = exchange.finish(outcome, span, cx.one_sided, cx.out);
+        self.ended(user, outcome, torn);
+    }
+
     /// An authentication ended; `torn` if lines of the client are missing since it began.
     pub(crate) fn ended(&mut self, tried: Option<Text>, outcome: AuthOutcome, torn: bool) {
         (self.others, self.settled) = (self.others && torn, false);
@@ -64,7 +72,6 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::position::Span;
     use AuthOutcome::{Failure, Success, Unknown};
 
     fn user(steps: &[&dyn Fn(&mut Standing)]) -> Option<String> {

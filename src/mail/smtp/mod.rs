@@ -340,9 +340,7 @@ impl Smtp {
             AuthOutcome::Failure if login.cancelled() => AuthOutcome::Aborted,
             outcome => outcome,
         };
-        let torn = login.is_torn();
-        let user = login.finish(outcome, span, cx.one_sided, cx.out);
-        self.course.login.ended(user, outcome, torn);
+        self.course.login.over(login, outcome, span, cx);
         self.summary.served |= outcome == AuthOutcome::Success;
         if self.mode == Mode::Response {
             self.mode = Mode::Command;
